@@ -1,0 +1,173 @@
+//! One record from the kernel, with its context.
+
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
+
+use crate::{Context, EventSchema, Field, FieldKind, Value};
+
+/// One record from the kernel, checked against its schema, and the context in which it happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The layout of `record`.
+    pub schema: Arc<EventSchema>,
+    /// When it happened, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// The record: a fixed part of `schema.size` bytes, and a tail.
+    pub record: Box<[u8]>,
+    /// Who did it.
+    pub context: Context,
+}
+
+impl Event {
+    /// The value of the field of that vocabulary name; [`Value::Absent`] where this event has none.
+    pub fn get(&self, name: &str) -> Value<'_> {
+        self.schema.field(name).map_or(Value::Absent, |f| self.value(f))
+    }
+
+    /// The value of a field of this event's schema. Bytes that do not hold what they should give [`Value::Absent`].
+    pub fn value(&self, field: &Field) -> Value<'_> {
+        read(&self.record, field)
+    }
+}
+
+/// Reads a field from a record. Never panics: a reference that points outside the record is absent.
+pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
+    let Some(bytes) = record.get(field.offset..).and_then(|r| r.get(..field.size)) else {
+        return Value::Absent;
+    };
+    match field.kind {
+        FieldKind::Unsigned | FieldKind::OpenFlags | FieldKind::FileType => Value::Unsigned(unsigned(bytes)),
+        FieldKind::Errno | FieldKind::Signal => match unsigned(bytes) {
+            0 => Value::Absent,
+            n => Value::Unsigned(n),
+        },
+        FieldKind::Duration => match unsigned(bytes) {
+            u64::MAX => Value::Absent,
+            n => Value::Unsigned(n),
+        },
+        FieldKind::Signed => Value::Signed(signed(bytes)),
+        FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
+        FieldKind::Text => Value::Text(Cow::Borrowed(until_nul(bytes))),
+        FieldKind::PathBuf => path(bytes),
+        FieldKind::Str => tail(record, bytes).map_or(Value::Absent, |t| Value::Text(Cow::Borrowed(until_nul(t)))),
+        FieldKind::Path => tail(record, bytes).map_or(Value::Absent, path),
+        FieldKind::Args => tail(record, bytes).map_or(Value::Absent, |t| {
+            let t = t.strip_suffix(b"\0").unwrap_or(t);
+            Value::List(t.split(|b| *b == 0).map(Cow::Borrowed).collect())
+        }),
+        FieldKind::Ip => <[u8; 16]>::try_from(bytes).map_or(Value::Absent, |b| {
+            let ip = Ipv6Addr::from(b);
+            Value::Ip(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4))
+        }),
+    }
+}
+
+fn unsigned(bytes: &[u8]) -> u64 {
+    // Records never leave the machine that wrote them, but a recording does: they are little-endian by definition.
+    bytes.iter().take(8).rev().fold(0, |n, b| n << 8 | u64::from(*b))
+}
+
+fn signed(bytes: &[u8]) -> i64 {
+    let unused = 64 - 8 * bytes.len().clamp(1, 8);
+    (unsigned(bytes) << unused) as i64 >> unused
+}
+
+fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|b| *b == 0).next().unwrap_or_default()
+}
+
+/// Follows a reference into the tail: two little-endian 16-bit numbers, offset from the record's start and length.
+fn tail<'a>(record: &'a [u8], reference: &[u8]) -> Option<&'a [u8]> {
+    let offset = unsigned(reference.get(..2)?) as usize;
+    let length = unsigned(reference.get(2..4)?) as usize;
+    if length == 0 {
+        return None;
+    }
+    record.get(offset..)?.get(..length)
+}
+
+/// How the kernel side ends a path, see `path.bpf.h`: the walk reached the root, met its limit, or the file has no
+/// place in the process's tree.
+const ROOTED: &[u8] = b"/";
+const CUT: &[u8] = b"\x01";
+
+/// Puts a path together whose components the kernel wrote leaf first, each ended by NUL.
+fn path(bytes: &[u8]) -> Value<'_> {
+    let mut parts: Vec<&[u8]> = bytes.split(|b| *b == 0).take_while(|p| !p.is_empty()).collect();
+    let Some(last) = parts.pop() else { return Value::Absent };
+    let mut out = Vec::with_capacity(bytes.len());
+    if last == CUT {
+        out.extend_from_slice("…".as_bytes());
+    } else if last != ROOTED {
+        // A walk that ended nowhere: a memfd, a pipe, a file of another mount namespace.
+        out.extend_from_slice(last);
+        if parts.is_empty() {
+            return Value::Text(Cow::Owned(out));
+        }
+    }
+    if parts.is_empty() {
+        out.push(b'/');
+    }
+    for part in parts.iter().rev() {
+        out.push(b'/');
+        out.extend_from_slice(part);
+    }
+    Value::Text(Cow::Owned(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(kind: FieldKind, offset: usize, size: usize) -> Field {
+        Field { name: "f".into(), label: "f".into(), kind, offset, size, doc: String::new(), header: false }
+    }
+
+    fn text(record: &[u8], f: &Field) -> String {
+        read(record, f).to_text().into_owned()
+    }
+
+    #[test]
+    fn numbers_are_little_endian_and_keep_their_sign() {
+        assert_eq!(read(&[1, 2, 0, 0], &field(FieldKind::Unsigned, 0, 4)), Value::Unsigned(0x201));
+        assert_eq!(read(&[0xfe, 0xff, 0xff, 0xff], &field(FieldKind::Signed, 0, 4)), Value::Signed(-2));
+    }
+
+    #[test]
+    fn paths_are_put_together_from_the_leaf() {
+        let at = |record: &[u8]| text(record, &field(FieldKind::PathBuf, 0, record.len()));
+        assert_eq!(at(b"passwd\0etc\0/\0\0\0"), "/etc/passwd");
+        assert_eq!(at(b"/\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "/");
+        assert_eq!(at(b"c\0b\0\x01\0\0\0\0\0\0\0\0\0\0\0"), "…/b/c");
+        assert_eq!(at(b"memfd:x\0\0\0\0\0\0\0\0\0"), "memfd:x");
+    }
+
+    #[test]
+    fn references_outside_the_record_are_absent() {
+        for reference in [[200, 0, 4, 0], [4, 0, 255, 255], [0, 0, 0, 0]] {
+            for kind in [FieldKind::Str, FieldKind::Path, FieldKind::Args] {
+                assert_eq!(read(&reference, &field(kind, 0, 4)), Value::Absent);
+            }
+        }
+        assert_eq!(read(&[1], &field(FieldKind::Unsigned, 0, 4)), Value::Absent);
+    }
+
+    #[test]
+    fn mapped_addresses_are_ipv4() {
+        let mut record = [0; 16];
+        record[10] = 255;
+        record[11] = 255;
+        record[12..].copy_from_slice(&[127, 0, 0, 1]);
+        assert_eq!(read(&record, &field(FieldKind::Ip, 0, 16)), Value::Ip("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn arguments_keep_empty_ones() {
+        let record = b"\x04\0\x07\0ls\0\0-l\0";
+        let Value::List(args) = read(record, &field(FieldKind::Args, 0, 4)) else { panic!("not a list") };
+        assert_eq!(args, [b"ls".as_slice(), b"", b"-l"]);
+    }
+}

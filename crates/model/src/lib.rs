@@ -1,0 +1,19 @@
+//! The words all parts of Ethogram share.
+//!
+//! A [`schema`] says what a tracker's records look like, an [`event::Event`] is one such record with the
+//! [`context`] in which it happened, and a [`finding::Finding`] is what detection makes of it.
+//! Nothing here does I/O, reads a clock or is unsafe.
+#![forbid(unsafe_code)]
+
+pub mod context;
+pub mod event;
+pub mod finding;
+pub mod render;
+pub mod schema;
+pub mod value;
+
+pub use context::{Container, Context, Exec, Image, Pod, Process};
+pub use event::Event;
+pub use finding::{Finding, Severity};
+pub use schema::{BehaviourSpec, EventSchema, Field, FieldKind, ObjectKind, Param, TrackerSchema};
+pub use value::Value;

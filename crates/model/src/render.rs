@@ -1,0 +1,355 @@
+//! Events and findings in the one vocabulary: nested for JSON, dotted for CSV and tables.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value as Json, json};
+
+use crate::{Event, Field, FieldKind, Finding, Value};
+
+/// Nanoseconds since the Unix epoch as RFC 3339 with nanoseconds.
+pub fn rfc3339(time_ns: u64) -> String {
+    Timestamp::from_nanosecond(i128::from(time_ns)).map_or_else(|_| time_ns.to_string(), |t| format!("{t:.9}"))
+}
+
+/// An event as one JSON object: `time`, `tracker`, `event`, and the vocabulary nested.
+pub fn to_json(event: &Event) -> Json {
+    let mut out = Map::new();
+    for (name, value) in flatten(event) {
+        insert(&mut out, &name, value);
+    }
+    Json::Object(out)
+}
+
+/// An event's fields under their dotted names, absent ones left out.
+pub fn flatten(event: &Event) -> Vec<(Cow<'_, str>, Json)> {
+    let mut out: Vec<(Cow<'_, str>, Json)> = vec![
+        ("time".into(), rfc3339(event.time_ns).into()),
+        ("tracker".into(), (*event.schema.tracker).into()),
+        ("event".into(), (*event.schema.name).into()),
+    ];
+    for field in &event.schema.fields {
+        if is_internal(field) {
+            continue;
+        }
+        if let Some(value) = field_json(event, field) {
+            out.push((field.name.as_str().into(), value));
+        }
+    }
+    if let Some(process) = &event.context.process {
+        let has = |name: &str| event.schema.field(name).is_some_and(|f| !f.header);
+        if !has("process.executable.path") {
+            out.push(("process.executable.path".into(), process.exec.path.as_str().into()));
+        }
+        if !has("process.command_args") {
+            out.push(("process.command_args".into(), json!(process.exec.args)));
+        }
+    }
+    if let Some(container) = &event.context.container {
+        out.push(("container.id".into(), container.id.as_str().into()));
+        if let Some(name) = &container.name {
+            out.push(("container.name".into(), name.as_str().into()));
+        }
+        if let Some(image) = &container.image {
+            out.push(("container.image.name".into(), image.name.as_str().into()));
+        }
+        if let Some(pod) = &container.pod {
+            out.push(("k8s.pod.name".into(), pod.name.as_str().into()));
+            out.push(("k8s.namespace.name".into(), pod.namespace.as_str().into()));
+        }
+    }
+    out
+}
+
+/// Header fields that only the agent needs have no name in the vocabulary: theirs begin with `_`.
+pub fn is_internal(field: &Field) -> bool {
+    field.name.starts_with('_')
+}
+
+/// One field as JSON, in the form people expect: names for signals, errors and flags, seconds stay nanoseconds.
+pub fn field_json(event: &Event, field: &Field) -> Option<Json> {
+    Some(match (field.kind, event.value(field)) {
+        (_, Value::Absent) => return None,
+        (FieldKind::Errno, Value::Unsigned(n)) => names::errno(n).into(),
+        (FieldKind::Signal, Value::Unsigned(n)) => names::signal(n).into(),
+        (FieldKind::OpenFlags, Value::Unsigned(n)) => names::open_flags(n).into(),
+        (FieldKind::FileType, Value::Unsigned(n)) => names::file_type(n).into(),
+        (_, Value::Unsigned(n)) => n.into(),
+        (_, Value::Signed(n)) => n.into(),
+        (_, Value::Bool(b)) => b.into(),
+        (_, Value::Text(t)) => String::from_utf8_lossy(&t).into(),
+        (_, Value::List(l)) => l.iter().map(|t| String::from_utf8_lossy(t)).collect::<Vec<_>>().into(),
+        (_, Value::Ip(ip)) => ip.to_string().into(),
+    })
+}
+
+/// Puts `value` at the dotted `name`. A name below one that already holds a value is kept whole beside it.
+fn insert(out: &mut Map<String, Json>, name: &str, value: Json) {
+    match name.split_once('.') {
+        None => {
+            out.insert(name.to_owned(), value);
+        }
+        Some((first, rest)) => {
+            let inner = out.entry(first).or_insert_with(|| Json::Object(Map::new()));
+            match inner {
+                Json::Object(inner) => insert(inner, rest, value),
+                _ => {
+                    out.insert(name.to_owned(), value);
+                }
+            }
+        }
+    }
+}
+
+/// A text that is safe in a terminal: control characters, and bidirectional ones that hide text, are escaped.
+pub fn escape(text: &str) -> Cow<'_, str> {
+    let hides = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    text.chars()
+        .fold(String::with_capacity(text.len() + 8), |mut out, c| {
+            if hides(c) {
+                out.extend(c.escape_default())
+            } else {
+                out.push(c)
+            }
+            out
+        })
+        .into()
+}
+
+/// A finding as an OCSF Detection Finding (class 2004).
+/// <https://schema.ocsf.io/classes/detection_finding>
+pub fn to_ocsf(finding: &Finding) -> Json {
+    let millis = |ns: u64| ns / 1_000_000;
+    let container = &finding.container;
+    let mut image = Map::new();
+    if let Some(i) = &container.image {
+        image.insert("name".into(), i.name.as_str().into());
+        image.insert("uid".into(), i.digest.as_str().into());
+    }
+    let mut out = json!({
+        "activity_id": if finding.count == 1 { 1 } else { 2 },
+        "activity_name": if finding.count == 1 { "Create" } else { "Update" },
+        "category_uid": 2,
+        "category_name": "Findings",
+        "class_uid": 2004,
+        "class_name": "Detection Finding",
+        "type_uid": if finding.count == 1 { 200_401 } else { 200_402 },
+        "metadata": {
+            "version": "1.3.0",
+            "product": { "name": "Ethogram", "vendor_name": "Ethogram", "version": env!("CARGO_PKG_VERSION") },
+        },
+        "time": millis(finding.last_seen_ns),
+        "time_dt": rfc3339(finding.last_seen_ns),
+        "severity_id": finding.severity as u8,
+        "severity": finding.severity.name(),
+        "confidence_score": finding.confidence,
+        "status_id": 1,
+        "status": "New",
+        "count": finding.count,
+        "start_time": millis(finding.first_seen_ns),
+        "end_time": millis(finding.last_seen_ns),
+        "message": finding.reason,
+        "finding_info": {
+            "uid": finding.uid,
+            "title": finding.title,
+            "desc": finding.reason,
+            "analytic": { "name": finding.analytic, "uid": finding.analytic, "type_id": 2, "type": "Behavioral" },
+            "first_seen_time": millis(finding.first_seen_ns),
+            "last_seen_time": millis(finding.last_seen_ns),
+        },
+        "evidences": [{
+            "container": {
+                "uid": container.id,
+                "name": container.display_name(),
+                "image": image,
+                "runtime": container.runtime,
+            },
+            "data": { "events": finding.evidence },
+        }],
+        "unmapped": {
+            "workload": finding.workload,
+            "behaviour": {
+                "operation": finding.operation,
+                "executable": finding.executable,
+                "object": finding.object,
+                "usual": finding.usual,
+            },
+        },
+    });
+    if let Some(pod) = &container.pod {
+        out["evidences"][0]["container"]["pod_uid"] = format!("{}/{}", pod.namespace, pod.name).into();
+    }
+    if let Some(process) = &finding.process {
+        let mut node = Json::Null;
+        for exec in process.ancestors.iter().rev() {
+            node = nested_process(exec.pid, exec, node);
+        }
+        let mut node = nested_process(process.pid, &process.exec, node);
+        node["user"] = json!({ "uid": process.user_id.to_string() });
+        out["evidences"][0]["process"] = node;
+    }
+    out
+}
+
+fn nested_process(pid: u32, exec: &crate::Exec, parent: Json) -> Json {
+    let mut node = json!({
+        "pid": pid,
+        "name": exec.name,
+        "cmd_line": exec.args.join(" "),
+        "file": { "path": exec.path, "name": exec.path.rsplit('/').next().unwrap_or_default(), "type_id": 1 },
+    });
+    if !parent.is_null() {
+        node["parent_process"] = parent;
+    }
+    node
+}
+
+pub mod names {
+    //! Names for the kernel's numbers, the same on every architecture Ethogram runs on.
+
+    use std::borrow::Cow;
+
+    /// `ENOENT` for 2.
+    pub fn errno(n: u64) -> Cow<'static, str> {
+        const NAMES: [&str; 41] = [
+            "",
+            "EPERM",
+            "ENOENT",
+            "ESRCH",
+            "EINTR",
+            "EIO",
+            "ENXIO",
+            "E2BIG",
+            "ENOEXEC",
+            "EBADF",
+            "ECHILD",
+            "EAGAIN",
+            "ENOMEM",
+            "EACCES",
+            "EFAULT",
+            "ENOTBLK",
+            "EBUSY",
+            "EEXIST",
+            "EXDEV",
+            "ENODEV",
+            "ENOTDIR",
+            "EISDIR",
+            "EINVAL",
+            "ENFILE",
+            "EMFILE",
+            "ENOTTY",
+            "ETXTBSY",
+            "EFBIG",
+            "ENOSPC",
+            "ESPIPE",
+            "EROFS",
+            "EMLINK",
+            "EPIPE",
+            "EDOM",
+            "ERANGE",
+            "EDEADLK",
+            "ENAMETOOLONG",
+            "ENOLCK",
+            "ENOSYS",
+            "ENOTEMPTY",
+            "ELOOP",
+        ];
+        const SOCKET: [(u64, &str); 12] = [
+            (75, "EOVERFLOW"),
+            (97, "EAFNOSUPPORT"),
+            (98, "EADDRINUSE"),
+            (99, "EADDRNOTAVAIL"),
+            (100, "ENETDOWN"),
+            (101, "ENETUNREACH"),
+            (103, "ECONNABORTED"),
+            (104, "ECONNRESET"),
+            (110, "ETIMEDOUT"),
+            (111, "ECONNREFUSED"),
+            (113, "EHOSTUNREACH"),
+            (116, "ESTALE"),
+        ];
+        if let Some(name) = usize::try_from(n).ok().and_then(|i| NAMES.get(i)) {
+            return Cow::Borrowed(name);
+        }
+        SOCKET.iter().find(|(m, _)| *m == n).map_or_else(|| n.to_string().into(), |(_, name)| Cow::Borrowed(*name))
+    }
+
+    /// `SIGKILL` for 9.
+    pub fn signal(n: u64) -> Cow<'static, str> {
+        const NAMES: [&str; 32] = [
+            "",
+            "SIGHUP",
+            "SIGINT",
+            "SIGQUIT",
+            "SIGILL",
+            "SIGTRAP",
+            "SIGABRT",
+            "SIGBUS",
+            "SIGFPE",
+            "SIGKILL",
+            "SIGUSR1",
+            "SIGSEGV",
+            "SIGUSR2",
+            "SIGPIPE",
+            "SIGALRM",
+            "SIGTERM",
+            "SIGSTKFLT",
+            "SIGCHLD",
+            "SIGCONT",
+            "SIGSTOP",
+            "SIGTSTP",
+            "SIGTTIN",
+            "SIGTTOU",
+            "SIGURG",
+            "SIGXCPU",
+            "SIGXFSZ",
+            "SIGVTALRM",
+            "SIGPROF",
+            "SIGWINCH",
+            "SIGIO",
+            "SIGPWR",
+            "SIGSYS",
+        ];
+        usize::try_from(n)
+            .ok()
+            .and_then(|i| NAMES.get(i))
+            .map_or_else(|| format!("SIGRTMIN+{}", n.saturating_sub(34)).into(), |name| Cow::Borrowed(*name))
+    }
+
+    /// The O_* bits of open(2) that x86-64 and arm64 share, joined by `|`.
+    pub fn open_flags(n: u64) -> String {
+        const BITS: [(u64, &str); 9] = [
+            (0o100, "O_CREAT"),
+            (0o200, "O_EXCL"),
+            (0o400, "O_NOCTTY"),
+            (0o1000, "O_TRUNC"),
+            (0o2000, "O_APPEND"),
+            (0o4000, "O_NONBLOCK"),
+            (0o10000, "O_DSYNC"),
+            (0o2000000, "O_CLOEXEC"),
+            (0o10000000, "O_PATH"),
+        ];
+        let access = ["O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"][(n & 3) as usize];
+        BITS.iter().filter(|(bit, _)| n & bit != 0).fold(access.to_owned(), |all, (_, name)| all + "|" + name)
+    }
+
+    /// `regular` and so on, from the S_IFMT bits of a mode.
+    pub fn file_type(n: u64) -> &'static str {
+        match n & 0o170_000 {
+            0o100_000 => "regular",
+            0o040_000 => "directory",
+            0o020_000 => "character",
+            0o060_000 => "block",
+            0o010_000 => "fifo",
+            0o140_000 => "socket",
+            0o120_000 => "symlink",
+            _ => "anonymous",
+        }
+    }
+}

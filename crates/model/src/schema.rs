@@ -1,0 +1,166 @@
+//! What a tracker's records look like, as read from its object's BTF and its manifest.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that is known of a tracker without loading it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrackerSchema {
+    /// Name of the tracker's folder, and what users call it.
+    pub name: Arc<str>,
+    /// One line for people.
+    pub summary: String,
+    /// Whether `ethogram server` starts it by itself.
+    pub default: bool,
+    /// What the agent itself needs this tracker for, if anything.
+    pub role: Option<Role>,
+    /// The events it emits and the samples it aggregates.
+    pub events: Vec<Arc<EventSchema>>,
+    /// What can be set when it starts.
+    pub params: Vec<Param>,
+}
+
+/// Why the agent itself listens to a tracker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Its `fork`, `exec` and `exit` events keep the process table.
+    Lineage,
+    /// Its `create`, `remove` and `attach` events keep the container table.
+    Containers,
+}
+
+/// The layout and meaning of one kind of record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EventSchema {
+    /// The tracker that makes it.
+    pub tracker: Arc<str>,
+    /// `exec`, `connect`, ...
+    pub name: Arc<str>,
+    /// What identifies this event within its tracker's ring.
+    pub code: u16,
+    /// Bytes of the fixed part.
+    pub size: usize,
+    /// Whether it is counted in the kernel and read every interval, not sent one by one.
+    pub sample: bool,
+    /// Its fields, in the order of the C struct; those of the common header come first.
+    pub fields: Vec<Field>,
+    /// What the behaviour model learns from it.
+    pub behaviours: Vec<BehaviourSpec>,
+}
+
+impl EventSchema {
+    /// The field of that vocabulary name.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+}
+
+/// One field of a record.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Field {
+    /// Its name in the vocabulary: `file.path`.
+    pub name: String,
+    /// Its name in C, and in tables.
+    pub label: String,
+    /// How its bytes are read.
+    pub kind: FieldKind,
+    /// Bytes from the start of the record.
+    pub offset: usize,
+    /// Bytes it takes in the fixed part.
+    pub size: usize,
+    /// What it means, with its unit.
+    pub doc: String,
+    /// Part of the common header: shown through the event's process and container, not as a field of its own.
+    pub header: bool,
+}
+
+/// How a field's bytes are read. The C typedef's name decides it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldKind {
+    /// An unsigned integer of the field's size.
+    Unsigned,
+    /// A signed integer of the field's size.
+    Signed,
+    /// `bool8`: zero is false, anything else true.
+    Bool,
+    /// `char[N]`: text up to the first NUL.
+    Text,
+    /// `str_ref`: text in the tail.
+    Str,
+    /// `path_ref`: a path in the tail, written leaf first.
+    Path,
+    /// `path_buf`: a path in the fixed part, written leaf first.
+    PathBuf,
+    /// `args_ref`: NUL-separated strings in the tail.
+    Args,
+    /// `ip_address`: sixteen bytes, IPv4 mapped into IPv6.
+    Ip,
+    /// `duration_ns`: nanoseconds; all ones when unknown.
+    Duration,
+    /// `error_number`: a positive errno, zero for none.
+    Errno,
+    /// `open_flags`: the O_* bits.
+    OpenFlags,
+    /// `file_type`: the S_IFMT part of a mode.
+    FileType,
+    /// `signal_number`: zero for none.
+    Signal,
+}
+
+/// A `const volatile` of the object that can be set when the tracker starts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Param {
+    /// Its name in C and on the command line.
+    pub name: String,
+    /// What it does, with its unit.
+    pub doc: String,
+    /// Bytes it takes.
+    pub size: usize,
+    /// Byte offset in `.rodata`.
+    pub offset: usize,
+    /// Whether it is a number that may be negative.
+    pub signed: bool,
+    /// Whether it is a `bool8`.
+    pub boolean: bool,
+    /// The value in the object.
+    pub default: i128,
+}
+
+/// How an event is a behaviour, from the tracker's manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BehaviourSpec {
+    /// The event that shows it.
+    pub event: String,
+    /// What is done: `execute`, `write`, `read`, `connect`, `listen`, `accept`.
+    pub operation: String,
+    /// The fields that together name what it is done to.
+    pub object: Vec<String>,
+    /// How the object is generalised.
+    pub kind: ObjectKind,
+    /// A field that must be true (or not zero) for the event to count.
+    #[serde(default)]
+    pub when: Option<String>,
+    /// A field that must be false (or zero) for the event to count.
+    #[serde(default)]
+    pub unless: Option<String>,
+}
+
+/// How the object of a behaviour is generalised and compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// An executable: its path, and the name by which it was called; judged with its parent.
+    Executable,
+    /// Any path.
+    Path,
+    /// A path that counts only when it is a sensitive one.
+    SensitivePath,
+    /// An address and a port.
+    Peer,
+    /// A local port.
+    Port,
+}
