@@ -1,0 +1,127 @@
+//! Trackers are started and stopped while everything else goes on.
+
+use std::{collections::BTreeMap, fs};
+
+use serde_json::{Value, json};
+
+use super::support::{Container, Process, Server, Settings, eventually, seconds};
+
+const DEFAULT: [&str; 4] = ["files", "open", "process", "tcp"];
+
+fn tracker(server: &Server, name: &str) -> Value {
+    let all = server.http.get("/v1/trackers");
+    all.as_array().unwrap().iter().find(|t| t["name"] == name).unwrap_or_else(|| panic!("no {name} in {all}")).clone()
+}
+
+/// What the server holds open, by kind: `anon_inode:bpf-prog`, `socket`, ...
+fn descriptors(server: &Server) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{}/fd", server.process.pid())).unwrap().flatten() {
+        let Ok(target) = fs::read_link(entry.path()) else { continue };
+        let kind = target.to_string_lossy().split(":[").next().unwrap_or_default().to_owned();
+        // Connections come and go with the questions.
+        if kind != "socket" {
+            *kinds.entry(kind).or_default() += 1;
+        }
+    }
+    kinds
+}
+
+#[test]
+fn the_default_trackers_run() {
+    let server = Server::start(&Settings::default());
+    for name in DEFAULT {
+        let tracker = tracker(&server, name);
+        assert_eq!(tracker["state"], "running", "{tracker}");
+        assert_eq!(tracker["default"], true);
+    }
+}
+
+#[test]
+fn starting_and_stopping_leaks_nothing() {
+    let server = Server::start(&Settings::default());
+    let round = || {
+        for name in DEFAULT {
+            server.http.expect("DELETE", &format!("/v1/trackers/{name}"), None, 200);
+            assert_eq!(tracker(&server, name)["state"], "stopped");
+        }
+        for name in DEFAULT {
+            server.http.expect("POST", "/v1/trackers", Some(&json!({ "name": name })), 201);
+            assert_eq!(tracker(&server, name)["state"], "running");
+        }
+    };
+    round();
+    let before = descriptors(&server);
+    for _ in 0..10 {
+        round();
+    }
+    eventually(&format!("the descriptors to be as before: {before:?}"), seconds(10), || {
+        (descriptors(&server) == before).then_some(())
+    });
+}
+
+#[test]
+fn a_stopped_tracker_is_silent_and_the_others_lose_and_repeat_nothing() {
+    let server = Server::start(&Settings::default());
+    let container = Container::idle("hot");
+    server.await_container(&container.name);
+    let mut curl = server.http.curl();
+    curl.args(["--no-buffer", "--max-time", "120"]);
+    curl.arg(format!("http://ethogram/v1/events?tracker=process&container={}", container.name));
+    let stream = Process::spawn(curl);
+    let marked = |mark: &str| {
+        let lines = stream.stdout();
+        let of = |line: &str| {
+            serde_json::from_str::<Value>(line)
+                .is_ok_and(|e| e["event"] == "exec" && e["process"]["command_args"][1] == mark)
+        };
+        lines.iter().filter(|(_, line)| of(line)).count()
+    };
+    eventually("the stream to begin", seconds(20), || {
+        container.exec(&["true", "begin"]);
+        (marked("begin") > 0).then_some(())
+    });
+    for round in 0..10 {
+        container.exec(&["true", &format!("{round}-a")]);
+        server.http.expect("DELETE", "/v1/trackers/files", None, 200);
+        container.exec(&["true", &format!("{round}-b")]);
+        server.http.expect("POST", "/v1/trackers", Some(&json!({ "name": "files" })), 201);
+    }
+    eventually("the last exec", seconds(10), || (marked("9-b") > 0).then_some(()));
+    for round in 0..10 {
+        for part in ["a", "b"] {
+            assert_eq!(marked(&format!("{round}-{part}")), 1, "round {round}{part}: neither lost nor repeated");
+        }
+    }
+
+    server.http.expect("DELETE", "/v1/trackers/open", None, 200);
+    let seen = tracker(&server, "open")["counters"]["seen"].clone();
+    container.exec(&["cat", "/www/index.html"]);
+    assert_eq!(tracker(&server, "open")["counters"]["seen"], seen, "a stopped tracker sees nothing");
+    server.http.expect("POST", "/v1/trackers", Some(&json!({ "name": "open" })), 201);
+    eventually("the started tracker to see again", seconds(10), || {
+        container.exec(&["cat", "/www/index.html"]);
+        (tracker(&server, "open")["counters"]["seen"].as_u64() > seen.as_u64()).then_some(())
+    });
+}
+
+#[test]
+fn wrong_requests_are_problems() {
+    let server = Server::start(&Settings::default());
+    let problem = |method: &str, path: &str, body: Option<Value>, status: u16, words: &[&str]| {
+        let problem = server.http.expect(method, path, body.as_ref(), status);
+        assert_eq!(problem["status"], status, "{problem}");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(words.iter().all(|w| detail.contains(w)), "{words:?} in {problem}");
+    };
+    problem("POST", "/v1/trackers", Some(json!({ "name": "fils" })), 404, &["fils", "files"]);
+    problem("POST", "/v1/trackers", Some(json!({ "name": "files" })), 409, &["files"]);
+    problem("DELETE", "/v1/trackers/fils", None, 404, &["fils", "files"]);
+    server.http.expect("DELETE", "/v1/trackers/process", None, 200);
+    let unknown = json!({ "name": "process", "params": { "max_arg": 1 } });
+    problem("POST", "/v1/trackers", Some(unknown), 422, &["max_arg", "max_args"]);
+    assert_eq!(tracker(&server, "process")["state"], "stopped", "nothing is half started");
+    let known = json!({ "name": "process", "params": { "max_args": 128 } });
+    server.http.expect("POST", "/v1/trackers", Some(&known), 201);
+    problem("GET", "/v1/nothing", None, 404, &["/v1/nothing"]);
+}

@@ -1,0 +1,13 @@
+//! End-to-end tests: the real binary, the real kernel, real containers.
+//!
+//! They need root and a Docker daemon; `script/test` sees to both. Each makes what it needs and removes it again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod behaviour;
+mod hot;
+mod metrics;
+mod persistence;
+mod run;
+mod runtimes;
+mod support;
+mod wrong_input;

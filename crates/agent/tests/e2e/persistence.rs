@@ -1,0 +1,84 @@
+//! What a server knows outlives it.
+
+use std::{fs, time::Duration};
+
+use rustix::process::Signal;
+
+use super::support::{Container, Server, Settings, eventually, seconds};
+
+/// A server that has learnt a container, and raised an alert.
+fn server_with_an_alert(web: &Container) -> Server {
+    let server = Server::start(&Settings { learning_period: seconds(4), ..Settings::default() });
+    eventually("the profile to be learnt", seconds(30), || {
+        web.load(1);
+        let profiles = server.profiles();
+        (!profiles.is_empty() && profiles.iter().all(|p| p["state"] == "judging")).then_some(())
+    });
+    web.sh("echo x > /srv/dropped");
+    eventually("an alert", seconds(5), || server.alerts().iter().find(|a| a.operation() == "write").cloned());
+    server
+}
+
+fn uids(server: &Server) -> Vec<String> {
+    let alerts = server.http.get("/v1/alerts");
+    let uid = |a: &serde_json::Value| a["finding_info"]["uid"].as_str().unwrap().to_owned();
+    let mut uids: Vec<String> = alerts.as_array().unwrap().iter().map(uid).collect();
+    uids.sort();
+    uids
+}
+
+#[test]
+fn a_kill_loses_ten_seconds_at_most() {
+    let web = Container::web("kept");
+    let server = server_with_an_alert(&web);
+    let (before, profiles) = (uids(&server), server.profiles());
+    std::thread::sleep(Duration::from_secs(11));
+    let server = server.kill_and_restart(|_| ());
+    assert_eq!(uids(&server), before, "the alerts are still there");
+    let after = server.profiles();
+    assert_eq!(after.len(), profiles.len());
+    assert!(after.iter().all(|p| p["state"] == "judging"), "what was learnt is not learnt again: {after:?}");
+    web.load(5);
+    web.sh("echo x > /srv/dropped");
+    web.sh("echo x > /root/other");
+    let new = eventually("an alert of the new server", seconds(5), || {
+        server.alerts().into_iter().find(|a| a.object().contains("/root/other"))
+    });
+    assert_eq!(new.container(), web.name);
+    assert!(server.alerts().iter().all(|a| !before.contains(&a.uid().to_owned())), "what was told is not told again");
+}
+
+#[test]
+fn a_clean_end_loses_nothing() {
+    let web = Container::web("ended");
+    let mut server = server_with_an_alert(&web);
+    let before = uids(&server);
+    server.process.signal(Signal::TERM);
+    assert!(server.process.wait(seconds(10)).success());
+    assert!(!server.folder().join("api.sock").exists(), "the socket is removed");
+    let server = server.restart();
+    assert_eq!(uids(&server), before);
+}
+
+#[test]
+fn a_damaged_store_is_set_aside() {
+    let web = Container::web("damaged");
+    let server = server_with_an_alert(&web);
+    let mut damaged = Vec::new();
+    let server = server.kill_and_restart(|folder| {
+        for entry in fs::read_dir(folder.join("store")).unwrap().flatten() {
+            if entry.metadata().unwrap().len() > 0 {
+                fs::write(entry.path(), b"this is no store any more").unwrap();
+                damaged.push(entry.path());
+            }
+        }
+    });
+    assert!(!damaged.is_empty());
+    let messages: Vec<String> = server.process.stderr();
+    let of_it: Vec<_> = messages.iter().filter(|l| l.contains("store")).collect();
+    assert_eq!(of_it.len(), 1, "one clear message: {messages:#?}");
+    let kept = fs::read_dir(server.folder().join("store")).unwrap().flatten();
+    let intact = kept.filter(|e| fs::read(e.path()).is_ok_and(|b| b == b"this is no store any more")).count();
+    assert_eq!(intact, damaged.len(), "the damaged file is kept, under another name");
+    assert!(uids(&server).is_empty());
+}

@@ -1,0 +1,39 @@
+//! What the tests stand on: a server, containers, processes that end with the test, and waiting for conditions.
+
+mod docker;
+mod http;
+mod process;
+mod server;
+
+use std::{
+    net::TcpListener,
+    thread,
+    time::{Duration, Instant},
+};
+
+pub(crate) use docker::{Container, IMAGE};
+pub(crate) use http::Http;
+pub(crate) use process::{Process, ethogram};
+pub(crate) use server::{Alert, Server, Settings};
+
+/// Waits until `probe` gives something.
+pub(crate) fn eventually<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(begin.elapsed() < timeout, "waited {timeout:?} in vain for {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A port on loopback that nothing listens on.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Seconds, shorter to write.
+pub(crate) const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}

@@ -1,0 +1,142 @@
+//! `ethogram server`, with folders of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Http, Process, ethogram, eventually, free_port, seconds};
+
+/// What a server of the tests is given.
+pub(crate) struct Settings {
+    pub(crate) learning_period: Duration,
+    pub(crate) docker_socket: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { learning_period: seconds(24 * 60 * 60), docker_socket: "/var/run/docker.sock".into() }
+    }
+}
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) http: Http,
+    pub(crate) metrics_port: u16,
+    folder: TempDir,
+}
+
+/// An alert as the server printed it, and when.
+#[derive(Clone)]
+pub(crate) struct Alert {
+    pub(crate) at: Instant,
+    pub(crate) json: Value,
+}
+
+impl Alert {
+    pub(crate) fn uid(&self) -> &str {
+        self.json["finding_info"]["uid"].as_str().unwrap()
+    }
+
+    pub(crate) fn operation(&self) -> &str {
+        self.json["unmapped"]["behaviour"]["operation"].as_str().unwrap()
+    }
+
+    pub(crate) fn object(&self) -> &str {
+        self.json["unmapped"]["behaviour"]["object"].as_str().unwrap()
+    }
+
+    pub(crate) fn container(&self) -> &str {
+        self.json["evidences"][0]["container"]["name"].as_str().unwrap()
+    }
+}
+
+impl Server {
+    pub(crate) fn start(settings: &Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let metrics_port = free_port();
+        let at = |name: &str| folder.path().join(name);
+        let config = format!(
+            "[behaviour]\nlearning_period = \"{}ms\"\n\
+             [runtimes]\ndocker_socket = {:?}\n\
+             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n",
+            settings.learning_period.as_millis(),
+            settings.docker_socket,
+            at("api.sock"),
+            at("store"),
+        );
+        fs::write(at("ethogram.toml"), config).unwrap();
+        let http = Http { socket: at("api.sock") };
+        let server = Self { process: spawn(&at("ethogram.toml")), http, metrics_port, folder };
+        server.await_ready()
+    }
+
+    fn await_ready(mut self) -> Self {
+        eventually("the server to answer", seconds(30), || {
+            let ended = self.process.has_ended();
+            assert!(ended.is_none(), "the server ended by itself: {ended:?}\n{}", self.process.stderr().join("\n"));
+            self.http.ask("GET", "/healthz", None).filter(|(status, _)| *status == 200)
+        });
+        self
+    }
+
+    /// Ends it as `kill -9` does, and starts it again on the same folders.
+    pub(crate) fn kill_and_restart(mut self, between: impl FnOnce(&Path)) -> Self {
+        self.process.signal(Signal::KILL);
+        self.process.wait(seconds(10));
+        between(self.folder.path());
+        self.restart()
+    }
+
+    /// Starts one that has ended again, on the same folders.
+    pub(crate) fn restart(mut self) -> Self {
+        self.process = spawn(&self.folder.path().join("ethogram.toml"));
+        self.await_ready()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Alerts on stdout so far, each once: what goes on is an update of the same uid.
+    pub(crate) fn alerts(&self) -> Vec<Alert> {
+        let mut alerts: Vec<Alert> = Vec::new();
+        for (at, line) in self.process.stdout() {
+            let json = serde_json::from_str(&line).unwrap_or_else(|e| panic!("no JSON on stdout ({e}): {line}"));
+            let alert = Alert { at, json };
+            if !alerts.iter().any(|a| a.uid() == alert.uid()) {
+                alerts.push(alert);
+            }
+        }
+        alerts
+    }
+
+    /// A command of the binary that talks to this server.
+    pub(crate) fn ethogram(&self, args: &[&str]) -> std::process::Output {
+        let config = self.folder.path().join("ethogram.toml");
+        ethogram(args).arg("--config").arg(config).output().unwrap()
+    }
+
+    /// The workload's profile of that state, if there is one.
+    pub(crate) fn profiles(&self) -> Vec<Value> {
+        self.http.get("/v1/profiles").as_array().unwrap().clone()
+    }
+
+    /// Waits until the container is known by name.
+    pub(crate) fn await_container(&self, name: &str) -> Value {
+        eventually(&format!("container {name} to be known"), seconds(10), || {
+            let containers = self.http.get("/v1/containers");
+            containers.as_array().unwrap().iter().find(|c| c["name"] == name).cloned()
+        })
+    }
+}
+
+fn spawn(config: &Path) -> Process {
+    Process::spawn(ethogram(["server", "--config", config.to_str().unwrap()]))
+}
