@@ -191,8 +191,8 @@ impl Profile {
         };
         for operation in alike(behaviour) {
             let Some(executables) = self.alerted.get_mut(*operation) else { continue };
-            let mut by_it = executables.iter_mut().filter(|(name, _)| **name == behaviour.executable);
-            if let Some(alerted) = by_it.find_map(|(_, objects)| objects.get_mut(&*behaviour.object)) {
+            let objects = executables.get_mut(&*behaviour.executable);
+            if let Some(alerted) = objects.and_then(|o| o.get_mut(&*behaviour.object)) {
                 return again(alerted);
             }
         }

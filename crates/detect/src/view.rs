@@ -162,17 +162,15 @@ pub fn render_tree(tree: &ProfileTree) -> String {
     let s = &tree.summary;
     let mut out = format!("{}\n", escape(&s.name));
     let learnt = duration(s.learnt_ns);
+    let mut since = rfc3339(s.since_ns);
+    if let Some(fraction) = since.find('.') {
+        since.replace_range(fraction.., "Z");
+    }
     let state = match s.state.as_str() {
         "stable" => format!("learnt in {learnt}, judged"),
         _ => format!("learning for {learnt}"),
     };
-    let _ = writeln!(
-        out,
-        "  {state}; since {}, {} behaviours seen, {} kept",
-        rfc3339(s.since_ns),
-        s.observations,
-        s.entries
-    );
+    let _ = writeln!(out, "  {state}; since {}, {} behaviours seen, {} kept", since, s.observations, s.entries);
     let _ = writeln!(out, "  uid {}", escape(&s.uid));
     for operation in &tree.operations {
         let note = match operation.unjudged {
