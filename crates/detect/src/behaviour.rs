@@ -42,8 +42,11 @@ impl<'e> Behaviour<'e> {
 
     /// Whether `executable`, as a profile holds it, may be the one that did this.
     pub fn may_be_by(&self, executable: &str) -> bool {
-        if !self.is_vague || self.executable == UNKNOWN {
-            return self.is_vague || self.executable == executable;
+        if !self.is_vague {
+            return self.executable == executable;
+        }
+        if self.executable == UNKNOWN {
+            return true;
         }
         let called = executable.rsplit_once(" (").and_then(|(_, name)| name.strip_suffix(')'));
         is_called(called.unwrap_or_else(|| places::file_name(executable)), &self.executable)

@@ -19,7 +19,7 @@ pub mod view;
 pub mod workload;
 
 pub use behaviour::Behaviour;
-pub use model::{Counters, FindingUpdate, Model, Settings};
-pub use profile::{Profile, Seen};
-pub use view::{ProfileSummary, ProfileTree, render_profile};
+pub use model::{Counters, FindingUpdate, Model, Settings, UnknownVersion};
+pub use profile::{Profile, Seen, Unjudged};
+pub use view::{ProfileSummary, ProfileTree, render_profile, render_tree};
 pub use workload::Workload;

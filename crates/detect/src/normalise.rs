@@ -50,7 +50,7 @@ pub fn segment(segment: &str) -> Cow<'_, str> {
         return Cow::Owned("\\*".into());
     }
     if is_number(segment) {
-        return Cow::Owned("<n>".into());
+        return Cow::Owned(number(segment).into());
     }
     if segment.len() < 6 {
         return Cow::Borrowed(segment);
@@ -68,7 +68,7 @@ pub fn segment(segment: &str) -> Cow<'_, str> {
             at += rest.chars().next().map_or(1, char::len_utf8);
             continue;
         }
-        let Some((kept, length, class)) = class(rest, token, segment[..at].ends_with('[')) else {
+        let Some((kept, length, class)) = class(&segment[..at], rest, token) else {
             at += token;
             continue;
         };
@@ -84,9 +84,32 @@ pub fn segment(segment: &str) -> Cow<'_, str> {
     out.into()
 }
 
-/// The class of the token at the start of `rest`, which is `token` bytes long: how many of its bytes stay before the
-/// class, up to where it reaches (a date has several tokens), and its name.
-fn class(rest: &str, token: usize, bracketed: bool) -> Option<(usize, usize, &'static str)> {
+/// What a normalised segment may be as well, where its directory holds such names already: a random name can look
+/// ordinary, and a hash can have digits only.
+pub(crate) fn looser(segment: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < segment.len() {
+        let rest = &segment[at..];
+        let class = ["<n>", "<hex>"].into_iter().find(|class| rest.starts_with(class));
+        let length = class.map_or_else(|| rest.len() - rest.trim_start_matches(is_word).len(), str::len);
+        let (word, after) = rest.split_at(length);
+        let mut may_be = |class: &str| out.push(format!("{}{class}{after}", &segment[..at]));
+        let shape = Shape::of(word);
+        if class == Some("<n>") || word.len() >= 6 && shape.digits > 0 && word.bytes().all(|b| b.is_ascii_hexdigit()) {
+            may_be("<hex>");
+        }
+        if class.is_some() || word.len() >= 6 && word.is_ascii() && shape.changes > 0 {
+            may_be(if word.len() == segment.len() { "<id>" } else { "*" });
+        }
+        at += length.max(rest.chars().next().map_or(1, char::len_utf8));
+    }
+    out
+}
+
+/// The class of the token between `before` and the rest, at whose start it is `token` bytes long: how many of its bytes
+/// stay before the class, up to where it reaches (a date has several tokens), and its name.
+fn class(before: &str, rest: &str, token: usize) -> Option<(usize, usize, &'static str)> {
     if let Some(length) = date(rest.as_bytes()) {
         return Some((0, length, "<date>"));
     }
@@ -95,7 +118,9 @@ fn class(rest: &str, token: usize, bracketed: bool) -> Option<(usize, usize, &'s
     }
     let word = &rest[..token];
     if is_number(word) {
-        return (word.len() >= LONG_NUMBER || bracketed).then_some((0, token, "<n>"));
+        // Of an inode, or of a log that was put away.
+        let counts = before.ends_with('[') || before.ends_with("log.");
+        return (word.len() >= LONG_NUMBER || counts).then_some((0, token, number(word)));
     }
     if is_hex(word) {
         return Some((0, token, "<hex>"));
@@ -129,6 +154,11 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric()
 }
 
+/// The class of a number. One so long is one of those that have letters elsewhere: `00000001000000000000000A`.
+fn number(digits: &str) -> &'static str {
+    if digits.len() < 20 { "<n>" } else { "<hex>" }
+}
+
 fn is_number(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit())
 }
@@ -148,21 +178,23 @@ fn date(text: &[u8]) -> Option<usize> {
         Some(_) => return None,
         None => is_day(number(0, 4)?, number(4, 2)?, number(6, 2)?).then_some(8)?,
     };
-    time(&text[end..]).map(|t| end + t).filter(|e| ends(*e)).or(Some(end).filter(|e| ends(*e)))
+    let with_time = time(&text[end..]).into_iter().flatten().map(|time| end + time);
+    with_time.chain([end]).find(|end| ends(*end))
 }
 
-/// The bytes of a time of day after a date: `T12:30:59Z`, `-1230`, `_12-30-59`, `123059`.
-fn time(text: &[u8]) -> Option<usize> {
+/// The bytes of a time of day after a date: `T12:30:59Z`, `-1230`, `_12-30-59`, `123059`. With seconds, and without.
+fn time(text: &[u8]) -> Option<[usize; 2]> {
     let pair = |at: usize| text.get(at..at + 2).is_some_and(|p| p.iter().all(u8::is_ascii_digit));
     let after = |at: usize, any: &[u8]| at + usize::from(text.get(at).is_some_and(|b| any.contains(b)));
     let hour = after(0, b"Tt_- ");
-    let minute = after(hour + 2, b":-.");
+    let minute = after(hour + 2, b":-._");
     if !pair(hour) || !pair(minute) {
         return None;
     }
-    let second = after(minute + 2, b":-.");
-    let end = if pair(second) { second + 2 } else { minute + 2 };
-    Some(after(end, b"Zz"))
+    let short = minute + 2;
+    let second = after(short, b":-._");
+    let long = if pair(second) { second + 2 } else { short };
+    Some([after(long, b"Zz"), after(short, b"Zz")])
 }
 
 /// The bytes from the start that are a UUID, and end where a word ends.
@@ -277,10 +309,15 @@ mod tests {
             ("/c/a1b2c3d4", "/c/<hex>"),
             ("/c/DEADBEEFDEADBEEFDEADBEEFDEADBEEF", "/c/<hex>"),
             ("/cache/xK93jfA0qPz7Lm2B/blob", "/cache/<id>/blob"),
+            ("/run/secrets/sa/..2026_05_01_12_30_59.123456789/token", "/run/secrets/sa/..<date>.<n>/token"),
             ("/core.123456", "/core.<n>"),
             ("pipe:[1]", "pipe:[<n>]"),
             ("socket:[912345]", "socket:[<n>]"),
             ("…/b/31337", "…/b/<n>"),
+            ("/var/log/access.log.1", "/var/log/access.log.<n>"),
+            ("/var/log/syslog.12.gz", "/var/log/syslog.<n>.gz"),
+            ("/wal/000000010000000000000001", "/wal/<hex>"),
+            ("/wal/00000001000000000000000A", "/wal/<hex>"),
             ("/tmp/*", "/tmp/\\*"),
         ] {
             assert_eq!(path(name), pattern, "{name}");
@@ -315,7 +352,8 @@ mod tests {
             "/tmp/tmp.config",
             "/tmp/tmpfiles.d",
             "/etc/rc3.d/S01nginx",
-            "/var/log/access.log.1",
+            "/var/log/access.log",
+            "/etc/catalog1",
             "/var/lib/app-1.27.0-rc2",
             "/srv/README.md",
             "/srv/wal/base/worker12",
@@ -334,6 +372,17 @@ mod tests {
         assert_eq!(argument("/data/31337/x"), "/data/<n>/x");
         assert_eq!(argument("--token=a1b2c3d4e5f6"), "--token=<hex>");
         assert_eq!(argument("  "), "  ");
+    }
+
+    #[test]
+    fn what_looks_ordinary_may_be_random() {
+        assert_eq!(looser("1234567a"), ["<hex>", "<id>"]);
+        assert_eq!(looser("<n>"), ["<hex>", "<id>"]);
+        assert_eq!(looser("ccAbCdef.o"), ["*.o"]);
+        assert_eq!(looser("sess_abcdef1"), ["sess_<hex>", "sess_*"]);
+        for word in ["payload", "sess_backdoor", "Config", "<date>", "index.html", "", "ä…"] {
+            assert_eq!(looser(word), [""; 0], "{word}");
+        }
     }
 
     #[test]
@@ -360,7 +409,7 @@ mod tests {
         }
 
         #[test]
-        fn is_idempotent_on_numbers_and_dates(text in "(20[0-9]{2}[-_.]?[01][0-9][-_.]?[0-3][0-9]|[0-9a-f]{4,12}|[-_.T/Z:]){0,12}") {
+        fn is_idempotent_on_numbers_and_dates(text in "(20[0-9]{2}[-_.]?[01][0-9][-_.]?[0-3][0-9]|[0-9]{2}|[0-9a-f]{4,12}|[-_.T/Z:]){0,12}") {
             let once = path(&text).into_owned();
             prop_assert_eq!(path(&once), once.as_str());
         }

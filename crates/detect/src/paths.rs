@@ -1,10 +1,14 @@
 //! Paths as a tree, in which a directory with too many different children becomes `directory/*`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{normalise::MAX_PATH, places, profile::Seen};
+use crate::{
+    normalise::{self, MAX_PATH},
+    places,
+    profile::Seen,
+};
 
 /// Different files, or different directories, in one place from which they are treated as one.
 const MANY: usize = 16;
@@ -39,9 +43,9 @@ impl PathTree {
         let (directories, file) = split(path);
         let mut directory = &mut self.top;
         for segment in directories {
-            directory = directory.directories.get_mut(known_as(&directory.directories, segment))?;
+            directory = directory.directories.get_mut(&*known_as(&directory.directories, segment))?;
         }
-        directory.files.get_mut(known_as(&directory.files, file))
+        directory.files.get_mut(&*known_as(&directory.files, file))
     }
 
     /// Adds a path, and gives up the names of a directory's children where they have become too many.
@@ -93,14 +97,14 @@ impl Directory {
         seen: Seen,
     ) -> bool {
         let Some(segment) = directories.next() else {
-            self.files.entry(known_as(&self.files, file).to_owned()).or_default().add(seen);
+            self.files.entry(known_as(&self.files, file).into_owned()).or_default().add(seen);
             let many = self.files.len() > most_in(at);
             if many {
                 self.merge_files();
             }
             return many;
         };
-        let name = known_as(&self.directories, segment).to_owned();
+        let name = known_as(&self.directories, segment).into_owned();
         let own = at.len();
         at.push_str(&name);
         at.push('/');
@@ -192,9 +196,16 @@ fn split(path: &str) -> (impl Iterator<Item = &str>, &str) {
     (directories.into_iter().flat_map(|d| d.split('/')), file)
 }
 
-/// The key under which a child is kept: its own name, or `*`.
-fn known_as<'a, T>(children: &BTreeMap<String, T>, name: &'a str) -> &'a str {
-    if children.contains_key(ANY) { ANY } else { name }
+/// The key under which a child is kept: `*`, its own name, or a class of names that it may belong to.
+fn known_as<'a, T>(children: &BTreeMap<String, T>, name: &'a str) -> Cow<'a, str> {
+    if children.contains_key(ANY) {
+        return Cow::Borrowed(ANY);
+    }
+    if children.contains_key(name) || !children.keys().any(|child| child.contains(['<', '*'])) {
+        return Cow::Borrowed(name);
+    }
+    let class = normalise::looser(name).into_iter().find(|class| children.contains_key(class));
+    class.map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
 /// How many different children a directory may have, given its path with a `/` at the end.
@@ -280,6 +291,17 @@ mod tests {
         assert!(t.get_mut("/srv/users/new/mail").is_some());
         assert!(t.get_mut("/srv/users/new/evil").is_none());
         assert!(t.get_mut("/srv/users/mail").is_none(), "a file is not a directory");
+    }
+
+    #[test]
+    fn a_directory_of_random_names_holds_those_that_look_ordinary() {
+        let mut t = tree(["/srv/cache/<hex>".into(), "/srv/build/*.o".into(), "/srv/build/main.o".into()]);
+        for path in ["/srv/cache/1234567a", "/srv/cache/<n>", "/srv/build/ccAbCdef.o"] {
+            assert!(t.get_mut(path).is_some(), "{path}");
+        }
+        for path in ["/srv/cache/payload", "/srv/build/payload.o", "/srv/build/ccAbCdef.so", "/srv/x/1234567a"] {
+            assert!(t.get_mut(path).is_none(), "{path}");
+        }
     }
 
     #[test]
