@@ -1,1 +1,33 @@
-//! x
+//! The kernel side: trackers, the loader that starts and stops them, and the thread that reads their rings.
+//!
+//! A tracker is a folder in `trackers/`. Its C, compiled by the build, says in its BTF what it sends ([`schema`]);
+//! [`Collector`] loads it, chooses the attach points that this kernel has, and hands out [`ethogram_model::Event`]s.
+//! This is the only crate with unsafe code: each block says why it is sound.
+
+mod builtin;
+mod collector;
+mod counters;
+mod error;
+mod kernel;
+mod layout;
+mod manifest;
+mod object;
+mod params;
+mod reader;
+mod sample;
+pub mod schema;
+mod status;
+
+pub use builtin::{TrackerObject, builtin, find};
+pub use collector::{Collector, Settings, Start, Verdict};
+pub use counters::Counters;
+pub use error::Error;
+pub use kernel::check_kernel;
+pub use manifest::Manifest;
+pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
+
+/// What the reader hands out at once: events in the order of their times.
+pub type Batch = Vec<ethogram_model::Event>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! What an event shows: who did what to what, with the accidental taken out.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use ethogram_model::{BehaviourSpec, Container, Event, Exec, ObjectKind, Process, Value};
+
+use crate::{normalise, peers, places};
+
+/// How a parent is called that is not of the container: its runtime, which starts the entrypoint and `docker exec`.
+pub const OUTSIDE: &str = "(outside)";
+/// How a process is called of which nothing is known.
+pub const UNKNOWN: &str = "(unknown)";
+/// Bytes the kernel keeps of the name by which a program was called.
+const CALLED: usize = 15;
+
+/// One thing that a process of a container did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behaviour<'e> {
+    /// What was done: `execute`, `write`, ...
+    pub operation: &'e str,
+    /// What did it: the executable, and for an execution the parent's.
+    pub executable: Cow<'e, str>,
+    /// Whether `executable` is a bare name or [`UNKNOWN`], and any that it may be counts as it.
+    pub is_vague: bool,
+    /// What it was done to, generalised.
+    pub object: Cow<'e, str>,
+    /// How objects of this kind are compared.
+    pub kind: ObjectKind,
+    /// Whether the object is never one among many: an executable, a secret, what decides what runs.
+    pub is_guarded: bool,
+    /// What reading or writing the object gives away or decides, where that is known.
+    pub stake: Option<&'static str>,
+}
+
+impl<'e> Behaviour<'e> {
+    /// The behaviours that an event shows. None for an event of the host, or of the runtime that sets a container up.
+    pub fn of(event: &'e Event) -> impl Iterator<Item = Self> {
+        let container = event.context.container.as_deref();
+        let specs = event.schema.behaviours.iter();
+        specs.filter_map(move |spec| if spec_applies(spec, event) { read(spec, event, container?) } else { None })
+    }
+
+    /// Whether `executable`, as a profile holds it, may be the one that did this.
+    pub fn may_be_by(&self, executable: &str) -> bool {
+        if !self.is_vague {
+            return self.executable == executable;
+        }
+        if self.executable == UNKNOWN {
+            return true;
+        }
+        let called = executable.rsplit_once(" (").and_then(|(_, name)| name.strip_suffix(')'));
+        is_called(called.unwrap_or_else(|| places::file_name(executable)), &self.executable)
+    }
+}
+
+fn spec_applies(spec: &BehaviourSpec, event: &Event) -> bool {
+    *spec.event == *event.schema.name
+        && spec.when.as_deref().is_none_or(|field| event.get(field).is_truthy())
+        && !spec.unless.as_deref().is_some_and(|field| event.get(field).is_truthy())
+}
+
+fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) -> Option<Behaviour<'e>> {
+    let process = event.context.process.as_deref();
+    let behaviour = |(executable, is_vague), object| Behaviour {
+        operation: &spec.operation,
+        executable,
+        is_vague,
+        object,
+        kind: spec.kind,
+        is_guarded: true,
+        stake: None,
+    };
+    match spec.kind {
+        ObjectKind::Executable => {
+            let object = match process {
+                Some(process) if is_runc_init(process, container) => return None,
+                Some(process) if !process.exec.path.is_empty() => label(&process.exec),
+                _ => normalised(text(spec, event)?),
+            };
+            Some(behaviour(parent(process, container), object))
+        }
+        ObjectKind::Path | ObjectKind::SensitivePath => {
+            let path = text(spec, event)?;
+            let sensitive = spec.kind == ObjectKind::SensitivePath;
+            let stake = if sensitive { Some(places::secret(&path)?) } else { places::control(&path) };
+            if !sensitive && places::is_sink(&path) {
+                return None;
+            }
+            let is_guarded = sensitive || places::is_guarded(&path);
+            Some(Behaviour { is_guarded, stake, ..behaviour(actor(event, container)?, normalised(path)) })
+        }
+        ObjectKind::Peer => {
+            let object = Cow::Owned(peers::name(address(spec, event)?, port(spec, event)?));
+            Some(behaviour(actor(event, container)?, object))
+        }
+        ObjectKind::Port => {
+            let object = match port(spec, event)? {
+                0 => return None,
+                peers::FIRST_EPHEMERAL.. => Cow::Borrowed(peers::EPHEMERAL),
+                port => Cow::Owned(port.to_string()),
+            };
+            // A port counts even where who opened it came too early to be known.
+            let actor = match actor(event, container) {
+                None if event.context.process.is_none() => (Cow::Borrowed(UNKNOWN), true),
+                actor => actor?,
+            };
+            Some(behaviour(actor, object))
+        }
+    }
+}
+
+/// What did it, and whether that is vague. Nothing where it was the runtime, or cannot be named.
+fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, bool)> {
+    match event.context.process.as_deref() {
+        Some(process) if is_outside(&process.exec, container) || is_runc_init(process, container) => None,
+        Some(process) => Some((label(&process.exec), false)),
+        None => {
+            let name = owned_text(event.get("process.executable.name"))?;
+            (!name.starts_with("runc:[")).then(|| (normalised(name), true))
+        }
+    }
+}
+
+/// What a process was started by, and whether that is vague.
+fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, str>, bool) {
+    match process.and_then(|p| p.ancestors.first()) {
+        Some(parent) if is_outside(parent, container) => (Cow::Borrowed(OUTSIDE), false),
+        Some(parent) => (label(parent), false),
+        None => (Cow::Borrowed(UNKNOWN), true),
+    }
+}
+
+fn is_outside(exec: &Exec, container: &Container) -> bool {
+    exec.container_cgroup != container.cgroup_id
+}
+
+/// Whether this is runc before it becomes the container's program: it runs a sealed copy of itself as `runc init`,
+/// which some versions do inside the container's cgroup already. Only what comes from outside can be that.
+fn is_runc_init(process: &Process, container: &Container) -> bool {
+    let exec = &process.exec;
+    exec.args.get(1).is_some_and(|a| a == "init")
+        && (exec.path.starts_with("memfd:runc_cloned:") || places::file_name(&exec.path) == "runc")
+        && process.ancestors.first().is_none_or(|parent| is_outside(parent, container))
+}
+
+/// A program as profiles name it: its path, and the name by which it was called where that says more.
+pub fn label(exec: &Exec) -> Cow<'_, str> {
+    let called = exec.name.as_str();
+    if exec.path.is_empty() {
+        return if called.is_empty() { Cow::Borrowed(UNKNOWN) } else { normalise::segment(called) };
+    }
+    let path = normalise::path(&exec.path);
+    if called.is_empty() || is_called(places::file_name(&exec.path), called) {
+        return path;
+    }
+    format!("{path} ({})", normalise::segment(called)).into()
+}
+
+/// Whether the kernel, which cuts names, would call a file so.
+fn is_called(file: &str, called: &str) -> bool {
+    file.as_bytes().get(..CALLED).unwrap_or(file.as_bytes()) == called.as_bytes()
+}
+
+fn normalised(path: Cow<'_, str>) -> Cow<'_, str> {
+    match path {
+        Cow::Borrowed(path) => normalise::path(path),
+        Cow::Owned(path) => match normalise::path(&path) {
+            Cow::Owned(generalised) => Cow::Owned(generalised),
+            Cow::Borrowed(_) => Cow::Owned(path),
+        },
+    }
+}
+
+/// The first of the object's fields that holds a text.
+fn text<'e>(spec: &BehaviourSpec, event: &'e Event) -> Option<Cow<'e, str>> {
+    spec.object.iter().find_map(|field| owned_text(event.get(field)))
+}
+
+fn owned_text(value: Value<'_>) -> Option<Cow<'_, str>> {
+    let text = match value {
+        Value::Text(Cow::Borrowed(bytes)) => String::from_utf8_lossy(bytes),
+        Value::Text(Cow::Owned(bytes)) => match String::from_utf8(bytes) {
+            Ok(text) => text.into(),
+            Err(e) => String::from_utf8_lossy(e.as_bytes()).into_owned().into(),
+        },
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+fn address(spec: &BehaviourSpec, event: &Event) -> Option<IpAddr> {
+    spec.object.iter().find_map(|field| match event.get(field) {
+        Value::Ip(ip) => Some(ip),
+        _ => None,
+    })
+}
+
+fn port(spec: &BehaviourSpec, event: &Event) -> Option<u16> {
+    spec.object.iter().find_map(|field| event.get(field).as_u64()).and_then(|port| u16::try_from(port).ok())
+}

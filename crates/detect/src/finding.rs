@@ -1,0 +1,141 @@
+//! How grave a new behaviour is, and how it is told.
+
+use std::fmt::Write;
+
+use ethogram_model::{Event, Finding, ObjectKind, Severity, render};
+
+use crate::{
+    Behaviour, Profile,
+    behaviour::{OUTSIDE, UNKNOWN},
+    peers, places,
+    profile::OTHERS,
+};
+
+/// Objects named as what had been usual.
+const USUAL: usize = 5;
+
+/// How grave a behaviour is, how sure that is, and what makes it so.
+pub(crate) struct Assessment {
+    pub(crate) severity: Severity,
+    confidence: u8,
+    because: Option<String>,
+}
+
+impl Assessment {
+    pub(crate) fn of(behaviour: &Behaviour<'_>, event: &Event) -> Self {
+        let (severity, confidence, because) = match behaviour.kind {
+            ObjectKind::Executable if behaviour.object.starts_with("memfd:") => {
+                (Severity::High, 90, Some("the program lies in memory only, in no file".to_owned()))
+            }
+            ObjectKind::Executable if is_in_writable_layer(event) => {
+                let because = "the program is not part of the image: it lies in the container's writable layer";
+                (Severity::High, 90, Some(because.to_owned()))
+            }
+            ObjectKind::Executable => (Severity::Medium, 70, None),
+            ObjectKind::SensitivePath => {
+                (Severity::High, 80, behaviour.stake.map(|what| format!("it gives away {what}")))
+            }
+            ObjectKind::Path => match behaviour.stake {
+                Some(what) => (Severity::High, 80, Some(format!("it concerns {what}"))),
+                None if places::is_temporary(&behaviour.object) => (Severity::Low, 40, None),
+                None => (Severity::Medium, 50, None),
+            },
+            ObjectKind::Peer if peers::is_loopback(&behaviour.object) => (Severity::Low, 50, None),
+            ObjectKind::Peer => (Severity::Medium, 60, None),
+            ObjectKind::Port if behaviour.operation == "accept" => (Severity::Low, 50, None),
+            ObjectKind::Port => (Severity::Medium, 60, None),
+        };
+        // Who did it is half of a behaviour.
+        let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };
+        Self { severity, confidence, because }
+    }
+}
+
+fn is_in_writable_layer(event: &Event) -> bool {
+    ["file.in_writable_layer", "process.executable.writable_layer"].iter().any(|field| event.get(field).is_truthy())
+}
+
+/// The finding of a behaviour that the profile does not hold. None for an event without a container.
+pub(crate) fn make(
+    behaviour: &Behaviour<'_>,
+    assessment: Assessment,
+    event: &Event,
+    profile: &Profile,
+    uid: String,
+    object: String,
+) -> Option<Finding> {
+    let container = event.context.container.clone()?;
+    let usual = profile.usual(behaviour, USUAL);
+    let seen = sentence(behaviour, &object);
+    Some(Finding {
+        uid,
+        title: format!("{}: {seen}", render::escape(container.display_name())),
+        analytic: format!("behaviour.{}", behaviour.operation),
+        severity: assessment.severity,
+        confidence: assessment.confidence,
+        reason: reason(&seen, assessment.because.as_deref(), &usual, profile.learnt_ns),
+        workload: profile.workload.name.clone(),
+        operation: behaviour.operation.to_owned(),
+        executable: behaviour.executable.to_string(),
+        object,
+        usual,
+        process: event.context.process.clone(),
+        evidence: vec![render::to_json(event)],
+        count: 1,
+        first_seen_ns: event.time_ns,
+        last_seen_ns: event.time_ns,
+        container,
+    })
+}
+
+/// What was done, in words: `/bin/sh ran /usr/bin/curl`.
+fn sentence(behaviour: &Behaviour<'_>, object: &str) -> String {
+    let who = match &*behaviour.executable {
+        UNKNOWN => "an unknown process".into(),
+        executable => render::escape(executable),
+    };
+    let what = match (object, behaviour.kind) {
+        (OTHERS, ObjectKind::Executable) => "more programs".into(),
+        (OTHERS, ObjectKind::Path | ObjectKind::SensitivePath) => "more files".into(),
+        (OTHERS, ObjectKind::Peer) => "more peers".into(),
+        (OTHERS, ObjectKind::Port) => "more ports".into(),
+        (port, ObjectKind::Port) if port == peers::EPHEMERAL => "an ephemeral port".into(),
+        (port, ObjectKind::Port) => format!("port {port}").into(),
+        _ => render::escape(object),
+    };
+    match behaviour.operation {
+        "execute" if who == OUTSIDE => format!("{what} was started from outside the container"),
+        "execute" => format!("{who} ran {what}"),
+        "write" => format!("{who} wrote {what}"),
+        "read" => format!("{who} read {what}"),
+        "connect" => format!("{who} connected to {what}"),
+        "listen" => format!("{who} listened on {what}"),
+        "accept" => format!("{who} accepted a connection on {what}"),
+        other => format!("{who} did {} to {what}", render::escape(other)),
+    }
+}
+
+fn reason(seen: &str, because: Option<&str>, usual: &[String], learnt_ns: u64) -> String {
+    let mut out = format!("{seen}, which this workload never did in {} of learning", duration(learnt_ns));
+    if let Some(because) = because {
+        let _ = write!(out, "; {because}");
+    }
+    match usual {
+        [] => out += "; nothing of the kind had been usual",
+        usual => {
+            let _ = write!(out, "; usual: {}", render::escape(&usual.join(", ")));
+        }
+    }
+    out
+}
+
+/// A duration as people say it: its largest unit that loses little.
+pub(crate) fn duration(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,417 @@
+//! Takes the accidental out of names: ids, numbers, dates and random suffixes become classes.
+//!
+//! A class stands for what varies from run to run: `<n>`, `<hex>`, `<uuid>`, `<date>`, and a random token is `*` beside
+//! other text, `<id>` alone. A segment that is just `*` comes from [`crate::objects`], never from here: a file really
+//! named so is `\*`.
+
+use std::borrow::Cow;
+
+/// Bytes kept of a path; longer ones are cut and end in `…`.
+pub const MAX_PATH: usize = 512;
+
+/// Digits from which a number inside a name is a class. Fewer are versions, encodings and ordinals: `libc.so.6`,
+/// `ISO-8859-1`.
+const LONG_NUMBER: usize = 5;
+
+/// Generalises each segment of a path. Borrows where nothing changes, and gives the same when given its own result.
+pub fn path(path: &str) -> Cow<'_, str> {
+    let path = cut(path);
+    if path.split('/').all(|s| matches!(segment(s), Cow::Borrowed(_))) {
+        return path;
+    }
+    let mut out = String::with_capacity(path.len());
+    for (i, s) in path.split('/').enumerate() {
+        if i > 0 {
+            out.push('/');
+        }
+        out += &segment(s);
+    }
+    // Classes can be longer than what they stand for.
+    match cut(&out) {
+        Cow::Owned(shorter) => Cow::Owned(shorter),
+        Cow::Borrowed(_) => Cow::Owned(out),
+    }
+}
+
+/// Generalises an argument of a command line: its words, and the parts of paths and options in them.
+pub fn argument(argument: &str) -> String {
+    let mut out = String::with_capacity(argument.len());
+    for piece in argument.split_inclusive(|c: char| c.is_whitespace() || "/=,:;'\"".contains(c)) {
+        let word = piece.trim_end_matches(|c: char| c.is_whitespace() || "/=,:;'\"".contains(c));
+        out += &segment(word);
+        out += &piece[word.len()..];
+    }
+    out
+}
+
+/// Generalises one segment of a path.
+pub fn segment(segment: &str) -> Cow<'_, str> {
+    if segment == "*" {
+        return Cow::Owned("\\*".into());
+    }
+    if is_number(segment) {
+        return Cow::Owned(number(segment).into());
+    }
+    if segment.len() < 6 {
+        return Cow::Borrowed(segment);
+    }
+    if let Some(named) = temporary(segment) {
+        return Cow::Owned(named.into());
+    }
+    let mut out = String::new();
+    let mut copied = 0;
+    let mut at = 0;
+    while at < segment.len() {
+        let rest = &segment[at..];
+        let token = rest.len() - rest.trim_start_matches(is_word).len();
+        if token == 0 {
+            at += rest.chars().next().map_or(1, char::len_utf8);
+            continue;
+        }
+        let Some((kept, length, class)) = class(&segment[..at], rest, token) else {
+            at += token;
+            continue;
+        };
+        out += &segment[copied..at + kept];
+        out += if class == "*" && length == segment.len() { "<id>" } else { class };
+        at += length;
+        copied = at;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(segment);
+    }
+    out += &segment[copied..];
+    out.into()
+}
+
+/// What a normalised segment may be as well, where its directory holds such names already: a random name can look
+/// ordinary, and a hash can have digits only.
+pub(crate) fn looser(segment: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < segment.len() {
+        let rest = &segment[at..];
+        let class = ["<n>", "<hex>"].into_iter().find(|class| rest.starts_with(class));
+        let length = class.map_or_else(|| rest.len() - rest.trim_start_matches(is_word).len(), str::len);
+        let (word, after) = rest.split_at(length);
+        let mut may_be = |class: &str| out.push(format!("{}{class}{after}", &segment[..at]));
+        let shape = Shape::of(word);
+        if class == Some("<n>") || word.len() >= 6 && shape.digits > 0 && word.bytes().all(|b| b.is_ascii_hexdigit()) {
+            may_be("<hex>");
+        }
+        if class.is_some() || word.len() >= 6 && word.is_ascii() && shape.changes > 0 {
+            may_be(if word.len() == segment.len() { "<id>" } else { "*" });
+        }
+        at += length.max(rest.chars().next().map_or(1, char::len_utf8));
+    }
+    out
+}
+
+/// The class of the token between `before` and the rest, at whose start it is `token` bytes long: how many of its bytes
+/// stay before the class, up to where it reaches (a date has several tokens), and its name.
+fn class(before: &str, rest: &str, token: usize) -> Option<(usize, usize, &'static str)> {
+    if let Some(length) = date(rest.as_bytes()) {
+        return Some((0, length, "<date>"));
+    }
+    if let Some(length) = uuid(rest.as_bytes()) {
+        return Some((0, length, "<uuid>"));
+    }
+    let word = &rest[..token];
+    if is_number(word) {
+        // Of an inode, or of a log that was put away.
+        let counts = before.ends_with('[') || before.ends_with("log.");
+        return (word.len() >= LONG_NUMBER || counts).then_some((0, token, number(word)));
+    }
+    if is_hex(word) {
+        return Some((0, token, "<hex>"));
+    }
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    if word.len() - letters >= LONG_NUMBER && word[..letters].chars().all(char::is_alphabetic) {
+        return Some((letters, token, "<n>"));
+    }
+    is_random(word).then_some((0, token, "*"))
+}
+
+/// The names that mktemp, mkstemp and Python's tempfile make: known by their beginning and length.
+fn temporary(segment: &str) -> Option<&'static str> {
+    let tail = segment.strip_prefix("tmp")?;
+    let varied = |t: &str| t.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
+    match tail.strip_prefix('.') {
+        Some(t) if matches!(t.len(), 6 | 8 | 10) && t.bytes().all(|b| b.is_ascii_alphanumeric()) && varied(t) => {
+            Some("tmp.*")
+        }
+        None if tail.len() == 8
+            && tail.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+            && tail.bytes().any(|b| b.is_ascii_digit()) =>
+        {
+            Some("tmp*")
+        }
+        _ => None,
+    }
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric()
+}
+
+/// The class of a number. One so long is one of those that have letters elsewhere: `00000001000000000000000A`.
+fn number(digits: &str) -> &'static str {
+    if digits.len() < 20 { "<n>" } else { "<hex>" }
+}
+
+fn is_number(word: &str) -> bool {
+    !word.is_empty() && word.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The bytes from the start that are a date, with the time if it follows, and end where a word ends.
+fn date(text: &[u8]) -> Option<usize> {
+    let number = |from: usize, length: usize| -> Option<u32> {
+        text.get(from..from + length)?
+            .iter()
+            .try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
+    };
+    let is_day = |y: u32, m: u32, d: u32| (1970..2100).contains(&y) && (1..=12).contains(&m) && (1..=31).contains(&d);
+    let ends = |at: usize| text.get(at).is_none_or(|b| b.is_ascii() && !b.is_ascii_alphanumeric());
+    let separator = text.get(4).copied().filter(|b| b"-_.".contains(b));
+    let end = match separator {
+        Some(s) if text.get(7) == Some(&s) => is_day(number(0, 4)?, number(5, 2)?, number(8, 2)?).then_some(10)?,
+        Some(_) => return None,
+        None => is_day(number(0, 4)?, number(4, 2)?, number(6, 2)?).then_some(8)?,
+    };
+    let with_time = time(&text[end..]).into_iter().flatten().map(|time| end + time);
+    with_time.chain([end]).find(|end| ends(*end))
+}
+
+/// The bytes of a time of day after a date: `T12:30:59Z`, `-1230`, `_12-30-59`, `123059`. With seconds, and without.
+fn time(text: &[u8]) -> Option<[usize; 2]> {
+    let pair = |at: usize| text.get(at..at + 2).is_some_and(|p| p.iter().all(u8::is_ascii_digit));
+    let after = |at: usize, any: &[u8]| at + usize::from(text.get(at).is_some_and(|b| any.contains(b)));
+    let hour = after(0, b"Tt_- ");
+    let minute = after(hour + 2, b":-._");
+    if !pair(hour) || !pair(minute) {
+        return None;
+    }
+    let short = minute + 2;
+    let second = after(short, b":-._");
+    let long = if pair(second) { second + 2 } else { short };
+    Some([after(long, b"Zz"), after(short, b"Zz")])
+}
+
+/// The bytes from the start that are a UUID, and end where a word ends.
+fn uuid(text: &[u8]) -> Option<usize> {
+    let bytes = text.get(..36)?;
+    let fits = bytes.iter().enumerate().all(|(i, b)| match i {
+        8 | 13 | 18 | 23 => matches!(b, b'-' | b'_'),
+        _ => b.is_ascii_hexdigit(),
+    });
+    (fits && text.get(36).is_none_or(|b| b.is_ascii() && !b.is_ascii_alphanumeric())).then_some(36)
+}
+
+/// Whether a word is a hash or an id in hexadecimal, and neither `deadbeef` nor `decade2020`.
+fn is_hex(word: &str) -> bool {
+    let one_case =
+        !(word.contains(|c: char| c.is_ascii_uppercase()) && word.contains(|c: char| c.is_ascii_lowercase()));
+    if word.len() < 8 || !one_case || !word.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return false;
+    }
+    let shape = Shape::of(word);
+    match word.len() {
+        8..12 => shape.digits >= 2 && shape.changes >= 2,
+        12..32 => shape.digits >= 2,
+        _ => true,
+    }
+}
+
+/// Whether a word is made by a random generator: it changes between digits and letters, upper and lower, far more
+/// often than names that people make up (`Log4j2Config`, `utf8mb4`, `md5sum`).
+fn is_random(word: &str) -> bool {
+    if word.len() < 6 || !word.is_ascii() {
+        return false;
+    }
+    let Shape { digits, upper, lower, changes } = Shape::of(word);
+    let steps = word.len() - 1;
+    if digits == 0 {
+        false
+    } else if upper > 0 && lower > 0 {
+        changes >= 3 && if word.len() < 16 { changes * 2 > steps } else { changes * 5 > steps * 2 }
+    } else {
+        word.len() >= 8 && digits >= 3 && changes >= 4 && changes * 4 >= steps
+    }
+}
+
+/// How a word is made of kinds of characters.
+struct Shape {
+    digits: usize,
+    upper: usize,
+    lower: usize,
+    /// Changes from one kind to another, without that from a capital at the beginning.
+    changes: usize,
+}
+
+impl Shape {
+    fn of(word: &str) -> Self {
+        let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase());
+        let bytes = word.as_bytes();
+        let count = |is: fn(&u8) -> bool| bytes.iter().filter(|b| is(b)).count();
+        let changes = bytes.windows(2).filter(|w| kind(w[0]) != kind(w[1])).count();
+        let capital = matches!(bytes, [a, b, ..] if a.is_ascii_uppercase() && b.is_ascii_lowercase());
+        Self {
+            digits: count(u8::is_ascii_digit),
+            upper: count(u8::is_ascii_uppercase),
+            lower: count(u8::is_ascii_lowercase),
+            changes: changes - usize::from(capital),
+        }
+    }
+}
+
+/// Shortens a path to [`MAX_PATH`] bytes, at a `/` where there is one.
+fn cut(path: &str) -> Cow<'_, str> {
+    const MARK: &str = "…";
+    if path.len() <= MAX_PATH {
+        return Cow::Borrowed(path);
+    }
+    let mut end = MAX_PATH - MARK.len();
+    while !path.is_char_boundary(end) {
+        end -= 1;
+    }
+    let kept = path[..end].rfind('/').filter(|slash| *slash > 0).map_or(&path[..end], |slash| &path[..=slash]);
+    Cow::Owned(format!("{kept}{MARK}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_accidental_becomes_a_class() {
+        for (name, pattern) in [
+            ("/proc/1/status", "/proc/<n>/status"),
+            ("/proc/8123/task/8124/comm", "/proc/<n>/task/<n>/comm"),
+            ("/dev/pts/0", "/dev/pts/<n>"),
+            ("/tmp/tmp.Xa81jK", "/tmp/tmp.*"),
+            ("/tmp/tmp.gHq0PlMvT2", "/tmp/tmp.*"),
+            ("/tmp/tmpk3v_9x2a", "/tmp/tmp*"),
+            ("/tmp/sess_ab12cd34ef56gh78ij90klmn12", "/tmp/sess_*"),
+            ("/tmp/ccA1bX9q.o", "/tmp/*.o"),
+            ("/tmp/go-build3141592653/b001", "/tmp/go-build<n>/b001"),
+            ("/tmp/npm-31415-a8f3k2q9", "/tmp/npm-<n>-*"),
+            ("/var/log/app-2026-05-01.log", "/var/log/app-<date>.log"),
+            ("/var/log/app-20260501.log", "/var/log/app-<date>.log"),
+            ("/b/dump_2026-05-01T12:30:59Z.sql", "/b/dump_<date>.sql"),
+            ("/b/dump_2026-05-01_12-30-59.sql", "/b/dump_<date>.sql"),
+            ("/b/dump-20260501123059", "/b/dump-<date>"),
+            ("/b/dump-20260501T1230.gz", "/b/dump-<date>.gz"),
+            ("/data/123e4567-e89b-12d3-a456-426614174000.json", "/data/<uuid>.json"),
+            ("/objects/3f/786850e387550fdab836ed7e6dc881de23001b", "/objects/3f/<hex>"),
+            ("/c/a1b2c3d4", "/c/<hex>"),
+            ("/c/DEADBEEFDEADBEEFDEADBEEFDEADBEEF", "/c/<hex>"),
+            ("/cache/xK93jfA0qPz7Lm2B/blob", "/cache/<id>/blob"),
+            ("/run/secrets/sa/..2026_05_01_12_30_59.123456789/token", "/run/secrets/sa/..<date>.<n>/token"),
+            ("/core.123456", "/core.<n>"),
+            ("pipe:[1]", "pipe:[<n>]"),
+            ("socket:[912345]", "socket:[<n>]"),
+            ("…/b/31337", "…/b/<n>"),
+            ("/var/log/access.log.1", "/var/log/access.log.<n>"),
+            ("/var/log/syslog.12.gz", "/var/log/syslog.<n>.gz"),
+            ("/wal/000000010000000000000001", "/wal/<hex>"),
+            ("/wal/00000001000000000000000A", "/wal/<hex>"),
+            ("/tmp/*", "/tmp/\\*"),
+        ] {
+            assert_eq!(path(name), pattern, "{name}");
+        }
+    }
+
+    #[test]
+    fn ordinary_names_stay() {
+        for name in [
+            "/",
+            "",
+            "/var/www/index.html",
+            "/lib/x86_64-linux-gnu/libc.so.6",
+            "/usr/lib/libssl.so.1.1",
+            "/usr/lib/libicudata.so.67.1",
+            "/usr/bin/python3",
+            "/usr/bin/python3.11",
+            "/usr/share/zoneinfo/Etc/GMT+12",
+            "/usr/lib/gconv/ISO8859-15.so",
+            "/usr/share/i18n/ISO-8859-1",
+            "/opt/cafe/babe/deadbeef",
+            "/opt/facade/decade2020/feedface",
+            "/srv/Utf8Decoder.class",
+            "/srv/Base64Encoder.class",
+            "/srv/Log4j2Config.xml",
+            "/srv/MD5Util.class",
+            "/srv/getElementById2.js",
+            "/bin/md5sum",
+            "/bin/sha256sum",
+            "/db/utf8mb4_bin",
+            "/opt/win32x64/x86_64",
+            "/tmp/tmp.config",
+            "/tmp/tmpfiles.d",
+            "/etc/rc3.d/S01nginx",
+            "/var/log/access.log",
+            "/etc/catalog1",
+            "/var/lib/app-1.27.0-rc2",
+            "/srv/README.md",
+            "/srv/wal/base/worker12",
+            "memfd:x",
+            "/tmp/grüße-aus-köln",
+        ] {
+            assert_eq!(path(name), name);
+            assert!(matches!(path(name), Cow::Borrowed(_)), "{name} is copied for nothing");
+        }
+    }
+
+    #[test]
+    fn arguments_keep_their_words() {
+        assert_eq!(argument("daemon off;"), "daemon off;");
+        assert_eq!(argument("--port=8080"), "--port=<n>");
+        assert_eq!(argument("/data/31337/x"), "/data/<n>/x");
+        assert_eq!(argument("--token=a1b2c3d4e5f6"), "--token=<hex>");
+        assert_eq!(argument("  "), "  ");
+    }
+
+    #[test]
+    fn what_looks_ordinary_may_be_random() {
+        assert_eq!(looser("1234567a"), ["<hex>", "<id>"]);
+        assert_eq!(looser("<n>"), ["<hex>", "<id>"]);
+        assert_eq!(looser("ccAbCdef.o"), ["*.o"]);
+        assert_eq!(looser("sess_abcdef1"), ["sess_<hex>", "sess_*"]);
+        for word in ["payload", "sess_backdoor", "Config", "<date>", "index.html", "", "ä…"] {
+            assert_eq!(looser(word), [""; 0], "{word}");
+        }
+    }
+
+    #[test]
+    fn long_paths_are_cut_with_a_mark() {
+        let long = format!("/a{}", "/directory".repeat(100));
+        let cut = path(&long);
+        assert!(cut.len() <= MAX_PATH && cut.ends_with("directory/…"), "{cut}");
+        assert_eq!(path(&"ä".repeat(1000)).len(), MAX_PATH - 1);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_and_is_idempotent(text in "\\PC*") {
+            let once = path(&text).into_owned();
+            prop_assert_eq!(path(&once), once.as_str());
+            argument(&text);
+        }
+
+        #[test]
+        fn is_idempotent_on_what_looks_like_names(text in "(/?[a-zA-Z0-9<>*._\\-\\[\\]:T]{0,40}){0,20}") {
+            let once = path(&text).into_owned();
+            prop_assert!(once.len() <= MAX_PATH);
+            prop_assert_eq!(path(&once), once.as_str());
+        }
+
+        #[test]
+        fn is_idempotent_on_numbers_and_dates(text in "(20[0-9]{2}[-_.]?[01][0-9][-_.]?[0-3][0-9]|[0-9]{2}|[0-9a-f]{4,12}|[-_.T/Z:]){0,12}") {
+            let once = path(&text).into_owned();
+            prop_assert_eq!(path(&once), once.as_str());
+        }
+    }
+}

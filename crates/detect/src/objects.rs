@@ -1,0 +1,69 @@
+//! What one executable did one kind of thing to.
+
+use std::collections::BTreeMap;
+
+use ethogram_model::ObjectKind;
+use serde::{Deserialize, Serialize};
+
+use crate::{Behaviour, paths::PathTree, peers, profile::Seen};
+
+/// Objects with how often each was seen. Paths and peers that become many are treated as one; guarded ones never.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Objects {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    named: BTreeMap<String, Seen>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    paths: PathTree,
+}
+
+fn is_empty(paths: &PathTree) -> bool {
+    paths.len() == 0
+}
+
+impl Objects {
+    /// Patterns it holds.
+    pub fn len(&self) -> usize {
+        self.named.len() + self.paths.len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What was seen of a behaviour's object, itself or among its like.
+    pub(crate) fn get_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Seen> {
+        match behaviour.kind {
+            ObjectKind::Peer => peers::get_mut(&mut self.named, &behaviour.object),
+            _ if behaviour.is_guarded => self.named.get_mut(&*behaviour.object),
+            _ => self.paths.get_mut(&behaviour.object),
+        }
+    }
+
+    /// Adds a behaviour's object.
+    pub(crate) fn insert(&mut self, behaviour: &Behaviour<'_>, seen: Seen) {
+        match behaviour.kind {
+            ObjectKind::Peer => peers::insert(&mut self.named, &behaviour.object, seen),
+            _ if behaviour.is_guarded => self.named.entry(behaviour.object.to_string()).or_default().add(seen),
+            _ => self.paths.insert(&behaviour.object, seen),
+        }
+    }
+
+    /// Paths that could still be treated as one.
+    pub(crate) fn shrinkable(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Treats the paths of one directory as one. False when there is none left for which that helps.
+    pub(crate) fn shrink(&mut self) -> bool {
+        self.paths.shrink()
+    }
+
+    /// Every pattern with what was seen, most frequent first.
+    pub fn by_frequency(&self) -> Vec<(String, Seen)> {
+        let mut out: Vec<_> = self.named.iter().map(|(name, seen)| (name.clone(), *seen)).collect();
+        out.extend(self.paths.patterns());
+        out.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+        out
+    }
+}

@@ -1,0 +1,344 @@
+//! Paths as a tree, in which a directory with too many different children becomes `directory/*`.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    normalise::{self, MAX_PATH},
+    places,
+    profile::Seen,
+};
+
+/// Different files, or different directories, in one place from which they are treated as one.
+const MANY: usize = 16;
+/// The same where files are gone soon.
+const MANY_TEMPORARY: usize = 4;
+/// The segment that stands for any.
+const ANY: &str = "*";
+
+/// Normalised paths that were seen. Reads and writes as a map from pattern to what was seen.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, Seen>", into = "BTreeMap<String, Seen>")]
+pub(crate) struct PathTree {
+    top: Directory,
+    len: usize,
+}
+
+/// Either holds children by name, or one of the name `*` for all; files and directories each for themselves.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Directory {
+    files: BTreeMap<String, Seen>,
+    directories: BTreeMap<String, Directory>,
+}
+
+impl PathTree {
+    /// Patterns it holds.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// What was seen of the path, if a pattern covers it.
+    pub(crate) fn get_mut(&mut self, path: &str) -> Option<&mut Seen> {
+        let (directories, file) = split(path);
+        let mut directory = &mut self.top;
+        for segment in directories {
+            directory = directory.directories.get_mut(&*known_as(&directory.directories, segment))?;
+        }
+        directory.files.get_mut(&*known_as(&directory.files, file))
+    }
+
+    /// Adds a path, and gives up the names of a directory's children where they have become too many.
+    pub(crate) fn insert(&mut self, path: &str, seen: Seen) {
+        let (directories, file) = split(path);
+        let mut at = String::new();
+        if self.top.insert(&mut at, directories, file, seen) {
+            self.len = self.top.count();
+        } else {
+            self.len += 1;
+        }
+    }
+
+    /// Gives up the names in the directory that has most of them. False when there is none with more than one.
+    pub(crate) fn shrink(&mut self) -> bool {
+        let Some(largest) = self.top.largest(&mut String::new()).filter(|l| l.children > 1) else { return false };
+        let mut directory = &mut self.top;
+        for segment in &largest.path {
+            match directory.directories.get_mut(segment) {
+                Some(next) => directory = next,
+                None => return false,
+            }
+        }
+        if largest.files {
+            directory.merge_files()
+        } else {
+            directory.merge_directories()
+        }
+        self.len = self.top.count();
+        true
+    }
+
+    /// Every pattern with what was seen, in order.
+    pub(crate) fn patterns(&self) -> Vec<(String, Seen)> {
+        let mut out = Vec::with_capacity(self.len);
+        self.top.collect(&mut String::new(), &mut out);
+        out.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        out
+    }
+}
+
+impl Directory {
+    /// Adds a file below `at`, this directory's own path. Whether names were given up.
+    fn insert<'a>(
+        &mut self,
+        at: &mut String,
+        mut directories: impl Iterator<Item = &'a str>,
+        file: &str,
+        seen: Seen,
+    ) -> bool {
+        let Some(segment) = directories.next() else {
+            self.files.entry(known_as(&self.files, file).into_owned()).or_default().add(seen);
+            let many = self.files.len() > most_in(at);
+            if many {
+                self.merge_files();
+            }
+            return many;
+        };
+        let name = known_as(&self.directories, segment).into_owned();
+        let own = at.len();
+        at.push_str(&name);
+        at.push('/');
+        let below = self.directories.entry(name).or_default().insert(at, directories, file, seen);
+        at.truncate(own);
+        let many = self.directories.len() > most_in(at);
+        if many {
+            self.merge_directories();
+        }
+        below || many
+    }
+
+    fn merge_files(&mut self) {
+        let mut all = Seen::default();
+        std::mem::take(&mut self.files).into_values().for_each(|seen| all.add(seen));
+        self.files.insert(ANY.to_owned(), all);
+    }
+
+    fn merge_directories(&mut self) {
+        let mut all = Self::default();
+        std::mem::take(&mut self.directories).into_values().for_each(|directory| all.absorb(directory));
+        self.directories.insert(ANY.to_owned(), all);
+    }
+
+    /// Takes over what another directory holds. Names that one of the two has given up, the other gives up too.
+    fn absorb(&mut self, other: Self) {
+        for (name, seen) in other.files {
+            self.files.entry(name).or_default().add(seen);
+        }
+        if self.files.len() > 1 && self.files.contains_key(ANY) {
+            self.merge_files();
+        }
+        for (name, directory) in other.directories {
+            self.directories.entry(name).or_default().absorb(directory);
+        }
+        if self.directories.len() > 1 && self.directories.contains_key(ANY) {
+            self.merge_directories();
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.files.len() + self.directories.values().map(Self::count).sum::<usize>()
+    }
+
+    /// The place below `at` with most names, of those whose names may be given up.
+    fn largest(&self, at: &mut String) -> Option<Largest> {
+        let mut largest = (most_in(at) < usize::MAX).then(|| Largest {
+            children: self.files.len().max(self.directories.len()),
+            files: self.files.len() >= self.directories.len(),
+            path: Vec::new(),
+        });
+        for (name, directory) in &self.directories {
+            let own = at.len();
+            at.push_str(name);
+            at.push('/');
+            if let Some(mut below) = directory.largest(at)
+                && largest.as_ref().is_none_or(|l| below.children > l.children)
+            {
+                below.path.insert(0, name.clone());
+                largest = Some(below);
+            }
+            at.truncate(own);
+        }
+        largest
+    }
+
+    fn collect(&self, at: &mut String, out: &mut Vec<(String, Seen)>) {
+        out.extend(self.files.iter().map(|(name, seen)| (format!("{at}{name}"), *seen)));
+        for (name, directory) in &self.directories {
+            let own = at.len();
+            at.push_str(name);
+            at.push('/');
+            directory.collect(at, out);
+            at.truncate(own);
+        }
+    }
+}
+
+/// The place with most names.
+struct Largest {
+    children: usize,
+    files: bool,
+    path: Vec<String>,
+}
+
+/// The directories on a path, and the file's name. A path without a `/` has none.
+fn split(path: &str) -> (impl Iterator<Item = &str>, &str) {
+    let (directories, file) = path.rsplit_once('/').map_or((None, path), |(d, f)| (Some(d), f));
+    (directories.into_iter().flat_map(|d| d.split('/')), file)
+}
+
+/// The key under which a child is kept: `*`, its own name, or a class of names that it may belong to.
+fn known_as<'a, T>(children: &BTreeMap<String, T>, name: &'a str) -> Cow<'a, str> {
+    if children.contains_key(ANY) {
+        return Cow::Borrowed(ANY);
+    }
+    if children.contains_key(name) || !children.keys().any(|child| child.contains(['<', '*'])) {
+        return Cow::Borrowed(name);
+    }
+    let class = normalise::looser(name).into_iter().find(|class| children.contains_key(class));
+    class.map_or(Cow::Borrowed(name), Cow::Owned)
+}
+
+/// How many different children a directory may have, given its path with a `/` at the end.
+fn most_in(directory: &str) -> usize {
+    let directory = directory.strip_suffix('/').unwrap_or(directory);
+    match directory {
+        _ if places::is_temporary(directory) => MANY_TEMPORARY,
+        _ if places::is_crossroads(directory) => usize::MAX,
+        _ => MANY,
+    }
+}
+
+impl From<BTreeMap<String, Seen>> for PathTree {
+    /// Takes patterns as they are, with the names that were given up; overlong ones cannot be ours and are left out.
+    fn from(patterns: BTreeMap<String, Seen>) -> Self {
+        let mut tree = Self::default();
+        for (pattern, seen) in patterns.into_iter().filter(|(p, _)| p.len() <= 2 * MAX_PATH) {
+            let (directories, file) = split(&pattern);
+            let mut directory = &mut tree.top;
+            for segment in directories {
+                directory = directory.directories.entry(segment.to_owned()).or_default();
+            }
+            directory.files.insert(file.to_owned(), seen);
+        }
+        tree.len = tree.top.count();
+        tree
+    }
+}
+
+impl From<PathTree> for BTreeMap<String, Seen> {
+    fn from(tree: PathTree) -> Self {
+        tree.patterns().into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tree(paths: impl IntoIterator<Item = String>) -> PathTree {
+        let mut tree = PathTree::default();
+        for path in paths {
+            match tree.get_mut(&path) {
+                Some(seen) => seen.add(Seen::at(1)),
+                None => tree.insert(&path, Seen::at(1)),
+            }
+        }
+        tree
+    }
+
+    fn names(tree: &PathTree) -> Vec<String> {
+        tree.patterns().into_iter().map(|(p, _)| p).collect()
+    }
+
+    #[test]
+    fn many_files_become_any_file() {
+        let few = tree((0..16).map(|i| format!("/srv/data/f{i}")));
+        assert_eq!(few.len(), 16);
+        let many = tree((0..17).map(|i| format!("/srv/data/f{i}")).chain(["/srv/other/x".into()]));
+        assert_eq!(names(&many), ["/srv/data/*", "/srv/other/x"]);
+        assert_eq!(many.patterns()[0].1.count, 17);
+    }
+
+    #[test]
+    fn temporary_places_give_up_names_early() {
+        assert_eq!(names(&tree((0..5).map(|i| format!("/tmp/f{i}")))), ["/tmp/*"]);
+        assert_eq!(names(&tree((0..5).map(|i| format!("/tmp/d{i}/a")))), ["/tmp/*/a"]);
+    }
+
+    #[test]
+    fn crossroads_never_do() {
+        assert_eq!(tree((0..100).map(|i| format!("/f{i}"))).len(), 100);
+        assert_eq!(tree((0..100).map(|i| format!("/var/d{i}/x"))).len(), 100);
+    }
+
+    #[test]
+    fn directories_become_any_directory_and_keep_what_lies_in_them() {
+        let mut t = tree((0..17).flat_map(|i| [format!("/srv/users/u{i}/mail"), format!("/srv/users/u{i}/log")]));
+        assert_eq!(names(&t), ["/srv/users/*/log", "/srv/users/*/mail"]);
+        assert!(t.get_mut("/srv/users/new/mail").is_some());
+        assert!(t.get_mut("/srv/users/new/evil").is_none());
+        assert!(t.get_mut("/srv/users/mail").is_none(), "a file is not a directory");
+    }
+
+    #[test]
+    fn a_directory_of_random_names_holds_those_that_look_ordinary() {
+        let mut t = tree(["/srv/cache/<hex>".into(), "/srv/build/*.o".into(), "/srv/build/main.o".into()]);
+        for path in ["/srv/cache/1234567a", "/srv/cache/<n>", "/srv/build/ccAbCdef.o"] {
+            assert!(t.get_mut(path).is_some(), "{path}");
+        }
+        for path in ["/srv/cache/payload", "/srv/build/payload.o", "/srv/build/ccAbCdef.so", "/srv/x/1234567a"] {
+            assert!(t.get_mut(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn odd_paths_have_their_place() {
+        let odd = ["/", "memfd:x", "…/b/c", "", "a/b", "//"];
+        let mut t = tree(odd.map(String::from));
+        assert_eq!(t.len(), odd.len());
+        for path in odd {
+            assert!(t.get_mut(path).is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn shrinking_ends() {
+        let mut t = tree((0..40).map(|i| format!("/var/lib/d{}/f{i}", i % 7)));
+        let mut before = t.len();
+        while t.shrink() {
+            assert!(t.len() <= before);
+            before = t.len();
+        }
+        assert_eq!(t.len(), 7);
+        assert!(t.get_mut("/var/lib/d3/new").is_some());
+        assert!(t.get_mut("/var/lib/new/f1").is_none(), "a crossroads is not given up");
+    }
+
+    proptest! {
+        #[test]
+        fn holds_what_was_put_in_and_survives_storage(paths in proptest::collection::vec("(/[ab]{0,2}|/tmp|/x[0-9]{2}){1,5}", 1..60)) {
+            let mut t = tree(paths.clone());
+            let stored = serde_json::to_string(&t).unwrap();
+            let mut restored: PathTree = serde_json::from_str(&stored).unwrap();
+            prop_assert_eq!(&restored, &t);
+            prop_assert_eq!(t.patterns().len(), t.len());
+            for path in &paths {
+                prop_assert!(t.get_mut(path).is_some());
+                prop_assert!(restored.get_mut(path).is_some());
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Peers as `address:port`, in which many of a network become the network, and many of a port the port.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use crate::profile::Seen;
+
+/// The first port of those that the kernel hands out for a moment.
+pub(crate) const FIRST_EPHEMERAL: u16 = 32_768;
+/// How ports from [`FIRST_EPHEMERAL`] are written where they are treated as one.
+pub(crate) const EPHEMERAL: &str = "ephemeral";
+
+/// Different addresses of one private network, with one port, from which the network is meant.
+const MANY_IN_PRIVATE: usize = 4;
+/// The same for a public network.
+const MANY_IN_PUBLIC: usize = 8;
+/// Different ephemeral ports of one address from which any is meant.
+const MANY_PORTS: usize = 8;
+/// Different addresses with one port from which any is meant.
+const MANY_ANYWHERE: usize = 32;
+
+/// The object of a behaviour towards a peer.
+pub(crate) fn name(address: IpAddr, port: u16) -> String {
+    match address {
+        IpAddr::V4(a) => format!("{a}:{port}"),
+        IpAddr::V6(a) => format!("[{a}]:{port}"),
+    }
+}
+
+/// The address and port of a name; nothing of one that stands for many.
+fn parse(name: &str) -> Option<(IpAddr, u16)> {
+    let peer: std::net::SocketAddr = name.parse().ok()?;
+    Some((peer.ip(), peer.port()))
+}
+
+/// What stands for many peers like this one, each with how many it takes: from narrow to wide.
+fn wider(address: IpAddr, port: u16) -> Vec<(String, usize)> {
+    let mut out = Vec::with_capacity(3);
+    if port >= FIRST_EPHEMERAL {
+        out.push((name(address, 0).trim_end_matches('0').to_owned() + EPHEMERAL, MANY_PORTS));
+    }
+    let many = if is_private(address) { MANY_IN_PRIVATE } else { MANY_IN_PUBLIC };
+    out.push(match address {
+        IpAddr::V4(a) => {
+            let [a, b, c, _] = a.octets();
+            (format!("{a}.{b}.{c}.0/24:{port}"), many)
+        }
+        IpAddr::V6(a) => {
+            let prefix = a.to_bits() >> 64 << 64;
+            (format!("[{}/64]:{port}", std::net::Ipv6Addr::from_bits(prefix)), many)
+        }
+    });
+    out.push((format!("*:{port}"), MANY_ANYWHERE));
+    out
+}
+
+/// What was seen of the peer, itself or among many.
+pub(crate) fn get_mut<'a>(peers: &'a mut BTreeMap<String, Seen>, peer: &str) -> Option<&'a mut Seen> {
+    if peers.contains_key(peer) {
+        return peers.get_mut(peer);
+    }
+    let (address, port) = parse(peer)?;
+    let held = wider(address, port).into_iter().map(|(name, _)| name).find(|name| peers.contains_key(name))?;
+    peers.get_mut(&held)
+}
+
+/// Adds a peer, and replaces it and its like by what stands for them where they have become many.
+pub(crate) fn insert(peers: &mut BTreeMap<String, Seen>, peer: &str, seen: Seen) {
+    peers.entry(peer.to_owned()).or_default().add(seen);
+    let Some((address, port)) = parse(peer) else { return };
+    for (pattern, many) in wider(address, port) {
+        let covered: Vec<String> = peers
+            .keys()
+            .filter(|held| parse(held).is_some_and(|(a, p)| wider(a, p).iter().any(|(w, _)| *w == pattern)))
+            .cloned()
+            .collect();
+        if covered.len() > many {
+            let mut all = Seen::default();
+            covered.iter().filter_map(|held| peers.remove(held)).for_each(|s| all.add(s));
+            peers.entry(pattern).or_default().add(all);
+            return;
+        }
+    }
+}
+
+/// Whether the address is of a network that is not routed, or of this machine.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(a) => a.is_private() || a.is_loopback() || a.is_link_local(),
+        IpAddr::V6(a) => a.is_loopback() || a.is_unique_local() || a.is_unicast_link_local(),
+    }
+}
+
+/// Whether a peer's name is of this machine.
+pub(crate) fn is_loopback(peer: &str) -> bool {
+    parse(peer).is_some_and(|(address, _)| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn learnt(names: impl IntoIterator<Item = String>) -> BTreeMap<String, Seen> {
+        let mut peers = BTreeMap::new();
+        for name in names {
+            match get_mut(&mut peers, &name) {
+                Some(seen) => seen.add(Seen::at(1)),
+                None => insert(&mut peers, &name, Seen::at(1)),
+            }
+        }
+        peers
+    }
+
+    #[test]
+    fn few_stay_and_many_become_one() {
+        let few = learnt((1..=4).map(|i| format!("10.0.0.{i}:5432")));
+        assert_eq!(few.len(), 4);
+        let mut many = learnt((1..=5).map(|i| format!("10.0.0.{i}:5432")));
+        assert_eq!(many.keys().collect::<Vec<_>>(), ["10.0.0.0/24:5432"]);
+        assert!(get_mut(&mut many, "10.0.0.99:5432").is_some());
+        assert!(get_mut(&mut many, "10.0.0.99:22").is_none());
+        assert!(get_mut(&mut many, "10.0.1.1:5432").is_none());
+    }
+
+    #[test]
+    fn a_client_of_everyone_is_known_by_its_port() {
+        let mut peers = learnt((1..=40).map(|i| format!("203.{i}.113.7:443")));
+        assert_eq!(peers.keys().collect::<Vec<_>>(), ["*:443"]);
+        assert!(get_mut(&mut peers, "[2001:db8::1]:443").is_some());
+        assert!(get_mut(&mut peers, "203.0.113.7:4444").is_none());
+    }
+
+    #[test]
+    fn passing_ports_of_one_address_are_one() {
+        let mut peers = learnt((0..9).map(|i| format!("[fd00::1]:{}", 40_000 + i)));
+        assert_eq!(peers.keys().collect::<Vec<_>>(), ["[fd00::1]:ephemeral"]);
+        assert!(get_mut(&mut peers, "[fd00::1]:50000").is_some());
+        assert!(get_mut(&mut peers, "[fd00::1]:22").is_none());
+    }
+
+    #[test]
+    fn networks_of_ipv6_are_64_bits() {
+        let peers = learnt((1..=5).map(|i| format!("[fd00::{i}]:80")));
+        assert_eq!(peers.keys().collect::<Vec<_>>(), ["[fd00::/64]:80"]);
+    }
+}

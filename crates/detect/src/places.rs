@@ -1,0 +1,181 @@
+//! What is known of places in a file system: which hold secrets, which decide what runs, which are for anything.
+
+/// What reading this file gives away; nothing for an ordinary one.
+pub fn secret(path: &str) -> Option<&'static str> {
+    let name = file_name(path);
+    Some(match path {
+        "/etc/shadow" | "/etc/shadow-" | "/etc/gshadow" | "/etc/gshadow-" => "password hashes",
+        "/etc/sudoers" => "rules for sudo",
+        "/proc/kcore" | "/dev/mem" | "/dev/kmem" | "/dev/port" => "the machine's memory",
+        _ if below(path, "/etc/sudoers.d") => "rules for sudo",
+        _ if below(path, "/run/secrets") || below(path, "/var/run/secrets") => "secrets given to the container",
+        _ if below(path, "/etc/ssl/private") || below(path, "/etc/kubernetes") => "private keys",
+        _ if below(path, "/var/lib/kubelet") => "secrets of the node",
+        _ if is_disk(path) => "a disk",
+        _ if has(path, ".ssh") || has(path, ".gnupg") => "private keys",
+        _ if has(path, ".aws") || has(path, ".azure") || has(path, "gcloud") => "credentials for a cloud",
+        _ if path.ends_with("/.docker/config.json") => "credentials for registries",
+        _ if path.ends_with("/.kube/config") => "credentials for a cluster",
+        _ if path.starts_with("/proc/") && name == "environ" => "the environment of a process",
+        _ if path.starts_with("/proc/") && name == "mem" => "the memory of a process",
+        _ => match name {
+            "docker.sock" | "containerd.sock" | "crio.sock" | "podman.sock" => "control over all containers",
+            "id_rsa" | "id_dsa" | "id_ecdsa" | "id_ed25519" => "private keys",
+            ".netrc" | ".pgpass" | ".git-credentials" | ".my.cnf" | ".npmrc" | ".pypirc" => "stored passwords",
+            _ if name.starts_with("ssh_host_") && name.ends_with("_key") => "private keys",
+            _ if name.ends_with(".key") || name.ends_with(".kdbx") => "private keys",
+            _ => return None,
+        },
+    })
+}
+
+/// What writing this file decides; nothing for an ordinary one.
+pub fn control(path: &str) -> Option<&'static str> {
+    const PROGRAMS: [&str; 10] = [
+        "/bin",
+        "/sbin",
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/local/bin",
+        "/usr/local/sbin",
+        "/lib",
+        "/lib64",
+        "/usr/lib64",
+        "/usr/local/lib",
+    ];
+    Some(match path {
+        _ if below(path, "/etc/cron.d") || path.starts_with("/etc/cron") => "what runs by the clock",
+        _ if below(path, "/var/spool/cron") || below(path, "/var/spool/at") => "what runs by the clock",
+        _ if below(path, "/etc") => "how the system is set up",
+        _ if PROGRAMS.iter().any(|p| below(path, p)) => "which programs run",
+        _ if below(path, "/boot") => "how the machine starts",
+        _ if below(path, "/proc/sys") || below(path, "/sys") || path == "/proc/sysrq-trigger" => {
+            "how the kernel behaves"
+        }
+        _ if has(path, ".ssh") => "who may log in",
+        _ => match file_name(path) {
+            ".bashrc" | ".profile" | ".bash_profile" | ".zshrc" => "what shells run",
+            _ => return secret(path),
+        },
+    })
+}
+
+/// Whether every file here is judged by its own name, however many there are.
+pub fn is_guarded(path: &str) -> bool {
+    control(path).is_some() || below(path, "/root") || is_shared_library(path)
+}
+
+/// Whether writing there leaves nothing behind: terminals, pipes and the devices that swallow everything.
+pub fn is_sink(path: &str) -> bool {
+    matches!(
+        path,
+        "/dev/null"
+            | "/dev/zero"
+            | "/dev/full"
+            | "/dev/random"
+            | "/dev/urandom"
+            | "/dev/tty"
+            | "/dev/console"
+            | "/dev/ptmx"
+    ) || below(path, "/dev/pts")
+        || path.starts_with("pipe:[")
+        || path.starts_with("socket:[")
+        || path.starts_with("anon_inode:")
+}
+
+/// Whether programs put files there that are gone soon.
+pub fn is_temporary(path: &str) -> bool {
+    ["/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm", "/proc", "/var/cache"]
+        .iter()
+        .any(|p| path == *p || below(path, p))
+}
+
+/// Whether what lies directly there is too different to be treated as one.
+pub(crate) fn is_crossroads(directory: &str) -> bool {
+    matches!(
+        directory,
+        "" | "/" | "/usr" | "/usr/local" | "/usr/lib" | "/var" | "/var/lib" | "/opt" | "/srv" | "/home" | "/dev"
+    )
+}
+
+/// Whether the path lies in the directory, at any depth.
+fn below(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether a directory of that name is on the path.
+fn has(path: &str, directory: &str) -> bool {
+    let mut segments = path.split('/');
+    segments.next_back();
+    segments.any(|s| s == directory)
+}
+
+/// The last segment of a path.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn is_shared_library(path: &str) -> bool {
+    below(path, "/usr/lib") && (path.ends_with(".so") || path.contains(".so."))
+}
+
+fn is_disk(path: &str) -> bool {
+    let Some(name) = path.strip_prefix("/dev/") else { return false };
+    ["sd", "vd", "xvd", "hd"].iter().any(|kind| {
+        name.strip_prefix(kind)
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.len() <= 4)
+    }) || ["nvme", "dm-", "mmcblk", "mapper/", "loop"].iter().any(|kind| {
+        name.strip_prefix(kind)
+            .is_some_and(|rest| kind.ends_with('/') || rest.starts_with(|c: char| c.is_ascii_digit()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_known_and_their_neighbours_are_not() {
+        for (secret_path, ordinary) in [
+            ("/etc/shadow", "/etc/passwd"),
+            ("/root/.ssh/id_rsa", "/root/.sshrc"),
+            ("/home/u/.ssh/config", "/home/u/ssh/config"),
+            ("/run/secrets/db", "/run/secretsdb"),
+            ("/var/run/secrets/kubernetes.io/serviceaccount/token", "/var/run/nginx.pid"),
+            ("/proc/12/environ", "/proc/12/status"),
+            ("/srv/tls/server.key", "/srv/tls/server.pem"),
+            ("/dev/sda1", "/dev/sdcard-reader"),
+            ("/dev/nvme0n1", "/dev/null"),
+            ("/run/docker.sock", "/run/mysqld.sock"),
+            ("/root/.aws/credentials", "/srv/aws/credentials"),
+            ("/etc/ssh/ssh_host_rsa_key", "/etc/ssh/ssh_host_rsa_key.pub"),
+        ] {
+            assert!(secret(secret_path).is_some(), "{secret_path}");
+            assert_eq!(secret(ordinary), None, "{ordinary}");
+        }
+    }
+
+    #[test]
+    fn control_is_known_and_its_neighbours_are_not() {
+        for (grave, ordinary) in [
+            ("/etc/passwd", "/srv/etc/passwd"),
+            ("/usr/bin/ls", "/usr/share/bin/ls"),
+            ("/var/spool/cron/crontabs/root", "/var/spool/mail/root"),
+            ("/home/u/.ssh/authorized_keys", "/home/u/authorized_keys"),
+            ("/proc/sys/kernel/core_pattern", "/proc/1/oom_score_adj"),
+        ] {
+            assert!(control(grave).is_some(), "{grave}");
+            assert_eq!(control(ordinary), None, "{ordinary}");
+        }
+    }
+
+    #[test]
+    fn sinks_leave_nothing_behind() {
+        for path in ["/dev/null", "/dev/pts/0", "/dev/tty", "pipe:[123]"] {
+            assert!(is_sink(path), "{path}");
+        }
+        for path in ["/dev/shm/x", "/dev/sda", "/dev/nullx", "memfd:x"] {
+            assert!(!is_sink(path), "{path}");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything ends somewhere, and says so.
+
+use ethogram_detect::{Model, Settings};
+use ethogram_model::Severity;
+
+use crate::support::*;
+
+const LATER: u64 = 60 * SECOND;
+
+#[test]
+fn an_executable_that_does_many_new_things_gives_few_findings() {
+    let (mut model, web) = learnt();
+    let findings = judge(&mut model, (0..1_000).map(|i| web.write("/usr/bin/apt", &format!("/srv/d{i}/f"), LATER)));
+    assert_eq!(findings.len(), 17);
+    assert_eq!(findings[16].object, "*");
+    assert_eq!(findings[16].title, "web: /usr/bin/apt wrote more files");
+    let updates = model.take_updates();
+    assert_eq!((updates.len(), updates[0].count), (1, 984));
+
+    // What is grave is told all the same, and so is what others do.
+    let grave = judge(&mut model, [web.write("/usr/bin/apt", "/etc/ld.so.preload", LATER)]);
+    assert_eq!(grave[0].severity, Severity::High);
+    assert_eq!(judge(&mut model, [web.write("/bin/sh", "/srv/d1/f", LATER)]).len(), 1);
+}
+
+#[test]
+fn findings_of_a_workload_end_and_are_counted() {
+    let (mut model, web) = (Model::new(Settings { max_alerts: 10, ..settings() }), web());
+    judge(&mut model, web_server(&web, 0));
+    model.advance(START + LATER);
+    let findings = judge(&mut model, (0..30).map(|i| web.write("/bin/sh", &format!("/etc/f{i}"), LATER)));
+    assert_eq!(findings.len(), 10);
+    assert_eq!(model.counters().untold, 20);
+}
+
+#[test]
+fn alerts_do_not_make_anything_usual() {
+    let (mut model, web) = (model(), web());
+    judge(&mut model, (0..3).map(|i| web.write("/bin/sh", &format!("/tmp/f{i}"), 0)));
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, (3..9).map(|i| web.write("/bin/sh", &format!("/tmp/f{i}"), LATER))).len(), 6);
+    assert_eq!(model.profiles()[0].entries, 3);
+}
+
+#[test]
+fn a_full_profile_gives_up_names_and_stays_quiet() {
+    let (mut model, web) = (Model::new(Settings { max_entries: 100, ..settings() }), web());
+    let wild = |at: u64, times: u64| {
+        let web = web.clone();
+        (0..times).map(move |i| web.write("/bin/builder", &format!("/d{}/f{i}", i % 50), at))
+    };
+    assert_eq!(judge(&mut model, wild(0, 2_000)), []);
+    assert_eq!(judge(&mut model, [web.write("/bin/builder", "/etc/generated", SECOND)]), []);
+    assert!(model.profiles()[0].entries <= 125, "{:?}", model.profiles());
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, wild(LATER, 2_000)), []);
+    assert_eq!(judge(&mut model, [web.write("/bin/builder", "/etc/passwd", LATER)]).len(), 1);
+    assert_eq!(judge(&mut model, [web.write("/bin/builder", "/etc/generated", LATER)]), []);
+}
+
+#[test]
+fn what_cannot_be_learnt_is_not_judged_and_says_so() {
+    let (mut model, web) = (Model::new(Settings { max_entries: 10, ..settings() }), web());
+    judge(&mut model, (0..100).map(|i| web.execute("/bin/sh", &format!("/opt/tool{i}"), 0)));
+    assert_eq!((model.counters().learnt, model.counters().overflowed), (12, 1));
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, [web.execute("/bin/sh", "/opt/tool99", LATER)]), []);
+    let uid = model.profile_of(&web.container).unwrap();
+    assert!(ethogram_detect::render_profile(model.profile(&uid).unwrap()).contains("not judged"));
+}
+
+#[test]
+fn the_profile_unseen_for_longest_makes_room() {
+    let mut model = Model::new(Settings { max_profiles: 2, ..settings() });
+    let boxes: Vec<_> = (0..3).map(|i| container("c", 10 + i, &format!("{i}{i}"))).collect();
+    judge(&mut model, [boxes[0].write("/bin/a", "/srv/a", 0), boxes[1].write("/bin/a", "/srv/a", 1)]);
+    judge(&mut model, [boxes[0].write("/bin/a", "/srv/a", 2), boxes[2].write("/bin/a", "/srv/a", 3)]);
+    assert_eq!(model.profiles().len(), 2);
+    assert_eq!(model.counters().evicted, 1);
+    assert_eq!(model.profile_of(&boxes[1].container), None);
+    assert_eq!(model.take_evicted().len(), 1);
+    // It comes back, and is not removed from the store a moment later.
+    judge(&mut model, [boxes[1].write("/bin/a", "/srv/a", 4)]);
+    judge(&mut model, [boxes[0].write("/bin/a", "/srv/a", 5)]);
+    let evicted = model.take_evicted();
+    assert_eq!(evicted.len(), 1, "{evicted:?}");
+    assert!(boxes.iter().all(|b| model.profile_of(&b.container).is_none_or(|uid| !evicted.contains(&uid))));
+}

@@ -1,0 +1,112 @@
+//! Learning ends when a workload was looked at for long enough, and stays ended.
+
+use ethogram_detect::{Model, Profile, Settings};
+
+use crate::support::*;
+
+fn writes_are_told(model: &mut Model, web: &Sandbox, path: &str, at: u64) -> bool {
+    !model.judge(&web.write("/bin/sh", path, at)).is_empty()
+}
+
+#[test]
+fn learning_ends_after_its_period() {
+    let (mut model, web) = (model(), web());
+    assert!(!writes_are_told(&mut model, &web, "/srv/a", 0));
+    assert!(!writes_are_told(&mut model, &web, "/srv/b", LEARNING - 1));
+    assert!(writes_are_told(&mut model, &web, "/srv/c", LEARNING));
+    assert!(!writes_are_told(&mut model, &web, "/srv/b", LEARNING));
+}
+
+#[test]
+fn without_a_period_all_is_told() {
+    let mut model = Model::new(Settings { learning_period_ns: 0, ..settings() });
+    assert!(writes_are_told(&mut model, &web(), "/srv/a", 0));
+}
+
+#[test]
+fn a_clock_set_forward_does_not_end_learning() {
+    let mut model = Model::new(Settings { learning_period_ns: 24 * HOUR, ..settings() });
+    let web = web();
+    assert!(!writes_are_told(&mut model, &web, "/srv/a", 0));
+    assert!(!writes_are_told(&mut model, &web, "/srv/b", 20 * 365 * 24 * HOUR));
+    assert!(!writes_are_told(&mut model, &web, "/srv/c", u64::MAX - START));
+}
+
+#[test]
+fn a_clock_set_back_neither_stops_nor_restarts_learning() {
+    let (mut model, web) = (model(), web());
+    assert!(!writes_are_told(&mut model, &web, "/srv/a", HOUR));
+    assert!(!writes_are_told(&mut model, &web, "/srv/b", 0));
+    assert!(!writes_are_told(&mut model, &web, "/srv/c", LEARNING - 1));
+    assert!(writes_are_told(&mut model, &web, "/srv/d", LEARNING));
+    assert!(writes_are_told(&mut model, &web, "/srv/e", 0), "what is learnt stays learnt");
+}
+
+#[test]
+fn events_out_of_order_do_not_make_time_pass() {
+    let (mut model, web) = (model(), web());
+    for i in 0..10_000 {
+        let at = SECOND + if i % 2 == 0 { 0 } else { 50_000_000 };
+        assert!(!writes_are_told(&mut model, &web, &format!("/srv/a{}", i % 3), at));
+    }
+    assert_eq!(model.profiles()[0].learnt_ns, 50_000_000);
+}
+
+#[test]
+fn quiet_hours_count_when_time_is_told() {
+    let mut model = Model::new(Settings { learning_period_ns: 24 * HOUR, ..settings() });
+    let web = web();
+    assert!(!writes_are_told(&mut model, &web, "/srv/a", 0));
+    (1..=48).for_each(|half| model.advance(START + half * HOUR / 2));
+    assert_eq!(model.profiles()[0].state, "stable");
+    assert!(writes_are_told(&mut model, &web, "/srv/b", 24 * HOUR));
+}
+
+#[test]
+fn time_in_which_nobody_looked_does_not_count() {
+    let (mut first, web) = (model(), web());
+    writes_are_told(&mut first, &web, "/srv/a", 0);
+    first.advance(START + LEARNING / 2);
+    let stored = first.take_dirty().remove(0).1;
+
+    let mut second = model();
+    second.restore(stored).unwrap();
+    assert!(!writes_are_told(&mut second, &web, "/srv/b", 1_000 * LEARNING));
+    assert!(!writes_are_told(&mut second, &web, "/srv/c", 1_000 * LEARNING + LEARNING / 2 - 1));
+    assert!(writes_are_told(&mut second, &web, "/srv/d", 1_000 * LEARNING + LEARNING / 2));
+}
+
+#[test]
+fn a_stored_profile_judges_at_once_and_repeats_nothing() {
+    let (mut first, web) = learnt();
+    assert!(writes_are_told(&mut first, &web, "/srv/a", HOUR));
+    let text = serde_json::to_string(&first.take_dirty().remove(0).1).unwrap();
+    assert_eq!(first.take_dirty(), [], "nothing changed");
+
+    let mut second = model();
+    second.restore(serde_json::from_str(&text).unwrap()).unwrap();
+    assert_eq!(judge(&mut second, web_server(&web, 7_200)), []);
+    assert!(!writes_are_told(&mut second, &web, "/srv/a", 2 * HOUR));
+    assert_eq!(second.take_updates()[0].count, 2);
+    assert!(writes_are_told(&mut second, &web, "/srv/b", 2 * HOUR));
+}
+
+#[test]
+fn profiles_of_another_form_are_refused_by_name() {
+    let (mut first, _) = learnt();
+    let stored = first.take_dirty().remove(0).1;
+    let error = model().restore(Profile { version: 99, ..stored }).unwrap_err();
+    assert!(error.to_string().starts_with("profile of web:1@sha256:aabbccddeeff"), "{error}");
+}
+
+#[test]
+fn what_changed_is_stored_at_once_and_counts_within_a_minute() {
+    let (mut model, web) = learnt();
+    assert_eq!(model.take_dirty().len(), 1);
+    judge(&mut model, web_server(&web, 31));
+    assert_eq!(model.take_dirty().len(), 0);
+    judge(&mut model, web_server(&web, 120));
+    assert_eq!(model.take_dirty().len(), 1);
+    assert!(writes_are_told(&mut model, &web, "/srv/a", 130 * SECOND));
+    assert_eq!(model.take_dirty().len(), 1);
+}

@@ -1,0 +1,8 @@
+//! The model from the outside: events in, findings out.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod bounds;
+mod clock;
+mod properties;
+mod scenarios;
+mod support;

@@ -1,0 +1,285 @@
+//! What a person expects to be told, and what not.
+
+use std::sync::Arc;
+
+use ethogram_detect::render_profile;
+use ethogram_model::{Exec, Severity};
+
+use crate::support::*;
+
+const LATER: u64 = 60 * SECOND;
+
+/// The one finding of one event.
+fn one(model: &mut ethogram_detect::Model, event: ethogram_model::Event) -> ethogram_model::Finding {
+    let mut findings = model.judge(&event);
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    findings.remove(0)
+}
+
+#[test]
+fn what_was_learnt_stays_silent() {
+    let (mut model, web) = learnt();
+    for round in 0..100 {
+        assert_eq!(judge(&mut model, web_server(&web, 60 + round)), []);
+    }
+    assert_eq!(model.counters().findings, 0);
+    assert_eq!(model.counters().known, 901, "all of a hundred rounds, and accepting on the port listened on");
+}
+
+#[test]
+fn a_new_executable_is_one_finding_with_its_story() {
+    let (mut model, web) = learnt();
+    let run = |at| web.execute("httpd@/bin/busybox", "/usr/bin/curl", LATER + at);
+    let finding = one(&mut model, run(0));
+    assert_eq!(finding.title, "web: /bin/busybox (httpd) ran /usr/bin/curl");
+    assert_eq!(
+        finding.reason,
+        "/bin/busybox (httpd) ran /usr/bin/curl, which this workload never did in 60 s of learning; usual: /www/cgi-bin/count"
+    );
+    assert_eq!(finding.analytic, "behaviour.execute");
+    assert_eq!(finding.severity, Severity::Medium);
+    assert_eq!(finding.container.name.as_deref(), Some("web"));
+    assert_eq!(finding.usual, ["/www/cgi-bin/count"]);
+    assert_eq!(finding.evidence[0]["process"]["executable"]["path"], "/usr/bin/curl");
+    assert_eq!(model.take_updates(), []);
+
+    assert_eq!(judge(&mut model, (1..100).map(|i| run(i * SECOND))), []);
+    let updates = model.take_updates();
+    assert_eq!(updates.len(), 1);
+    assert_eq!((&updates[0].uid, updates[0].count), (&finding.uid, 100));
+    assert_eq!(updates[0].last_seen_ns, START + LATER + 99 * SECOND);
+    assert_eq!(updates[0].evidence.len() + finding.evidence.len(), ethogram_model::Finding::MAX_EVIDENCE);
+    assert_eq!(model.take_updates(), []);
+}
+
+#[test]
+fn the_parent_is_part_of_an_execution() {
+    let (mut model, web) = learnt();
+    let finding = one(&mut model, web.execute_from_outside("/www/cgi-bin/count", LATER));
+    assert_eq!(finding.title, "web: /www/cgi-bin/count was started from outside the container");
+    assert_eq!(finding.executable, "(outside)");
+    assert_eq!(finding.usual, ["/bin/busybox (httpd)", "/bin/busybox (wget)"]);
+}
+
+#[test]
+fn applets_of_one_binary_are_different_programs() {
+    let (mut model, web) = learnt();
+    let finding = one(&mut model, web.execute_from_outside("id@/bin/busybox", LATER));
+    assert_eq!(finding.object, "/bin/busybox (id)");
+    assert_eq!(
+        one(&mut model, web.write("sh@/bin/busybox", "/var/lib/count/total", LATER)).executable,
+        "/bin/busybox (sh)"
+    );
+}
+
+#[test]
+fn new_places_peers_and_ports_are_told() {
+    let (mut model, web) = learnt();
+    let httpd = "httpd@/bin/busybox";
+    let write = one(&mut model, web.write("/www/cgi-bin/count", "/srv/new/place", LATER));
+    assert_eq!(write.title, "web: /www/cgi-bin/count wrote /srv/new/place");
+    assert_eq!(write.usual, ["/tmp/tmp.*", "/var/lib/count/total"]);
+    let connect = one(&mut model, web.connect(httpd, "192.0.2.1", 4444, LATER));
+    assert_eq!(connect.title, "web: /bin/busybox (httpd) connected to 192.0.2.1:4444");
+    assert_eq!(connect.usual, ["10.0.0.5:5432 by /www/cgi-bin/count", "127.0.0.1:80 by /bin/busybox (wget)"]);
+    assert!(connect.reason.contains("usual: 10.0.0.5:5432 by /www/cgi-bin/count"), "{}", connect.reason);
+    let listen = one(&mut model, web.listen(httpd, 8081, LATER));
+    assert_eq!(listen.title, "web: /bin/busybox (httpd) listened on port 8081");
+    let uids = [&write.uid, &connect.uid, &listen.uid];
+    assert!(uids.iter().all(|uid| uid.len() == 32) && write.uid != connect.uid && connect.uid != listen.uid);
+}
+
+#[test]
+fn names_that_vary_are_not_new() {
+    let (mut model, web) = learnt();
+    let count = "/www/cgi-bin/count";
+    assert_eq!(
+        judge(&mut model, [web.write(count, "/tmp/tmp.b9ZqX1", LATER), web.write(count, "/dev/null", LATER)]),
+        []
+    );
+    one(&mut model, web.write(count, "/tmp/payload", LATER));
+    one(&mut model, web.connect(count, "10.0.0.6", 5432, LATER));
+}
+
+#[test]
+fn secrets_are_told_and_ordinary_reads_are_not() {
+    let (mut model, web) = learnt();
+    assert_eq!(
+        judge(&mut model, [web.read("/bin/cat", "/etc/passwd", LATER), web.read("/bin/cat", "/srv/x", LATER)]),
+        []
+    );
+    let finding = one(&mut model, web.read("/bin/cat", "/etc/shadow", LATER));
+    assert_eq!(finding.severity, Severity::High);
+    assert!(
+        finding.reason.contains("it gives away password hashes; nothing of the kind had been usual"),
+        "{}",
+        finding.reason
+    );
+}
+
+#[test]
+fn how_grave_it_is() {
+    let (mut model, web) = learnt();
+    let sh = "sh@/bin/busybox";
+    for (event, severity) in [
+        (web.execute(sh, "/bin/ls", LATER), Severity::Medium),
+        (with_byte(web.execute(sh, "/opt/miner", LATER), 16), Severity::High),
+        (web.execute(sh, "memfd:x", LATER), Severity::High),
+        (web.write(sh, "/etc/passwd", LATER), Severity::High),
+        (web.write(sh, "/usr/bin/ls", LATER), Severity::High),
+        (web.write(sh, "/root/.ssh/authorized_keys", LATER), Severity::High),
+        (web.write(sh, "/var/spool/cron/crontabs/root", LATER), Severity::High),
+        (web.write(sh, "/srv/page.html", LATER), Severity::Medium),
+        (web.write(sh, "/tmp/x", LATER), Severity::Low),
+        (web.connect(sh, "192.0.2.1", 443, LATER), Severity::Medium),
+        (web.connect(sh, "127.0.0.1", 6379, LATER), Severity::Low),
+        (web.listen(sh, 4444, LATER), Severity::Medium),
+    ] {
+        let finding = one(&mut model, event);
+        assert_eq!(finding.severity, severity, "{}", finding.title);
+    }
+}
+
+#[test]
+fn what_failed_does_not_count() {
+    let (mut model, web) = learnt();
+    assert_eq!(model.judge(&with_byte(web.write("/bin/sh", "/etc/passwd", LATER), 17)), []);
+}
+
+#[test]
+fn the_runtime_setting_a_container_up_is_not_the_container() {
+    let (mut model, web) = learnt();
+    let mut init = web.process("/usr/bin/runc");
+    init.exec = Arc::new(Exec { container_cgroup: 0, ..(*init.exec).clone() });
+    assert_eq!(model.judge(&web.write_as(Some(init), "/proc/1/attr/keycreate", LATER)), []);
+
+    // Some versions run the sealed copy inside the cgroup already.
+    let mut sealed = web.process("/usr/bin/runc");
+    let path = "memfd:runc_cloned:/proc/self/exe".to_owned();
+    let args = vec!["runc".to_owned(), "init".to_owned()];
+    sealed.exec = Arc::new(Exec { path, args, ..(*sealed.exec).clone() });
+    assert_eq!(model.judge(&web.execute_as(sealed.clone(), LATER)), []);
+    assert_eq!(model.judge(&web.write_as(Some(sealed.clone()), "/proc/1/attr/keycreate", LATER)), []);
+
+    // From inside, the same is no excuse.
+    sealed.ancestors.insert(0, web.process("/bin/sh").exec);
+    assert_eq!(judge(&mut model, [web.execute_as(sealed, LATER)]).len(), 1);
+}
+
+#[test]
+fn a_later_container_of_the_image_inherits_the_profile() {
+    let (mut model, _) = learnt();
+    let later = container("web-2", 8, "aabbccddeeff0011");
+    assert_eq!(judge(&mut model, web_server(&later, 60)), []);
+    let finding = one(&mut model, later.write("/bin/sh", "/srv/x", LATER));
+    assert_eq!(finding.container.name.as_deref(), Some("web-2"));
+    assert_eq!(model.profiles().len(), 1);
+}
+
+#[test]
+fn another_image_is_learnt_for_itself() {
+    let (mut model, _) = learnt();
+    let other = container("web", 9, "00000000000000ff");
+    assert_eq!(judge(&mut model, [other.write("/bin/sh", "/etc/passwd", LATER)]), []);
+    assert_eq!(model.profiles().len(), 2);
+}
+
+#[test]
+fn two_containers_that_do_the_same_give_one_finding() {
+    let (mut model, web) = learnt();
+    let second = container("web-2", 8, "aabbccddeeff0011");
+    let finding = one(&mut model, web.write("/bin/sh", "/srv/x", LATER));
+    assert_eq!(judge(&mut model, [second.write("/bin/sh", "/srv/x", LATER)]), []);
+    assert_eq!(model.take_updates()[0].uid, finding.uid);
+}
+
+#[test]
+fn a_port_listened_on_may_be_accepted_on() {
+    let (mut model, web) = (model(), web());
+    judge(&mut model, [web.listen("/bin/httpd", 80, 0)]);
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, [web.accept("/bin/httpd", 80, LATER)]), []);
+    one(&mut model, web.listen("/bin/httpd", 4444, LATER));
+    assert_eq!(judge(&mut model, [web.accept("/bin/httpd", 4444, LATER)]), [], "it is the same story");
+    one(&mut model, web.accept("/bin/sh", 80, LATER));
+}
+
+#[test]
+fn passing_ports_are_one() {
+    let (mut model, web) = (model(), web());
+    judge(&mut model, [web.listen("/bin/ftpd", 40_000, 0)]);
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, [web.listen("/bin/ftpd", 50_000, LATER)]), []);
+}
+
+#[test]
+fn who_is_not_known_may_be_anyone_it_could_be() {
+    let (mut model, web) = learnt();
+    let write = |path| web.write("/bin/x", path, LATER);
+    assert_eq!(model.judge(&by_name_only(write("/var/lib/count/total"), "count")), []);
+    let finding = one(&mut model, by_name_only(write("/var/lib/count/total"), "evil"));
+    assert_eq!(finding.executable, "evil");
+    assert!(finding.confidence <= 30);
+    assert_eq!(model.judge(&by_name_only(write("/srv/x"), "runc:[2:INIT]")), []);
+    assert_eq!(model.judge(&by_name_only(write("/srv/x"), "")), [], "nobody to name");
+
+    let mut orphan = web.process("/www/cgi-bin/count");
+    orphan.ancestors.clear();
+    assert_eq!(model.judge(&web.execute_as(orphan, LATER)), []);
+    let mut orphan = web.process("/bin/evil");
+    orphan.ancestors.clear();
+    assert_eq!(one(&mut model, web.execute_as(orphan, LATER)).title, "web: an unknown process ran /bin/evil");
+}
+
+#[test]
+fn the_host_and_unresolved_containers_are_neither_learnt_nor_judged() {
+    let (mut model, web) = learnt();
+    let mut event = web.write("/bin/sh", "/etc/passwd", LATER);
+    event.context.container = None;
+    assert_eq!(model.judge(&event), []);
+    let mut nameless = (*web.container).clone();
+    nameless.image = None;
+    let nameless = Sandbox { container: Arc::new(nameless) };
+    assert_eq!(model.judge(&nameless.write("/bin/sh", "/etc/passwd", LATER)), []);
+    assert_eq!(model.counters().unattributed, 1);
+    assert_eq!(model.profiles().len(), 1);
+}
+
+#[test]
+fn hostile_names_are_shown_harmless() {
+    let (mut model, web) = learnt();
+    let finding = one(&mut model, web.write("/bin/\u{1b}[2Jsh", "/srv/a\nb\u{202e}", LATER));
+    for text in [&finding.title, &finding.reason] {
+        assert!(!text.contains(['\u{1b}', '\n', '\u{202e}']), "{text:?}");
+    }
+    let uid = model.profile_of(&web.container).unwrap();
+    let text = render_profile(model.profile(&uid).unwrap());
+    assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+}
+
+#[test]
+fn a_profile_is_a_page() {
+    let (mut model, web) = (model(), web());
+    judge(&mut model, web_server(&web, 0));
+    judge(&mut model, (0..16).map(|i| web.write("/bin/logger", &format!("/srv/log/part-{i}"), 0)));
+    model.advance(START + LATER);
+    judge(&mut model, [web.write("/bin/sh", "/etc/passwd", LATER)]);
+    let uid = model.profile_of(&web.container).unwrap();
+    let profile = model.profile(&uid).unwrap();
+    let text = render_profile(profile);
+    assert!(text.lines().count() < 50, "{text}");
+    for line in [
+        "web:1@sha256:aabbccddeeff /bin/httpd -f",
+        "learnt in 60 s, judged; since 2026-05-28T20:26:40Z, 26 behaviours seen, 24 kept\n",
+        "execute\n  (outside)\n           1  /bin/busybox (httpd)\n",
+        "listen\n  /bin/busybox (httpd)\n           2  80\n",
+        "and 10 more",
+        "/bin/sh write /etc/passwd",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
+    let tree = serde_json::to_value(profile.describe()).unwrap();
+    assert_eq!(tree["state"], "stable");
+    assert_eq!(tree["operations"][0]["operation"], "connect");
+    assert_eq!(tree["alerted"][0]["object"], "/etc/passwd");
+}

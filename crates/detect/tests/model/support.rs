@@ -1,0 +1,246 @@
+//! Events made by hand, of trackers that exist nowhere else.
+
+use std::{net::IpAddr, sync::Arc};
+
+use ethogram_detect::{Model, Settings};
+use ethogram_model::{
+    BehaviourSpec, Container, Context, Event, EventSchema, Exec, Field, FieldKind, Finding, Image, ObjectKind, Process,
+};
+
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const HOUR: u64 = 3_600 * SECOND;
+/// When the tests begin: some day in 2026.
+pub(crate) const START: u64 = 1_780_000_000 * SECOND;
+pub(crate) const LEARNING: u64 = 20 * SECOND;
+
+/// A model that learns for twenty seconds.
+pub(crate) fn model() -> Model {
+    Model::new(settings())
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings { learning_period_ns: LEARNING, ..Settings::default() }
+}
+
+/// One kind of event with one object: a path in the tail, or an address and a port.
+fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
+    let field = |name: &str, kind, offset, size| Field {
+        name: name.into(),
+        label: name.into(),
+        kind,
+        offset,
+        size,
+        doc: String::new(),
+        header: name == "process.executable.name",
+    };
+    let object = match kind {
+        ObjectKind::Executable => vec!["process.executable.path"],
+        ObjectKind::Path | ObjectKind::SensitivePath => vec!["file.path"],
+        ObjectKind::Peer => vec!["network.peer.address", "network.peer.port"],
+        ObjectKind::Port => vec!["network.local.address", "network.local.port"],
+    };
+    let mut fields = vec![
+        field("process.executable.name", FieldKind::Text, 0, 16),
+        field("file.in_writable_layer", FieldKind::Bool, 16, 1),
+        field("failed", FieldKind::Bool, 17, 1),
+    ];
+    match object[..] {
+        [path] => fields.push(field(path, FieldKind::Path, 20, 4)),
+        [address, port] => {
+            fields.push(field(address, FieldKind::Ip, 24, 16));
+            fields.push(field(port, FieldKind::Unsigned, 40, 2));
+        }
+        _ => {}
+    }
+    Arc::new(EventSchema {
+        tracker: "test".into(),
+        name: "happened".into(),
+        code: 1,
+        size: 48,
+        sample: false,
+        fields,
+        behaviours: vec![BehaviourSpec {
+            event: "happened".into(),
+            operation: operation.into(),
+            object: object.into_iter().map(String::from).collect(),
+            kind,
+            when: None,
+            unless: Some("failed".into()),
+        }],
+    })
+}
+
+/// A container with what runs in it.
+#[derive(Clone)]
+pub(crate) struct Sandbox {
+    pub(crate) container: Arc<Container>,
+}
+
+pub(crate) fn container(name: &str, cgroup_id: u64, digest: &str) -> Sandbox {
+    Sandbox {
+        container: Arc::new(Container {
+            id: format!("{cgroup_id:064x}"),
+            cgroup_id,
+            runtime: "docker".into(),
+            name: Some(name.into()),
+            image: Some(Image { name: "web:1".into(), digest: format!("sha256:{digest}") }),
+            command: vec!["/bin/httpd".into(), "-f".into()],
+            ..Default::default()
+        }),
+    }
+}
+
+pub(crate) fn web() -> Sandbox {
+    container("web", 7, "aabbccddeeff0011")
+}
+
+/// A program running in the container; `sh@/bin/busybox` is busybox called as sh.
+fn exec(cgroup: u64, program: &str) -> Arc<Exec> {
+    let (name, path) = match program.split_once('@') {
+        Some((name, path)) => (name, path),
+        None => (program.rsplit('/').next().unwrap(), program),
+    };
+    let name = String::from_utf8_lossy(name.as_bytes().get(..15).unwrap_or(name.as_bytes())).into_owned();
+    Arc::new(Exec { pid: 1, path: path.into(), name, args: vec![program.into()], container_cgroup: cgroup })
+}
+
+impl Sandbox {
+    pub(crate) fn process(&self, program: &str) -> Process {
+        let outside = exec(0, "/usr/bin/containerd-shim-runc-v2");
+        let exec = exec(self.container.cgroup_id, program);
+        Process { pid: 10, start_ns: 1, parent_pid: 1, user_id: 0, exec, ancestors: vec![outside] }
+    }
+
+    fn event(
+        &self,
+        schema: Arc<EventSchema>,
+        process: Option<Process>,
+        at: u64,
+        fill: impl FnOnce(&mut Vec<u8>),
+    ) -> Event {
+        let mut record = vec![0; 48];
+        fill(&mut record);
+        let context = Context { container: Some(self.container.clone()), process: process.map(Arc::new) };
+        Event { schema, time_ns: START + at, record: record.into(), context }
+    }
+
+    fn on_path(&self, operation: &str, kind: ObjectKind, process: Option<Process>, path: &str, at: u64) -> Event {
+        self.event(schema(operation, kind), process, at, |record| put_path(record, path))
+    }
+
+    fn on_address(&self, operation: &str, kind: ObjectKind, by: &str, address: &str, port: u16, at: u64) -> Event {
+        self.event(schema(operation, kind), Some(self.process(by)), at, |record| {
+            let ip = match address.parse::<IpAddr>().unwrap() {
+                IpAddr::V4(a) => a.to_ipv6_mapped(),
+                IpAddr::V6(a) => a,
+            };
+            record[24..40].copy_from_slice(&ip.octets());
+            record[40..42].copy_from_slice(&port.to_le_bytes());
+        })
+    }
+
+    /// `parent` runs `program`.
+    pub(crate) fn execute(&self, parent: &str, program: &str, at: u64) -> Event {
+        let mut process = self.process(program);
+        process.ancestors.insert(0, exec(self.container.cgroup_id, parent));
+        self.execute_as(process, at)
+    }
+
+    /// The runtime runs `program`: as the entrypoint, or by `docker exec`.
+    pub(crate) fn execute_from_outside(&self, program: &str, at: u64) -> Event {
+        self.execute_as(self.process(program), at)
+    }
+
+    pub(crate) fn execute_as(&self, process: Process, at: u64) -> Event {
+        let path = process.exec.path.clone();
+        self.on_path("execute", ObjectKind::Executable, Some(process), &path, at)
+    }
+
+    pub(crate) fn write(&self, by: &str, path: &str, at: u64) -> Event {
+        self.write_as(Some(self.process(by)), path, at)
+    }
+
+    pub(crate) fn write_as(&self, process: Option<Process>, path: &str, at: u64) -> Event {
+        self.on_path("write", ObjectKind::Path, process, path, at)
+    }
+
+    pub(crate) fn read(&self, by: &str, path: &str, at: u64) -> Event {
+        self.on_path("read", ObjectKind::SensitivePath, Some(self.process(by)), path, at)
+    }
+
+    pub(crate) fn connect(&self, by: &str, address: &str, port: u16, at: u64) -> Event {
+        self.on_address("connect", ObjectKind::Peer, by, address, port, at)
+    }
+
+    pub(crate) fn listen(&self, by: &str, port: u16, at: u64) -> Event {
+        self.on_address("listen", ObjectKind::Port, by, "0.0.0.0", port, at)
+    }
+
+    pub(crate) fn accept(&self, by: &str, port: u16, at: u64) -> Event {
+        self.on_address("accept", ObjectKind::Port, by, "172.17.0.2", port, at)
+    }
+}
+
+/// The same event with one byte of its record set: 16 is the writable layer, 17 that it failed.
+pub(crate) fn with_byte(mut event: Event, offset: usize) -> Event {
+    event.record[offset] = 1;
+    event
+}
+
+/// The same event of a process of which only the short name in the record is known.
+pub(crate) fn by_name_only(mut event: Event, name: &str) -> Event {
+    event.context.process = None;
+    event.record[..name.len()].copy_from_slice(name.as_bytes());
+    event
+}
+
+/// Writes a path into the tail as the kernel does: leaf first, each component ended by NUL, then the root.
+fn put_path(record: &mut Vec<u8>, path: &str) {
+    let start = record.len();
+    match path.strip_prefix('/') {
+        Some(rest) => {
+            for part in rest.split('/').rev().filter(|p| !p.is_empty()) {
+                record.extend_from_slice(part.as_bytes());
+                record.push(0);
+            }
+            record.extend_from_slice(b"/\0");
+        }
+        None => {
+            record.extend_from_slice(path.as_bytes());
+            record.push(0);
+        }
+    }
+    let length = record.len() - start;
+    record[20..22].copy_from_slice(&(start as u16).to_le_bytes());
+    record[22..24].copy_from_slice(&(length as u16).to_le_bytes());
+}
+
+/// Judges all, and gives what is new.
+pub(crate) fn judge(model: &mut Model, events: impl IntoIterator<Item = Event>) -> Vec<Finding> {
+    events.into_iter().flat_map(|event| model.judge(&event)).collect()
+}
+
+/// What a small web server does while it is learnt, from second `from`.
+pub(crate) fn web_server(web: &Sandbox, from: u64) -> Vec<Event> {
+    let httpd = "httpd@/bin/busybox";
+    let at = |s: u64| (from + s) * SECOND;
+    vec![
+        web.execute_from_outside(httpd, at(0)),
+        web.listen(httpd, 80, at(1)),
+        web.accept(httpd, 80, at(2)),
+        web.execute(httpd, "/www/cgi-bin/count", at(3)),
+        web.write("/www/cgi-bin/count", "/var/lib/count/total", at(3)),
+        web.write("/www/cgi-bin/count", "/tmp/tmp.Xa81jK", at(3)),
+        web.connect("/www/cgi-bin/count", "10.0.0.5", 5432, at(4)),
+        web.execute_from_outside("wget@/bin/busybox", at(5)),
+        web.connect("wget@/bin/busybox", "127.0.0.1", 80, at(5)),
+    ]
+}
+
+/// A model that has learnt the web server and will judge it.
+pub(crate) fn learnt() -> (Model, Sandbox) {
+    let (mut model, web) = (model(), web());
+    assert_eq!(judge(&mut model, web_server(&web, 0)), []);
+    model.advance(START + 30 * SECOND);
+    (model, web)
+}

@@ -1,0 +1,72 @@
+//! Compiles every `trackers/*/tracker.bpf.c` and lists the results: a tracker's folder is all that a tracker needs.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let libbpf = env::var("DEP_BPF_INCLUDE")?;
+    let arch = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
+        "x86_64" => "x86",
+        "aarch64" => "arm64",
+        other => return Err(format!("no tracker is written for {other} yet: x86_64 and aarch64 are").into()),
+    };
+    println!("cargo:rerun-if-changed=include");
+    println!("cargo:rerun-if-changed=trackers");
+    println!("cargo:rerun-if-env-changed=CLANG");
+
+    let mut folders: Vec<_> = fs::read_dir(root.join("trackers"))?.collect::<Result<_, _>>()?;
+    folders.sort_by_key(|f| f.file_name());
+    let (mut list, mut tests) = (String::new(), String::new());
+    for folder in folders {
+        let path = folder.path();
+        let name = folder.file_name().into_string().map_err(|n| format!("{n:?} is no name for a tracker"))?;
+        let object = out.join(format!("{name}.bpf.o"));
+        compile(&path.join("tracker.bpf.c"), &object, &root.join("include"), &libbpf, arch)?;
+        let manifest = path.join("tracker.toml");
+        writeln!(list, "({name:?}, include_bytes!({object:?}), include_str!({manifest:?})),")?;
+        let file = path.join("tests.rs");
+        if file.exists() {
+            writeln!(tests, "#[path = {file:?}] mod {name};")?;
+        }
+    }
+    fs::write(
+        out.join("trackers.rs"),
+        format!(
+            "/// Name, object and manifest of every tracker.\n\
+             pub(crate) static TRACKERS: &[(&str, &[u8], &str)] = &[\n{list}];\n"
+        ),
+    )?;
+    fs::write(out.join("tracker_tests.rs"), tests)?;
+    Ok(())
+}
+
+fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &str) -> Result<(), Box<dyn Error>> {
+    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
+    let output = Command::new(&clang)
+        .args(["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"])
+        .arg(format!("-D__TARGET_ARCH_{arch}"))
+        .arg("-I")
+        .arg(include)
+        .arg("-I")
+        .arg(libbpf)
+        // Objects name their sources relatively: the same sources give the same bytes wherever they are built.
+        .arg(format!("-fdebug-prefix-map={}=.", include.parent().unwrap_or(include).display()))
+        .arg("-c")
+        .arg(source)
+        .arg("-o")
+        .arg(object)
+        .output()
+        .map_err(|e| format!("{clang} does not start: {e}; install clang 14 or newer"))?;
+    if !output.status.success() {
+        return Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* What can be asked of an open file. */
+#ifndef ETHOGRAM_FILE_H
+#define ETHOGRAM_FILE_H
+
+#include "tracker.bpf.h"
+
+#define OVERLAYFS_MAGIC 0x794c7630
+#define TMPFS_MAGIC 0x01021994
+#define S_IFMT 0170000
+#define S_IFREG 0100000
+#define FMODE_WRITE 0x2
+#define FMODE_CREATED (1 << 20)
+
+/* The file behind a descriptor of the current process. */
+static __always_inline struct file *file_of(struct task_struct *task, u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd < BPF_CORE_READ(table, max_fds))
+		bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+	return file;
+}
+
+/*
+ * Whether a file lies in the writable layer of an overlay, that is, not in the image. Overlayfs keeps the upper
+ * dentry right after the inode that it embeds, from 4.19 on; where overlayfs is a module its own types are not at hand.
+ */
+static __always_inline bool in_writable_layer(struct inode *inode)
+{
+	void *upper = NULL;
+
+	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
+		return false;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
+	return upper != NULL;
+}
+
+/* Whether a file has only ever been in memory: no name in any directory, on the kernel's own tmpfs. */
+static __always_inline bool is_memfd(struct file *file)
+{
+	char name[8] = {};
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	if (BPF_CORE_READ(inode, i_nlink) != 0 || BPF_CORE_READ(inode, i_sb, s_magic) != TMPFS_MAGIC)
+		return false;
+	bpf_probe_read_kernel_str(name, 7, BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
+}
+
+#endif

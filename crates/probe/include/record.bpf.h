@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Records with a tail: a fixed struct followed by texts of any length, put together in a scratch buffer and sent
+ * with the length they have, so that opening a file costs 100 bytes and not 4 KiB.
+ */
+#ifndef ETHOGRAM_RECORD_H
+#define ETHOGRAM_RECORD_H
+
+#include "tracker.bpf.h"
+
+#define RECORD_MAX 8192  /* a power of two: offsets are masked with it */
+#define PIECE_MAX 4096   /* the longest text written at once */
+#define NAME_SIZE 256    /* a file name and its NUL */
+#define PATH_PARTS 48    /* names and mount points followed on the way to the root */
+#define SCRATCH_SLOTS 3  /* a program can be interrupted by another on its CPU */
+
+struct record {
+	u32 busy;
+	u32 size;
+	u8 data[RECORD_MAX + PIECE_MAX];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCH_SLOTS);
+	__type(key, u32);
+	__type(value, struct record);
+} scratch SEC(".maps");
+
+/* A scratch buffer that nobody uses, its fixed part still to be filled; give it back with send or discard. */
+static __always_inline struct record *begin(struct tracker_counters *c, u32 fixed)
+{
+	for (u32 slot = 0; slot < SCRATCH_SLOTS; slot++) {
+		u32 index = slot;
+		struct record *r = bpf_map_lookup_elem(&scratch, &index);
+
+		if (r && __sync_lock_test_and_set(&r->busy, 1) == 0) {
+			r->size = fixed;
+			return r;
+		}
+	}
+	c->dropped__scratch_busy++;
+	return NULL;
+}
+
+static __always_inline void discard(struct record *r)
+{
+	r->busy = 0;
+}
+
+static __always_inline void send(struct tracker_counters *c, struct record *r)
+{
+	u32 size = r->size;
+
+	if (size > RECORD_MAX)
+		size = RECORD_MAX;
+	submit(c, r->data, size);
+	discard(r);
+}
+
+/* Where the next piece of the tail goes. */
+static __always_inline u8 *tail(struct record *r)
+{
+	return r->data + (r->size & (RECORD_MAX - 1));
+}
+
+static __always_inline bool is_full(struct record *r)
+{
+	return r->size >= RECORD_MAX - NAME_SIZE;
+}
+
+static __always_inline struct tail_ref since(struct record *r, u32 start)
+{
+	struct tail_ref ref = { .offset = start, .length = r->size - start };
+
+	return ref;
+}
+
+static __always_inline void append_name(struct record *r, const void *name)
+{
+	long n = bpf_probe_read_kernel_str(tail(r), NAME_SIZE, name);
+
+	if (n > 0)
+		r->size += n;
+}
+
+static __always_inline str_ref append_kernel_string(struct record *r, const void *text)
+{
+	u32 start = r->size;
+
+	if (!is_full(r))
+		append_name(r, text);
+	return since(r, start);
+}
+
+/* A text that may be longer than a file name, at most PIECE_MAX - 1. */
+static __always_inline str_ref append_long_string(struct record *r, const void *text)
+{
+	u32 start = r->size;
+	long n;
+
+	if (start < RECORD_MAX - PIECE_MAX) {
+		n = bpf_probe_read_kernel_str(tail(r), PIECE_MAX, text);
+		if (n > 0)
+			r->size += n;
+	}
+	return since(r, start);
+}
+
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+	return (struct mount *)((void *)mnt - bpf_core_field_offset(struct mount, mnt));
+}
+
+/*
+ * Appends a path as its names from the leaf to the root, each ended by NUL, and then how the walk ended: "/" at the
+ * process's root, 1 where the limit cut it, nothing where the file has no place in the process's tree (a memfd, a
+ * pipe, another mount namespace). Leaf first because that is how the kernel links them: no second pass here.
+ */
+static __always_inline path_ref append_path(struct record *r, const struct path *path, struct task_struct *task)
+{
+	struct dentry *dentry = BPF_CORE_READ(path, dentry);
+	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+	struct mount *mount = mount_of(vfsmount);
+	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
+	struct mount *root_mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
+	struct dentry *mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+	u32 start = r->size;
+	u8 end = 1;
+
+	for (int i = 0; i < PATH_PARTS; i++) {
+		struct dentry *parent;
+
+		if (dentry == root && mount == root_mount) {
+			end = '/';
+			break;
+		}
+		if (dentry == mount_root) {
+			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+			if (above == mount) {
+				end = '/';
+				break;
+			}
+			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			mount = above;
+			mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+			continue;
+		}
+		parent = BPF_CORE_READ(dentry, d_parent);
+		if (is_full(r))
+			break;
+		append_name(r, BPF_CORE_READ(dentry, d_name.name));
+		if (parent == dentry) {
+			end = 0;
+			break;
+		}
+		dentry = parent;
+	}
+	if (end && !is_full(r)) {
+		u8 *at = tail(r);
+
+		at[0] = end;
+		at[1] = 0;
+		r->size += 2;
+	}
+	return since(r, start);
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What every tracker is made of. A tracker declares
+ *
+ *   EVENT(exec, struct process_exec, 2)            a record that it sends
+ *   SAMPLE(files, struct file_key, struct file_use, 3, 10240)   a table that it counts in
+ *   PARAM(u32, max_args, 2048, "...")              what a user may set
+ *   FIELD("file.path", "...")                      the meaning of a struct's member
+ *
+ * and the agent reads all of it from the object's BTF: no type is written twice.
+ */
+#ifndef ETHOGRAM_TRACKER_H
+#define ETHOGRAM_TRACKER_H
+
+#include "kernel.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The typedef of a member says how its bytes are read: see FieldKind in the model. */
+struct tail_ref {
+	u16 offset; /* from the start of the record */
+	u16 length; /* 0: absent */
+};
+typedef struct tail_ref str_ref;
+typedef struct tail_ref path_ref;
+typedef struct tail_ref args_ref;
+
+struct ip_bytes {
+	u8 bytes[16];
+};
+typedef struct ip_bytes ip_address;
+
+typedef u8 bool8;
+typedef u64 duration_ns;
+typedef u32 error_number;
+typedef u32 open_flags;
+typedef u32 file_type;
+typedef u32 signal_number;
+
+#define UNKNOWN_DURATION (~0ULL)
+
+#define TAG(text) __attribute__((btf_decl_tag(text)))
+#define FIELD(name, doc) TAG("name:" name) TAG("doc:" doc)
+/* Only the agent reads it. */
+#define INTERNAL(name) TAG("name:_" name)
+
+/* A variable that is never used puts the struct into the object's BTF. */
+#define EVENT(NAME, TYPE, CODE)                                                                                        \
+	enum { EVENT_##NAME = CODE };                                                                                  \
+	const TYPE *__event_##NAME TAG("code:" #CODE) = NULL
+
+#define PARAM(TYPE, NAME, DEFAULT, DOC) const volatile TYPE NAME TAG("param:" DOC) = DEFAULT
+
+/* The agent sets these when it loads an object; they are no parameters of the tracker's. */
+const volatile u32 agent_tgid;              /* what the agent itself does is not reported */
+const volatile u32 agent_gate;              /* 1: the gate map decides by cgroup */
+const volatile u32 agent_cgroup_controller; /* 0: cgroup v2; 1 memory, 2 pids, 3 cpu: that hierarchy of v1 */
+const volatile u32 agent_wakeup_bytes;      /* wake the reader when that much waits; 0: at once */
+
+/* Begins every event: who did it, and when. */
+struct event_header {
+	u64 time INTERNAL("time");
+	u64 cgroup INTERNAL("cgroup");
+	u64 process_start INTERNAL("process_start");
+	u32 pid FIELD("process.pid", "process id in the host's namespace");
+	u32 tid FIELD("thread.id", "thread id in the host's namespace");
+	u32 ppid FIELD("process.parent_pid", "parent's process id in the host's namespace");
+	u32 uid FIELD("process.user.id", "real user id in the host's namespace");
+	u16 event INTERNAL("event");
+	u16 reserved0 INTERNAL("reserved0");
+	u32 reserved1 INTERNAL("reserved1");
+	char comm[16] FIELD("process.executable.name", "name of the thread, by default that of its executable");
+};
+
+/*
+ * seen = submitted + aggregated + filtered + dropped. `a__b` is reason b of a; what is submitted is split further
+ * in user space into delivered and dropped.
+ */
+struct tracker_counters {
+	u64 seen;
+	u64 submitted;
+	u64 aggregated;
+	u64 filtered__container; /* the gate does not want this cgroup */
+	u64 filtered__self;      /* the agent itself did it */
+	u64 filtered__parameter; /* a parameter of the tracker excludes it */
+	u64 dropped__ring_full;
+	u64 dropped__scratch_busy; /* nested deeper than there are scratch buffers */
+	u64 dropped__table_full;
+	u64 dropped__file_closed; /* another thread closed it before we could look */
+};
+const struct tracker_counters *__counters = NULL;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct tracker_counters);
+} counters SEC(".maps");
+
+/* The agent sets its size. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+enum { GATE_WANTED = 1, GATE_UNWANTED = 2 };
+
+/* Shared by all trackers and owned by the agent: cgroup id to verdict. A cgroup that is not in it passes, and the
+ * agent decides: nothing of a container's beginning is lost while its name is still unknown. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 32768);
+	__type(key, u64);
+	__type(value, u32);
+} gate SEC(".maps");
+
+static __always_inline struct tracker_counters *count(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+static __always_inline u64 cgroup_of(struct task_struct *task)
+{
+	struct css_set *css = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *state = NULL;
+	u32 index;
+
+	if (agent_cgroup_controller == 0)
+		return BPF_CORE_READ(css, dfl_cgrp, kn, id);
+	if (agent_cgroup_controller == 1)
+		index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	else if (agent_cgroup_controller == 2)
+		index = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+	else
+		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
+	bpf_probe_read_kernel(&state, sizeof(state),
+			      (void *)&css->subsys + index * sizeof(state));
+	return BPF_CORE_READ(state, cgroup, kn, id);
+}
+
+static __always_inline u64 current_cgroup(void)
+{
+	if (agent_cgroup_controller == 0)
+		return bpf_get_current_cgroup_id();
+	return cgroup_of((struct task_struct *)bpf_get_current_task());
+}
+
+/* Whether an event of this process and cgroup is wanted. Counts it as seen, and as filtered where it is not. */
+static __always_inline bool wanted_from(struct tracker_counters *c, u32 tgid, u64 cgroup)
+{
+	c->seen++;
+	if (tgid == agent_tgid) {
+		c->filtered__self++;
+		return false;
+	}
+	if (agent_gate) {
+		u32 *verdict = bpf_map_lookup_elem(&gate, &cgroup);
+
+		if (verdict && *verdict == GATE_UNWANTED) {
+			c->filtered__container++;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The same for the current process, whose cgroup it tells. */
+static __always_inline bool wanted(struct tracker_counters *c, u64 *cgroup)
+{
+	*cgroup = current_cgroup();
+	return wanted_from(c, bpf_get_current_pid_tgid() >> 32, *cgroup);
+}
+
+static __always_inline void describe_current(struct event_header *h, u16 event, u64 cgroup)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u64 pid_tgid = bpf_get_current_pid_tgid();
+
+	h->time = bpf_ktime_get_boot_ns();
+	h->cgroup = cgroup;
+	h->process_start = BPF_CORE_READ(task, group_leader, start_boottime);
+	h->pid = pid_tgid >> 32;
+	h->tid = (u32)pid_tgid;
+	h->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	h->uid = (u32)bpf_get_current_uid_gid();
+	h->event = event;
+	h->reserved0 = 0;
+	h->reserved1 = 0;
+	bpf_get_current_comm(h->comm, sizeof(h->comm));
+}
+
+/* Waking the reader costs the process that is observed: once for many records, unless the tracker is urgent. */
+static __always_inline u64 wakeup(u64 size)
+{
+	u64 waiting;
+
+	if (agent_wakeup_bytes == 0)
+		return 0;
+	waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
+	return waiting < agent_wakeup_bytes && waiting + size >= agent_wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
+										       BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void submit(struct tracker_counters *c, void *record, u64 size)
+{
+	if (bpf_ringbuf_output(&events, record, size, wakeup(size)))
+		c->dropped__ring_full++;
+	else
+		c->submitted++;
+}
+
+#endif

@@ -1,0 +1,79 @@
+//! The trackers that are part of the binary, and those that are loaded from files.
+
+use std::{fs, path::Path, sync::Arc};
+
+use ethogram_model::TrackerSchema;
+
+use crate::{Error, Manifest, error::similar, schema};
+
+include!(concat!(env!("OUT_DIR"), "/trackers.rs"));
+
+/// A tracker that can be started: its object, its manifest, and the schema they make.
+#[derive(Debug, Clone)]
+pub struct TrackerObject {
+    /// What it sends, counts and takes.
+    pub schema: Arc<TrackerSchema>,
+    pub(crate) manifest: Manifest,
+    pub(crate) elf: Arc<[u8]>,
+}
+
+impl TrackerObject {
+    /// Makes a tracker of an object and its manifest.
+    ///
+    /// # Errors
+    /// Where the object is not one of a tracker, or does not fit its manifest.
+    pub fn new(name: &str, elf: &[u8], manifest: Manifest) -> Result<Self, Error> {
+        let schema = Arc::new(schema::read(name, elf, &manifest)?);
+        Ok(Self { schema, manifest, elf: elf.into() })
+    }
+
+    /// Reads a tracker from a file `NAME.bpf.o`, with `NAME.toml` beside it if there is one.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is not a tracker.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let bad = |problem: String| Error::BadObject { origin: path.display().to_string(), problem };
+        let file = path.file_name().and_then(|f| f.to_str()).unwrap_or_default();
+        let name = file.strip_suffix(".bpf.o").or(file.strip_suffix(".o")).unwrap_or(file);
+        let elf = fs::read(path).map_err(|e| bad(format!("cannot be read: {e}")))?;
+        let manifest = match fs::read_to_string(path.with_file_name(format!("{name}.toml"))) {
+            Ok(text) => Manifest::parse(name, &text)?,
+            Err(_) => Manifest::default(),
+        };
+        Self::new(name, &elf, manifest)
+    }
+
+    /// The same tracker with another object, as when it is replaced while the agent runs.
+    ///
+    /// # Errors
+    /// Where the object is not one of a tracker, or does not fit the manifest.
+    pub fn with_object(&self, elf: &[u8]) -> Result<Self, Error> {
+        Self::new(&self.schema.name, elf, self.manifest.clone())
+    }
+}
+
+/// The trackers that are part of the binary, by name.
+///
+/// # Errors
+/// Where one is not what it should be, which the tests of this crate rule out.
+pub fn builtin() -> Result<Vec<TrackerObject>, Error> {
+    TRACKERS
+        .iter()
+        .map(|(name, elf, manifest)| TrackerObject::new(name, elf, Manifest::parse(name, manifest)?))
+        .collect()
+}
+
+/// The tracker of that name among `trackers`.
+///
+/// # Errors
+/// Where there is none; the error names the nearest.
+pub fn find<'a>(trackers: &'a [TrackerObject], name: &str) -> Result<&'a TrackerObject, Error> {
+    trackers.iter().find(|t| &*t.schema.name == name).ok_or_else(|| {
+        let known = || trackers.iter().map(|t| &*t.schema.name);
+        Error::UnknownTracker {
+            name: name.into(),
+            near: similar(name, known()),
+            known: known().map(str::to_owned).collect(),
+        }
+    })
+}

@@ -1,0 +1,317 @@
+//! Trackers as they start and stop while everything else goes on.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crossbeam_channel::Sender;
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+
+use crate::{
+    Batch, Counters, Error, ProgramState, ProgramStatus, State, TrackerObject, TrackerStatus,
+    counters::{KernelCounters, Read},
+    error::similar,
+    kernel::check_kernel,
+    object::{self, Attached, Environment, Loaded},
+    reader::{Reader, Source},
+};
+
+/// How this host is.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Bytes of each tracker's ring; rounded up to a power of two of pages.
+    pub ring_bytes: u32,
+    /// Where containers are told apart: 0 in cgroup v2, else in a hierarchy of v1: 1 memory, 2 pids, 3 cpu.
+    pub controller: u32,
+    /// That hierarchy's id, as in `/proc/self/cgroup`.
+    pub hierarchy: u32,
+}
+
+/// How a tracker is to be started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Values of its parameters.
+    pub params: BTreeMap<String, String>,
+    /// Whether the gate decides by cgroup.
+    pub gated: bool,
+    /// Whether its records are read at once, and not a tenth of a second later.
+    pub urgent: bool,
+    /// How often its samples are read.
+    pub interval: Duration,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        Self { params: BTreeMap::new(), gated: false, urgent: false, interval: Duration::from_secs(3) }
+    }
+}
+
+/// What the gate does with a cgroup's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// They pass.
+    Wanted = 1,
+    /// They are counted as filtered, in the kernel.
+    Unwanted = 2,
+}
+
+/// All trackers. Safe to share: starting one takes no lock that an event needs.
+pub struct Collector {
+    settings: Settings,
+    gate: MapHandle,
+    reader: Reader,
+    trackers: Mutex<BTreeMap<String, Tracker>>,
+}
+
+struct Tracker {
+    object: TrackerObject,
+    start: Start,
+    running: Option<Running>,
+    refused: Option<String>,
+    programs: Vec<ProgramStatus>,
+    /// The counts of its earlier starts.
+    before: Counters,
+}
+
+struct Running {
+    id: u64,
+    /// Field order is drop order: programs are detached before their maps go.
+    attached: Attached,
+    counters: KernelCounters,
+    read: Arc<Read>,
+    _object: libbpf_rs::Object,
+}
+
+/// Kernel memory for one ring is at least this, whatever is asked for.
+const PAGE: u32 = 4096;
+
+impl Collector {
+    /// Knows `trackers`, runs none of them yet, and hands events to `output`.
+    ///
+    /// # Errors
+    /// Where this kernel or these privileges cannot run trackers at all.
+    pub fn new(settings: Settings, trackers: Vec<TrackerObject>, output: Sender<Batch>) -> Result<Self, Error> {
+        check_kernel()?;
+        let options = libbpf_sys::bpf_map_create_opts {
+            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
+            map_flags: libbpf_sys::BPF_F_NO_PREALLOC,
+            ..Default::default()
+        };
+        let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, 4, 32768, &options)
+            .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
+        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::new(object));
+        let trackers = Mutex::new(trackers.into_iter().map(known).collect());
+        Ok(Self { settings, gate, reader: Reader::spawn(output)?, trackers })
+    }
+
+    /// Adds a tracker, or gives a known one another object. One that runs is replaced: its programs are loaded before
+    /// the old ones are detached, so only its own events pause, for the time that attaching takes.
+    ///
+    /// # Errors
+    /// Where it runs and the new object cannot; the old one goes on then.
+    pub fn put(&self, object: TrackerObject) -> Result<TrackerStatus, Error> {
+        let name = object.schema.name.to_string();
+        let mut trackers = self.lock();
+        let Some(tracker) = trackers.get_mut(&name) else {
+            let tracker = trackers.entry(name).or_insert(Tracker::new(object));
+            return Ok(tracker.status());
+        };
+        if tracker.running.is_some() {
+            let start = tracker.start.clone();
+            self.run(tracker, object, start)?;
+        } else {
+            tracker.object = object;
+            tracker.programs.clear();
+        }
+        Ok(tracker.status())
+    }
+
+    /// Starts a tracker.
+    ///
+    /// # Errors
+    /// Where there is none of that name, it runs already, a parameter does not fit, or the kernel refuses it.
+    pub fn start(&self, name: &str, start: Start) -> Result<TrackerStatus, Error> {
+        let mut trackers = self.lock();
+        let tracker = known(&mut trackers, name)?;
+        if tracker.running.is_some() {
+            return Err(Error::Running(name.into()));
+        }
+        let object = tracker.object.clone();
+        if let Err(error) = self.run(tracker, object, start) {
+            if error.is_unsupported() {
+                tracker.refused = Some(error.to_string());
+            }
+            return Err(error);
+        }
+        Ok(tracker.status())
+    }
+
+    /// Stops a tracker: detaches its programs, hands on what they had sent, and keeps its counts.
+    ///
+    /// # Errors
+    /// Where there is none of that name, or it does not run.
+    pub fn stop(&self, name: &str) -> Result<TrackerStatus, Error> {
+        let mut trackers = self.lock();
+        let tracker = known(&mut trackers, name)?;
+        let running = tracker.running.take().ok_or_else(|| Error::NotRunning(name.into()))?;
+        tracker.before += &self.end(running)?;
+        tracker.programs.clear();
+        Ok(tracker.status())
+    }
+
+    /// Stops every tracker.
+    ///
+    /// # Errors
+    /// Where the reader thread has ended.
+    pub fn stop_all(&self) -> Result<(), Error> {
+        for tracker in self.lock().values_mut() {
+            if let Some(running) = tracker.running.take() {
+                tracker.before += &self.end(running)?;
+                tracker.programs.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// All trackers as they stand, by name.
+    pub fn status(&self) -> Vec<TrackerStatus> {
+        self.lock().values().map(Tracker::status).collect()
+    }
+
+    /// Hands on everything that was sent before this call.
+    ///
+    /// # Errors
+    /// Where the reader thread has ended.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.reader.flush()
+    }
+
+    /// Tells the gate what to do with a cgroup; `None` leaves the decision to the agent.
+    ///
+    /// # Errors
+    /// Where the kernel's table is full.
+    pub fn set_gate(&self, cgroup: u64, verdict: Option<Verdict>) -> Result<(), Error> {
+        let key = cgroup.to_ne_bytes();
+        let done = match verdict {
+            Some(verdict) => self.gate.update(&key, &(verdict as u32).to_ne_bytes(), MapFlags::ANY),
+            None => self.gate.delete(&key),
+        };
+        match done {
+            Err(e) if e.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
+            done => {
+                done.map_err(|source| Error::Kernel { doing: format!("setting the gate for cgroup {cgroup}"), source })
+            }
+        }
+    }
+
+    fn run(&self, tracker: &mut Tracker, object: TrackerObject, start: Start) -> Result<(), Error> {
+        let environment = Environment {
+            gate: &self.gate,
+            gated: start.gated,
+            controller: self.settings.controller,
+            hierarchy: self.settings.hierarchy,
+            wakeup_bytes: if start.urgent { 0 } else { self.ring_bytes() / 4 },
+            ring_bytes: self.ring_bytes(),
+        };
+        let mut old = tracker.running.take();
+        let (mut ended, mut lost) = (Counters::default(), None);
+        let started = object::start(&object, &start.params, environment, || {
+            if let Some(old) = old.take() {
+                match self.end(old) {
+                    Ok(counters) => ended = counters,
+                    Err(error) => lost = Some(error),
+                }
+            }
+        });
+        tracker.before += &ended;
+        // Where the new one did not even load, the old one goes on.
+        tracker.running = old;
+        let (loaded, attached) = started?;
+        if let Some(error) = lost {
+            return Err(error);
+        }
+        let Loaded { object: kernel_object, layout, ring, samples, counters, .. } = loaded;
+        let id = next_id();
+        let read = Arc::<Read>::default();
+        self.reader.add(Source { id, layout, ring, samples, interval: start.interval, read: Arc::clone(&read) })?;
+        tracker.programs.clone_from(&attached.programs);
+        tracker.running = Some(Running { id, attached, counters, read, _object: kernel_object });
+        tracker.object = object;
+        tracker.start = start;
+        tracker.refused = None;
+        Ok(())
+    }
+
+    fn end(&self, running: Running) -> Result<Counters, Error> {
+        let Running { id, attached, counters, read, _object } = running;
+        drop(attached);
+        // Programs that were running when they were detached end within this: it waits for every CPU to have passed
+        // a point at which none can run. Where the call is missing, draining twice has to do.
+        _ = rustix::thread::membarrier(rustix::thread::MembarrierCommand::Global);
+        self.reader.remove(id)?;
+        Ok(counters.read(&read))
+    }
+
+    fn ring_bytes(&self) -> u32 {
+        self.settings.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Tracker>> {
+        self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tracker {
+    fn new(object: TrackerObject) -> Self {
+        let (start, before) = (Start::default(), Counters::default());
+        Self { object, start, running: None, refused: None, programs: Vec::new(), before }
+    }
+
+    fn status(&self) -> TrackerStatus {
+        let mut counters = self.before.clone();
+        let state = match (&self.running, &self.refused) {
+            (Some(running), _) => {
+                counters += &running.counters.read(&running.read);
+                State::Running
+            }
+            (None, Some(reason)) => State::Refused(reason.clone()),
+            (None, None) => State::Stopped,
+        };
+        TrackerStatus {
+            schema: Arc::clone(&self.object.schema),
+            state,
+            programs: self.programs.clone(),
+            params: if self.running.is_some() { self.start.params.clone() } else { BTreeMap::new() },
+            counters,
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        _ = self.stop_all();
+    }
+}
+
+fn known<'a>(trackers: &'a mut BTreeMap<String, Tracker>, name: &str) -> Result<&'a mut Tracker, Error> {
+    if !trackers.contains_key(name) {
+        let known: Vec<_> = trackers.keys().cloned().collect();
+        let near = similar(name, known.iter().map(String::as_str));
+        return Err(Error::UnknownTracker { name: name.into(), near, known });
+    }
+    trackers.get_mut(name).ok_or_else(|| Error::NotRunning(name.into()))
+}
+
+fn next_id() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+impl ProgramStatus {
+    /// Whether it is attached.
+    pub fn is_attached(&self) -> bool {
+        self.state == ProgramState::Attached
+    }
+}

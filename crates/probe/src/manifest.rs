@@ -1,0 +1,44 @@
+//! `tracker.toml`: what a tracker's C cannot say.
+
+use ethogram_model::{BehaviourSpec, schema::Role};
+use serde::Deserialize;
+
+use crate::Error;
+
+/// What a tracker's C cannot say.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// One line for people.
+    #[serde(default)]
+    pub summary: String,
+    /// Whether the server starts it by itself.
+    #[serde(default)]
+    pub default: bool,
+    /// What the agent itself needs it for.
+    pub role: Option<Role>,
+    /// Programs of which one is enough. A program that is in no choice is needed.
+    #[serde(default)]
+    pub choice: Vec<Choice>,
+    /// Which events are behaviours.
+    #[serde(default)]
+    pub behaviour: Vec<BehaviourSpec>,
+}
+
+/// Programs that do the same on different kernels.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// Names of programs, the cheapest first: the first that loads and attaches is used.
+    pub of: Vec<String>,
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// Where it is not TOML, or has a key that means nothing.
+    pub fn parse(tracker: &str, text: &str) -> Result<Self, Error> {
+        toml::from_str(text).map_err(|e| Error::BadManifest { tracker: tracker.into(), problem: e.to_string() })
+    }
+}

@@ -1,0 +1,320 @@
+//! The one thread that reads all rings: checks, copies, puts in order and hands on.
+//!
+//! It never drops: when nobody takes what it has, it stops reading, the rings fill, and each counts its own loss in
+//! the kernel. So a flood in one tracker does not cost another's events.
+
+use std::{
+    cell::RefCell,
+    os::fd::{BorrowedFd, OwnedFd},
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
+use ethogram_model::Event;
+use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
+use rustix::{
+    event::{EventfdFlags, epoll, eventfd},
+    time::{ClockId, Timespec, clock_gettime},
+};
+
+use crate::{Batch, Error, counters::Read, layout::Layout, sample::Sample};
+
+/// Records taken from a ring before the next one has its turn.
+const TURN: usize = 2048;
+/// How long the kernel may hold back a wake-up while few records wait.
+const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// How long to wait for records that are older than ones already read.
+const ORDER_WAIT: Duration = Duration::from_millis(2);
+/// How long to wait for room in the queue before looking at commands again.
+const ROOM_WAIT: Duration = Duration::from_millis(10);
+
+/// A tracker's output, for the reader.
+pub(crate) struct Source {
+    pub(crate) id: u64,
+    pub(crate) layout: Layout,
+    pub(crate) ring: Option<MapHandle>,
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) interval: Duration,
+    pub(crate) read: Arc<Read>,
+}
+
+enum Command {
+    Add(Box<Source>, Sender<Result<(), Error>>),
+    /// Takes what is left of a source, hands it on and forgets the source.
+    Remove(u64, Sender<()>),
+    /// Hands on all that was submitted before.
+    Flush(Sender<()>),
+    Stop,
+}
+
+/// The reader thread. Dropping it ends the thread after what was read is handed on.
+pub(crate) struct Reader {
+    commands: Sender<Command>,
+    wake: Arc<OwnedFd>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Reader {
+    pub(crate) fn spawn(output: Sender<Batch>) -> Result<Self, Error> {
+        let wake =
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(Error::system("making an eventfd"))?;
+        let wake = Arc::new(wake);
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(Error::system("making an epoll"))?;
+        epoll::add(&poll, &wake, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
+            .map_err(Error::system("adding to an epoll"))?;
+        let (commands, received) = bounded(16);
+        let waker = Arc::clone(&wake);
+        let thread = thread::Builder::new()
+            .name("reader".into())
+            .spawn(move || {
+                let inbox = Rc::default();
+                Loop { poll, wake: waker, commands: received, output, inbox, held: Vec::new(), sources: Vec::new() }
+                    .run();
+            })
+            .map_err(|source| Error::System { doing: "starting the reader thread", source })?;
+        Ok(Self { commands, wake, thread: Some(thread) })
+    }
+
+    pub(crate) fn add(&self, source: Source) -> Result<(), Error> {
+        self.ask(|answer| Command::Add(Box::new(source), answer))?
+    }
+
+    pub(crate) fn remove(&self, id: u64) -> Result<(), Error> {
+        self.ask(|answer| Command::Remove(id, answer))
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.ask(Command::Flush)
+    }
+
+    fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, Error> {
+        let (answer, answered) = bounded(1);
+        self.commands.send(command(answer)).map_err(|_| Error::ReaderGone)?;
+        self.wake();
+        answered.recv().map_err(|_| Error::ReaderGone)
+    }
+
+    fn wake(&self) {
+        // It fails only when the counter is full, and then the thread is woken already.
+        _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        _ = self.commands.send(Command::Stop);
+        self.wake();
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+    }
+}
+
+/// Where a ring's callback puts its records.
+type Inbox = Rc<RefCell<Vec<(Event, Arc<Read>)>>>;
+
+struct Active {
+    id: u64,
+    ring: Option<RingBuffer<'static>>,
+    samples: Vec<Sample>,
+    layout: Layout,
+    interval: Duration,
+    due: Instant,
+    read: Arc<Read>,
+}
+
+struct Loop {
+    poll: OwnedFd,
+    wake: Arc<OwnedFd>,
+    commands: Receiver<Command>,
+    output: Sender<Batch>,
+    inbox: Inbox,
+    /// Read already, but younger than what may still come from another ring.
+    held: Vec<(Event, Arc<Read>)>,
+    sources: Vec<Active>,
+}
+
+impl Loop {
+    fn run(mut self) {
+        loop {
+            self.wait();
+            while let Ok(command) = self.commands.try_recv() {
+                match command {
+                    Command::Add(source, answer) => _ = answer.send(self.add(*source)),
+                    Command::Remove(id, answer) => {
+                        self.drain_source(id);
+                        self.sources.retain(|s| s.id != id);
+                        _ = answer.send(());
+                    }
+                    Command::Flush(answer) => {
+                        while self.read_rings() {
+                            self.hand_on(u64::MAX);
+                        }
+                        self.drain_samples(|_| true);
+                        self.hand_on(u64::MAX);
+                        _ = answer.send(());
+                    }
+                    Command::Stop => return,
+                }
+            }
+            let mut until = boot_ns();
+            if self.read_rings() {
+                // A ring had more than its turn: nothing younger than the oldest end is complete.
+                until = until.min(self.inbox.borrow().iter().map(|(e, _)| e.time_ns).max().unwrap_or(until));
+            }
+            let now = Instant::now();
+            self.drain_samples(|due| due <= now);
+            if !self.hand_on(until) {
+                return;
+            }
+        }
+    }
+
+    fn add(&mut self, source: Source) -> Result<(), Error> {
+        let kernel = |source| Error::Kernel { doing: "opening a ring".into(), source };
+        let ring = match &source.ring {
+            None => None,
+            Some(map) => {
+                let (inbox, layout, read) = (Rc::clone(&self.inbox), source.layout.clone(), Arc::clone(&source.read));
+                let mut builder = RingBufferBuilder::new();
+                let take = move |record: &[u8]| {
+                    match layout.event(record) {
+                        Some(event) => inbox.borrow_mut().push((event, Arc::clone(&read))),
+                        None => _ = read.malformed.fetch_add(1, Ordering::Release),
+                    }
+                    0
+                };
+                builder.add(map, take).map_err(kernel)?;
+                let ring = builder.build().map_err(kernel)?;
+                // SAFETY: the descriptor belongs to `ring`, which outlives this borrow; the kernel forgets it when it closes.
+                let fd = unsafe { BorrowedFd::borrow_raw(ring.epoll_fd()) };
+                epoll::add(&self.poll, fd, epoll::EventData::new_u64(source.id), epoll::EventFlags::IN)
+                    .map_err(Error::system("adding a ring to an epoll"))?;
+                Some(ring)
+            }
+        };
+        self.sources.push(Active {
+            id: source.id,
+            ring,
+            samples: source.samples,
+            layout: source.layout,
+            due: Instant::now() + source.interval,
+            interval: source.interval,
+            read: source.read,
+        });
+        Ok(())
+    }
+
+    fn wait(&mut self) {
+        let mut timeout = if self.held.is_empty() { IDLE_WAIT } else { ORDER_WAIT };
+        let now = Instant::now();
+        for source in self.sources.iter().filter(|s| !s.samples.is_empty()) {
+            timeout = timeout.min(source.due.saturating_duration_since(now));
+        }
+        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.as_nanos().min(999_999_999) as _ };
+        let mut events = Vec::with_capacity(8);
+        if epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)).is_ok() {
+            let mut count = [0; 8];
+            _ = rustix::io::read(&self.wake, &mut count);
+        }
+    }
+
+    /// Gives each ring one turn. Returns whether one of them may have more.
+    fn read_rings(&mut self) -> bool {
+        let mut more = false;
+        for source in &self.sources {
+            if let Some(ring) = &source.ring {
+                more |= ring.consume_raw_n(TURN) >= TURN as i32;
+            }
+        }
+        more
+    }
+
+    fn drain_source(&mut self, id: u64) {
+        loop {
+            let ring = self.sources.iter().find(|s| s.id == id).and_then(|s| s.ring.as_ref());
+            if ring.is_none_or(|r| r.consume_raw_n(TURN) <= 0) {
+                break;
+            }
+            self.hand_on(u64::MAX);
+        }
+        for source in self.sources.iter_mut().filter(|s| s.id == id) {
+            source.due = Instant::now();
+        }
+        let ids: Vec<_> = self.sources.iter().map(|s| s.id == id).collect();
+        for (source, wanted) in self.sources.iter_mut().zip(ids) {
+            if wanted {
+                drain(source, &self.inbox);
+            }
+        }
+        self.hand_on(u64::MAX);
+    }
+
+    fn drain_samples(&mut self, is_due: impl Fn(Instant) -> bool) {
+        for source in self.sources.iter_mut().filter(|s| !s.samples.is_empty() && is_due(s.due)) {
+            source.due = Instant::now() + source.interval;
+            drain(source, &self.inbox);
+        }
+    }
+
+    /// Hands on everything up to a time, in order. Returns whether anybody is still there to take it.
+    fn hand_on(&mut self, until: u64) -> bool {
+        self.held.append(&mut self.inbox.borrow_mut());
+        self.held.sort_by_key(|(event, _)| event.time_ns);
+        let ready = self.held.partition_point(|(event, _)| event.time_ns <= until);
+        if ready == 0 {
+            return true;
+        }
+        let to_epoch = realtime_ns().saturating_sub(boot_ns());
+        let mut batch = Vec::with_capacity(ready);
+        let mut counted: Vec<(Arc<Read>, u64, u64)> = Vec::new();
+        for (mut event, read) in self.held.drain(..ready) {
+            let (one, row) = if event.schema.sample { (0, 1) } else { (1, 0) };
+            match counted.iter_mut().find(|(r, _, _)| Arc::ptr_eq(r, &read)) {
+                Some((_, events, rows)) => {
+                    *events += one;
+                    *rows += row;
+                }
+                None => counted.push((read, one, row)),
+            }
+            event.time_ns += to_epoch;
+            batch.push(event);
+        }
+        loop {
+            match self.output.send_timeout(batch, ROOM_WAIT) {
+                Ok(()) => break,
+                Err(SendTimeoutError::Timeout(back)) => batch = back,
+                Err(SendTimeoutError::Disconnected(_)) => return false,
+            }
+        }
+        for (read, events, rows) in counted {
+            read.delivered.fetch_add(events, Ordering::Release);
+            read.rows.fetch_add(rows, Ordering::Release);
+        }
+        true
+    }
+}
+
+fn drain(source: &mut Active, inbox: &Inbox) {
+    for sample in &mut source.samples {
+        match sample.drain(&source.layout) {
+            Ok(rows) => inbox.borrow_mut().extend(rows.into_iter().map(|r| (r, Arc::clone(&source.read)))),
+            Err(error) => tracing::warn!("reading a sample's table: {error}; the next interval has its rows"),
+        }
+    }
+}
+
+fn nanoseconds(time: Timespec) -> u64 {
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+fn boot_ns() -> u64 {
+    nanoseconds(clock_gettime(ClockId::Boottime))
+}
+
+fn realtime_ns() -> u64 {
+    nanoseconds(clock_gettime(ClockId::Realtime))
+}

@@ -1,0 +1,58 @@
+//! Reading what the kernel counted: an empty table takes the place of the full one, then the full one is read.
+
+use std::{os::fd::AsFd, os::fd::AsRawFd, sync::Arc};
+
+use ethogram_model::{Event, EventSchema};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+
+use crate::{Error, layout::Layout};
+
+/// A sample's tables: one that the programs write, one that is being read.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    schema: Arc<EventSchema>,
+    /// The array of one map through which the programs find the table they write.
+    slot: MapHandle,
+    active: MapHandle,
+    spare: MapHandle,
+}
+
+impl Sample {
+    pub(crate) fn new(schema: Arc<EventSchema>, slot: MapHandle, first: MapHandle) -> Result<Self, Error> {
+        let kernel = |source| Error::Kernel { doing: "making the second table of a sample".into(), source };
+        let info = first.info().map_err(kernel)?;
+        let options = libbpf_sys::bpf_map_create_opts {
+            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
+            map_flags: info.info.map_flags,
+            ..Default::default()
+        };
+        let spare = MapHandle::create(
+            MapType::Hash,
+            Some(first.name()),
+            first.key_size(),
+            first.value_size(),
+            info.info.max_entries,
+            &options,
+        )
+        .map_err(kernel)?;
+        Ok(Self { schema, slot, active: first, spare })
+    }
+
+    /// Takes all rows counted since the last time.
+    pub(crate) fn drain(&mut self, layout: &Layout) -> Result<Vec<Event>, libbpf_rs::Error> {
+        // The kernel returns from this update only when no program uses the table that it replaces.
+        let spare = self.spare.as_fd().as_raw_fd().to_ne_bytes();
+        self.slot.update(&0u32.to_ne_bytes(), &spare, MapFlags::ANY)?;
+        std::mem::swap(&mut self.active, &mut self.spare);
+        let mut rows = Vec::new();
+        let keys: Vec<_> = self.spare.keys().collect();
+        for key in keys {
+            if let Some(mut row) = self.spare.lookup(&key, MapFlags::ANY)? {
+                row.extend_from_slice(&key);
+                rows.extend(layout.with_schema(&self.schema, &row));
+            }
+            self.spare.delete(&key)?;
+        }
+        Ok(rows)
+    }
+}

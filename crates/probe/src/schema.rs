@@ -1,0 +1,253 @@
+//! From an object's BTF to a schema: names, types, offsets, meanings and defaults, none of them written a second time.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ethogram_model::{EventSchema, Field, FieldKind, Param, TrackerSchema};
+use libbpf_rs::{
+    AsRawLibbpf, MapType, ObjectBuilder, OpenObject,
+    btf::{
+        Btf, BtfKind, BtfType, HasSize, ReferencesType, TypeId,
+        types::{Array, Composite, DataSec, DeclTag, Int, IntEncoding, MemberAttr, Ptr, Var},
+    },
+};
+
+use crate::{Error, Manifest, kernel};
+
+/// Reads the schema of the tracker `name` from its object. Needs no privileges.
+///
+/// # Errors
+/// Where the object is not one of a tracker, or its manifest names an event or field that it does not have.
+pub fn read(name: &str, elf: &[u8], manifest: &Manifest) -> Result<TrackerSchema, Error> {
+    let bad = |problem: String| Error::BadObject { origin: format!("object of tracker '{name}'"), problem };
+    let object = open(elf).map_err(|e| bad(format!("is not a BPF object: {e}")))?;
+    let btf = btf_of(&object).ok_or_else(|| bad("has no BTF; compile it with clang -g".into()))?;
+    let tags = Tags::collect(&btf);
+    let mut events = Vec::new();
+    for var in btf.type_by_kind::<Var<'_>>() {
+        let var_name = text(var.name());
+        let (sample, event) = match (var_name.strip_prefix("__event_"), var_name.strip_prefix("__sample_")) {
+            (Some(event), _) => (false, event),
+            (_, Some(event)) => (true, event),
+            _ => continue,
+        };
+        let code = tags.get(var.type_id(), None, "code:").and_then(|c| c.parse().ok());
+        let code = code.ok_or_else(|| bad(format!("event '{event}' has no code; declare it with EVENT or SAMPLE")))?;
+        let body = pointee(&var).ok_or_else(|| bad(format!("event '{event}' is not a struct")))?;
+        let mut fields = Vec::new();
+        flatten(&btf, &body, 0, false, &tags, &mut fields).map_err(|e| bad(format!("event '{event}': {e}")))?;
+        let mut size = body.size();
+        if sample {
+            let key = btf
+                .type_by_kind::<Var<'_>>()
+                .find(|v| text(v.name()) == format!("__key_{event}"))
+                .and_then(|v| pointee(&v))
+                .ok_or_else(|| bad(format!("sample '{event}' has no key; declare it with SAMPLE")))?;
+            flatten(&btf, &key, size, false, &tags, &mut fields).map_err(|e| bad(format!("key of '{event}': {e}")))?;
+            size += key.size();
+        }
+        if fields.first().is_none_or(|f| f.name != "_time") {
+            return Err(bad(format!("event '{event}' does not begin with a struct event_header")));
+        }
+        let behaviours: Vec<_> = manifest.behaviour.iter().filter(|b| b.event == event).cloned().collect();
+        for field in behaviours.iter().flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless)) {
+            if !fields.iter().any(|f| &f.name == field) {
+                return Err(Error::BadManifest {
+                    tracker: name.into(),
+                    problem: format!("event '{event}' has no field '{field}'"),
+                });
+            }
+        }
+        let (tracker, event_name) = (Arc::from(name), Arc::from(event));
+        events.push(Arc::new(EventSchema { tracker, name: event_name, code, size, sample, fields, behaviours }));
+    }
+    if events.is_empty() {
+        return Err(bad("declares no EVENT and no SAMPLE; see crates/probe/include/tracker.bpf.h".into()));
+    }
+    events.sort_by_key(|e| e.code);
+    if let Some(b) = manifest.behaviour.iter().find(|b| !events.iter().any(|e| *e.name == *b.event)) {
+        return Err(Error::BadManifest { tracker: name.into(), problem: format!("there is no event '{}'", b.event) });
+    }
+    Ok(TrackerSchema {
+        name: name.into(),
+        summary: manifest.summary.clone(),
+        default: manifest.default,
+        role: manifest.role,
+        events,
+        params: params(&object, &btf, &tags).map_err(bad)?,
+    })
+}
+
+/// Opens an object without loading anything into the kernel.
+pub(crate) fn open(elf: &[u8]) -> Result<OpenObject, String> {
+    kernel::capture_log(|| ObjectBuilder::default().open_memory(elf)).map_err(|(e, log)| kernel::explain(&e, &log))
+}
+
+/// The object's BTF, with the offsets of its data sections filled in by libbpf.
+pub(crate) fn btf_of(object: &OpenObject) -> Option<Btf<'_>> {
+    // SAFETY: the pointer is that of an open object, valid and not changed as long as `object` is borrowed.
+    let raw = unsafe { object.as_libbpf_object().as_ref() };
+    Btf::from_bpf_object(raw).ok().flatten()
+}
+
+/// Offset of each variable in the section `.rodata`.
+pub(crate) fn rodata_offsets(btf: &Btf<'_>) -> HashMap<String, (usize, usize)> {
+    let mut offsets = HashMap::new();
+    for section in btf.type_by_kind::<DataSec<'_>>().filter(|s| text(s.name()) == ".rodata") {
+        for info in section.iter() {
+            if let Some(var) = btf.type_by_id::<Var<'_>>(info.ty) {
+                offsets.insert(text(var.name()), (info.offset as usize, info.size));
+            }
+        }
+    }
+    offsets
+}
+
+/// The members of a struct that holds nothing but u64 counters, in order, with their offsets.
+pub(crate) fn counter_names(btf: &Btf<'_>, variable: &str) -> Vec<(String, usize)> {
+    let var = btf.type_by_kind::<Var<'_>>().find(|v| text(v.name()) == variable);
+    let Some(body) = var.and_then(|v| pointee(&v)) else { return Vec::new() };
+    body.iter()
+        .filter_map(|m| match m.attr {
+            MemberAttr::Normal { offset } => Some((text(m.name), offset as usize / 8)),
+            MemberAttr::BitField { .. } => None,
+        })
+        .collect()
+}
+
+fn params(object: &OpenObject, btf: &Btf<'_>, tags: &Tags) -> Result<Vec<Param>, String> {
+    let offsets = rodata_offsets(btf);
+    let rodata =
+        object.maps().find(|m| m.map_type() == MapType::Array && m.name().to_string_lossy().ends_with(".rodata"));
+    let data = rodata.as_ref().and_then(|m| m.initial_value()).unwrap_or_default();
+    let mut params = Vec::new();
+    for var in btf.type_by_kind::<Var<'_>>() {
+        let Some(doc) = tags.get(var.type_id(), None, "param:") else { continue };
+        let name = text(var.name());
+        let &(offset, size) = offsets.get(&name).ok_or_else(|| format!("parameter '{name}' is not in .rodata"))?;
+        let bytes =
+            data.get(offset..offset + size).ok_or_else(|| format!("parameter '{name}' lies outside .rodata"))?;
+        let (alias, base) = resolve(var.referenced_type());
+        let signed = Int::try_from(base).is_ok_and(|i| matches!(i.encoding, IntEncoding::Signed));
+        let raw = bytes.iter().take(8).rev().fold(0u64, |n, b| n << 8 | u64::from(*b));
+        let unused = 64 - 8 * size.clamp(1, 8) as u32;
+        let default = if signed { i128::from((raw << unused) as i64 >> unused) } else { i128::from(raw) };
+        let boolean = alias.as_deref() == Some("bool8");
+        params.push(Param { name, doc: doc.into(), size, offset, signed, boolean, default });
+    }
+    Ok(params)
+}
+
+/// Adds the fields of a struct at `base` to `out`; those of the embedded header first.
+fn flatten(
+    btf: &Btf<'_>,
+    body: &Composite<'_>,
+    base: usize,
+    header: bool,
+    tags: &Tags,
+    out: &mut Vec<Field>,
+) -> Result<(), String> {
+    for (index, member) in body.iter().enumerate() {
+        let label = text(member.name);
+        let MemberAttr::Normal { offset } = member.attr else {
+            return Err(format!("'{label}' is a bit field; use a whole type"));
+        };
+        let offset = base + offset as usize / 8;
+        let ty = body.type_id();
+        let Some(member_type) = btf.type_by_id(member.ty) else { continue };
+        let (alias, resolved) = resolve(member_type);
+        if let Ok(inner) = Composite::try_from(resolved)
+            && text(inner.name()) == "event_header"
+        {
+            flatten(btf, &inner, offset, true, tags, out)?;
+            continue;
+        }
+        let (kind, size) =
+            kind_of(alias.as_deref(), resolved).ok_or_else(|| format!("'{label}' has no type that can be read"))?;
+        let tag = |prefix| tags.get(ty, Some(index as u32), prefix);
+        let name = tag("name:").map_or_else(|| label.clone(), str::to_owned);
+        out.push(Field { name, label, kind, offset, size, doc: tag("doc:").unwrap_or_default().into(), header });
+    }
+    Ok(())
+}
+
+fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
+    let size = size_of(ty)?;
+    let kind = match alias {
+        Some("bool8") => FieldKind::Bool,
+        Some("str_ref") => FieldKind::Str,
+        Some("path_ref") => FieldKind::Path,
+        Some("path_buf") => FieldKind::PathBuf,
+        Some("args_ref") => FieldKind::Args,
+        Some("ip_address") => FieldKind::Ip,
+        Some("duration_ns") => FieldKind::Duration,
+        Some("error_number") => FieldKind::Errno,
+        Some("open_flags") => FieldKind::OpenFlags,
+        Some("file_type") => FieldKind::FileType,
+        Some("signal_number") => FieldKind::Signal,
+        _ => {
+            if Array::try_from(ty).is_ok() {
+                FieldKind::Text
+            } else if let Ok(int) = Int::try_from(ty) {
+                match int.encoding {
+                    IntEncoding::Signed => FieldKind::Signed,
+                    IntEncoding::Bool => FieldKind::Bool,
+                    _ => FieldKind::Unsigned,
+                }
+            } else {
+                return None;
+            }
+        }
+    };
+    Some((kind, size))
+}
+
+fn size_of(ty: BtfType<'_>) -> Option<usize> {
+    if let Ok(array) = Array::try_from(ty) {
+        return Some(array.capacity() * size_of(array.contained_type().skip_mods_and_typedefs())?);
+    }
+    if let Ok(int) = Int::try_from(ty) {
+        return Some(usize::from(int.bits).div_ceil(8));
+    }
+    Composite::try_from(ty).ok().map(|c| c.size())
+}
+
+/// Follows const, volatile and typedefs; returns the typedef that carries the meaning, and the type below.
+fn resolve(mut ty: BtfType<'_>) -> (Option<String>, BtfType<'_>) {
+    let mut alias = None;
+    while ty.is_mod() || ty.kind() == BtfKind::Typedef {
+        if alias.is_none() && ty.kind() == BtfKind::Typedef {
+            alias = Some(text(ty.name()));
+        }
+        match ty.next_type() {
+            Some(next) => ty = next,
+            None => break,
+        }
+    }
+    (alias, ty)
+}
+
+fn pointee<'b>(var: &Var<'b>) -> Option<Composite<'b>> {
+    let pointer = Ptr::try_from(var.referenced_type().skip_mods_and_typedefs()).ok()?;
+    Composite::try_from(pointer.referenced_type().skip_mods_and_typedefs()).ok()
+}
+
+fn text(name: Option<&std::ffi::OsStr>) -> String {
+    name.map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// All declaration tags, by the type and the member that they stand at.
+struct Tags(HashMap<(TypeId, Option<u32>), Vec<String>>);
+
+impl Tags {
+    fn collect(btf: &Btf<'_>) -> Self {
+        let mut tags: HashMap<_, Vec<_>> = HashMap::new();
+        for tag in btf.type_by_kind::<DeclTag<'_>>() {
+            tags.entry((tag.referenced_type_id(), tag.component_index())).or_default().push(text(tag.name()));
+        }
+        Self(tags)
+    }
+
+    fn get(&self, ty: TypeId, member: Option<u32>, prefix: &str) -> Option<&str> {
+        self.0.get(&(ty, member))?.iter().find_map(|t| t.strip_prefix(prefix))
+    }
+}

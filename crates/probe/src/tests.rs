@@ -1,0 +1,130 @@
+//! The root tests of all trackers, each in its tracker's folder, and what they share.
+//!
+//! A test causes something in this process or in a child, and looks at what arrives of those processes only: other
+//! tests and the rest of the machine go on meanwhile.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::BTreeMap,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, unbounded};
+use ethogram_model::{Event, Value, render};
+
+use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
+
+include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
+
+mod accounting;
+mod schemas;
+
+/// How long a test waits for what it caused.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A collector of this test's own, running one tracker.
+pub(crate) struct Rig {
+    pub(crate) collector: Collector,
+    pub(crate) tracker: &'static str,
+    events: Receiver<Batch>,
+    seen: Vec<Event>,
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings { ring_bytes: 1 << 22, controller: 0, hierarchy: 0 }
+}
+
+impl Rig {
+    pub(crate) fn start(tracker: &'static str) -> Self {
+        Self::start_with(tracker, settings(), &[])
+    }
+
+    pub(crate) fn start_with(tracker: &'static str, settings: Settings, params: &[(&str, &str)]) -> Self {
+        let (output, events) = unbounded();
+        let collector = Collector::new(settings, builtin().unwrap(), output).unwrap();
+        let params = params.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
+        let start = Start { params, urgent: true, interval: Duration::from_millis(50), ..Start::default() };
+        let status = collector.start(tracker, start).unwrap();
+        assert_eq!(status.state, State::Running);
+        Self { collector, tracker, events, seen: Vec::new() }
+    }
+
+    /// Waits for an event for which `wanted` holds.
+    pub(crate) fn expect(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(event) = self.seen.iter().find(|e| wanted(e)) {
+                return event.clone();
+            }
+            match self.events.recv_deadline(deadline) {
+                Ok(batch) => self.seen.extend(batch),
+                Err(_) => {
+                    let near: Vec<_> =
+                        self.seen.iter().rev().take(20).map(|e| render::to_json(e).to_string()).collect();
+                    panic!("no event: {what}; the last ones:\n{}", near.join("\n"));
+                }
+            }
+        }
+    }
+
+    /// All events of what has happened up to now.
+    pub(crate) fn all(&mut self) -> &[Event] {
+        self.collector.flush().unwrap();
+        self.seen.extend(self.events.try_iter().flatten());
+        &self.seen
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.collector.status().into_iter().find(|s| &*s.schema.name == self.tracker).unwrap().counters
+    }
+}
+
+/// A child that does what its standard input says when told to, so that tests can name its pid beforehand.
+pub(crate) struct Shell {
+    child: Child,
+}
+
+impl Shell {
+    /// Starts `/bin/sh -c script`, which begins with waiting for [`Shell::go`].
+    pub(crate) fn waiting(script: &str) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("read go; {script}"));
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { child }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Lets it go on, and waits for its end.
+    pub(crate) fn go(mut self) -> std::process::ExitStatus {
+        use std::io::Write;
+        self.child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        self.child.wait().unwrap()
+    }
+}
+
+pub(crate) fn is(event: &Event, name: &str) -> bool {
+    &*event.schema.name == name
+}
+
+pub(crate) fn number(event: &Event, field: &str) -> u64 {
+    event.get(field).as_u64().unwrap_or(u64::MAX)
+}
+
+pub(crate) fn text(event: &Event, field: &str) -> String {
+    event.get(field).to_text().into_owned()
+}
+
+pub(crate) fn of(event: &Event, pid: u32) -> bool {
+    number(event, "process.pid") == u64::from(pid)
+}
+
+pub(crate) fn args(event: &Event) -> Vec<String> {
+    match event.get("process.command_args") {
+        Value::List(list) => list.iter().map(|a| String::from_utf8_lossy(a).into_owned()).collect(),
+        other => panic!("no arguments: {other:?}"),
+    }
+}

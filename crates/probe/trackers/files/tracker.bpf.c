@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+/* Reads and writes by process and file, counted in the kernel. */
+#include "file.bpf.h"
+#include "record.bpf.h"
+#include "sample.bpf.h"
+#include "syscall.bpf.h"
+
+PARAM(bool8, all_types, 0, "whether pipes, sockets, terminals and other files that are not regular count too");
+
+#define PATH_BYTES 256
+
+/* Names from the leaf to the root, see append_path. */
+struct path_bytes {
+	u8 bytes[PATH_BYTES];
+};
+typedef struct path_bytes path_buf;
+
+struct file_key {
+	u32 process INTERNAL("process");
+	u32 device INTERNAL("device");
+	u64 inode FIELD("file.inode", "inode number");
+};
+
+struct file_use {
+	struct event_header header;
+	u64 reads FIELD("file.reads", "read calls since the last row");
+	u64 writes FIELD("file.writes", "write calls since the last row");
+	u64 read_bytes FIELD("file.read_bytes", "bytes read since the last row");
+	u64 write_bytes FIELD("file.write_bytes", "bytes written since the last row");
+	file_type type FIELD("file.type", "kind of file");
+	path_buf filename FIELD("file.path", "the file, symbolic links resolved");
+};
+SAMPLE(use, struct file_key, struct file_use, 1, 16384);
+
+/* Built in a scratch buffer: the row is larger than the stack should hold. */
+static __always_inline void add_row(struct tracker_counters *c, void *table, struct file_key *key, struct file *file,
+				    u32 mode, u64 cgroup)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct record *r = begin(c, sizeof(struct file_use));
+	struct file_use *row;
+	u32 length;
+
+	if (!r)
+		return;
+	row = (void *)r->data;
+	describe_current(&row->header, EVENT_use, cgroup);
+	row->reads = row->writes = row->read_bytes = row->write_bytes = 0;
+	row->type = mode;
+	append_path(r, &file->f_path, task);
+	length = r->size - sizeof(*row);
+	__builtin_memset(&row->filename, 0, sizeof(row->filename));
+	if (length > PATH_BYTES) {
+		bpf_probe_read_kernel(row->filename.bytes, PATH_BYTES - 3, r->data + sizeof(*row));
+		row->filename.bytes[PATH_BYTES - 2] = 1; /* cut */
+	} else if (length) {
+		bpf_probe_read_kernel(row->filename.bytes, length, r->data + sizeof(*row));
+	}
+	bpf_map_update_elem(table, key, row, BPF_NOEXIST);
+	discard(r);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+{
+	u32 call = syscall_of(regs);
+	struct tracker_counters *c;
+	struct file_key key = {};
+	struct task_struct *task;
+	struct file_use *row;
+	struct inode *inode;
+	struct file *file;
+	void *table;
+	u64 cgroup;
+	u32 mode;
+
+	if ((call != CALL_READ && call != CALL_WRITE) || result < 0)
+		return 0;
+	task = (struct task_struct *)bpf_get_current_task();
+	file = file_of(task, syscall_argument(regs, 0));
+	inode = BPF_CORE_READ(file, f_inode);
+	mode = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+	/* Not ours to see, and by far the most frequent: sockets and pipes. */
+	if (mode != S_IFREG && !all_types)
+		return 0;
+	c = count();
+	if (!c || !wanted(c, &cgroup))
+		return 0;
+	key.process = bpf_get_current_pid_tgid() >> 32;
+	key.device = BPF_CORE_READ(inode, i_sb, s_dev);
+	key.inode = BPF_CORE_READ(inode, i_ino);
+	table = table_in(&use_tables);
+	if (!table)
+		return 0;
+	row = bpf_map_lookup_elem(table, &key);
+	if (!row) {
+		u64 busy = c->dropped__scratch_busy;
+
+		add_row(c, table, &key, file, mode, cgroup);
+		if (busy != c->dropped__scratch_busy)
+			return 0;
+		row = bpf_map_lookup_elem(table, &key);
+		if (!row) {
+			c->dropped__table_full++;
+			return 0;
+		}
+	}
+	if (call == CALL_READ) {
+		__sync_fetch_and_add(&row->reads, 1);
+		__sync_fetch_and_add(&row->read_bytes, result);
+	} else {
+		__sync_fetch_and_add(&row->writes, 1);
+		__sync_fetch_and_add(&row->write_bytes, result);
+	}
+	c->aggregated++;
+	return 0;
+}

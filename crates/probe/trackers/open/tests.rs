@@ -1,0 +1,59 @@
+use crate::tests::*;
+
+const ENOTDIR: u64 = 20;
+
+#[test]
+fn paths_are_those_of_the_file_that_was_opened() {
+    let mut rig = Rig::start("open");
+    let dir = tempfile::tempdir().unwrap();
+    let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+    std::fs::write(&real, "x").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let shell = Shell::waiting(&format!("cd {}; : < ../$(basename $PWD)/./link", dir.path().display()));
+    let pid = shell.pid();
+    shell.go();
+    let open = rig.expect("the open through a link", |e| is(e, "open") && of(e, pid) && text(e, "file.path").ends_with("/real"));
+    assert_eq!(text(&open, "file.path"), real.to_str().unwrap());
+    assert!(!open.get("file.open.write").is_truthy() && !open.get("file.created").is_truthy());
+}
+
+#[test]
+fn creating_is_told_from_writing() {
+    let mut rig = Rig::start("open");
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("new");
+    let path = file.to_str().unwrap().to_owned();
+    let shell = Shell::waiting(&format!("echo x > {path}; echo y >> {path}"));
+    let pid = shell.pid();
+    shell.go();
+    let created = rig.expect("creation", |e| is(e, "open") && of(e, pid) && e.get("file.created").is_truthy());
+    assert_eq!(text(&created, "file.path"), path);
+    let again = rig.expect("writing", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == path && !e.get("file.created").is_truthy());
+    assert!(again.get("file.open.write").is_truthy());
+    assert_eq!(number(&again, "file.open.flags") & 0o2000, 0o2000, "O_APPEND");
+}
+
+#[test]
+fn failures_are_counted_by_reason_and_never_reported_as_opens() {
+    let mut rig = Rig::start("open");
+    let shell = Shell::waiting("for i in 1 2 3; do true < /etc/hostname/there; done");
+    let pid = shell.pid();
+    shell.go();
+    let failed = |e: &ethogram_model::Event| is(e, "failure") && of(e, pid) && number(e, "error.type") == ENOTDIR;
+    rig.expect("failures", failed);
+    let all = rig.all();
+    assert!(!all.iter().any(|e| is(e, "open") && text(e, "file.path").contains("there")));
+    let total: u64 = all.iter().filter(|e| failed(e)).map(|e| number(e, "file.open.failures")).sum();
+    assert_eq!(total, 3);
+}
+
+#[test]
+fn reads_can_be_left_out() {
+    let mut rig = Rig::start_with("open", settings(), &[("reads", "false")]);
+    let shell = Shell::waiting(": < /etc/hostname; : > /dev/null");
+    let pid = shell.pid();
+    shell.go();
+    rig.expect("the open for writing", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == "/dev/null");
+    assert!(!rig.all().iter().any(|e| text(e, "file.path") == "/etc/hostname"));
+    assert!(rig.counters().filtered["parameter"] > 0);
+}
