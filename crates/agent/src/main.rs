@@ -1,2 +1,3 @@
-//! x
+//! The `ethogram` binary.
+
 fn main() {}

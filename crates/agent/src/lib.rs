@@ -1,0 +1,4 @@
+//! The agent: everything of `ethogram` but the kernel side and the judgement.
+#![forbid(unsafe_code)]
+
+pub mod config;
