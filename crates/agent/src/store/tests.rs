@@ -146,7 +146,7 @@ fn damage_anywhere_never_panics_and_never_loses_the_damaged_file() {
         }
         let folder = tempdir().unwrap();
         fs::write(folder.path().join("ethogram.redb"), &bytes).unwrap();
-        let mut opened = Store::open(folder.path()).unwrap_or_else(|e| panic!("round {round}: {e}"));
+        let mut opened = Store::open(folder.path()).unwrap();
         let aside = damaged_files(folder.path());
         assert_eq!(aside.len(), usize::from(opened.set_aside.is_some()), "round {round}");
         if let Some((path, why)) = &opened.set_aside {
@@ -155,7 +155,7 @@ fn damage_anywhere_never_panics_and_never_loses_the_damaged_file() {
             assert!(!why.is_empty() && !why.contains('\n'), "{why}");
             assert!(opened.contents == Contents::default());
         }
-        opened.store.save(&batch(1)).unwrap_or_else(|e| panic!("round {round}: {e}"));
+        opened.store.save(&batch(1)).unwrap();
         drop(opened);
         assert!(Store::open(folder.path()).unwrap().contents.alerts.contains(&finding(1)), "round {round}");
     }
