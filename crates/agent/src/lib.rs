@@ -4,4 +4,5 @@
 pub mod config;
 pub mod metrics;
 pub mod output;
+pub mod sink;
 pub mod store;
