@@ -20,4 +20,4 @@ pub use routes::{MAX_OBJECT_BYTES, router};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
-mod tests;
+pub(crate) mod tests;

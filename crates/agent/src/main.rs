@@ -1,3 +1,7 @@
 //! The `ethogram` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ethogram_agent::cli::main(Vec::new)
+}

@@ -14,7 +14,7 @@ use std::{
 
 use ethogram_model::{Event, TrackerSchema, render};
 
-pub use text::{Align, Column, columns, fit, terminal_width};
+pub use text::{Align, Column, columns, row, terminal_width};
 
 /// The form of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -137,6 +137,24 @@ impl Output {
             _ => OutputError::Write { target: self.target.clone(), source },
         })
     }
+}
+
+/// Writes a text to standard output at once.
+///
+/// # Errors
+/// As [`Output::write`].
+pub fn print(text: &str) -> Result<(), OutputError> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|source| match source.kind() {
+        io::ErrorKind::BrokenPipe => OutputError::ReaderGone,
+        _ => OutputError::Write { target: "standard output".to_owned(), source },
+    })
+}
+
+/// Columns that a line on standard output may take.
+pub fn width() -> usize {
+    let stdout = io::stdout();
+    if stdout.is_terminal() { terminal_width(&stdout) } else { text::DEFAULT_WIDTH }
 }
 
 fn rows(format: Format, tracker: &TrackerSchema, target: Target) -> Box<dyn Rows + Send> {

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -27,9 +27,9 @@ use crate::{
 
 /// Answers as the engine would, from what is in it.
 #[derive(Default)]
-struct Fake {
+pub(crate) struct Fake {
     running: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
-    alerts: Mutex<Vec<Finding>>,
+    pub(crate) alerts: Mutex<Vec<Finding>>,
     followers: Mutex<Vec<Sender<Arc<Finding>>>>,
     events: Mutex<Vec<Sender<String>>>,
     ended: bool,
@@ -55,7 +55,7 @@ fn status(name: &str, state: TrackerState, params: &BTreeMap<String, String>) ->
     }
 }
 
-fn finding(n: u64, severity: Severity) -> Finding {
+pub(crate) fn finding(n: u64, severity: Severity) -> Finding {
     Finding {
         uid: format!("f{n}"),
         title: "new executable".into(),
@@ -91,15 +91,16 @@ impl Backend for Fake {
         now(Ok(TRACKERS.iter().map(each).collect()))
     }
     fn start(&self, name: String, params: BTreeMap<String, String>) -> Answer<'_, TrackerStatus> {
-        let mut running = self.running.lock().unwrap();
-        now(if !TRACKERS.contains(&name.as_str()) {
-            Err(Refusal::unknown("tracker", &name, TRACKERS))
-        } else if running.contains_key(&name) {
-            Err(Refusal::Conflict(format!("{name} runs already")))
-        } else {
-            let status = status(&name, TrackerState::Running, &params);
-            running.insert(name, params);
-            Ok(status)
+        if !TRACKERS.contains(&name.as_str()) {
+            return now(Err(Refusal::unknown("tracker", &name, TRACKERS)));
+        }
+        now(match self.running.lock().unwrap().entry(name) {
+            Entry::Occupied(e) => Err(Refusal::Conflict(format!("{} runs already", e.key()))),
+            Entry::Vacant(e) => {
+                let status = status(e.key(), TrackerState::Running, &params);
+                e.insert(params);
+                Ok(status)
+            }
         })
     }
     fn stop(&self, name: String) -> Answer<'_, TrackerStatus> {

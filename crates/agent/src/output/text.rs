@@ -63,7 +63,7 @@ pub(super) fn quoted(text: &str) -> Cow<'_, str> {
 }
 
 /// The text in at most `width` columns, what is left out marked by `…`.
-pub fn fit(text: &str, width: usize) -> Cow<'_, str> {
+pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
     if text.chars().nth(width).is_none() {
         return text.into();
     }
@@ -105,7 +105,7 @@ impl Column {
 }
 
 /// Lays out one row; the last column takes what is left of the line. Ends with a newline.
-pub(super) fn row(columns: &[(Align, usize)], cells: &[Cow<'_, str>], line: usize) -> String {
+pub fn row(columns: &[(Align, usize)], cells: &[Cow<'_, str>], line: usize) -> String {
     let mut out = String::with_capacity(line + 1);
     let mut used = 0;
     for (i, ((align, width), cell)) in columns.iter().zip(cells).enumerate() {
