@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The `ethogram` binary.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ethogram_agent::cli::main(Vec::new)
+}

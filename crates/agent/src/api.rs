@@ -1,0 +1,23 @@
+//! The HTTP API: what people and programs ask the running server.
+
+mod backend;
+mod connections;
+mod listen;
+mod openapi;
+mod problem;
+mod routes;
+mod stream;
+mod token;
+
+pub use backend::{
+    AlertFilter, Answer, Backend, EventFilter, Param, Profile, ProfileBehaviour, ProfileState, ProfileSummary, Program,
+    Refusal, TrackerStatus,
+};
+pub use listen::{ListenError, Listeners, Server};
+pub use openapi::openapi;
+pub use problem::Problem;
+pub use routes::{MAX_OBJECT_BYTES, router};
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+pub(crate) mod tests;

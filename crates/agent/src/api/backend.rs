@@ -1,0 +1,211 @@
+//! What the API needs from the rest of the agent, and the words of its answers.
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use ethogram_model::{Container, Finding, Severity};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::Receiver;
+use utoipa::ToSchema;
+
+use crate::{
+    metrics::{Counters, MetricsSnapshot, TrackerState},
+    nearest::{nearest, suggestion},
+};
+
+/// An answer that takes a while.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
+
+/// Who answers the API's questions.
+pub trait Backend: Send + Sync + 'static {
+    /// All trackers, running or not, by name.
+    fn trackers(&self) -> Answer<'_, Vec<TrackerStatus>>;
+    /// Starts a tracker with these parameters.
+    fn start(&self, name: String, params: BTreeMap<String, String>) -> Answer<'_, TrackerStatus>;
+    /// Stops a tracker.
+    fn stop(&self, name: String) -> Answer<'_, TrackerStatus>;
+    /// Loads a `.bpf.o` under that name and starts it, in the place of the one that bore the name.
+    fn put_object(&self, name: String, object: Vec<u8>) -> Answer<'_, TrackerStatus>;
+    /// The containers that run now.
+    fn containers(&self) -> Answer<'_, Vec<Arc<Container>>>;
+    /// All profiles.
+    fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>>;
+    /// One profile, by its id or its workload's name.
+    fn profile(&self, id: String) -> Answer<'_, Profile>;
+    /// Alerts, oldest first; of more than the limit, the latest.
+    fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>>;
+    /// Events from now on, one JSON object each. Whoever does not keep up misses some.
+    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Receiver<String>>;
+    /// Alerts from now on, new ones and those that go on.
+    fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>>;
+    /// All that is measured.
+    fn metrics(&self) -> Answer<'_, MetricsSnapshot>;
+    /// Whether the engine answers.
+    fn healthy(&self) -> Answer<'_, ()>;
+}
+
+/// Why a question is not answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such thing.
+    #[error("{what}")]
+    NotFound {
+        /// One line: what there is not, and what there is.
+        what: String,
+        /// What may have been meant.
+        nearest: Vec<String>,
+    },
+    /// The question itself is wrong: what, and what would be right.
+    #[error("{0}")]
+    Invalid(String),
+    /// It cannot be done now, such as starting what runs.
+    #[error("{0}")]
+    Conflict(String),
+    /// This kernel, or the agent's privileges, cannot do it.
+    #[error("{0}")]
+    Unable(String),
+    /// The engine has ended.
+    #[error("the engine does not answer: see the server's log")]
+    Gone,
+}
+
+impl Refusal {
+    /// There is no `kind`, such as a tracker, that is called `name`; `names` are what there is.
+    pub fn unknown<N: AsRef<str>>(kind: &str, name: &str, names: impl IntoIterator<Item = N>) -> Self {
+        let names: Vec<String> = names.into_iter().map(|n| n.as_ref().to_owned()).collect();
+        let what = format!("no {kind} is called {name:?}{}", suggestion(name, &names));
+        Self::NotFound { what, nearest: nearest(name, &names) }
+    }
+}
+
+/// A tracker and how it is doing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct TrackerStatus {
+    /// Its name.
+    pub name: String,
+    /// What it does, in one line.
+    pub summary: String,
+    /// Whether it works.
+    pub state: TrackerState,
+    /// Whether the server starts it by itself.
+    pub default: bool,
+    /// Its programs in the kernel.
+    pub programs: Vec<Program>,
+    /// Its parameters.
+    pub params: Vec<Param>,
+    /// Where its events went.
+    pub counters: Counters,
+}
+
+/// A program in the kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Program {
+    /// The function's name in C.
+    pub name: String,
+    /// Where it is attached, such as `tp_btf/sched_process_exec`.
+    pub attach: String,
+    /// `attached`, `skipped` or `refused`.
+    pub state: String,
+    /// Why it is not attached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A parameter of a tracker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its value now.
+    pub value: String,
+    /// Its value where nobody sets it.
+    pub default: String,
+    /// What it does.
+    pub doc: String,
+}
+
+/// Whether a profile is being learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileState {
+    /// What is new is added.
+    Learning,
+    /// What is new is an alert.
+    Judging,
+}
+
+/// What is known of a workload, in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProfileSummary {
+    /// Its id.
+    pub id: String,
+    /// The workload's name.
+    pub workload: String,
+    /// The image's name.
+    pub image: String,
+    /// Whether it is being learnt.
+    pub state: ProfileState,
+    /// When learning began, RFC 3339.
+    pub since: String,
+    /// Seconds until learning ends; none once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_seconds_left: Option<u64>,
+    /// How often anything was seen.
+    pub observations: u64,
+    /// How many behaviours it holds.
+    pub behaviours: u64,
+}
+
+/// A whole profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Profile {
+    /// The profile in short.
+    #[serde(flatten)]
+    pub summary: ProfileSummary,
+    /// What the workload does.
+    pub does: Vec<ProfileBehaviour>,
+}
+
+/// One thing that a workload does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProfileBehaviour {
+    /// `execute`, `write`, `connect`, ...
+    pub operation: String,
+    /// The executable that does it.
+    pub executable: String,
+    /// What it is done to, generalised.
+    pub object: String,
+    /// How often.
+    pub count: u64,
+    /// When first, RFC 3339.
+    pub first_seen: String,
+    /// When last, RFC 3339.
+    pub last_seen: String,
+}
+
+/// Which alerts are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertFilter {
+    /// Of the container of this name or id.
+    pub container: Option<String>,
+    /// At least this grave.
+    pub severity: Option<Severity>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl AlertFilter {
+    /// Whether a finding is wanted.
+    pub fn wants(&self, finding: &Finding) -> bool {
+        self.container.as_ref().is_none_or(|c| finding.container.answers_to(c))
+            && self.severity.is_none_or(|s| finding.severity >= s)
+    }
+}
+
+/// Which events are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of the container of this name or id.
+    pub container: Option<String>,
+    /// Of this tracker.
+    pub tracker: Option<String>,
+}

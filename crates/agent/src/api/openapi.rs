@@ -1,0 +1,29 @@
+//! The API's description, from the handlers themselves.
+
+use utoipa::OpenApi;
+
+use super::routes;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Ethogram", description = "What containers do, and what they never do."),
+    paths(
+        routes::trackers,
+        routes::start,
+        routes::stop,
+        routes::put_object,
+        routes::containers,
+        routes::profiles,
+        routes::profile,
+        routes::alerts,
+        routes::events,
+        routes::healthz,
+        routes::metrics,
+    )
+)]
+struct Api;
+
+/// The API as an OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}

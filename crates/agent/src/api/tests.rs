@@ -1,0 +1,424 @@
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    body::Body,
+    http::{Request, Response, StatusCode, header},
+};
+use ethogram_model::{Container, Finding, Severity};
+use http_body_util::BodyExt;
+use serde_json::{Value as Json, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::mpsc::{self, Receiver, Sender},
+};
+use tower::ServiceExt;
+
+use super::*;
+use crate::{
+    config,
+    metrics::{Counters, MetricsSnapshot, TrackerState},
+};
+
+/// Answers as the engine would, from what is in it.
+#[derive(Default)]
+pub(crate) struct Fake {
+    running: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
+    pub(crate) alerts: Mutex<Vec<Finding>>,
+    followers: Mutex<Vec<Sender<Arc<Finding>>>>,
+    events: Mutex<Vec<Sender<String>>>,
+    ended: bool,
+}
+
+const TRACKERS: [&str; 2] = ["open", "tcp"];
+
+fn status(name: &str, state: TrackerState, params: &BTreeMap<String, String>) -> TrackerStatus {
+    let param = |(name, value): (&String, &String)| Param {
+        name: name.clone(),
+        value: value.clone(),
+        default: "0".into(),
+        doc: String::new(),
+    };
+    TrackerStatus {
+        name: name.into(),
+        summary: "a tracker".into(),
+        state,
+        default: true,
+        programs: Vec::new(),
+        params: params.iter().map(param).collect(),
+        counters: Counters::default(),
+    }
+}
+
+pub(crate) fn finding(n: u64, severity: Severity) -> Finding {
+    Finding {
+        uid: format!("f{n}"),
+        title: "new executable".into(),
+        analytic: "behaviour.execute".into(),
+        severity,
+        confidence: 90,
+        reason: "never seen".into(),
+        workload: "w".into(),
+        operation: "execute".into(),
+        executable: "/bin/sh".into(),
+        object: "/bin/nc".into(),
+        usual: Vec::new(),
+        container: Arc::new(Container { id: "0123456789ab".into(), name: Some("web".into()), ..Container::default() }),
+        process: None,
+        evidence: Vec::new(),
+        count: 1,
+        first_seen_ns: n,
+        last_seen_ns: n,
+    }
+}
+
+fn now<T: Send + 'static>(value: Result<T, Refusal>) -> Answer<'static, T> {
+    Box::pin(std::future::ready(value))
+}
+
+impl Backend for Fake {
+    fn trackers(&self) -> Answer<'_, Vec<TrackerStatus>> {
+        let running = self.running.lock().unwrap();
+        let each = |name: &&str| match running.get(*name) {
+            Some(params) => status(name, TrackerState::Running, params),
+            None => status(name, TrackerState::Stopped, &BTreeMap::new()),
+        };
+        now(Ok(TRACKERS.iter().map(each).collect()))
+    }
+    fn start(&self, name: String, params: BTreeMap<String, String>) -> Answer<'_, TrackerStatus> {
+        if !TRACKERS.contains(&name.as_str()) {
+            return now(Err(Refusal::unknown("tracker", &name, TRACKERS)));
+        }
+        now(match self.running.lock().unwrap().entry(name) {
+            Entry::Occupied(e) => Err(Refusal::Conflict(format!("{} runs already", e.key()))),
+            Entry::Vacant(e) => {
+                let status = status(e.key(), TrackerState::Running, &params);
+                e.insert(params);
+                Ok(status)
+            }
+        })
+    }
+    fn stop(&self, name: String) -> Answer<'_, TrackerStatus> {
+        now(match self.running.lock().unwrap().remove(&name) {
+            Some(params) => Ok(status(&name, TrackerState::Stopped, &params)),
+            None => Err(Refusal::unknown("tracker", &name, TRACKERS)),
+        })
+    }
+    fn put_object(&self, name: String, object: Vec<u8>) -> Answer<'_, TrackerStatus> {
+        let params = [("bytes".to_owned(), object.len().to_string())].into();
+        now(Ok(status(&name, TrackerState::Running, &params)))
+    }
+    fn containers(&self) -> Answer<'_, Vec<Arc<Container>>> {
+        now(Ok(vec![finding(1, Severity::Low).container]))
+    }
+    fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>> {
+        now(Ok(Vec::new()))
+    }
+    fn profile(&self, id: String) -> Answer<'_, Profile> {
+        now(Err(Refusal::unknown("profile", &id, [""; 0])))
+    }
+    fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>> {
+        let all = self.alerts.lock().unwrap();
+        let wanted: Vec<Finding> = all.iter().filter(|f| filter.wants(f)).cloned().collect();
+        let skip = wanted.len().saturating_sub(filter.limit);
+        now(Ok(wanted.into_iter().skip(skip).collect()))
+    }
+    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Receiver<String>> {
+        let (to, from) = mpsc::channel(8);
+        to.try_send(json!({ "tracker": filter.tracker, "container": filter.container }).to_string()).unwrap();
+        self.events.lock().unwrap().push(to);
+        now(Ok(from))
+    }
+    fn subscribe_alerts(&self, _: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>> {
+        let (to, from) = mpsc::channel(8);
+        self.followers.lock().unwrap().push(to);
+        now(Ok(from))
+    }
+    fn metrics(&self) -> Answer<'_, MetricsSnapshot> {
+        now(Ok(MetricsSnapshot { containers: 3, ..MetricsSnapshot::default() }))
+    }
+    fn healthy(&self) -> Answer<'_, ()> {
+        now(if self.ended { Err(Refusal::Gone) } else { Ok(()) })
+    }
+}
+
+fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
+    let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
+    request.body(body.into()).unwrap()
+}
+
+async fn ask(backend: &Arc<Fake>, request: Request<Body>) -> Response<Body> {
+    router(Arc::clone(backend) as Arc<dyn Backend>).oneshot(request).await.unwrap()
+}
+
+async fn body(response: Response<Body>) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().into()).unwrap()
+}
+
+/// The answer's JSON, checked to be of that status.
+async fn json_of(backend: &Arc<Fake>, request: Request<Body>, status: StatusCode) -> Json {
+    let response = ask(backend, request).await;
+    let (found, kind) = (response.status(), response.headers()[header::CONTENT_TYPE].clone());
+    let text = body(response).await;
+    assert_eq!(found, status, "{text}");
+    let json: Json = serde_json::from_str(&text).unwrap();
+    if status.is_client_error() || status.is_server_error() {
+        assert_eq!(kind, "application/problem+json");
+        assert_eq!(json["status"], status.as_u16());
+        assert!(!json["detail"].as_str().unwrap().contains('\n'));
+    }
+    json
+}
+
+#[tokio::test]
+async fn trackers_are_started_and_stopped() {
+    let fake = Arc::new(Fake::default());
+    let states = async || {
+        let all = json_of(&fake, request("GET", "/v1/trackers", ""), StatusCode::OK).await;
+        all.as_array().unwrap().iter().map(|t| t["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(states().await, ["stopped", "stopped"]);
+    let start = r#"{"name":"tcp","params":{"min_ms":5,"ipv6":false}}"#;
+    let started = json_of(&fake, request("POST", "/v1/trackers", start), StatusCode::CREATED).await;
+    assert_eq!(started["params"][1], json!({"name":"min_ms","value":"5","default":"0","doc":""}));
+    assert_eq!(states().await, ["stopped", "running"]);
+    json_of(&fake, request("POST", "/v1/trackers", start), StatusCode::CONFLICT).await;
+    json_of(&fake, request("DELETE", "/v1/trackers/tcp", ""), StatusCode::OK).await;
+    assert_eq!(states().await, ["stopped", "stopped"]);
+}
+
+#[tokio::test]
+async fn wrong_questions_are_problems_that_say_what_is_right() {
+    let fake = Arc::new(Fake::default());
+    for (method, path, text, status, says) in [
+        ("POST", "/v1/trackers", r#"{"name":"opne"}"#, 404, "did you mean open?"),
+        ("DELETE", "/v1/trackers/tpc", "", 404, "did you mean tcp?"),
+        ("POST", "/v1/trackers", r#"{"name":"#, 400, "EOF"),
+        ("POST", "/v1/trackers", r#"{"nmae":"open"}"#, 422, "unknown field `nmae`, expected `name` or `params`"),
+        ("POST", "/v1/trackers", r#"{"name":"open","params":{"a":[]}}"#, 422, "expected a number, true or false"),
+        ("GET", "/v1/nothing", "", 404, "/v1/nothing"),
+        ("GET", "/v1/profiles/x", "", 404, "no profile is called \"x\""),
+        ("PATCH", "/v1/trackers", "", 405, "PATCH"),
+        ("GET", "/v1/alerts?severity=bad", "", 400, "unknown variant `bad`"),
+        ("GET", "/v1/alerts?contaner=x", "", 400, "expected one of"),
+        ("PUT", "/v1/trackers/x/object", "no object", 422, "not an ELF object"),
+        ("PUT", "/v1/trackers/a%2F..%2Fb/object", "\x7fELF", 422, "a tracker's name"),
+    ] {
+        let answer = json_of(&fake, request(method, path, text), StatusCode::from_u16(status).unwrap()).await;
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{method} {path}: {detail}");
+    }
+    let nearest = json_of(&fake, request("DELETE", "/v1/trackers/tpc", ""), StatusCode::NOT_FOUND).await;
+    assert_eq!(nearest["nearest"], json!(["tcp"]));
+    let plain = Request::post("/v1/trackers").body(Body::from("{}")).unwrap();
+    json_of(&fake, plain, StatusCode::UNSUPPORTED_MEDIA_TYPE).await;
+}
+
+#[tokio::test]
+async fn bodies_are_bounded() {
+    let fake = Arc::new(Fake::default());
+    let object = |bytes: usize| {
+        let mut object = b"\x7fELF".to_vec();
+        object.resize(bytes, 0);
+        request("PUT", "/v1/trackers/mine/object", object)
+    };
+    let taken = json_of(&fake, object(MAX_OBJECT_BYTES), StatusCode::OK).await;
+    assert_eq!(taken["params"][0]["value"], MAX_OBJECT_BYTES.to_string());
+    json_of(&fake, object(MAX_OBJECT_BYTES + 1), StatusCode::PAYLOAD_TOO_LARGE).await;
+    let long = format!(r#"{{"name":"{}"}}"#, "x".repeat(70_000));
+    json_of(&fake, request("POST", "/v1/trackers", long), StatusCode::PAYLOAD_TOO_LARGE).await;
+}
+
+#[tokio::test]
+async fn alerts_are_ocsf_filtered_and_limited() {
+    let fake = Arc::new(Fake::default());
+    *fake.alerts.lock().unwrap() =
+        (1..=4).map(|n| finding(n, if n % 2 == 0 { Severity::High } else { Severity::Low })).collect();
+    let uids = async |query: &str| {
+        let all = json_of(&fake, request("GET", &format!("/v1/alerts{query}"), ""), StatusCode::OK).await;
+        let uid = |a: &Json| {
+            assert_eq!(a["class_uid"], 2004);
+            a["finding_info"]["uid"].as_str().unwrap().to_owned()
+        };
+        all.as_array().unwrap().iter().map(uid).collect::<Vec<_>>()
+    };
+    assert_eq!(uids("").await, ["f1", "f2", "f3", "f4"]);
+    assert_eq!(uids("?limit=1").await, ["f4"]);
+    assert_eq!(uids("?severity=medium&container=web").await, ["f2", "f4"]);
+    assert!(uids("?container=other").await.is_empty());
+}
+
+#[tokio::test]
+async fn following_gives_earlier_and_later_alerts_each_once() {
+    let fake = Arc::new(Fake::default());
+    *fake.alerts.lock().unwrap() = vec![finding(1, Severity::Low)];
+    let response = ask(&fake, request("GET", "/v1/alerts?follow=true", "")).await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/x-ndjson");
+    let follower = fake.followers.lock().unwrap().pop().unwrap();
+    for n in [1, 2] {
+        follower.send(Arc::new(finding(n, Severity::Low))).await.unwrap();
+    }
+    follower.send(Arc::new(Finding { count: 2, ..finding(1, Severity::Low) })).await.unwrap();
+    drop(follower);
+    let text = body(response).await;
+    let all: Vec<Json> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    let seen: Vec<_> = all.iter().map(|a| (a["finding_info"]["uid"].as_str().unwrap(), &a["count"])).collect();
+    assert_eq!(seen, [("f1", &json!(1)), ("f2", &json!(1)), ("f1", &json!(2))]);
+}
+
+#[tokio::test]
+async fn events_are_a_stream_that_ends_when_the_reader_goes() {
+    let fake = Arc::new(Fake::default());
+    let response = ask(&fake, request("GET", "/v1/events?tracker=open&container=web", "")).await;
+    let mut stream = response.into_body();
+    let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
+    assert_eq!(first, "{\"container\":\"web\",\"tracker\":\"open\"}\n");
+    let sender = fake.events.lock().unwrap().pop().unwrap();
+    assert!(!sender.is_closed());
+    drop(stream);
+    sender.closed().await;
+}
+
+#[tokio::test]
+async fn health_containers_metrics_and_description_are_served() {
+    let fake = Arc::new(Fake::default());
+    assert_eq!(body(ask(&fake, request("GET", "/healthz", "")).await).await, "ok\n");
+    let ended = Arc::new(Fake { ended: true, ..Fake::default() });
+    json_of(&ended, request("GET", "/healthz", ""), StatusCode::SERVICE_UNAVAILABLE).await;
+    let containers = json_of(&fake, request("GET", "/v1/containers", ""), StatusCode::OK).await;
+    assert_eq!(containers[0]["name"], "web");
+
+    let metrics = body(ask(&fake, request("GET", "/metrics", "")).await).await;
+    assert!(metrics.contains("\nethogram_containers 3\n") && metrics.contains("\nprocess_open_fds "));
+    let open = Request::get("/metrics").header(header::ACCEPT, "application/openmetrics-text; version=1.0.0");
+    let response = ask(&fake, open.body(Body::empty()).unwrap()).await;
+    assert!(response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("application/openmetrics-text"));
+    assert!(body(response).await.ends_with("# EOF\n"));
+
+    let description = json_of(&fake, request("GET", "/openapi.json", ""), StatusCode::OK).await;
+    for (path, method) in [
+        ("/v1/trackers", "get"),
+        ("/v1/trackers", "post"),
+        ("/v1/trackers/{name}", "delete"),
+        ("/v1/trackers/{name}/object", "put"),
+        ("/v1/containers", "get"),
+        ("/v1/profiles", "get"),
+        ("/v1/profiles/{id}", "get"),
+        ("/v1/alerts", "get"),
+        ("/v1/events", "get"),
+        ("/healthz", "get"),
+        ("/metrics", "get"),
+    ] {
+        assert!(description["paths"][path][method].is_object(), "{method} {path} is not described");
+    }
+    assert!(description["components"]["schemas"]["TrackerStatus"].is_object());
+}
+
+fn api_at(folder: &Path) -> config::Api {
+    config::Api { socket: folder.join("run/api.sock"), ..config::Api::default() }
+}
+
+const NO_METRICS: config::Metrics = config::Metrics { listen: None };
+
+fn fake() -> Arc<dyn Backend> {
+    Arc::new(Fake::default())
+}
+
+/// Sends a request as bytes and reads the whole answer.
+async fn raw(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin, path: &str, headers: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn the_socket_is_private_and_gone_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = api_at(folder.path());
+    let server = Listeners::bind(&api, &NO_METRICS).await.unwrap().serve(&fake());
+    let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&api.socket), mode(api.socket.parent().unwrap())), (0o600, 0o700));
+    let connect = async || tokio::net::UnixStream::connect(&api.socket).await.unwrap();
+    assert!(raw(connect().await, "/healthz", "").await.starts_with("HTTP/1.1 200 OK"));
+    // A stream under way does not keep the server from stopping.
+    let mut stream = connect().await;
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(stream.read_u8().await.is_ok());
+    server.stop().await;
+    assert!(!api.socket.exists());
+}
+
+#[tokio::test]
+async fn a_socket_that_answers_is_in_use_and_a_dead_one_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = api_at(folder.path());
+    let first = Listeners::bind(&api, &NO_METRICS).await.unwrap();
+    let error = Listeners::bind(&api, &NO_METRICS).await.err().unwrap().to_string();
+    assert!(error.starts_with(&format!("another server answers on {}", api.socket.display())), "{error}");
+    assert!(api.socket.exists(), "the loser removed it");
+    drop(first);
+    // What a killed server leaves over: a socket file with nobody behind it.
+    drop(std::os::unix::net::UnixListener::bind(&api.socket).unwrap());
+    let second = Listeners::bind(&api, &NO_METRICS).await.unwrap();
+    drop(second);
+    fs::write(&api.socket, "precious").unwrap();
+    let error = Listeners::bind(&api, &NO_METRICS).await.err().unwrap().to_string();
+    assert!(error.contains("is no socket"), "{error}");
+    assert_eq!(fs::read_to_string(&api.socket).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_and_nothing_is_left_half_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = api_at(folder.path());
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address) }).await.err().unwrap().to_string();
+    assert!(error.contains(&address.to_string()) && error.contains("[metrics]"), "{error}");
+    assert!(!api.socket.exists());
+}
+
+#[tokio::test]
+async fn tcp_needs_the_token_and_the_metrics_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    let local = "127.0.0.1:0".parse().ok();
+    let api = config::Api { listen: local, token_file: Some(token_file.clone()), ..api_at(folder.path()) };
+    let metrics = config::Metrics { listen: local };
+    let refused = async || Listeners::bind(&api, &metrics).await.err().unwrap().to_string();
+    assert!(refused().await.contains("No such file"));
+    fs::write(&token_file, "short\n").unwrap();
+    fs::set_permissions(&token_file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(refused().await.contains("others can read it"));
+    fs::set_permissions(&token_file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(refused().await.contains("shorter than 16"));
+    fs::write(&token_file, "0123456789abcdef0\n").unwrap();
+
+    let listeners = Listeners::bind(&api, &metrics).await.unwrap();
+    let (api_address, metrics_address) = (listeners.api_address().unwrap(), listeners.metrics_address().unwrap());
+    let server = listeners.serve(&fake());
+    let get = async |to, path: &str, headers: &str| {
+        let answer = raw(tokio::net::TcpStream::connect(to).await.unwrap(), path, headers).await;
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    for (header, status) in [
+        ("", "401"),
+        ("Authorization: Bearer 0123456789abcdef1\r\n", "401"),
+        ("Authorization: Bearer 0123456789abcdef\r\n", "401"),
+        ("Authorization: Basic 0123456789abcdef0\r\n", "401"),
+        ("Authorization: Bearer 0123456789abcdef0\r\n", "200"),
+    ] {
+        assert_eq!(get(api_address, "/v1/trackers", header).await, status, "{header}");
+        assert_eq!(get(api_address, "/metrics", header).await, status, "{header}");
+    }
+    assert_eq!(get(metrics_address, "/metrics", "").await, "200");
+    assert_eq!(get(metrics_address, "/v1/trackers", "").await, "404");
+    server.stop().await;
+}

@@ -1,0 +1,75 @@
+//! The command line: what can be asked, and how the answer ends.
+
+mod alerts;
+mod args;
+mod client;
+mod doctor;
+mod exit;
+mod profile;
+mod run;
+mod schema;
+mod server;
+mod trackers;
+
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
+
+use clap::Parser;
+use ethogram_model::TrackerSchema;
+use tracing_subscriber::EnvFilter;
+
+pub use args::{Cli, Command, DoctorArgs, ListFormat, RunArgs, Setting};
+pub use exit::{Unable, Usage};
+
+use crate::config::Config;
+
+/// Does what the command line says. `builtin` gives the trackers that are part of this binary.
+pub fn main(builtin: fn() -> Vec<TrackerSchema>) -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    log_to_stderr();
+    match dispatch(cli, builtin) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => exit::failed(&error),
+    }
+}
+
+fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()> {
+    if let Command::Schema(args) = &cli.command {
+        return schema::show(args, builtin);
+    }
+    let mut config = Config::load(cli.config.as_deref())?;
+    let named = cli.socket.is_some();
+    if let Some(socket) = cli.socket {
+        config.api.socket = socket;
+    }
+    match cli.command {
+        Command::Server => server::serve(config),
+        Command::Run(args) => run::run(&args, &config),
+        Command::Doctor(args) => doctor::examine(&args, &config),
+        Command::Trackers(args) => {
+            asking(config.api.socket, async |c| trackers::answer(&args, &c, named, builtin).await)
+        }
+        Command::Profile(args) => asking(config.api.socket, async |c| profile::answer(&args, &c).await),
+        Command::Alerts(args) => asking(config.api.socket, async |c| alerts::answer(&args, &c).await),
+        Command::Schema(args) => schema::show(&args, builtin),
+    }
+}
+
+/// Runs a command that asks the server.
+fn asking(socket: PathBuf, ask: impl AsyncFnOnce(client::Client) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(ask(client::Client::new(socket)))
+}
+
+/// Standard output carries data only. `ETHOGRAM_LOG` says what is logged, such as `debug`.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("ETHOGRAM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
+}

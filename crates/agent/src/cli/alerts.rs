@@ -1,0 +1,129 @@
+//! `ethogram alerts`: what containers did that they never do.
+
+use std::borrow::Cow;
+
+use ethogram_model::render;
+use serde_json::Value as Json;
+
+use super::{
+    ListFormat,
+    args::AlertsArgs,
+    client::{Client, encode},
+    profile::moment,
+};
+use crate::output::{self, Align};
+
+/// Time, severity, container, count, and what.
+const LAYOUT: [(Align, usize); 5] =
+    [(Align::Left, 19), (Align::Left, 13), (Align::Left, 20), (Align::Right, 6), (Align::Left, 0)];
+const TITLES: [&str; 5] = ["TIME (UTC)", "SEVERITY", "CONTAINER", "COUNT", "WHAT"];
+const INDENT: usize = 20;
+
+pub(super) async fn answer(args: &AlertsArgs, client: &Client) -> anyhow::Result<()> {
+    let width = output::width();
+    let print = |alert: &Json| {
+        output::print(&match args.output {
+            ListFormat::Json => format!("{alert}\n"),
+            ListFormat::Table => row(alert, width),
+        })
+    };
+    let header = || match args.output {
+        ListFormat::Json => Ok(()),
+        ListFormat::Table => output::print(&output::row(&LAYOUT, &TITLES.map(Cow::Borrowed), width)),
+    };
+    if args.follow {
+        return client.follow(&path(args), header, |line| Ok(print(&serde_json::from_slice(line)?)?)).await;
+    }
+    let alerts: Vec<Json> = client.get(&path(args)).await?;
+    header()?;
+    for alert in &alerts {
+        print(alert)?;
+    }
+    Ok(())
+}
+
+fn path(args: &AlertsArgs) -> String {
+    let mut path = format!("/v1/alerts?limit={}", args.limit);
+    if let Some(container) = &args.container {
+        path += &format!("&container={}", encode(container));
+    }
+    if let Some(severity) = args.severity {
+        path += &format!("&severity={}", severity.name().to_lowercase());
+    }
+    if args.follow {
+        path += "&follow=true";
+    }
+    path
+}
+
+/// One line that says who did what, and below it why that is an alert.
+fn row(alert: &Json, width: usize) -> String {
+    let text = |pointer: &str| render::escape(alert.pointer(pointer).and_then(Json::as_str).unwrap_or("-"));
+    let cells = [
+        moment(&text("/time_dt")),
+        text("/severity"),
+        text("/evidences/0/container/name"),
+        alert["count"].to_string().into(),
+        text("/finding_info/title"),
+    ];
+    let mut out = output::row(&LAYOUT, &cells, width);
+    for line in wrapped(&text("/message"), width.saturating_sub(INDENT)) {
+        out += &format!("{:INDENT$}{line}\n", "");
+    }
+    out
+}
+
+/// Breaks a text between words, and a longer word wherever the line ends.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines: Vec<String> = Vec::new();
+    let mut room = 0;
+    for word in text.split_whitespace() {
+        let mut word: Vec<char> = word.chars().collect();
+        if let Some(line) = lines.last_mut().filter(|_| word.len() < room) {
+            room -= word.len() + 1;
+            line.push(' ');
+            line.extend(word);
+            continue;
+        }
+        while word.len() > width {
+            lines.push(word.drain(..width).collect());
+        }
+        room = width - word.len();
+        lines.push(word.into_iter().collect());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_alert_is_read_at_120_columns() {
+        let alert = json!({
+            "time_dt": "2026-01-31T12:00:00.123456789Z",
+            "severity": "High",
+            "count": 3,
+            "message": "nc had never been started there. ".repeat(5),
+            "finding_info": { "title": "web started \u{1b}[31mnc" },
+            "evidences": [{ "container": { "name": "web" } }],
+        });
+        let text = row(&alert, 120);
+        let lines: Vec<_> = text.lines().collect();
+        let first = "2026-01-31 12:00:00 High          web                       3 web started \\u{1b}[31mnc";
+        assert_eq!(lines.first(), Some(&first));
+        assert_eq!(lines.len(), 3);
+        assert!(lines.iter().all(|l| l.chars().count() <= 120), "{text}");
+        assert!(row(&json!({}), 80).starts_with("-"));
+    }
+
+    #[test]
+    fn texts_are_broken_between_words() {
+        assert_eq!(wrapped("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrapped("abcdefgh ij", 3), ["abc", "def", "gh", "ij"]);
+        assert!(wrapped("", 3).is_empty());
+    }
+}

@@ -1,0 +1,278 @@
+//! The words of the command line.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ethogram_model::Severity;
+
+use crate::{config::Period, output::Format};
+
+/// Watches what containers do, learns what is usual, and tells when one does something it never does.
+#[derive(Debug, Parser)]
+#[command(name = "ethogram", version, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration file [default: /etc/ethogram/ethogram.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The server's socket [default: as configured]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Collect, learn, judge and serve, until it is stopped
+    Server,
+    /// Show one tracker's events in the terminal
+    Run(RunArgs),
+    /// List the trackers, and start or stop them in the running server
+    Trackers(TrackersArgs),
+    /// Say what works on this machine, and why the rest does not
+    Doctor(DoctorArgs),
+    /// Show what the running server has learnt
+    Profile(ProfileArgs),
+    /// Show the running server's alerts
+    Alerts(AlertsArgs),
+    /// Print the schema of the configuration, the API or the events
+    Schema(SchemaArgs),
+}
+
+/// How a list is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// Aligned columns, for people.
+    Table,
+    /// JSON, for programs.
+    Json,
+}
+
+/// `PARAM=VALUE`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The parameter.
+    pub name: String,
+    /// Its value, not checked yet.
+    pub value: String,
+}
+
+impl FromStr for Setting {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+                Ok(Self { name: name.to_owned(), value: value.to_owned() })
+            }
+            _ => Err("it must be PARAM=VALUE, such as min_ms=5"),
+        }
+    }
+}
+
+/// One tracker, to the terminal.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// A tracker's name, or the path of an object (FILE.bpf.o)
+    pub tracker: String,
+    /// How often samples are read
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = interval)]
+    pub interval: Period,
+    /// How long to go on [default: until Ctrl-C]
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<Period>,
+    /// Only this container, by name or id, also if it starts later; may be repeated
+    #[arg(long, value_name = "NAME|ID")]
+    pub container: Vec<String>,
+    /// Set a parameter of the tracker; may be repeated
+    #[arg(long, value_name = "PARAM=VALUE")]
+    pub set: Vec<Setting>,
+    /// How events are printed
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Format,
+    /// Write to a file in place of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+}
+
+/// The shortest interval: reading samples is work, too.
+fn interval(text: &str) -> Result<Period, String> {
+    let period: Period = text.parse()?;
+    if period.get() < Duration::from_millis(100) {
+        return Err("it must be at least 100ms".to_owned());
+    }
+    Ok(period)
+}
+
+/// The trackers there are.
+#[derive(Debug, Args)]
+pub struct TrackersArgs {
+    /// What to do; without it, list them
+    #[command(subcommand)]
+    pub action: Option<TrackersAction>,
+    /// How they are printed
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to do with a tracker of the running server.
+#[derive(Debug, Subcommand)]
+pub enum TrackersAction {
+    /// Start one
+    Start {
+        /// The tracker
+        name: String,
+        /// Set a parameter; may be repeated
+        #[arg(long, value_name = "PARAM=VALUE")]
+        set: Vec<Setting>,
+    },
+    /// Stop one
+    Stop {
+        /// The tracker
+        name: String,
+    },
+}
+
+/// What works here.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What has been learnt.
+#[derive(Debug, Args)]
+pub struct ProfileArgs {
+    /// What to show
+    #[command(subcommand)]
+    pub action: ProfileAction,
+    /// How it is printed
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to show of the profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfileAction {
+    /// All profiles, one a line
+    List,
+    /// One profile, with all that its workload does
+    Show {
+        /// Its id, or the workload's name
+        id: String,
+    },
+}
+
+/// The alerts.
+#[derive(Debug, Args)]
+pub struct AlertsArgs {
+    /// Go on with alerts as they are raised
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only of this container, by name or id
+    #[arg(long, value_name = "NAME|ID")]
+    pub container: Option<String>,
+    /// Only those at least this grave
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    pub severity: Option<Severity>,
+    /// At most so many, the latest of them
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// How they are printed; JSON is one OCSF finding a line
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    use Severity::{Critical, High, Informational, Low, Medium};
+    let all = [Informational, Low, Medium, High, Critical];
+    let found = all.into_iter().find(|s| s.name().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| "it must be informational, low, medium, high or critical".to_owned())
+}
+
+/// A schema.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[command(subcommand)]
+    pub of: SchemaOf,
+    /// How it is printed
+    #[arg(short, long, global = true, value_enum, default_value = "json", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What there are schemas of.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SchemaOf {
+    /// The configuration file, as a JSON schema
+    Config,
+    /// The HTTP API, as an OpenAPI document
+    Api,
+    /// The events of the trackers
+    Events {
+        /// Only of this tracker
+        tracker: Option<String>,
+    },
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_that_stay() {
+        for line in [
+            "ethogram server --config /x",
+            "ethogram run open --interval 1s --duration 10s --container a --container b --set x=1 -o csv --output-file f",
+            "ethogram run ./x.bpf.o -o json",
+            "ethogram trackers -o json",
+            "ethogram trackers start tcp --set a=b",
+            "ethogram doctor -o json",
+            "ethogram profile list -o json",
+            "ethogram profile show web",
+            "ethogram alerts --follow -o json --socket /s",
+            "ethogram schema config",
+            "ethogram schema events open -o table",
+        ] {
+            assert!(parse(line).is_ok(), "{line}: {}", parse(line).err().unwrap());
+        }
+    }
+
+    #[test]
+    fn defaults_of_run() {
+        let Command::Run(args) = parse("ethogram run open").unwrap().command else { panic!("not run") };
+        assert_eq!((args.interval.get().as_secs(), args.duration, args.output), (3, None, Format::Table));
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for line in [
+            "ethogram run",
+            "ethogram run open --interval 1ms",
+            "ethogram run open --interval soon",
+            "ethogram run open --set x",
+            "ethogram run open --set =1",
+            "ethogram run open -o yaml",
+            "ethogram alerts --severity bad",
+            "ethogram profile",
+            "ethogram nothing",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Asks the running server, over its socket.
+
+use std::{fmt::Write, io, path::PathBuf, time::Duration};
+
+use axum::body::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Method, Request, Response, body::Incoming, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{net::UnixStream, time::timeout};
+
+use crate::{api::Problem, output::OutputError};
+
+/// How long the server may take to begin an answer: loading a tracker takes longest.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest answer, in bytes: ten thousand alerts with their evidence.
+const MAX_ANSWER: usize = 256 << 20;
+/// The longest line of a stream, in bytes.
+const MAX_LINE: usize = 1 << 20;
+
+/// Why the server did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ClientError {
+    #[error("no server answers on {}: start one with `ethogram server`, or name its socket with --socket", .0.display())]
+    NoServer(PathBuf),
+    #[error("cannot use the server's socket {}: {source}: run this as the server's user, usually root", socket.display())]
+    Refused { socket: PathBuf, source: io::Error },
+    #[error("the server on {} does not answer: see its log", .0.display())]
+    Silent(PathBuf),
+    #[error("the server on {} answers nonsense: {why}", socket.display())]
+    Nonsense { socket: PathBuf, why: String },
+    #[error("{0}")]
+    Problem(String),
+}
+
+/// Asks the server on one socket.
+pub(super) struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    pub(super) fn new(socket: PathBuf) -> Self {
+        Self { socket }
+    }
+
+    /// GETs JSON.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.read(self.ask(Method::GET, path, Bytes::new()).await?).await
+    }
+
+    /// POSTs JSON and reads the answer.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|e| self.nonsense(e))?;
+        self.read(self.ask(Method::POST, path, body.into()).await?).await
+    }
+
+    /// DELETEs and reads the answer.
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.read(self.ask(Method::DELETE, path, Bytes::new()).await?).await
+    }
+
+    /// GETs a stream: says once that it has begun, and hands over each line until it ends or a line is refused.
+    pub(super) async fn follow(
+        &self,
+        path: &str,
+        begins: impl FnOnce() -> Result<(), OutputError>,
+        mut line: impl FnMut(&[u8]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let mut body = self.ask(Method::GET, path, Bytes::new()).await?.into_body();
+        begins()?;
+        let mut begun: Vec<u8> = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|e| self.nonsense(e))?;
+            for part in frame.data_ref().map(|d| d.split_inclusive(|b| *b == b'\n')).into_iter().flatten() {
+                begun.extend_from_slice(part);
+                if begun.len() > MAX_LINE {
+                    return Err(self.nonsense("a line of more than 1 MiB").into());
+                }
+                if begun.ends_with(b"\n") {
+                    line(&begun)?;
+                    begun.clear();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
+        let exchange = async {
+            let stream = UnixStream::connect(&self.socket).await.map_err(|e| self.unreachable(e))?;
+            let (mut sender, connection) =
+                http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.nonsense(e))?;
+            // It ends with the answer; what goes wrong on it is told by the answer, too.
+            tokio::spawn(connection);
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header(header::HOST, "ethogram")
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(Full::new(body))
+                .map_err(|e| self.nonsense(e))?;
+            sender.send_request(request).await.map_err(|e| self.nonsense(e))
+        };
+        let answer = timeout(PATIENCE, exchange).await.map_err(|_| ClientError::Silent(self.socket.clone()))??;
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        Err(match self.read::<Problem>(answer).await {
+            Ok(problem) => ClientError::Problem(problem.detail),
+            Err(_) => self.nonsense(status),
+        })
+    }
+
+    async fn read<T: DeserializeOwned>(&self, answer: Response<Incoming>) -> Result<T, ClientError> {
+        let whole = Limited::new(answer.into_body(), MAX_ANSWER).collect();
+        let whole = timeout(PATIENCE, whole).await.map_err(|_| ClientError::Silent(self.socket.clone()))?;
+        let bytes = whole.map_err(|e| self.nonsense(e))?.to_bytes();
+        serde_json::from_slice(&bytes).map_err(|e| self.nonsense(e))
+    }
+
+    fn unreachable(&self, source: io::Error) -> ClientError {
+        let socket = self.socket.clone();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoServer(socket),
+            _ => ClientError::Refused { socket, source },
+        }
+    }
+
+    fn nonsense(&self, why: impl ToString) -> ClientError {
+        ClientError::Nonsense { socket: self.socket.clone(), why: why.to_string() }
+    }
+}
+
+/// A text as a part of a path or a query.
+pub(super) fn encode(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use ethogram_model::Severity;
+    use serde_json::{Value as Json, json};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::UnixListener,
+    };
+
+    use super::*;
+    use crate::{
+        api::{
+            Backend, Listeners, TrackerStatus,
+            tests::{Fake, finding},
+        },
+        config,
+    };
+
+    #[tokio::test]
+    async fn asks_follows_and_tells_what_the_server_refuses() {
+        let folder = tempfile::tempdir().unwrap();
+        let api = config::Api { socket: folder.path().join("s"), ..config::Api::default() };
+        let fake = Arc::new(Fake::default());
+        *fake.alerts.lock().unwrap() = vec![finding(1, Severity::High), finding(2, Severity::Low)];
+        let listeners = Listeners::bind(&api, &config::Metrics { listen: None }).await.unwrap();
+        let server = listeners.serve(&(Arc::clone(&fake) as Arc<dyn Backend>));
+        let client = Client::new(api.socket.clone());
+
+        let started: TrackerStatus = client.post("/v1/trackers", &json!({ "name": "tcp" })).await.unwrap();
+        assert_eq!(started.name, "tcp");
+        let all: Vec<TrackerStatus> = client.get("/v1/trackers").await.unwrap();
+        assert_eq!(all.len(), 2);
+        client.delete::<TrackerStatus>("/v1/trackers/tcp").await.unwrap();
+        let refused = client.delete::<TrackerStatus>(&format!("/v1/trackers/{}", encode("../t pc"))).await;
+        assert!(refused.unwrap_err().to_string().starts_with("no tracker is called \"../t pc\""));
+
+        let mut seen = Vec::new();
+        let until_two = |line: &[u8]| {
+            seen.push(serde_json::from_slice::<Json>(line)?["count"].clone());
+            anyhow::ensure!(seen.len() < 2, "enough");
+            Ok(())
+        };
+        let end = client.follow("/v1/alerts?follow=true", || Ok(()), until_two).await;
+        assert_eq!((end.unwrap_err().to_string().as_str(), seen.len()), ("enough", 2));
+
+        server.stop().await;
+        let gone = client.get::<Json>("/v1/trackers").await.unwrap_err().to_string();
+        assert!(gone.starts_with(&format!("no server answers on {}", api.socket.display())), "{gone}");
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_called_nonsense() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        for answer in ["SSH-2.0\r\n", "", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{{{", "HTTP/1.1 500 X\r\n\r\n"] {
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                // The request is read, so that closing does not cut the answer off.
+                let _ = stream.read(&mut [0; 1024]).await;
+            };
+            let client = Client::new(socket.clone());
+            let (told, ()) = tokio::join!(client.get::<Json>("/"), serve);
+            let told = told.unwrap_err().to_string();
+            assert!(told.starts_with(&format!("the server on {} answers nonsense", socket.display())), "{told}");
+        }
+    }
+
+    #[test]
+    fn names_are_encoded() {
+        assert_eq!(encode("a-b_c.d~9"), "a-b_c.d~9");
+        assert_eq!(encode("a/b?c=ü"), "a%2Fb%3Fc%3D%C3%BC");
+    }
+}

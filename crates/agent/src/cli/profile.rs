@@ -1,0 +1,123 @@
+//! `ethogram profile`: what has been learnt.
+
+use std::borrow::Cow;
+
+use ethogram_model::render;
+use serde_json::json;
+
+use super::{
+    ListFormat,
+    args::{ProfileAction, ProfileArgs},
+    client::{Client, encode},
+};
+use crate::{
+    api::{Profile, ProfileState, ProfileSummary},
+    output::{self, Column},
+};
+
+pub(super) async fn answer(args: &ProfileArgs, client: &Client) -> anyhow::Result<()> {
+    let text = match &args.action {
+        ProfileAction::List => {
+            let all: Vec<ProfileSummary> = client.get("/v1/profiles").await?;
+            match args.output {
+                ListFormat::Json => format!("{:#}\n", json!(all)),
+                ListFormat::Table => list(&all, output::width()),
+            }
+        }
+        ProfileAction::Show { id } => {
+            let profile: Profile = client.get(&format!("/v1/profiles/{}", encode(id))).await?;
+            match args.output {
+                ListFormat::Json => format!("{:#}\n", json!(profile)),
+                ListFormat::Table => show(&profile, output::width()),
+            }
+        }
+    };
+    output::print(&text)?;
+    Ok(())
+}
+
+fn list(all: &[ProfileSummary], width: usize) -> String {
+    let columns = [
+        Column::left("ID", 8, 16),
+        Column::left("WORKLOAD", 12, 28),
+        Column::left("STATE", 8, 20),
+        Column::right("BEHAVIOURS", 10),
+        Column::right("SEEN", 6),
+        Column::left("SINCE (UTC)", 19, 19),
+        Column::left("IMAGE", 0, 60),
+    ];
+    let row = |p: &ProfileSummary| {
+        vec![
+            shown(&p.id),
+            shown(&p.workload),
+            state(p).into(),
+            p.behaviours.to_string().into(),
+            p.observations.to_string().into(),
+            moment(&p.since),
+            shown(&p.image),
+        ]
+    };
+    output::columns(&columns, &all.iter().map(row).collect::<Vec<_>>(), width)
+}
+
+fn show(profile: &Profile, width: usize) -> String {
+    let p = &profile.summary;
+    let mut out = format!(
+        "{} ({})\nimage {}, {} since {}, {} behaviours seen {} times\n\n",
+        shown(&p.workload),
+        shown(&p.id),
+        shown(&p.image),
+        state(p),
+        moment(&p.since),
+        p.behaviours,
+        p.observations,
+    );
+    let columns = [
+        Column::left("OPERATION", 9, 12),
+        Column::left("BY", 12, 32),
+        Column::right("COUNT", 6),
+        Column::left("LAST SEEN (UTC)", 19, 19),
+        Column::left("OBJECT", 0, 200),
+    ];
+    let rows: Vec<Vec<Cow<'_, str>>> = profile
+        .does
+        .iter()
+        .map(|b| {
+            vec![
+                shown(&b.operation),
+                shown(&b.executable),
+                b.count.to_string().into(),
+                moment(&b.last_seen),
+                shown(&b.object),
+            ]
+        })
+        .collect();
+    out += &output::columns(&columns, &rows, width);
+    out
+}
+
+fn state(profile: &ProfileSummary) -> String {
+    match (profile.state, profile.learning_seconds_left) {
+        (ProfileState::Judging, _) => "judging".to_owned(),
+        (ProfileState::Learning, None) => "learning".to_owned(),
+        (ProfileState::Learning, Some(seconds)) => format!("learning, {} left", left(seconds)),
+    }
+}
+
+fn left(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        _ => format!("{}h", seconds / 3600),
+    }
+}
+
+fn shown(text: &str) -> Cow<'static, str> {
+    render::escape(text).into_owned().into()
+}
+
+/// RFC 3339 as people read it: `2026-01-31 12:00:00`.
+pub(super) fn moment(rfc3339: &str) -> Cow<'static, str> {
+    let seconds = rfc3339.get(..19).unwrap_or(rfc3339);
+    render::escape(&seconds.replace('T', " ")).into_owned().into()
+}

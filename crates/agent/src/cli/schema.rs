@@ -1,0 +1,123 @@
+//! `ethogram schema`: what the configuration, the API and the events look like.
+
+use std::borrow::Cow;
+
+use ethogram_model::{TrackerSchema, render};
+use serde_json::{Value as Json, json};
+
+use super::{
+    ListFormat, Usage,
+    args::{SchemaArgs, SchemaOf},
+};
+use crate::{
+    api,
+    config::Config,
+    nearest::suggestion,
+    output::{self, Column},
+};
+
+/// Columns of a line: a meaning is never cut.
+const WHOLE: usize = 1000;
+
+pub(super) fn show(args: &SchemaArgs, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()> {
+    let (schema, table) = match &args.of {
+        SchemaOf::Config => {
+            let schema = Config::json_schema();
+            let mut rows = Vec::new();
+            keys(&schema, &serde_json::to_value(Config::default())?, "", &mut rows);
+            (schema, (["KEY", "DEFAULT", "MEANING"], rows))
+        }
+        SchemaOf::Api => {
+            let schema = serde_json::to_value(api::openapi())?;
+            let rows = questions(&schema);
+            (schema, (["METHOD", "PATH", "MEANING"], rows))
+        }
+        SchemaOf::Events { tracker } => {
+            let trackers = wanted(tracker.as_deref(), builtin())?;
+            (json!(trackers), (["EVENT", "FIELD", "MEANING"], fields(&trackers)))
+        }
+    };
+    output::print(&match args.output {
+        ListFormat::Json => format!("{schema:#}\n"),
+        ListFormat::Table => {
+            let (titles, rows) = table;
+            let columns = titles.map(|t| Column::left(t, 6, 40));
+            output::columns(&columns, &rows, WHOLE)
+        }
+    })?;
+    Ok(())
+}
+
+type Row = Vec<Cow<'static, str>>;
+
+/// The keys of the configuration with their defaults.
+fn keys(schema: &Json, defaults: &Json, prefix: &str, out: &mut Vec<Row>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let key = format!("{prefix}{name}");
+        let default = &defaults[name];
+        if inner["properties"].is_object() {
+            keys(inner, default, &format!("{key}."), out);
+        } else {
+            let default = if default.is_null() { "none".to_owned() } else { default.to_string() };
+            out.push(vec![key.into(), default.into(), text(&inner["description"])]);
+        }
+    }
+}
+
+fn questions(openapi: &Json) -> Vec<Row> {
+    let paths = openapi["paths"].as_object().into_iter().flatten();
+    let all = paths.flat_map(|(path, methods)| methods.as_object().into_iter().flatten().map(move |m| (path, m)));
+    all.map(|(path, (method, about))| vec![method.to_uppercase().into(), path.clone().into(), text(&about["summary"])])
+        .collect()
+}
+
+fn wanted(tracker: Option<&str>, all: Vec<TrackerSchema>) -> Result<Vec<TrackerSchema>, Usage> {
+    let Some(name) = tracker else { return Ok(all) };
+    let names: Vec<_> = all.iter().map(|t| t.name.clone()).collect();
+    let found: Vec<_> = all.into_iter().filter(|t| &*t.name == name).collect();
+    if found.is_empty() {
+        return Err(Usage(format!("no tracker is called {name:?}{}", suggestion(name, names))));
+    }
+    Ok(found)
+}
+
+fn fields(trackers: &[TrackerSchema]) -> Vec<Row> {
+    let events = trackers.iter().flat_map(|t| &t.events);
+    let all = events.flat_map(|e| e.fields.iter().map(move |f| (e, f)));
+    all.filter(|(_, f)| !render::is_internal(f))
+        .map(|(e, f)| vec![format!("{}.{}", e.tracker, e.name).into(), f.name.clone().into(), f.doc.clone().into()])
+        .collect()
+}
+
+fn text(value: &Json) -> Cow<'static, str> {
+    value.as_str().unwrap_or_default().replace('\n', " ").into()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_is_listed_with_its_default() {
+        let mut rows = Vec::new();
+        keys(&Config::json_schema(), &serde_json::to_value(Config::default()).unwrap(), "", &mut rows);
+        let default = |key: &str| rows.iter().find(|r| r[0] == key).map(|r| r[1].to_string());
+        assert_eq!(default("behaviour.learning_period").as_deref(), Some("\"24h\""));
+        assert_eq!(default("metrics.listen").as_deref(), Some("\"127.0.0.1:8528\""));
+        assert_eq!(default("trackers.enabled").as_deref(), Some("none"));
+    }
+
+    #[test]
+    fn every_question_has_a_meaning() {
+        let rows = questions(&serde_json::to_value(api::openapi()).unwrap());
+        assert!(rows.len() >= 11);
+        assert!(rows.iter().all(|r| !r[2].is_empty()), "{rows:?}");
+    }
+
+    #[test]
+    fn an_unknown_tracker_is_named() {
+        assert!(wanted(Some("x"), Vec::new()).unwrap_err().to_string().starts_with("no tracker is called \"x\""));
+        assert!(wanted(None, Vec::new()).unwrap().is_empty());
+    }
+}

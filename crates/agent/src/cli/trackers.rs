@@ -1,0 +1,101 @@
+//! `ethogram trackers`: which there are, and how they are doing.
+
+use std::collections::BTreeMap;
+
+use ethogram_model::{TrackerSchema, render};
+use serde_json::json;
+
+use super::{
+    ListFormat,
+    args::{TrackersAction, TrackersArgs},
+    client::{Client, ClientError, encode},
+};
+use crate::{
+    api::{Param, TrackerStatus},
+    metrics::{Counters, TrackerState},
+    output::{self, Column},
+};
+
+/// Where no server runs and none was named, the trackers of this binary are listed.
+pub(super) async fn answer(
+    args: &TrackersArgs,
+    client: &Client,
+    named: bool,
+    builtin: fn() -> Vec<TrackerSchema>,
+) -> anyhow::Result<()> {
+    let trackers = match &args.action {
+        None => match client.get("/v1/trackers").await {
+            Err(ClientError::NoServer(_)) if !named => {
+                eprintln!("ethogram: no server runs: these are the trackers there are");
+                builtin().iter().map(stopped).collect()
+            }
+            answer => answer?,
+        },
+        Some(TrackersAction::Start { name, set }) => {
+            let params: BTreeMap<_, _> = set.iter().map(|s| (&s.name, &s.value)).collect();
+            vec![client.post("/v1/trackers", &json!({ "name": name, "params": params })).await?]
+        }
+        Some(TrackersAction::Stop { name }) => vec![client.delete(&format!("/v1/trackers/{}", encode(name))).await?],
+    };
+    output::print(&match args.output {
+        ListFormat::Json => format!("{:#}\n", json!(trackers)),
+        ListFormat::Table => table(&trackers, output::width()),
+    })?;
+    Ok(())
+}
+
+fn stopped(schema: &TrackerSchema) -> TrackerStatus {
+    let param = |p: &ethogram_model::Param| Param {
+        name: p.name.clone(),
+        value: p.default.to_string(),
+        default: p.default.to_string(),
+        doc: p.doc.clone(),
+    };
+    TrackerStatus {
+        name: schema.name.to_string(),
+        summary: schema.summary.clone(),
+        state: TrackerState::Stopped,
+        default: schema.default,
+        programs: Vec::new(),
+        params: schema.params.iter().map(param).collect(),
+        counters: Counters::default(),
+    }
+}
+
+fn table(trackers: &[TrackerStatus], width: usize) -> String {
+    let columns = [
+        Column::left("TRACKER", 8, 20),
+        Column::left("STATE", 7, 8),
+        Column::left("DEFAULT", 7, 7),
+        Column::right("SEEN", 6),
+        Column::right("DELIVERED", 9),
+        Column::right("AGGREGATED", 10),
+        Column::right("FILTERED", 8),
+        Column::right("DROPPED", 7),
+        Column::left("WHAT", 0, 80),
+    ];
+    let row = |t: &TrackerStatus| {
+        let dropped: u64 = t.counters.dropped.values().flat_map(BTreeMap::values).sum();
+        vec![
+            render::escape(&t.name).into_owned().into(),
+            t.state.name().into(),
+            if t.default { "on" } else { "off" }.into(),
+            t.counters.seen.to_string().into(),
+            t.counters.delivered.to_string().into(),
+            t.counters.aggregated.to_string().into(),
+            t.counters.filtered.values().sum::<u64>().to_string().into(),
+            dropped.to_string().into(),
+            render::escape(&t.summary).into_owned().into(),
+        ]
+    };
+    let mut out = output::columns(&columns, &trackers.iter().map(row).collect::<Vec<_>>(), width);
+    for tracker in trackers {
+        for program in &tracker.programs {
+            if let Some(reason) = &program.reason {
+                let line = format!("{}: {} ({}): {reason}", tracker.name, program.name, program.attach);
+                out += &format!("{}\n", render::escape(&line));
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,234 @@
+//! The one configuration file: what can be set, its defaults, and how it is read.
+//!
+//! The doc comments of the keys are what `ethogram schema config` prints.
+
+mod period;
+mod problem;
+mod read;
+mod trackers;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Deserialize, Serialize};
+
+pub use period::Period;
+pub use problem::ConfigError;
+pub use trackers::{ParamValue, Trackers};
+
+/// The configuration of `ethogram server`. Every key has a default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Config {
+    /// What is learnt, and for how long.
+    pub behaviour: Behaviour,
+    /// Which trackers run, and with which parameters.
+    pub trackers: Trackers,
+    /// What is collected.
+    pub collection: Collection,
+    /// Where the container runtimes are asked for names, images and labels.
+    pub runtimes: Runtimes,
+    /// Where alerts go.
+    pub alerts: Alerts,
+    /// Where profiles and alerts are kept.
+    pub store: Store,
+    /// Where the HTTP API listens.
+    pub api: Api,
+    /// Where Prometheus finds the metrics.
+    pub metrics: Metrics,
+}
+
+/// What is learnt, and for how long.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Behaviour {
+    /// How long a workload is watched before what its profile does not hold is an alert.
+    pub learning_period: Period,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self { learning_period: Period::from_secs(24 * 60 * 60) }
+    }
+}
+
+/// What is collected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Collection {
+    /// Whether events of processes outside containers are collected too.
+    pub host: bool,
+    /// Bytes of each tracker's ring between kernel and agent: a power of two from 4096 to 1073741824.
+    #[schemars(range(min = 4096, max = 1_073_741_824))]
+    pub ring_bytes: u32,
+}
+
+impl Default for Collection {
+    fn default() -> Self {
+        Self { host: false, ring_bytes: 1 << 20 }
+    }
+}
+
+/// Where the container runtimes are asked for names, images and labels. An empty path: that runtime is not asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Runtimes {
+    /// The unix socket of the Docker daemon.
+    pub docker_socket: PathBuf,
+    /// The unix socket of containerd.
+    pub containerd_socket: PathBuf,
+    /// The unix socket of the Podman service.
+    pub podman_socket: PathBuf,
+    /// The folder in which Podman keeps its containers, read where no Podman service runs.
+    pub podman_storage: PathBuf,
+}
+
+impl Default for Runtimes {
+    fn default() -> Self {
+        Self {
+            docker_socket: "/run/docker.sock".into(),
+            containerd_socket: "/run/containerd/containerd.sock".into(),
+            podman_socket: "/run/podman/podman.sock".into(),
+            podman_storage: "/var/lib/containers/storage".into(),
+        }
+    }
+}
+
+/// Where alerts go, as OCSF Detection Findings, one JSON object a line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Alerts {
+    /// Whether they are written to the server's standard output.
+    pub stdout: bool,
+    /// A file they are appended to.
+    pub file: Option<PathBuf>,
+}
+
+impl Default for Alerts {
+    fn default() -> Self {
+        Self { stdout: true, file: None }
+    }
+}
+
+/// Where profiles and alerts are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Store {
+    /// The folder of the store. It is made if it is not there.
+    pub path: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: "/var/lib/ethogram".into() }
+    }
+}
+
+/// Where the HTTP API listens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Api {
+    /// A unix socket that only its owner can use.
+    pub socket: PathBuf,
+    /// An address and port to listen on as well, such as "127.0.0.1:8529". It needs `token_file`.
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<SocketAddr>,
+    /// A file with the token that requests over TCP must bear.
+    pub token_file: Option<PathBuf>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { socket: "/run/ethogram/api.sock".into(), listen: None, token_file: None }
+    }
+}
+
+/// Where Prometheus finds the metrics.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Metrics {
+    /// Address and port, at which /metrics is served without authentication. Empty: nowhere but in the API.
+    #[serde(with = "optional_address")]
+    #[schemars(with = "String")]
+    pub listen: Option<SocketAddr>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 8528))) }
+    }
+}
+
+mod optional_address {
+    //! An address and port, or an empty string for none.
+    use std::net::SocketAddr;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SocketAddr>, D::Error> {
+        let text = String::deserialize(from)?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let wrong = |_| D::Error::custom(format!("{text:?} is not an address and port such as \"127.0.0.1:8528\""));
+        text.parse().map(Some).map_err(wrong)
+    }
+
+    pub(super) fn serialize<S: Serializer>(address: &Option<SocketAddr>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&address.map(|a| a.to_string()).unwrap_or_default())
+    }
+}
+
+impl Config {
+    /// Where the configuration is looked for when none is named.
+    pub const DEFAULT_FILE: &str = "/etc/ethogram/ethogram.toml";
+
+    /// Reads the file at `path`; without one, [`Config::DEFAULT_FILE`] if it is there, and else the defaults.
+    ///
+    /// # Errors
+    /// One line: the file, and if it could be read the line, the key, what is wrong with it and what would be right.
+    pub fn load(path: Option<&Path>) -> Result<Self, ConfigError> {
+        match path {
+            Some(path) => read::file(path),
+            None if Path::new(Self::DEFAULT_FILE).exists() => read::file(Path::new(Self::DEFAULT_FILE)),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// The JSON schema of the file.
+    pub fn json_schema() -> serde_json::Value {
+        let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);
+        let mut schema = settings.into_generator().into_root_schema_for::<Self>();
+        schema.insert("title".into(), "ethogram.toml".into());
+        schema.to_value()
+    }
+
+    /// What one key alone cannot tell: the key, and what is wrong with it.
+    fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let ring = self.collection.ring_bytes;
+        if !ring.is_power_of_two() || !(4096..=1 << 30).contains(&ring) {
+            return Err(("collection.ring_bytes", "must be a power of two from 4096 to 1073741824"));
+        }
+        if self.api.listen.is_some() && self.api.token_file.is_none() {
+            return Err(("api.listen", "needs api.token_file: the API is not served over TCP without a token"));
+        }
+        if self.api.socket.as_os_str().is_empty() {
+            return Err(("api.socket", "must not be empty: the commands talk to the server through it"));
+        }
+        if self.store.path.as_os_str().is_empty() {
+            return Err(("store.path", "must not be empty"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! Reads the configuration file and finds, for whatever is wrong in it, the key and the line.
+
+use std::{fs::File, io::Read, ops::Range, path::Path};
+
+use toml::de::{DeTable, DeValue, Deserializer};
+
+use super::{Config, ConfigError};
+
+/// No configuration is longer, in bytes: whatever is, is another file.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// How alike two keys must be, of 1, for one to be offered for the other.
+const ALIKE: f64 = 0.6;
+
+pub(super) fn file(path: &Path) -> Result<Config, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let mut text = String::new();
+    let read = File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_string(&mut text));
+    let length = read.map_err(unreadable)?;
+    if length as u64 > MAX_BYTES {
+        return Err(unreadable(std::io::Error::other("it is longer than 1 MiB")));
+    }
+    parse(&text).map_err(|p| ConfigError::Wrong {
+        path: path.to_owned(),
+        line: p.at.map(|at| line_of(&text, at)),
+        what: p.what,
+    })
+}
+
+/// What is wrong, and at which byte of the text.
+struct Problem {
+    at: Option<usize>,
+    what: String,
+}
+
+fn parse(text: &str) -> Result<Config, Problem> {
+    let plain = |e: &toml::de::Error| e.message().trim().replace('\n', ", ");
+    let table = DeTable::parse(text).map_err(|e| Problem { at: e.span().map(|s| s.start), what: plain(&e) })?;
+    let table = table.get_ref();
+
+    let mut unknown = Vec::new();
+    let config = Deserializer::parse(text)
+        .and_then(|d| serde_ignored::deserialize(d, |path| unknown.push(path.to_string())))
+        .map_err(|e| match e.span().and_then(|span| key_at(table, &span)) {
+            Some(key) => {
+                let hint = if is_known(&key) { String::new() } else { nearest(&key) };
+                Problem { at: e.span().map(|s| s.start), what: format!("{key}: {}{hint}", plain(&e)) }
+            }
+            None => Problem { at: e.span().map(|s| s.start), what: plain(&e) },
+        })?;
+    if let Some(key) = unknown.first() {
+        let what = format!("unknown key `{key}`{}", nearest(key));
+        return Err(Problem { at: place_of(table, key).map(|s| s.start), what });
+    }
+    Config::check(&config)
+        .map_err(|(key, what)| Problem { at: place_of(table, key).map(|s| s.start), what: format!("{key} {what}") })?;
+    Ok(config)
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.as_bytes().iter().take(at).filter(|b| **b == b'\n').count()
+}
+
+/// The dotted key of the innermost value or key that holds the span.
+fn key_at(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
+    let within = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
+    table.iter().find_map(|(key, value)| {
+        let name = key.get_ref();
+        // A table's own span may be its header alone, so its keys are looked through first.
+        if let DeValue::Table(inner) = value.get_ref()
+            && let Some(rest) = key_at(inner, span)
+        {
+            return Some(format!("{name}.{rest}"));
+        }
+        (within(key.span()) || within(value.span())).then(|| name.to_string())
+    })
+}
+
+/// Where a dotted key stands.
+fn place_of(table: &DeTable<'_>, dotted: &str) -> Option<Range<usize>> {
+    table.iter().find_map(|(key, value)| {
+        let rest = dotted.strip_prefix(key.get_ref().as_ref())?;
+        match (rest.strip_prefix('.'), value.get_ref()) {
+            (None, _) if rest.is_empty() => Some(key.span()),
+            (Some(rest), DeValue::Table(inner)) => place_of(inner, rest),
+            _ => None,
+        }
+    })
+}
+
+/// All keys there are, dotted, from the schema: sections and what is in them.
+fn known() -> Vec<String> {
+    fn collect(schema: &serde_json::Value, prefix: &str, out: &mut Vec<String>) {
+        for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+            let key = format!("{prefix}{name}");
+            collect(inner, &format!("{key}."), out);
+            out.push(key);
+        }
+    }
+    let mut out = Vec::new();
+    collect(&Config::json_schema(), "", &mut out);
+    out
+}
+
+fn is_known(key: &str) -> bool {
+    known().iter().any(|k| k == key) || key.strip_prefix("trackers.").is_some_and(|rest| rest.contains('.'))
+}
+
+/// `, did you mean ...?`, where a key is alike. A key in the wrong section counts by its last part.
+fn nearest(key: &str) -> String {
+    let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let likeness = |candidate: &String| {
+        let whole = strsim::jaro_winkler(key, candidate);
+        if leaf(key) == leaf(candidate) { whole.max(0.95) } else { whole }
+    };
+    // The same depth first: `unknwon` is a section, `api.sokcet` is in one.
+    let depth = key.matches('.').count();
+    let best = known()
+        .into_iter()
+        .filter(|k| k.matches('.').count() == depth || leaf(k) == leaf(key))
+        .map(|k| (likeness(&k), k))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match best {
+        Some((likeness, key)) if likeness > ALIKE => format!(", did you mean `{key}`?"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("e.toml");
+        std::fs::write(&path, text).unwrap();
+        let message = file(&path).unwrap_err().to_string();
+        assert!(!message.contains('\n'), "more than one line: {message}");
+        message.strip_prefix(&path.display().to_string()).unwrap_or(&message).to_owned()
+    }
+
+    #[test]
+    fn nothing_set_is_all_defaults() {
+        let config = parse("").ok().unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(config.behaviour.learning_period.to_string(), "24h");
+        assert_eq!(config.metrics.listen.unwrap().to_string(), "127.0.0.1:8528");
+    }
+
+    #[test]
+    fn what_is_set_counts_and_the_rest_stays() {
+        let text = "[behaviour]\nlearning_period = '20s'\n[metrics]\nlisten = ''\n[trackers]\nenabled = ['open']\n\
+                    [trackers.tcp]\nmin_ms = 5\nipv6 = false\n";
+        let config = parse(text).ok().unwrap();
+        assert_eq!(config.behaviour.learning_period.get().as_secs(), 20);
+        assert_eq!(config.metrics.listen, None);
+        assert_eq!(config.trackers.enabled, Some(vec!["open".to_owned()]));
+        assert_eq!(config.trackers.params["tcp"]["min_ms"].0, "5");
+        assert_eq!(config.trackers.params["tcp"]["ipv6"].0, "false");
+        assert_eq!(config.store, Config::default().store);
+    }
+
+    #[test]
+    fn defaults_written_out_are_read_back() {
+        let text = toml::to_string(&Config::default()).unwrap();
+        assert_eq!(parse(&text).ok().unwrap(), Config::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_line_and_nearest() {
+        for (text, wanted) in [
+            (
+                "[behaviour]\n\nlearning_perod = '20s'",
+                ", line 3: unknown key `behaviour.learning_perod`, did you mean `behaviour.learning_period`?",
+            ),
+            ("\n[behavior]\nlearning_period = '1s'", ", line 2: unknown key `behavior`, did you mean `behaviour`?"),
+            ("socket = '/x'", ", line 1: unknown key `socket`, did you mean `api.socket`?"),
+            ("api.sokcet = '/x'", ", line 1: unknown key `api.sokcet`, did you mean `api.socket`?"),
+            ("[api]\nqqq = 1", ", line 2: unknown key `api.qqq`"),
+        ] {
+            let message = error(text);
+            assert!(message.contains(wanted), "{message}\nwanted {wanted}");
+        }
+    }
+
+    #[test]
+    fn wrong_types_are_named_with_line_and_what_is_expected() {
+        for (text, wanted) in [
+            ("[behaviour]\nlearning_period = 20", &["line 2: behaviour.learning_period", "expected a duration"][..]),
+            (
+                "[behaviour]\nlearning_period = 'soon'",
+                &["line 2: behaviour.learning_period", "\"soon\" is not a duration"],
+            ),
+            ("[collection]\nhost = 'yes'", &["line 2: collection.host", "expected a boolean"]),
+            ("[collection]\nring_bytes = 5000", &["line 2: collection.ring_bytes", "power of two"]),
+            ("[collection]\nring_bytes = -1", &["line 2: collection.ring_bytes"]),
+            ("[metrics]\nlisten = 'here'", &["line 2: metrics.listen", "127.0.0.1:8528"]),
+            ("[api]\nlisten = '127.0.0.1:1'", &["line 2: api.listen", "api.token_file"]),
+            ("[trackers]\nenabeld = ['x']", &["line 2: trackers.enabeld", "did you mean `trackers.enabled`?"]),
+            ("[trackers.tcp]\na = []", &["line 2: trackers.tcp.a", "expected a number, true or false"]),
+            ("api = 3", &["line 1: api", "expected"]),
+            ("[api\n", &["line 1"]),
+            ("[api]\nsocket = '/a'\nsocket = '/b'", &["line 3", "duplicate"]),
+        ] {
+            let message = error(text);
+            for part in wanted {
+                assert!(message.contains(part), "{message}\nwanted {part}");
+            }
+        }
+    }
+
+    #[test]
+    fn unreadable_files_are_named_with_the_reason() {
+        let message = file(Path::new("/nonexistent/e.toml")).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "cannot read the configuration /nonexistent/e.toml: No such file or directory (os error 2)"
+        );
+        assert!(file(Path::new("/proc/self")).unwrap_err().to_string().contains("/proc/self: Is a directory"));
+        assert!(error("\0\0\0").contains("line 1"));
+        assert!(file(Path::new("/dev/zero")).unwrap_err().to_string().contains("longer than 1 MiB"));
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        let schema = Config::json_schema();
+        for key in known() {
+            let pointer = format!("/properties/{}/description", key.replace('.', "/properties/"));
+            assert!(schema.pointer(&pointer).is_some(), "{key} has no description");
+        }
+    }
+}

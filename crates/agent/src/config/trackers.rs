@@ -1,0 +1,116 @@
+//! `[trackers]`: which ones run, and a table of parameters for each.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
+
+/// Which trackers run, and with which parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trackers {
+    /// The trackers the server starts; without it, those that are on by default.
+    pub enabled: Option<Vec<String>>,
+    /// By tracker: its parameters and their values. What a tracker accepts is checked when it starts.
+    pub params: BTreeMap<String, BTreeMap<String, ParamValue>>,
+}
+
+/// The value of a parameter as it was written: a number, true or false, or either as a string.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParamValue(pub String);
+
+impl<'de> Deserialize<'de> for ParamValue {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl de::Visitor<'_> for Any {
+            type Value = ParamValue;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number, true or false")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<ParamValue, E> {
+                Ok(ParamValue(value.to_string()))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<ParamValue, E> {
+                Ok(ParamValue(value.to_string()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<ParamValue, E> {
+                Ok(ParamValue(value.to_string()))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<ParamValue, E> {
+                Ok(ParamValue(value.to_owned()))
+            }
+        }
+        from.deserialize_any(Any)
+    }
+}
+
+impl JsonSchema for ParamValue {
+    fn schema_name() -> Cow<'static, str> {
+        "ParamValue".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "boolean", "string"] })
+    }
+}
+
+// By hand, because a flattened map would lose the line of a wrong value.
+impl<'de> Deserialize<'de> for Trackers {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Table;
+        impl<'de> de::Visitor<'de> for Table {
+            type Value = Trackers;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table with `enabled` and a table of parameters for each tracker")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Trackers, A::Error> {
+                let mut out = Trackers::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    if key == "enabled" {
+                        out.enabled = Some(map.next_value()?);
+                    } else {
+                        out.params.insert(key, map.next_value()?);
+                    }
+                }
+                Ok(out)
+            }
+        }
+        from.deserialize_map(Table)
+    }
+}
+
+impl Serialize for Trackers {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(None)?;
+        if let Some(enabled) = &self.enabled {
+            map.serialize_entry("enabled", enabled)?;
+        }
+        for (tracker, params) in &self.params {
+            map.serialize_entry(tracker, params)?;
+        }
+        map.end()
+    }
+}
+
+impl JsonSchema for Trackers {
+    fn schema_name() -> Cow<'static, str> {
+        "Trackers".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "enabled": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "description": "The trackers the server starts; without it, those that are on by default.",
+                },
+            },
+            "additionalProperties": {
+                "type": "object",
+                "description": "Parameters of the tracker of that name.",
+                "additionalProperties": generator.subschema_for::<ParamValue>(),
+            },
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! The metrics, in the two text formats that Prometheus reads.
+
+mod process;
+mod text;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use process::ProcessMetrics;
+pub use text::Format;
+use text::{Kind, Page};
+
+/// Where a tracker's events went. `seen` is the sum of all the others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Counters {
+    /// Events that happened.
+    pub seen: u64,
+    /// Events that reached the agent.
+    pub delivered: u64,
+    /// Events that were counted in the kernel and went no further.
+    pub aggregated: u64,
+    /// Events that nobody asked for, by reason.
+    pub filtered: BTreeMap<String, u64>,
+    /// Events that were lost, by stage and reason.
+    pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// Whether a tracker works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TrackerState {
+    /// At least one of its programs is attached.
+    Running,
+    /// Nobody has started it.
+    Stopped,
+    /// This kernel refused all its programs.
+    Refused,
+}
+
+impl TrackerState {
+    const ALL: [Self; 3] = [Self::Running, Self::Stopped, Self::Refused];
+
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// All that is measured, at one moment. Counters only ever grow.
+#[derive(Debug, Clone, Default)]
+pub struct MetricsSnapshot {
+    /// Each tracker: its name, its state, its counters.
+    pub trackers: Vec<(String, TrackerState, Counters)>,
+    /// Alerts raised, by severity and rule.
+    pub alerts: BTreeMap<(String, String), u64>,
+    /// Alerts that a sink could not take, by sink.
+    pub alerts_dropped: BTreeMap<String, u64>,
+    /// Containers running now.
+    pub containers: u64,
+    /// Profiles by their state: `learning`, `judging`.
+    pub profiles: BTreeMap<String, u64>,
+}
+
+impl MetricsSnapshot {
+    /// The page Prometheus reads.
+    pub fn encode(&self, process: Option<&ProcessMetrics>, format: Format) -> String {
+        let mut page = Page::new(format);
+        self.encode_trackers(&mut page);
+
+        page.family("ethogram_alerts", Kind::Counter, "Alerts raised, by severity and the rule that raised them.");
+        for ((severity, rule), n) in &self.alerts {
+            page.sample(&[("severity", severity), ("rule", rule)], *n);
+        }
+        page.family("ethogram_alerts_dropped", Kind::Counter, "Alerts that a sink could not take in time.");
+        for (sink, n) in &self.alerts_dropped {
+            page.sample(&[("sink", sink)], *n);
+        }
+        page.family("ethogram_containers", Kind::Gauge, "Containers running now.");
+        page.sample(&[], self.containers);
+        page.family("ethogram_profiles", Kind::Gauge, "Behaviour profiles, by state.");
+        for (state, n) in &self.profiles {
+            page.sample(&[("state", state)], *n);
+        }
+        page.family("ethogram_build_info", Kind::Gauge, "Always 1; the version is in the label.");
+        page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+        if let Some(process) = process {
+            process.encode(&mut page);
+        }
+        page.end()
+    }
+
+    fn encode_trackers(&self, page: &mut Page) {
+        type Of = fn(&Counters) -> u64;
+        let plain: [(&str, &str, Of); 3] = [
+            (
+                "ethogram_events_seen",
+                "Events that happened: the sum of what was delivered, aggregated, filtered and dropped.",
+                |c| c.seen,
+            ),
+            ("ethogram_events_delivered", "Events that reached the agent.", |c| c.delivered),
+            ("ethogram_events_aggregated", "Events that were counted in the kernel and went no further.", |c| {
+                c.aggregated
+            }),
+        ];
+        for (name, help, of) in plain {
+            page.family(name, Kind::Counter, help);
+            for (tracker, _, counters) in &self.trackers {
+                page.sample(&[("tracker", tracker)], of(counters));
+            }
+        }
+        page.family("ethogram_events_filtered", Kind::Counter, "Events that nobody asked for, by reason.");
+        for (tracker, _, counters) in &self.trackers {
+            for (reason, n) in &counters.filtered {
+                page.sample(&[("tracker", tracker), ("reason", reason)], *n);
+            }
+        }
+        page.family("ethogram_events_dropped", Kind::Counter, "Events that were lost, by stage and reason.");
+        for (tracker, _, counters) in &self.trackers {
+            for (stage, reasons) in &counters.dropped {
+                for (reason, n) in reasons {
+                    page.sample(&[("tracker", tracker), ("stage", stage), ("reason", reason)], *n);
+                }
+            }
+        }
+        page.family("ethogram_tracker_state", Kind::Gauge, "1 for the state a tracker is in, 0 for the others.");
+        for (tracker, state, _) in &self.trackers {
+            for each in TrackerState::ALL {
+                page.sample(&[("tracker", tracker.as_str()), ("state", each.name())], u64::from(each == *state));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -1,0 +1,111 @@
+use super::*;
+
+fn snapshot() -> MetricsSnapshot {
+    let counters = Counters {
+        seen: 15,
+        delivered: 4,
+        aggregated: 5,
+        filtered: [("container".to_owned(), 3)].into(),
+        dropped: [("ring".to_owned(), [("full".to_owned(), 3)].into())].into(),
+    };
+    MetricsSnapshot {
+        trackers: vec![("open".into(), TrackerState::Running, counters)],
+        alerts: [(("high".to_owned(), "odd \"rule\"\\\n".to_owned()), 2)].into(),
+        alerts_dropped: [("file".to_owned(), 0)].into(),
+        containers: 3,
+        profiles: [("learning".to_owned(), 1)].into(),
+    }
+}
+
+#[test]
+fn the_older_format_is_as_promised() {
+    insta::assert_snapshot!(snapshot().encode(None, Format::Prometheus), @r#"
+    # HELP ethogram_events_seen_total Events that happened: the sum of what was delivered, aggregated, filtered and dropped.
+    # TYPE ethogram_events_seen_total counter
+    ethogram_events_seen_total{tracker="open"} 15
+    # HELP ethogram_events_delivered_total Events that reached the agent.
+    # TYPE ethogram_events_delivered_total counter
+    ethogram_events_delivered_total{tracker="open"} 4
+    # HELP ethogram_events_aggregated_total Events that were counted in the kernel and went no further.
+    # TYPE ethogram_events_aggregated_total counter
+    ethogram_events_aggregated_total{tracker="open"} 5
+    # HELP ethogram_events_filtered_total Events that nobody asked for, by reason.
+    # TYPE ethogram_events_filtered_total counter
+    ethogram_events_filtered_total{tracker="open",reason="container"} 3
+    # HELP ethogram_events_dropped_total Events that were lost, by stage and reason.
+    # TYPE ethogram_events_dropped_total counter
+    ethogram_events_dropped_total{tracker="open",stage="ring",reason="full"} 3
+    # HELP ethogram_tracker_state 1 for the state a tracker is in, 0 for the others.
+    # TYPE ethogram_tracker_state gauge
+    ethogram_tracker_state{tracker="open",state="running"} 1
+    ethogram_tracker_state{tracker="open",state="stopped"} 0
+    ethogram_tracker_state{tracker="open",state="refused"} 0
+    # HELP ethogram_alerts_total Alerts raised, by severity and the rule that raised them.
+    # TYPE ethogram_alerts_total counter
+    ethogram_alerts_total{severity="high",rule="odd \"rule\"\\\n"} 2
+    # HELP ethogram_alerts_dropped_total Alerts that a sink could not take in time.
+    # TYPE ethogram_alerts_dropped_total counter
+    ethogram_alerts_dropped_total{sink="file"} 0
+    # HELP ethogram_containers Containers running now.
+    # TYPE ethogram_containers gauge
+    ethogram_containers 3
+    # HELP ethogram_profiles Behaviour profiles, by state.
+    # TYPE ethogram_profiles gauge
+    ethogram_profiles{state="learning"} 1
+    # HELP ethogram_build_info Always 1; the version is in the label.
+    # TYPE ethogram_build_info gauge
+    ethogram_build_info{version="0.1.0"} 1
+    "#);
+}
+
+#[test]
+fn the_newer_format_names_families_and_ends() {
+    let text = snapshot().encode(Some(&ProcessMetrics::default()), Format::OpenMetrics);
+    assert!(text.contains("# TYPE ethogram_events_seen counter\nethogram_events_seen_total{tracker=\"open\"} 15\n"));
+    assert!(text.contains("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total 0\n"));
+    assert!(text.ends_with("\n# EOF\n"));
+}
+
+#[test]
+fn each_metric_has_help_and_type_once_and_counters_end_in_total() {
+    let text = snapshot().encode(Some(&ProcessMetrics::read().unwrap()), Format::Prometheus);
+    let mut families = std::collections::HashSet::new();
+    let mut current = String::new();
+    for line in text.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            current = rest.split(' ').next().unwrap().to_owned();
+            assert!(families.insert(current.clone()), "{current} comes twice");
+        } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+            assert_eq!(rest.ends_with(" counter"), current.ends_with("_total"), "{rest}");
+        } else {
+            let name = line.split(['{', ' ']).next().unwrap();
+            assert_eq!(name, current);
+            assert!(line.rsplit(' ').next().unwrap().parse::<f64>().is_ok(), "{line}");
+        }
+    }
+}
+
+#[test]
+fn the_accept_header_decides() {
+    for (accept, format) in [
+        ("", Format::Prometheus),
+        ("*/*", Format::Prometheus),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", Format::Prometheus),
+        ("application/openmetrics-text; version=1.0.0", Format::OpenMetrics),
+        ("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3", Format::OpenMetrics),
+        ("text/plain;q=0.9, application/openmetrics-text;q=0.1", Format::Prometheus),
+        ("application/openmetrics-text;q=0", Format::Prometheus),
+        ("application/openmetrics-text;q=x", Format::Prometheus),
+    ] {
+        assert_eq!(Format::asked_for(accept), format, "{accept}");
+    }
+}
+
+#[test]
+fn the_process_knows_itself() {
+    let now = ProcessMetrics::read().unwrap();
+    assert!(now.resident_bytes > 100_000 && now.virtual_bytes >= now.resident_bytes);
+    assert!(now.open_fds >= 3 && now.threads >= 1);
+    let age = jiff::Timestamp::now().as_second() as f64 - now.start_seconds;
+    assert!((-2.0..3600.0).contains(&age), "{age}");
+}

@@ -1,0 +1,50 @@
+//! What somebody may have meant.
+
+/// How alike two names must be, of 1, for one to be offered for the other.
+const ALIKE: f64 = 0.75;
+
+/// Of 1. Letters exchanged in a short name weigh little, though the names share few places.
+fn likeness(a: &str, b: &str) -> f64 {
+    let slips = if a.chars().count() > 5 { 2 } else { 1 };
+    let slipped = strsim::damerau_levenshtein(a, b) <= slips;
+    strsim::jaro_winkler(a, b).max(if slipped { 0.9 } else { 0.0 })
+}
+
+/// At most three of `names` that are like `wanted`, the likest first.
+pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> Vec<String> {
+    let mut alike: Vec<(f64, String)> = names
+        .into_iter()
+        .map(|n| (likeness(wanted, n.as_ref()), n.as_ref().to_owned()))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .collect();
+    alike.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    alike.into_iter().take(3).map(|(_, name)| name).collect()
+}
+
+/// `, did you mean a or b?`, or all there are where none is alike.
+pub fn suggestion<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> String {
+    let names: Vec<String> = names.into_iter().map(|n| n.as_ref().to_owned()).collect();
+    let alike = nearest(wanted, &names);
+    match (alike.is_empty(), names.is_empty()) {
+        (false, _) => format!(", did you mean {}?", alike.join(" or ")),
+        (true, false) => format!(", there are {}", names.join(", ")),
+        (true, true) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised_and_other_words_are_not() {
+        let names = ["process", "open", "files", "tcp"];
+        assert_eq!(nearest("opne", names), ["open"]);
+        assert_eq!(nearest("tpc", names), ["tcp"]);
+        assert_eq!(nearest("proces", names), ["process"]);
+        assert!(nearest("zzz", names).is_empty());
+        assert_eq!(suggestion("file", names), ", did you mean files?");
+        assert_eq!(suggestion("zzz", names), ", there are process, open, files, tcp");
+        assert_eq!(suggestion("zzz", [""; 0]), "");
+    }
+}

@@ -1,0 +1,188 @@
+//! How `ethogram run` shows events: a table, JSON lines or CSV, to the terminal or a file.
+
+mod csv;
+mod details;
+mod samples;
+mod table;
+mod text;
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
+
+use ethogram_model::{Event, TrackerSchema, render};
+
+pub use text::{Align, Column, columns, row, terminal_width};
+
+/// The form of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people.
+    #[default]
+    Table,
+    /// One JSON object a line, `time`, `tracker`, `event` and the vocabulary nested.
+    Json,
+    /// RFC 4180, one column for each name of the vocabulary.
+    Csv,
+}
+
+/// Why nothing more can be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// Whoever read the output, such as `head`, has enough: not an error to speak of.
+    #[error("the reader of the output has gone")]
+    ReaderGone,
+    /// A file could not be made.
+    #[error("cannot create {}: {source}", path.display())]
+    Create {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It could not be written.
+    #[error("cannot write to {target}: {source}")]
+    Write {
+        /// The file, or standard output.
+        target: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Writes the events of one tracker, in one form, to one place.
+pub struct Output {
+    rows: Box<dyn Rows + Send>,
+    target: String,
+}
+
+/// One form of output.
+trait Rows {
+    fn write(&mut self, event: &Event) -> io::Result<()>;
+    /// All samples of an interval have been written.
+    fn end_interval(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+/// Where it goes, and what is known of it.
+struct Target {
+    to: Box<dyn Write + Send>,
+    /// Columns of the terminal, where it is one.
+    terminal: Option<usize>,
+}
+
+impl Target {
+    /// Columns that a line may take.
+    fn width(&self) -> usize {
+        self.terminal.unwrap_or(text::DEFAULT_WIDTH)
+    }
+}
+
+impl Output {
+    /// Writes to `file`, or to standard output.
+    ///
+    /// # Errors
+    /// If the file cannot be created, with its name and the reason. A file that is there is emptied.
+    pub fn new(format: Format, tracker: &TrackerSchema, file: Option<&Path>) -> Result<Self, OutputError> {
+        let (to, terminal, name): (Box<dyn Write + Send>, _, _) = match file {
+            Some(path) => {
+                let file =
+                    File::create(path).map_err(|source| OutputError::Create { path: path.to_owned(), source })?;
+                (Box::new(file), None, path.display().to_string())
+            }
+            None => {
+                let stdout = io::stdout();
+                let terminal = stdout.is_terminal().then(|| terminal_width(&stdout));
+                (Box::new(stdout), terminal, "standard output".to_owned())
+            }
+        };
+        let target = Target { to: Box::new(BufWriter::with_capacity(1 << 16, to)), terminal };
+        Ok(Self { rows: rows(format, tracker, target), target: name })
+    }
+
+    /// Adds an event.
+    ///
+    /// # Errors
+    /// If it could not be written; [`OutputError::ReaderGone`] where that is the reader's wish.
+    pub fn write(&mut self, event: &Event) -> Result<(), OutputError> {
+        let result = self.rows.write(event);
+        self.explain(result)
+    }
+
+    /// Ends an interval of samples: a table shows them now, as one block.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn end_interval(&mut self) -> Result<(), OutputError> {
+        let result = self.rows.end_interval().and_then(|()| self.rows.flush());
+        self.explain(result)
+    }
+
+    /// Hands on what is buffered. Call it after every batch, so that people see events as they happen.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        let result = self.rows.flush();
+        self.explain(result)
+    }
+
+    fn explain(&self, result: io::Result<()>) -> Result<(), OutputError> {
+        result.map_err(|source| match source.kind() {
+            io::ErrorKind::BrokenPipe => OutputError::ReaderGone,
+            _ => OutputError::Write { target: self.target.clone(), source },
+        })
+    }
+}
+
+/// Writes a text to standard output at once.
+///
+/// # Errors
+/// As [`Output::write`].
+pub fn print(text: &str) -> Result<(), OutputError> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|source| match source.kind() {
+        io::ErrorKind::BrokenPipe => OutputError::ReaderGone,
+        _ => OutputError::Write { target: "standard output".to_owned(), source },
+    })
+}
+
+/// Columns that a line on standard output may take.
+pub fn width() -> usize {
+    let stdout = io::stdout();
+    if stdout.is_terminal() { terminal_width(&stdout) } else { text::DEFAULT_WIDTH }
+}
+
+fn rows(format: Format, tracker: &TrackerSchema, target: Target) -> Box<dyn Rows + Send> {
+    let only_samples = !tracker.events.is_empty() && tracker.events.iter().all(|e| e.sample);
+    match format {
+        Format::Json => Box::new(Json { to: target.to }),
+        Format::Csv => Box::new(csv::Csv::new(tracker, target.to)),
+        Format::Table if only_samples => Box::new(samples::Samples::new(target)),
+        Format::Table => Box::new(table::Table::new(tracker, target)),
+    }
+}
+
+/// One object a line.
+struct Json {
+    to: Box<dyn Write + Send>,
+}
+
+impl Rows for Json {
+    fn write(&mut self, event: &Event) -> io::Result<()> {
+        serde_json::to_writer(&mut self.to, &render::to_json(event))?;
+        self.to.write_all(b"\n")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

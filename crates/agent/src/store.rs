@@ -1,0 +1,174 @@
+//! Profiles and alerts on disk: one file, written in transactions, that survives a kill and is never trusted.
+
+mod open;
+mod writer;
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    panic::AssertUnwindSafe,
+    path::{Path, PathBuf},
+};
+
+use ethogram_model::Finding;
+use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition};
+
+pub use writer::Writer;
+
+/// Workload to its profile, as JSON.
+const PROFILES: TableDefinition<'_, &str, &str> = TableDefinition::new("profiles");
+/// When first seen and uid, to the finding as JSON: so that the oldest comes first.
+const ALERTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("alerts");
+/// What is known of the store itself.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+/// The key in `META` of the layout's version, and the version this agent writes.
+const VERSION: (&str, u64) = ("version", 1);
+
+/// An open store. No other process can open it as long as this lives.
+pub struct Store {
+    path: PathBuf,
+    /// Closed after a failure: redb needs to be opened again then.
+    database: Option<Database>,
+    _lock: File,
+}
+
+/// What a store held when it was opened.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Contents {
+    /// Workload to its profile, as JSON.
+    pub profiles: BTreeMap<String, String>,
+    /// The alerts, oldest first.
+    pub alerts: Vec<Finding>,
+}
+
+/// What an opening gave.
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// What it held.
+    pub contents: Contents,
+    /// Where a damaged store was put, and what was wrong with it.
+    pub set_aside: Option<(PathBuf, String)>,
+}
+
+/// What is to be saved together.
+#[derive(Debug, Default, Clone)]
+pub struct Batch {
+    /// Workload to its profile as JSON; none where it was forgotten.
+    pub profiles: BTreeMap<String, Option<String>>,
+    /// Alerts that are new or have gone on, by uid.
+    pub alerts: BTreeMap<String, Finding>,
+}
+
+impl Batch {
+    /// Whether there is nothing to save.
+    pub fn is_empty(&self) -> bool {
+        self.profiles.is_empty() && self.alerts.is_empty()
+    }
+
+    /// Adds what came later: it counts where both have something. Of more alerts than a store holds, some are left out.
+    pub fn merge(&mut self, later: Self) {
+        self.profiles.extend(later.profiles);
+        self.alerts.extend(later.alerts);
+        while self.alerts.len() > Store::MAX_ALERTS {
+            self.alerts.pop_first();
+        }
+    }
+}
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it.
+    #[error("the store {} is in use by another process: stop that one, or set another path in [store]", .0.display())]
+    InUse(PathBuf),
+    /// The system does not let us.
+    #[error("cannot write the store {}: {source}: make room or permissions, or set another path in [store]", path.display())]
+    Unwritable {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It was open, and a transaction failed.
+    #[error("cannot save to the store {}: {why}", path.display())]
+    Save {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Store {
+    /// Alerts kept; the oldest go first.
+    pub const MAX_ALERTS: usize = 10_000;
+
+    /// Opens the store in the folder `path`, which is made if it is not there.
+    ///
+    /// A store that is damaged, or of a later version, is set aside under a name of its own, byte for byte as it was,
+    /// and an empty one is begun.
+    ///
+    /// # Errors
+    /// If it is in use, or the system does not let us write there.
+    pub fn open(path: &Path) -> Result<Opened, StoreError> {
+        open::open(path)
+    }
+
+    /// Saves all of it, or nothing. Gives the number of old alerts that had to go.
+    ///
+    /// # Errors
+    /// If that failed, with the reason. The next save may succeed.
+    pub fn save(&mut self, batch: &Batch) -> Result<u64, StoreError> {
+        let saved = std::panic::catch_unwind(AssertUnwindSafe(|| -> Result<u64, redb::Error> {
+            let database = match self.database.take() {
+                Some(database) => database,
+                None => open::builder().open(&self.path)?,
+            };
+            let evicted = save(&database, batch)?;
+            self.database = Some(database);
+            Ok(evicted)
+        }));
+        let why = match saved {
+            Ok(Ok(evicted)) => return Ok(evicted),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the database failed in itself".to_owned(),
+        };
+        Err(StoreError::Save { path: self.path.clone(), why })
+    }
+}
+
+fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let mut evicted = 0;
+    {
+        let mut profiles = transaction.open_table(PROFILES)?;
+        for (workload, profile) in &batch.profiles {
+            match profile {
+                Some(json) => drop(profiles.insert(workload.as_str(), json.as_str())?),
+                None => drop(profiles.remove(workload.as_str())?),
+            }
+        }
+        let mut alerts = transaction.open_table(ALERTS)?;
+        for finding in batch.alerts.values() {
+            // Findings hold nothing that JSON cannot, so this cannot fail; if it did, the rest would still count.
+            let Ok(json) = serde_json::to_string(finding) else { continue };
+            alerts.insert((finding.first_seen_ns, finding.uid.as_str()), json.as_str())?;
+        }
+        while alerts.len()? > Store::MAX_ALERTS as u64 {
+            drop(alerts.pop_first()?);
+            evicted += 1;
+        }
+        let mut meta = transaction.open_table(META)?;
+        if meta.get(VERSION.0)?.is_none() {
+            meta.insert(VERSION.0, VERSION.1)?;
+        }
+    }
+    transaction.commit()?;
+    Ok(evicted)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

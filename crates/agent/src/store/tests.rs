@@ -1,0 +1,233 @@
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use ethogram_model::{Container, Severity};
+use tempfile::{TempDir, tempdir};
+
+use super::*;
+
+fn finding(n: u64) -> Finding {
+    Finding {
+        uid: format!("f{n}"),
+        title: "new executable".into(),
+        analytic: "behaviour.execute".into(),
+        severity: Severity::High,
+        confidence: 90,
+        reason: "never seen".into(),
+        workload: "w".into(),
+        operation: "execute".into(),
+        executable: "/bin/sh".into(),
+        object: "/bin/nc".into(),
+        usual: Vec::new(),
+        container: Arc::new(Container { id: "0123456789ab".into(), ..Container::default() }),
+        process: None,
+        evidence: Vec::new(),
+        count: 1,
+        first_seen_ns: n,
+        last_seen_ns: n,
+    }
+}
+
+fn batch(n: u64) -> Batch {
+    let mut out = Batch::default();
+    out.profiles.insert(format!("workload-{}", n % 7), Some(format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(500))));
+    out.alerts.insert(format!("f{n}"), finding(n));
+    out
+}
+
+fn filled() -> TempDir {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    for n in 0..20 {
+        store.save(&batch(n)).unwrap();
+    }
+    folder
+}
+
+fn damaged_files(folder: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    all.filter(|p| p.to_string_lossy().contains(".damaged-")).collect()
+}
+
+#[test]
+fn what_is_saved_is_there_again() {
+    let folder = filled();
+    let opened = Store::open(folder.path()).unwrap();
+    assert!(opened.set_aside.is_none());
+    assert_eq!(opened.contents.profiles.len(), 7);
+    assert!(opened.contents.profiles["workload-5"].starts_with("{\"n\":19,"));
+    assert_eq!(opened.contents.alerts, (0..20).map(finding).collect::<Vec<_>>());
+}
+
+#[test]
+fn forgotten_profiles_are_gone_and_findings_that_go_on_are_not_doubled() {
+    let folder = filled();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    let mut batch = Batch::default();
+    batch.profiles.insert("workload-5".into(), None);
+    batch.alerts.insert("f3".into(), Finding { count: 9, last_seen_ns: 1000, ..finding(3) });
+    store.save(&batch).unwrap();
+    drop(store);
+    let contents = Store::open(folder.path()).unwrap().contents;
+    assert_eq!((contents.profiles.len(), contents.alerts.len()), (6, 20));
+    assert_eq!(contents.alerts[3].count, 9);
+}
+
+#[test]
+fn the_oldest_alerts_make_room() {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    let mut all = Batch::default();
+    for n in 0..Store::MAX_ALERTS as u64 + 5 {
+        all.alerts.insert(format!("f{n}"), finding(n));
+    }
+    assert_eq!(store.save(&all).unwrap(), 5);
+    drop(store);
+    let alerts = Store::open(folder.path()).unwrap().contents.alerts;
+    assert_eq!((alerts.len(), alerts[0].first_seen_ns), (Store::MAX_ALERTS, 5));
+}
+
+#[test]
+fn only_the_owner_can_read_it() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("a/b");
+    let _store = Store::open(&path).unwrap();
+    let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    assert_eq!(mode(&path.join("ethogram.redb")), 0o600);
+}
+
+#[test]
+fn a_second_opening_is_refused_and_harmless() {
+    let folder = filled();
+    let first = Store::open(folder.path()).unwrap();
+    let error = Store::open(folder.path()).err().unwrap().to_string();
+    assert!(error.contains("in use") && error.contains(&folder.path().display().to_string()), "{error}");
+    drop(first);
+    assert_eq!(Store::open(folder.path()).unwrap().contents.alerts.len(), 20);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_named() {
+    for path in ["/proc/ethogram", "/dev/null/x"] {
+        let error = Store::open(Path::new(path)).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("cannot write the store {path}: ")), "{error}");
+    }
+}
+
+#[test]
+fn damage_anywhere_never_panics_and_never_loses_the_damaged_file() {
+    let folder = filled();
+    let sound = fs::read(folder.path().join("ethogram.redb")).unwrap();
+    // Enough of a random generator to choose places.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut set_aside = 0;
+    for round in 0..120 {
+        let mut bytes = sound.clone();
+        match round % 4 {
+            0 => bytes.truncate(1 + random(sound.len() - 1)),
+            1 => (0..1 + random(8)).for_each(|_| bytes[random(sound.len())] ^= 1 + random(255) as u8),
+            // The header, where damage hurts most.
+            2 => bytes[random(400)] ^= 1 + random(255) as u8,
+            _ => {
+                let from = random(sound.len());
+                let to = (from + 1 + random(8192)).min(sound.len());
+                bytes[from..to].iter_mut().for_each(|b| *b = random(256) as u8);
+            }
+        }
+        let folder = tempdir().unwrap();
+        fs::write(folder.path().join("ethogram.redb"), &bytes).unwrap();
+        let mut opened = Store::open(folder.path()).unwrap();
+        let aside = damaged_files(folder.path());
+        assert_eq!(aside.len(), usize::from(opened.set_aside.is_some()), "round {round}");
+        if let Some((path, why)) = &opened.set_aside {
+            set_aside += 1;
+            assert_eq!(fs::read(path).unwrap(), bytes, "round {round}: it was changed");
+            assert!(!why.is_empty() && !why.contains('\n'), "{why}");
+            assert!(opened.contents == Contents::default());
+        }
+        opened.store.save(&batch(1)).unwrap();
+        drop(opened);
+        assert!(Store::open(folder.path()).unwrap().contents.alerts.contains(&finding(1)), "round {round}");
+    }
+    assert!(set_aside > 20, "only {set_aside} damages were noticed");
+}
+
+#[test]
+fn other_files_and_later_versions_are_set_aside_each_under_its_own_name() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("ethogram.redb");
+    for n in 1..=3 {
+        fs::write(&path, vec![b'#'; 9000]).unwrap();
+        assert!(Store::open(folder.path()).unwrap().set_aside.is_some());
+        assert_eq!(damaged_files(folder.path()).len(), n);
+    }
+    let opened = Store::open(folder.path()).unwrap();
+    let transaction = opened.store.database.as_ref().unwrap().begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert(VERSION.0, 2).unwrap();
+    transaction.commit().unwrap();
+    drop(opened);
+    let (_, why) = Store::open(folder.path()).unwrap().set_aside.unwrap();
+    assert_eq!(why, "its version is 2, and this agent writes 1");
+}
+
+#[test]
+fn the_writer_saves_all_it_was_given_before_it_ends() {
+    let folder = tempdir().unwrap();
+    let writer = Writer::start(Store::open(folder.path()).unwrap().store).unwrap();
+    let mut kept = Batch::default();
+    for n in 0..50 {
+        kept.merge(batch(n));
+        if let Err(back) = writer.submit(std::mem::take(&mut kept)) {
+            kept = back;
+        }
+    }
+    while let Err(back) = writer.submit(std::mem::take(&mut kept)) {
+        kept = back;
+        std::thread::yield_now();
+    }
+    drop(writer);
+    assert_eq!(Store::open(folder.path()).unwrap().contents.alerts.len(), 50);
+}
+
+/// Not a test of its own: the process that the next test kills.
+#[test]
+fn saves_until_it_is_killed() {
+    let Some(folder) = std::env::var_os("ETHOGRAM_TEST_STORE") else { return };
+    let mut store = Store::open(Path::new(&folder)).unwrap().store;
+    for n in 0.. {
+        store.save(&batch(n)).unwrap();
+        println!("saved {n}");
+        std::io::stdout().flush().unwrap();
+    }
+}
+
+#[test]
+fn a_kill_in_the_middle_loses_nothing_that_was_saved() {
+    let folder = tempdir().unwrap();
+    for lines in [1_u64, 4, 9, 23] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["store::tests::saves_until_it_is_killed", "--exact", "--nocapture"])
+            .env("ETHOGRAM_TEST_STORE", folder.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let saved = |line: String| line.split("saved ").nth(1).and_then(|n| n.parse::<u64>().ok());
+        let last = output.filter_map(saved).take(lines as usize).last().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let opened = Store::open(folder.path()).unwrap();
+        assert!(opened.set_aside.is_none());
+        assert!((0..=last).all(|n| opened.contents.alerts.contains(&finding(n))), "lost one up to {last}");
+    }
+}

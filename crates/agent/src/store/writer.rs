@@ -1,0 +1,78 @@
+//! A thread that saves, so that nobody waits for the disk.
+
+use std::{
+    io,
+    sync::mpsc::{SyncSender, TrySendError, sync_channel},
+    thread::{Builder, JoinHandle},
+};
+
+use super::{Batch, Store};
+
+/// Batches that may wait.
+const QUEUE: usize = 4;
+
+/// Saves batches in the background, in the order they come.
+pub struct Writer {
+    queue: Option<SyncSender<Batch>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(store: Store) -> io::Result<Self> {
+        let (queue, batches) = sync_channel::<Batch>(QUEUE);
+        let thread = Builder::new().name("store".into()).spawn(move || run(store, batches.iter()))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// Hands over a batch without waiting.
+    ///
+    /// # Errors
+    /// Gives the batch back where too many wait: merge it with the next one.
+    pub fn submit(&self, batch: Batch) -> Result<(), Batch> {
+        match self.queue.as_ref().map(|q| q.try_send(batch)) {
+            Some(Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch))) => Err(batch),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// All that was handed over is saved first.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's thread failed");
+        }
+    }
+}
+
+fn run(mut store: Store, batches: impl Iterator<Item = Batch>) {
+    // What could not be saved yet: it is tried again with the next batch.
+    let mut pending = Batch::default();
+    let mut failing = false;
+    for batch in batches {
+        pending.merge(batch);
+        match store.save(&pending) {
+            Ok(evicted) => {
+                pending = Batch::default();
+                if std::mem::replace(&mut failing, false) {
+                    tracing::info!("the store can be written again");
+                }
+                if evicted > 0 {
+                    tracing::info!(evicted, "old alerts made room for new ones in the store");
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!("{error}");
+                }
+            }
+        }
+    }
+}
