@@ -60,14 +60,6 @@ impl<'a> Watch<'a> {
     }
 }
 
-fn await_judging(server: &Server) {
-    let what = "the profile to be learnt";
-    eventually(what, LEARNING + seconds(15), || {
-        let profiles = server.profiles();
-        (!profiles.is_empty() && profiles.iter().all(|p| p["state"] == "judging")).then_some(())
-    });
-}
-
 #[test]
 fn a_learnt_container_is_silent_until_it_does_something_new() {
     let peer = Container::idle("peer");
@@ -79,7 +71,7 @@ fn a_learnt_container_is_silent_until_it_does_something_new() {
         web.load(5);
     }
     // A peer that was there before the server, and did nothing, is a workload as well.
-    await_judging(&server);
+    server.await_judging(LEARNING + seconds(15));
 
     let mut watch = Watch::new(&server);
     watch.expect_none("learning raises no alert");
@@ -100,9 +92,8 @@ fn a_learnt_container_is_silent_until_it_does_something_new() {
     // Again the same: counted, not told again.
     web.sh("echo x > /srv/dropped");
     eventually("the alert to count its repetition", seconds(12), || {
-        let alerts = server.http.get("/v1/alerts");
-        let of_write = |a: &&serde_json::Value| a["unmapped"]["behaviour"]["operation"] == "write";
-        alerts.as_array().unwrap().iter().find(of_write).filter(|a| a["count"].as_u64() >= Some(2)).cloned()
+        let is_write = |a: &serde_json::Value| a["unmapped"]["behaviour"]["operation"] == "write";
+        server.stored_alerts().into_iter().find(|a| is_write(a) && a["count"].as_u64() >= Some(2))
     });
     watch.expect_none("a repetition is no new alert");
 
@@ -118,8 +109,7 @@ fn a_learnt_container_is_silent_until_it_does_something_new() {
 
 /// What the alerts say, and that the commands show them and the profile.
 fn commands_show_it(server: &Server, web: &Container) {
-    let alerts = server.http.get("/v1/alerts");
-    for alert in alerts.as_array().unwrap() {
+    for alert in server.stored_alerts() {
         assert_eq!(alert["class_uid"], 2004);
         assert!(alert["severity_id"].is_u64() && alert["confidence_score"].is_u64(), "{alert}");
         assert!(!alert["evidences"][0]["data"]["events"].as_array().unwrap().is_empty(), "no evidence: {alert}");

@@ -12,10 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::eventually;
 
-/// The binary under test, without the environment's logging.
+/// The binary under test, with its default logging.
 pub(crate) fn ethogram<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ethogram"));
-    command.args(args.into_iter().map(|a| a.as_ref().to_owned())).env_remove("RUST_LOG");
+    command.args(args.into_iter().map(|a| a.as_ref().to_owned())).env_remove("ETHOGRAM_LOG");
     command
 }
 

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Http, Process, ethogram, eventually, free_port, seconds};
+use super::{Http, IMAGE, Process, ethogram, eventually, free_port, seconds};
 
 /// What a server of the tests is given.
 pub(crate) struct Settings {
@@ -50,6 +50,11 @@ impl Alert {
 
     pub(crate) fn object(&self) -> &str {
         self.json["unmapped"]["behaviour"]["object"].as_str().unwrap()
+    }
+
+    /// Told for the first time; otherwise it is an update of one that was.
+    pub(crate) fn is_new(&self) -> bool {
+        self.json["activity_name"] == "Create"
     }
 
     pub(crate) fn container(&self) -> &str {
@@ -104,13 +109,13 @@ impl Server {
         self.folder.path()
     }
 
-    /// Alerts on stdout so far, each once: what goes on is an update of the same uid.
+    /// Alerts of the tests' containers on stdout so far, each once: what goes on is an update of the same uid.
     pub(crate) fn alerts(&self) -> Vec<Alert> {
         let mut alerts: Vec<Alert> = Vec::new();
         for (at, line) in self.process.stdout() {
             let json = serde_json::from_str(&line).unwrap_or_else(|e| panic!("no JSON on stdout ({e}): {line}"));
             let alert = Alert { at, json };
-            if !alerts.iter().any(|a| a.uid() == alert.uid()) {
+            if is_ours(&alert.json) && !alerts.iter().any(|a| a.uid() == alert.uid()) {
                 alerts.push(alert);
             }
         }
@@ -123,9 +128,23 @@ impl Server {
         ethogram(args).arg("--config").arg(config).output().unwrap()
     }
 
-    /// The workload's profile of that state, if there is one.
+    /// The alerts of the tests' containers, as the API has them.
+    pub(crate) fn stored_alerts(&self) -> Vec<Value> {
+        self.http.get("/v1/alerts").as_array().unwrap().iter().filter(|a| is_ours(a)).cloned().collect()
+    }
+
+    /// The profiles of the tests' containers.
     pub(crate) fn profiles(&self) -> Vec<Value> {
-        self.http.get("/v1/profiles").as_array().unwrap().clone()
+        let all = self.http.get("/v1/profiles");
+        all.as_array().unwrap().iter().filter(|p| p["image"] == IMAGE).cloned().collect()
+    }
+
+    /// Waits until all that is known of the tests' containers is learnt.
+    pub(crate) fn await_judging(&self, timeout: Duration) {
+        eventually("the profiles to be learnt", timeout, || {
+            let profiles = self.profiles();
+            (!profiles.is_empty() && profiles.iter().all(|p| p["state"] == "judging")).then_some(())
+        });
     }
 
     /// Waits until the container is known by name.
@@ -135,6 +154,11 @@ impl Server {
             containers.as_array().unwrap().iter().find(|c| c["name"] == name).cloned()
         })
     }
+}
+
+/// A developer's machine may run other containers.
+fn is_ours(alert: &Value) -> bool {
+    alert["evidences"][0]["container"]["image"]["name"] == IMAGE
 }
 
 fn spawn(config: &Path) -> Process {
