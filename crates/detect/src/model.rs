@@ -17,7 +17,7 @@ const LONGEST_STEP_NS: u64 = 3_600_000_000_000;
 /// Events of several CPUs come a little out of order; a clock that goes back by more than this was set. Nanoseconds.
 const DISORDER_NS: u64 = 10_000_000_000;
 /// How long counts alone, without anything new learnt, may wait to be stored. Nanoseconds.
-const COUNTS_WAIT_NS: u64 = 60_000_000_000;
+const COUNTS_WAIT_NS: u64 = 5_000_000_000;
 /// Containers whose workload is remembered; beyond, all are looked up anew.
 const MAX_CONTAINERS: usize = 4_096;
 
@@ -253,7 +253,7 @@ impl Model {
         std::mem::take(&mut self.updates).into_values().collect()
     }
 
-    /// The profiles to be stored: those that changed since the last call. Mere counts wait a minute.
+    /// The profiles to be stored: those that changed since the last call. Mere counts wait a few seconds.
     pub fn take_dirty(&mut self) -> Vec<(String, Profile)> {
         let mut out = Vec::new();
         for (uid, held) in &mut self.profiles {

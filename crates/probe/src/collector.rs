@@ -11,7 +11,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
     Batch, Counters, Error, ProgramState, ProgramStatus, State, TrackerObject, TrackerStatus,
-    counters::{KernelCounters, Read},
+    counters::{KernelCounters, Outcome},
     error::similar,
     kernel::check_kernel,
     object::{self, Attached, Environment, Loaded},
@@ -71,8 +71,9 @@ struct Tracker {
     running: Option<Running>,
     refused: Option<String>,
     programs: Vec<ProgramStatus>,
-    /// The counts of its earlier starts.
+    /// The kernel's counts of its earlier starts.
     before: Counters,
+    outcome: Arc<Outcome>,
 }
 
 struct Running {
@@ -80,7 +81,6 @@ struct Running {
     /// Field order is drop order: programs are detached before their maps go.
     attached: Attached,
     counters: KernelCounters,
-    read: Arc<Read>,
     _object: libbpf_rs::Object,
 }
 
@@ -180,6 +180,11 @@ impl Collector {
         self.lock().values().map(Tracker::status).collect()
     }
 
+    /// Where to count what became of a tracker's events. It stays the same as long as the collector lives.
+    pub fn outcome(&self, name: &str) -> Option<Arc<Outcome>> {
+        self.lock().get(name).map(|t| Arc::clone(&t.outcome))
+    }
+
     /// Hands on everything that was sent before this call.
     ///
     /// # Errors
@@ -234,10 +239,10 @@ impl Collector {
         }
         let Loaded { object: kernel_object, layout, ring, samples, counters, .. } = loaded;
         let id = next_id();
-        let read = Arc::<Read>::default();
-        self.reader.add(Source { id, layout, ring, samples, interval: start.interval, read: Arc::clone(&read) })?;
+        let outcome = Arc::clone(&tracker.outcome);
+        self.reader.add(Source { id, layout, ring, samples, interval: start.interval, outcome })?;
         tracker.programs.clone_from(&attached.programs);
-        tracker.running = Some(Running { id, attached, counters, read, _object: kernel_object });
+        tracker.running = Some(Running { id, attached, counters, _object: kernel_object });
         tracker.object = object;
         tracker.start = start;
         tracker.refused = None;
@@ -245,13 +250,13 @@ impl Collector {
     }
 
     fn end(&self, running: Running) -> Result<Counters, Error> {
-        let Running { id, attached, counters, read, _object } = running;
+        let Running { id, attached, counters, _object } = running;
         drop(attached);
         // Programs that were running when they were detached end within this: it waits for every CPU to have passed
         // a point at which none can run. Where the call is missing, draining twice has to do.
         _ = rustix::thread::membarrier(rustix::thread::MembarrierCommand::Global);
         self.reader.remove(id)?;
-        Ok(counters.read(&read))
+        Ok(counters.read())
     }
 
     fn ring_bytes(&self) -> u32 {
@@ -265,20 +270,21 @@ impl Collector {
 
 impl Tracker {
     fn new(object: TrackerObject) -> Self {
-        let (start, before) = (Start::default(), Counters::default());
-        Self { object, start, running: None, refused: None, programs: Vec::new(), before }
+        let (start, before, outcome) = (Start::default(), Counters::default(), Arc::default());
+        Self { object, start, running: None, refused: None, programs: Vec::new(), before, outcome }
     }
 
     fn status(&self) -> TrackerStatus {
         let mut counters = self.before.clone();
         let state = match (&self.running, &self.refused) {
             (Some(running), _) => {
-                counters += &running.counters.read(&running.read);
+                counters += &running.counters.read();
                 State::Running
             }
             (None, Some(reason)) => State::Refused(reason.clone()),
             (None, None) => State::Stopped,
         };
+        self.outcome.add_to(&mut counters);
         TrackerStatus {
             schema: Arc::clone(&self.object.schema),
             state,

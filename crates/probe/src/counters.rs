@@ -65,15 +65,44 @@ impl AddAssign<&Counters> for Counters {
     }
 }
 
-/// What the reader thread counts of one tracker.
+/// What became of a tracker's records in user space, over all its starts. Whoever takes events from the collector's
+/// output counts here what it did with each: until then it is in flight.
 #[derive(Debug, Default)]
-pub(crate) struct Read {
-    /// Records handed on.
-    pub(crate) delivered: AtomicU64,
-    /// Rows of samples handed on.
-    pub(crate) rows: AtomicU64,
-    /// Records that do not fit their schema.
-    pub(crate) malformed: AtomicU64,
+pub struct Outcome {
+    delivered: AtomicU64,
+    rows: AtomicU64,
+    filtered: AtomicU64,
+    malformed: AtomicU64,
+}
+
+impl Outcome {
+    /// An event, or a row of a sample, reached whoever wants it.
+    pub fn delivered(&self, sample: bool) {
+        let counter = if sample { &self.rows } else { &self.delivered };
+        counter.fetch_add(1, Ordering::Release);
+    }
+
+    /// An event's container turned out not to be wanted. A row stands for operations that are counted already.
+    pub fn filtered(&self, sample: bool) {
+        if !sample {
+            self.filtered.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    pub(crate) fn malformed(&self) {
+        self.malformed.fetch_add(1, Ordering::Release);
+    }
+
+    /// Adds what became of the records that the kernel's part calls in flight.
+    pub(crate) fn add_to(&self, counters: &mut Counters) {
+        let load = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        let (delivered, filtered, malformed) = (load(&self.delivered), load(&self.filtered), load(&self.malformed));
+        counters.delivered = delivered;
+        counters.rows = load(&self.rows);
+        *counters.filtered.entry("container".into()).or_default() += filtered;
+        counters.dropped.insert(("reader".into(), "malformed".into()), malformed);
+        counters.in_flight = counters.in_flight.saturating_sub(delivered + filtered + malformed);
+    }
 }
 
 /// The kernel's part of a tracker's counters: a struct of counters for each CPU, whose members name them.
@@ -84,14 +113,9 @@ pub(crate) struct KernelCounters {
 }
 
 impl KernelCounters {
-    /// All counters, with what the reader thread has counted of what was submitted.
-    pub(crate) fn read(&self, read: &Read) -> Counters {
+    /// All counters; what was submitted is in flight.
+    pub(crate) fn read(&self) -> Counters {
         let mut out = Counters::default();
-        // First what was read, then what was submitted: what happens in between is in flight, never negative.
-        let delivered = read.delivered.load(Ordering::Acquire);
-        let malformed = read.malformed.load(Ordering::Acquire);
-        out.delivered = delivered;
-        out.rows = read.rows.load(Ordering::Acquire);
         let Ok(Some(cpus)) = self.map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY) else { return out };
         let total = |offset: usize| -> u64 {
             let one = |cpu: &Vec<u8>| {
@@ -99,20 +123,17 @@ impl KernelCounters {
             };
             cpus.iter().map(one).sum()
         };
-        let mut submitted = 0;
         for (name, offset) in &self.names {
             let n = total(*offset);
             match name.split_once("__") {
                 None if name == "seen" => out.seen = n,
-                None if name == "submitted" => submitted = n,
+                None if name == "submitted" => out.in_flight = n,
                 None if name == "aggregated" => out.aggregated = n,
                 Some(("filtered", reason)) => _ = out.filtered.insert(reason.into(), n),
                 Some(("dropped", reason)) => _ = out.dropped.insert(("kernel".into(), reason.into()), n),
                 _ => {}
             }
         }
-        out.dropped.insert(("reader".into(), "malformed".into()), malformed);
-        out.in_flight = submitted.saturating_sub(delivered + malformed);
         out
     }
 }

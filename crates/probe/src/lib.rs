@@ -20,7 +20,7 @@ mod status;
 
 pub use builtin::{TrackerObject, builtin, find};
 pub use collector::{Collector, Settings, Start, Verdict};
-pub use counters::Counters;
+pub use counters::{Counters, Outcome};
 pub use error::Error;
 pub use kernel::check_kernel;
 pub use manifest::Manifest;

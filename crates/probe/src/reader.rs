@@ -7,7 +7,7 @@ use std::{
     cell::RefCell,
     os::fd::{BorrowedFd, OwnedFd},
     rc::Rc,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ use rustix::{
     time::{ClockId, Timespec, clock_gettime},
 };
 
-use crate::{Batch, Error, counters::Read, layout::Layout, sample::Sample};
+use crate::{Batch, Error, counters::Outcome, layout::Layout, sample::Sample};
 
 /// Records taken from a ring before the next one has its turn.
 const TURN: usize = 2048;
@@ -38,7 +38,7 @@ pub(crate) struct Source {
     pub(crate) ring: Option<MapHandle>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) interval: Duration,
-    pub(crate) read: Arc<Read>,
+    pub(crate) outcome: Arc<Outcome>,
 }
 
 enum Command {
@@ -114,7 +114,7 @@ impl Drop for Reader {
 }
 
 /// Where a ring's callback puts its records.
-type Inbox = Rc<RefCell<Vec<(Event, Arc<Read>)>>>;
+type Inbox = Rc<RefCell<Vec<Event>>>;
 
 struct Active {
     id: u64,
@@ -123,7 +123,6 @@ struct Active {
     layout: Layout,
     interval: Duration,
     due: Instant,
-    read: Arc<Read>,
 }
 
 struct Loop {
@@ -133,7 +132,7 @@ struct Loop {
     output: Sender<Batch>,
     inbox: Inbox,
     /// Read already, but younger than what may still come from another ring.
-    held: Vec<(Event, Arc<Read>)>,
+    held: Vec<Event>,
     sources: Vec<Active>,
 }
 
@@ -163,7 +162,7 @@ impl Loop {
             let mut until = boot_ns();
             if self.read_rings() {
                 // A ring had more than its turn: nothing younger than the oldest end is complete.
-                until = until.min(self.inbox.borrow().iter().map(|(e, _)| e.time_ns).max().unwrap_or(until));
+                until = until.min(self.inbox.borrow().iter().map(|e| e.time_ns).max().unwrap_or(until));
             }
             let now = Instant::now();
             self.drain_samples(|due| due <= now);
@@ -178,12 +177,12 @@ impl Loop {
         let ring = match &source.ring {
             None => None,
             Some(map) => {
-                let (inbox, layout, read) = (Rc::clone(&self.inbox), source.layout.clone(), Arc::clone(&source.read));
+                let (inbox, layout, outcome) = (Rc::clone(&self.inbox), source.layout.clone(), source.outcome);
                 let mut builder = RingBufferBuilder::new();
                 let take = move |record: &[u8]| {
                     match layout.event(record) {
-                        Some(event) => inbox.borrow_mut().push((event, Arc::clone(&read))),
-                        None => _ = read.malformed.fetch_add(1, Ordering::Release),
+                        Some(event) => inbox.borrow_mut().push(event),
+                        None => outcome.malformed(),
                     }
                     0
                 };
@@ -203,7 +202,6 @@ impl Loop {
             layout: source.layout,
             due: Instant::now() + source.interval,
             interval: source.interval,
-            read: source.read,
         });
         Ok(())
     }
@@ -263,45 +261,30 @@ impl Loop {
     /// Hands on everything up to a time, in order. Returns whether anybody is still there to take it.
     fn hand_on(&mut self, until: u64) -> bool {
         self.held.append(&mut self.inbox.borrow_mut());
-        self.held.sort_by_key(|(event, _)| event.time_ns);
-        let ready = self.held.partition_point(|(event, _)| event.time_ns <= until);
+        self.held.sort_by_key(|event| event.time_ns);
+        let ready = self.held.partition_point(|event| event.time_ns <= until);
         if ready == 0 {
             return true;
         }
         let to_epoch = realtime_ns().saturating_sub(boot_ns());
-        let mut batch = Vec::with_capacity(ready);
-        let mut counted: Vec<(Arc<Read>, u64, u64)> = Vec::new();
-        for (mut event, read) in self.held.drain(..ready) {
-            let (one, row) = if event.schema.sample { (0, 1) } else { (1, 0) };
-            match counted.iter_mut().find(|(r, _, _)| Arc::ptr_eq(r, &read)) {
-                Some((_, events, rows)) => {
-                    *events += one;
-                    *rows += row;
-                }
-                None => counted.push((read, one, row)),
-            }
+        let mut batch: Batch = self.held.drain(..ready).collect();
+        for event in &mut batch {
             event.time_ns += to_epoch;
-            batch.push(event);
         }
         loop {
             match self.output.send_timeout(batch, ROOM_WAIT) {
-                Ok(()) => break,
+                Ok(()) => return true,
                 Err(SendTimeoutError::Timeout(back)) => batch = back,
                 Err(SendTimeoutError::Disconnected(_)) => return false,
             }
         }
-        for (read, events, rows) in counted {
-            read.delivered.fetch_add(events, Ordering::Release);
-            read.rows.fetch_add(rows, Ordering::Release);
-        }
-        true
     }
 }
 
 fn drain(source: &mut Active, inbox: &Inbox) {
     for sample in &mut source.samples {
         match sample.drain(&source.layout) {
-            Ok(rows) => inbox.borrow_mut().extend(rows.into_iter().map(|r| (r, Arc::clone(&source.read)))),
+            Ok(rows) => inbox.borrow_mut().extend(rows),
             Err(error) => tracing::warn!("reading a sample's table: {error}; the next interval has its rows"),
         }
     }

@@ -58,7 +58,7 @@ impl Rig {
                 return event.clone();
             }
             match self.events.recv_deadline(deadline) {
-                Ok(batch) => self.seen.extend(batch),
+                Ok(batch) => self.take(batch),
                 Err(_) => {
                     let near: Vec<_> =
                         self.seen.iter().rev().take(20).map(|e| render::to_json(e).to_string()).collect();
@@ -71,8 +71,15 @@ impl Rig {
     /// All events of what has happened up to now.
     pub(crate) fn all(&mut self) -> &[Event] {
         self.collector.flush().unwrap();
-        self.seen.extend(self.events.try_iter().flatten());
+        let batches: Vec<_> = self.events.try_iter().collect();
+        batches.into_iter().for_each(|batch| self.take(batch));
         &self.seen
+    }
+
+    fn take(&mut self, batch: Batch) {
+        let outcome = self.collector.outcome(self.tracker).unwrap();
+        batch.iter().for_each(|e| outcome.delivered(e.schema.sample));
+        self.seen.extend(batch);
     }
 
     pub(crate) fn counters(&self) -> Counters {

@@ -15,7 +15,7 @@ use std::{
 
 use axum::{Router, middleware, serve::Listener};
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, UnixListener, UnixSocket},
     sync::watch,
     task::JoinSet,
 };
@@ -25,6 +25,8 @@ use crate::config;
 
 /// Connections that may be open at a time, to each place that listens.
 const MAX_CONNECTIONS: usize = 64;
+/// Connections that may wait to be accepted on the socket.
+const BACKLOG: u32 = 64;
 /// How long answers that are under way may take once the server stops.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
@@ -169,7 +171,8 @@ fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
         Ok(_) if UnixStream::connect(path).is_ok() => return Err(ListenError::SocketInUse(path.to_owned())),
         _ => {}
     }
-    // Made under another name and then moved, it is never there with a wider mode, nor without somebody listening.
+    // It listens only once it has its mode, and is moved to its place only once it listens: nobody else ever gets in,
+    // and nobody finds it dead.
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);
@@ -177,8 +180,10 @@ fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
         _ => {}
     }
-    let listener = UnixListener::bind(&new).map_err(failed)?;
+    let socket = UnixSocket::new_stream().map_err(failed)?;
+    socket.bind(&new).map_err(failed)?;
     fs::set_permissions(&new, Permissions::from_mode(0o600)).map_err(failed)?;
+    let listener = socket.listen(BACKLOG).map_err(failed)?;
     let inode = fs::symlink_metadata(&new).map_err(failed)?.ino();
     fs::rename(&new, path).map_err(failed)?;
     Ok((listener, SocketFile { path: path.to_owned(), inode }))

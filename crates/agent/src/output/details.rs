@@ -13,7 +13,8 @@ pub(super) fn of(event: &Event) -> String {
     let mut shown: Vec<&str> = Vec::new();
     let mut parts: Vec<String> = Vec::new();
 
-    if let Some(path) = own.iter().find(|f| is_path(f)) {
+    // `file.path` is what it is about; another path, such as a working directory, only where there is no such.
+    if let Some(path) = own.iter().find(|f| f.name.ends_with(".path")).or_else(|| own.iter().find(|f| is_path(f))) {
         shown.push(&path.name);
         parts.extend(cell(event, path));
     }
@@ -59,8 +60,8 @@ pub(super) fn cell(event: &Event, field: &Field) -> Option<String> {
     (!text.is_empty() && text != "''").then_some(text)
 }
 
-fn is_path(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::Path | FieldKind::PathBuf) || field.name.ends_with(".path")
+pub(super) fn is_path(field: &Field) -> bool {
+    matches!(field.kind, FieldKind::Path | FieldKind::PathBuf)
 }
 
 fn is_bytes(field: &Field) -> bool {

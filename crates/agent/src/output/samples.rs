@@ -37,7 +37,10 @@ impl Samples {
             _ => Column::right(f.label.clone(), 5),
         }));
         columns.push(Column::left("comm", 15, 15));
-        columns.extend(texts.iter().map(|f| Column::left(f.label.clone(), 8, 32)));
+        columns.extend(texts.iter().map(|f| match details::is_path(f) {
+            true => Column::path(f.label.clone(), 8, 32),
+            false => Column::left(f.label.clone(), 8, 32),
+        }));
         if std::mem::replace(&mut self.any, true) {
             self.target.to.write_all(b"\n")?;
         }

@@ -204,6 +204,18 @@ fn samples_are_blocks_with_a_column_for_each_field() {
 }
 
 #[test]
+fn a_long_path_of_a_sample_keeps_its_name() {
+    let long = schema("io", 3, true, vec![field("file.path", "filename", FieldKind::PathBuf, 24, 200, false)]);
+    let long = Arc::new(EventSchema { size: 224, ..(*long).clone() });
+    let path = [b"name\0".as_slice(), &[b'd'; 150], b"\0/\0"].concat();
+    let (mut out, page) = output(Format::Table, &tracker(std::slice::from_ref(&long)), None);
+    out.write(&event(&long, &[(24, &path)], b"")).unwrap();
+    out.end_interval().unwrap();
+    let row = page.text().lines().nth(1).unwrap().to_owned();
+    assert!(row.chars().count() == 120 && row.contains(" …d") && row.ends_with("ddd/name"), "{row}");
+}
+
+#[test]
 fn json_is_one_object_a_line() {
     let (mut out, page) = output(Format::Json, &tracker(&[connect()]), None);
     out.write(&connected()).unwrap();

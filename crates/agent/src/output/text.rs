@@ -72,11 +72,22 @@ pub(super) fn fit(text: &str, width: usize) -> Cow<'_, str> {
     out.into()
 }
 
-/// To which side a column's texts are moved.
+/// As [`fit`], but it is the beginning that is left out.
+fn fit_end(text: &str, width: usize) -> Cow<'_, str> {
+    let length = text.chars().count();
+    if length <= width {
+        return text.into();
+    }
+    format!("…{}", text.chars().skip(length + 1 - width.max(1)).collect::<String>()).into()
+}
+
+/// To which side a column's texts are moved, and where a longer one is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Align {
     /// Texts.
     Left,
+    /// Paths, which are told apart by their ends.
+    Path,
     /// Numbers.
     Right,
 }
@@ -98,6 +109,11 @@ impl Column {
         Self { title: title.into(), align: Align::Left, width: (min, max) }
     }
 
+    /// A column of paths, between `min` and `max` characters wide.
+    pub fn path(title: impl Into<Cow<'static, str>>, min: usize, max: usize) -> Self {
+        Self { title: title.into(), align: Align::Path, width: (min, max) }
+    }
+
     /// A column of numbers, at least `min` characters wide.
     pub fn right(title: impl Into<Cow<'static, str>>, min: usize) -> Self {
         Self { title: title.into(), align: Align::Right, width: (min, 20) }
@@ -109,13 +125,12 @@ pub fn row(columns: &[(Align, usize)], cells: &[Cow<'_, str>], line: usize) -> S
     let mut out = String::with_capacity(line + 1);
     let mut used = 0;
     for (i, ((align, width), cell)) in columns.iter().zip(cells).enumerate() {
-        if i + 1 == columns.len() {
-            out += &fit(cell, line.saturating_sub(used));
-            break;
-        }
-        let cell = fit(cell, *width);
+        let is_last = i + 1 == columns.len();
+        let width = if is_last { line.saturating_sub(used) } else { *width };
+        let cell = if *align == Align::Path { fit_end(cell, width) } else { fit(cell, width) };
         match align {
-            Align::Left => out += &format!("{cell:<width$} "),
+            _ if is_last => out += &cell,
+            Align::Left | Align::Path => out += &format!("{cell:<width$} "),
             Align::Right => out += &format!("{cell:>width$} "),
         }
         used += width + 1;
@@ -191,5 +206,8 @@ mod tests {
         assert_eq!(fit("abc", 3), "abc");
         assert_eq!(fit("abcd", 3), "ab…");
         assert_eq!(fit("äöüß", 4), "äöüß");
+        assert_eq!(fit_end("/a/b/name", 5), "…name");
+        assert_eq!(fit_end("name", 4), "name");
+        assert_eq!(fit_end("name", 0), "…");
     }
 }

@@ -14,8 +14,8 @@ fn a_flood_into_a_tiny_ring_is_accounted_for_to_the_last_event() {
     }
     rig.all();
     rig.collector.stop("open").unwrap();
-    let counters = rig.counters();
     let arrived = rig.all().iter().filter(|e| !e.schema.sample).count() as u64;
+    let counters = rig.counters();
     assert_eq!(counters.unaccounted(), 0, "{counters:?}");
     assert_eq!(counters.in_flight, 0, "{counters:?}");
     assert!(counters.seen >= 4 * 300 * 4, "{counters:?}");

@@ -1,0 +1,113 @@
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::Fake;
+use crate::{
+    api::{Backend, Listeners},
+    config,
+};
+
+fn api_at(folder: &Path) -> config::Api {
+    config::Api { socket: folder.join("run/api.sock"), ..config::Api::default() }
+}
+
+const NO_METRICS: config::Metrics = config::Metrics { listen: None };
+
+fn fake() -> Arc<dyn Backend> {
+    Arc::new(Fake::default())
+}
+
+/// Sends a request as bytes and reads the whole answer.
+async fn raw(mut io: impl AsyncReadExt + AsyncWriteExt + Unpin, path: &str, headers: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    io.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn the_socket_is_private_and_gone_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = api_at(folder.path());
+    let server = Listeners::bind(&api, &NO_METRICS).await.unwrap().serve(&fake());
+    let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&api.socket), mode(api.socket.parent().unwrap())), (0o600, 0o700));
+    let connect = async || tokio::net::UnixStream::connect(&api.socket).await.unwrap();
+    assert!(raw(connect().await, "/healthz", "").await.starts_with("HTTP/1.1 200 OK"));
+    // A stream under way does not keep the server from stopping.
+    let mut stream = connect().await;
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(stream.read_u8().await.is_ok());
+    server.stop().await;
+    assert!(!api.socket.exists());
+}
+
+#[tokio::test]
+async fn a_socket_that_answers_is_in_use_and_a_dead_one_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = api_at(folder.path());
+    let first = Listeners::bind(&api, &NO_METRICS).await.unwrap();
+    let error = Listeners::bind(&api, &NO_METRICS).await.err().unwrap().to_string();
+    assert!(error.starts_with(&format!("another server answers on {}", api.socket.display())), "{error}");
+    assert!(api.socket.exists(), "the loser removed it");
+    drop(first);
+    // What a killed server leaves over: a socket file with nobody behind it.
+    drop(std::os::unix::net::UnixListener::bind(&api.socket).unwrap());
+    let second = Listeners::bind(&api, &NO_METRICS).await.unwrap();
+    drop(second);
+    fs::write(&api.socket, "precious").unwrap();
+    let error = Listeners::bind(&api, &NO_METRICS).await.err().unwrap().to_string();
+    assert!(error.contains("is no socket"), "{error}");
+    assert_eq!(fs::read_to_string(&api.socket).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_and_nothing_is_left_half_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let api = api_at(folder.path());
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address) }).await.err().unwrap().to_string();
+    assert!(error.contains(&address.to_string()) && error.contains("[metrics]"), "{error}");
+    assert!(!api.socket.exists());
+}
+
+#[tokio::test]
+async fn tcp_needs_the_token_and_the_metrics_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let token_file = folder.path().join("token");
+    let local = "127.0.0.1:0".parse().ok();
+    let api = config::Api { listen: local, token_file: Some(token_file.clone()), ..api_at(folder.path()) };
+    let metrics = config::Metrics { listen: local };
+    let refused = async || Listeners::bind(&api, &metrics).await.err().unwrap().to_string();
+    assert!(refused().await.contains("No such file"));
+    fs::write(&token_file, "short\n").unwrap();
+    fs::set_permissions(&token_file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(refused().await.contains("others can read it"));
+    fs::set_permissions(&token_file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(refused().await.contains("shorter than 16"));
+    fs::write(&token_file, "0123456789abcdef0\n").unwrap();
+
+    let listeners = Listeners::bind(&api, &metrics).await.unwrap();
+    let (api_address, metrics_address) = (listeners.api_address().unwrap(), listeners.metrics_address().unwrap());
+    let server = listeners.serve(&fake());
+    let get = async |to, path: &str, headers: &str| {
+        let answer = raw(tokio::net::TcpStream::connect(to).await.unwrap(), path, headers).await;
+        answer.split(' ').nth(1).unwrap().to_owned()
+    };
+    for (header, status) in [
+        ("", "401"),
+        ("Authorization: Bearer 0123456789abcdef1\r\n", "401"),
+        ("Authorization: Bearer 0123456789abcdef\r\n", "401"),
+        ("Authorization: Basic 0123456789abcdef0\r\n", "401"),
+        ("Authorization: Bearer 0123456789abcdef0\r\n", "200"),
+    ] {
+        assert_eq!(get(api_address, "/v1/trackers", header).await, status, "{header}");
+        assert_eq!(get(api_address, "/metrics", header).await, status, "{header}");
+    }
+    assert_eq!(get(metrics_address, "/metrics", "").await, "200");
+    assert_eq!(get(metrics_address, "/v1/trackers", "").await, "404");
+    server.stop().await;
+}
