@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Runtime, RuntimeError};
+use ethogram_model::render::escape;
+
+use super::{Runtime, RuntimeError, bounded};
 
 /// How long a runtime is left alone after its first failure; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -54,6 +56,7 @@ impl Health {
     /// As [`Health::failed`], and warns.
     pub(super) fn complain(&self, runtime: Runtime, place: &Path, error: &RuntimeError) {
         if self.failed(Instant::now()) {
+            let error = bounded(escape(&error.to_string()).into_owned(), 512);
             tracing::warn!(
                 runtime = %runtime,
                 place = %place.display(),

@@ -8,6 +8,8 @@ mod docker;
 mod health;
 mod oci;
 mod podman;
+#[cfg(test)]
+mod real_tests;
 mod runtimes;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
@@ -142,7 +144,8 @@ pub(crate) enum RuntimeError {
 /// At most `max` bytes of a text, with a mark where it was cut.
 fn bounded(mut text: String, max: usize) -> String {
     if text.len() > max {
-        text.truncate(text.floor_char_boundary(max));
+        let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
         text.push('…');
     }
     text

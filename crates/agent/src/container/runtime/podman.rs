@@ -4,10 +4,10 @@
 //! connect to that socket may start a service.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use serde::Deserialize;
@@ -142,7 +142,8 @@ impl Entry {
         let of_crio = spec.annotation("io.container.manager") == Some("cri-o");
         // CRI-O keeps the labels as JSON in an annotation, and its own image name beside the storage's.
         let labels = spec.annotation("io.kubernetes.cri-o.Labels").and_then(|json| serde_json::from_str(json).ok());
-        let labels = bounded_labels(labels.unwrap_or(std::collections::BTreeMap::new()));
+        let labels: Option<BTreeMap<String, String>> = labels;
+        let labels = bounded_labels(labels.unwrap_or_default());
         let image_name = spec.annotation("io.kubernetes.cri-o.ImageName").unwrap_or(&metadata.image_name).to_owned();
         let kube_name = spec.annotation("io.kubernetes.container.name").filter(|_| of_crio).map(str::to_owned);
         Ok(RuntimeContainer {
@@ -184,8 +185,7 @@ fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, RuntimeError> {
 async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RuntimeError> + Send + 'static,
 ) -> Result<T, RuntimeError> {
-    const PATIENCE: Duration = CALL_TIMEOUT;
-    match timeout(PATIENCE, tokio::task::spawn_blocking(work)).await {
+    match timeout(CALL_TIMEOUT, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(result)) => result,
         _ => Err(RuntimeError::Timeout),
     }

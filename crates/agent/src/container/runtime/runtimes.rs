@@ -8,7 +8,7 @@ use super::{
     Docker, Listed, Runtime, RuntimeContainer, RuntimeError, RuntimeSettings, containerd::Containerd, health::Health,
     podman::Podman,
 };
-use crate::container::resolver::ResolveRequest;
+use crate::container::{cgroup::is_identifier, resolver::ResolveRequest};
 
 /// The runtimes of this host. One that is absent is not asked; one that hangs or answers nonsense is warned of and left
 /// alone for a while, and the others go on.
@@ -86,8 +86,9 @@ impl Runtimes {
         let others = if request.candidate_in.is_some() { Vec::new() } else { others };
         for source in likeliest.into_iter().chain(others).filter(|s| s.client.is_present()) {
             match source.call(source.client.inspect(request)).await {
-                Some(Some(container)) => return Answer::Known(Box::new(container)),
-                Some(None) => {}
+                // Docker also finds containers by name, and a name may look like another's id.
+                Some(Some(container)) if container.id == request.id => return Answer::Known(Box::new(container)),
+                Some(_) => {}
                 None => unclear = true,
             }
         }
@@ -101,7 +102,10 @@ impl Runtimes {
             let runtime = source.client.runtime();
             listing.asked.push(runtime);
             match source.call(source.client.list()).await {
-                Some(listed) => listing.all.extend(listed.into_iter().map(|l| (runtime, l))),
+                Some(listed) => {
+                    let listed = listed.into_iter().filter(|l| is_identifier(&l.id));
+                    listing.all.extend(listed.map(|l| (runtime, l)));
+                }
                 None => listing.failed.push(runtime),
             }
         }
@@ -256,6 +260,16 @@ mod tests {
         });
         let Answer::Known(web) = runtimes.ask(&request("aa", Runtime::Docker)).await else { panic!("not found") };
         assert_eq!((web.name.as_str(), web.runtime), ("web", Runtime::Podman));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_looks_like_an_id_is_not_taken_for_it() {
+        let root = tempfile::tempdir().unwrap();
+        let docker = FakeServer::start(answer("200 OK", r#"{"Id":"bb","Name":"/aa","Config":{}}"#), false);
+        let runtimes =
+            Runtimes::new(&RuntimeSettings { docker_socket: docker.socket.clone(), ..settings(root.path()) });
+        assert!(matches!(runtimes.ask(&request("aa", Runtime::Docker)).await, Answer::Unknown));
+        assert!(matches!(runtimes.ask(&request("bb", Runtime::Docker)).await, Answer::Known(_)));
     }
 
     #[tokio::test]
