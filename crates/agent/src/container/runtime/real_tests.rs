@@ -188,6 +188,8 @@ async fn containerd_tells_of_a_container_with_a_free_name() {
     let namespace = "ethogram-test";
     let ctr = ["ctr", "-a", socket, "-n", namespace];
     let with = |rest: &[&'static str]| [&ctr[..], rest].concat();
+    // The runtime leaves the namespace's empty cgroup behind in every hierarchy.
+    clean_up.after(&["sh", "-c", &format!("rmdir /sys/fs/cgroup/{namespace} /sys/fs/cgroup/*/{namespace}")]);
     clean_up.after(&["ctr", "-a", socket, "namespace", "rm", namespace]);
     run(&[&with(&["image", "import"])[..], &[saved.to_str().unwrap()]].concat());
     let full_image = format!("docker.io/library/{image}");
