@@ -1,0 +1,297 @@
+//! The cgroup hierarchy by which containers are told apart, and the cgroups in it.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::{DirEntryExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// The v1 controllers whose hierarchy would do, best first: every runtime puts every container there.
+const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
+
+/// How this host uses cgroups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Version 2 alone.
+    V2,
+    /// Version 2 beside version 1, whose controllers are in use.
+    Hybrid,
+    /// Version 1 alone.
+    V1,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V2 => "cgroup v2",
+            Self::Hybrid => "cgroup v1 and v2 (hybrid)",
+            Self::V1 => "cgroup v1",
+        })
+    }
+}
+
+/// The hierarchy whose cgroup ids name containers. The id of a cgroup is the inode number of its directory there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hierarchy {
+    /// Where it is mounted.
+    pub(crate) root: PathBuf,
+    /// The v1 controller by which the kernel side finds it; none means version 2.
+    pub(crate) controller: Option<String>,
+    /// The kernel's number for it, as the cgroup tracepoints tell it; zero is version 2.
+    pub(crate) id: u32,
+    /// How this host uses cgroups.
+    pub(crate) mode: Mode,
+}
+
+/// Why no usable hierarchy was found.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HierarchyError {
+    /// A file of procfs could not be read.
+    #[error("cannot read {path}: {source}; mount procfs there")]
+    Read {
+        /// The file.
+        path: &'static str,
+        /// What went wrong.
+        source: io::Error,
+    },
+    /// Runtimes use a hierarchy that is not mounted where this process looks.
+    #[error(
+        "the cgroup v1 controller {0} is in use but not mounted here, so containers cannot be told apart; \
+         run in the host's mount namespace, or mount it"
+    )]
+    NotMounted(&'static str),
+    /// The hierarchy shows only a part of the host.
+    #[error(
+        "{} shows only the cgroups below {root}; run in the host's cgroup namespace to see all containers",
+        mount_point.display()
+    )]
+    Partial {
+        /// Where it is mounted.
+        mount_point: PathBuf,
+        /// The cgroup that is mounted there.
+        root: String,
+    },
+    /// There is none.
+    #[error("no cgroup hierarchy is mounted; mount one, usually on /sys/fs/cgroup")]
+    None,
+}
+
+/// The cgroups found by one walk.
+#[derive(Debug, Default)]
+pub(crate) struct Walk {
+    /// Id and absolute path within the hierarchy, parents before their children.
+    pub(crate) cgroups: Vec<(u64, String)>,
+    /// Whether there were more than [`Walk::LIMIT`], or nested deeper than [`Walk::MAX_DEPTH`].
+    pub(crate) cut: bool,
+}
+
+impl Walk {
+    /// Cgroups a walk returns at most.
+    pub(crate) const LIMIT: usize = 65_536;
+    /// How deep it goes.
+    pub(crate) const MAX_DEPTH: usize = 64;
+}
+
+impl Hierarchy {
+    /// Finds the hierarchy of this host.
+    ///
+    /// # Errors
+    /// Where procfs cannot be read, no hierarchy is mounted, or only a part of it is visible.
+    pub(crate) fn detect() -> Result<Self, HierarchyError> {
+        let read = |path| fs::read_to_string(path).map_err(|source| HierarchyError::Read { path, source });
+        // A kernel without v1 may lack this file.
+        let controllers = match read("/proc/cgroups") {
+            Err(HierarchyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => String::new(),
+            other => other?,
+        };
+        Self::choose(&read("/proc/self/mountinfo")?, &controllers)
+    }
+
+    /// Chooses by the contents of `/proc/self/mountinfo` and `/proc/cgroups`.
+    fn choose(mountinfo: &str, controllers: &str) -> Result<Self, HierarchyError> {
+        let mounts: Vec<Mount<'_>> = mountinfo.lines().filter_map(Mount::parse).collect();
+        let v2: Vec<&Mount<'_>> = mounts.iter().filter(|m| m.kind == "cgroup2").collect();
+        let in_v1 = |name: &&str| hierarchy_id(controllers, name).is_some_and(|id| id != 0);
+        for controller in CONTROLLERS.into_iter().filter(in_v1) {
+            let of_it: Vec<&Mount<'_>> = mounts.iter().filter(|m| m.has_controller(controller)).collect();
+            if of_it.is_empty() {
+                continue;
+            }
+            return Ok(Self {
+                root: whole(&of_it)?,
+                controller: Some(controller.to_owned()),
+                id: hierarchy_id(controllers, controller).unwrap_or(0),
+                mode: if v2.is_empty() { Mode::V1 } else { Mode::Hybrid },
+            });
+        }
+        if let Some(controller) = CONTROLLERS.into_iter().find(in_v1) {
+            return Err(HierarchyError::NotMounted(controller));
+        }
+        Ok(Self { root: whole(&v2)?, controller: None, id: 0, mode: Mode::V2 })
+    }
+
+    /// All cgroups there are now. One that goes away meanwhile is left out, one that comes may be.
+    ///
+    /// # Errors
+    /// Where the root itself cannot be read.
+    pub(crate) fn walk(&self) -> io::Result<Walk> {
+        let mut walk = Walk { cgroups: vec![(fs::metadata(&self.root)?.ino(), "/".to_owned())], cut: false };
+        let mut open = vec![(self.root.clone(), 0)];
+        while let Some((directory, depth)) = open.pop() {
+            let Ok(entries) = fs::read_dir(&directory) else { continue };
+            for entry in entries.flatten() {
+                if !entry.file_type().is_ok_and(|t| t.is_dir()) {
+                    continue;
+                }
+                if walk.cgroups.len() >= Walk::LIMIT || depth >= Walk::MAX_DEPTH {
+                    walk.cut = true;
+                    break;
+                }
+                let path = entry.path();
+                walk.cgroups.push((entry.ino(), self.path_within(&path)));
+                open.push((path, depth + 1));
+            }
+        }
+        Ok(walk)
+    }
+
+    fn path_within(&self, path: &Path) -> String {
+        format!("/{}", path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy())
+    }
+}
+
+/// One line of mountinfo, as far as it matters here.
+struct Mount<'a> {
+    root: &'a str,
+    mount_point: PathBuf,
+    kind: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    /// `36 35 98:0 /root /mount/point rw,noatime shared:1 - type source options`
+    fn parse(line: &'a str) -> Option<Self> {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let mut filesystem = filesystem.split(' ');
+        Some(Self {
+            root: mount.next()?,
+            mount_point: unescape(mount.next()?),
+            kind: filesystem.next()?,
+            options: filesystem.nth(1)?,
+        })
+    }
+
+    fn has_controller(&self, name: &str) -> bool {
+        self.kind == "cgroup" && self.options.split(',').any(|option| option == name)
+    }
+}
+
+/// Where the whole hierarchy is mounted.
+fn whole(mounts: &[&Mount<'_>]) -> Result<PathBuf, HierarchyError> {
+    if let Some(mount) = mounts.iter().find(|m| m.root == "/") {
+        return Ok(mount.mount_point.clone());
+    }
+    let Some(mount) = mounts.first() else { return Err(HierarchyError::None) };
+    Err(HierarchyError::Partial { mount_point: mount.mount_point.clone(), root: mount.root.to_owned() })
+}
+
+/// The number of the hierarchy a controller is in, from `/proc/cgroups`: name, hierarchy, cgroups, enabled.
+fn hierarchy_id(controllers: &str, name: &str) -> Option<u32> {
+    let line = controllers.lines().find(|line| line.split_whitespace().next() == Some(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Undoes the kernel's `\040` for a blank and the like.
+fn unescape(text: &str) -> PathBuf {
+    let mut parts = text.split('\\');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.get(..3).and_then(|octal| u8::from_str_radix(octal, 8).ok()) {
+            Some(byte) => {
+                out.push(char::from(byte));
+                out.push_str(part.get(3..).unwrap_or_default());
+            }
+            None => {
+                out.push('\\');
+                out.push_str(part);
+            }
+        }
+    }
+    PathBuf::from(out)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    const V2: &str = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
+    const MEMORY: &str = "36 31 0:32 / /sys/fs/cgroup/memory rw shared:9 - cgroup cgroup rw,memory";
+    const CPU: &str = "37 31 0:33 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct";
+    const SYSTEMD: &str = "40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd";
+    const ALL_V2: &str =
+        "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t0\t80\t1\nmemory\t0\t80\t1\npids\t0\t80\t1\n";
+    const ALL_V1: &str = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t2\t80\t1\nmemory\t4\t80\t1\n";
+
+    fn choose(mounts: &[&str], controllers: &str) -> Result<Hierarchy, HierarchyError> {
+        Hierarchy::choose(&mounts.join("\n"), controllers)
+    }
+
+    #[test]
+    fn version_2_alone_is_taken_as_it_is() {
+        let found = choose(&[V2], ALL_V2).unwrap();
+        assert_eq!((found.mode, found.controller, found.id), (Mode::V2, None, 0));
+        assert_eq!(found.root, Path::new("/sys/fs/cgroup"));
+        assert_eq!(choose(&[V2], "").unwrap().mode, Mode::V2);
+    }
+
+    #[test]
+    fn a_v1_controller_goes_before_version_2() {
+        let found = choose(&[SYSTEMD, V2, CPU, MEMORY], ALL_V1).unwrap();
+        assert_eq!((found.mode, found.controller.as_deref(), found.id), (Mode::Hybrid, Some("memory"), 4));
+        let found = choose(&[SYSTEMD, CPU], ALL_V1).unwrap();
+        assert_eq!((found.mode, found.controller.as_deref(), found.id), (Mode::V1, Some("cpu"), 2));
+    }
+
+    #[test]
+    fn a_named_v1_hierarchy_beside_version_2_does_not_count() {
+        assert_eq!(choose(&[SYSTEMD, V2], ALL_V2).unwrap().mode, Mode::V2);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_an_error_that_says_what_to_do() {
+        let message = |mounts: &[&str], controllers| choose(mounts, controllers).unwrap_err().to_string();
+        assert!(message(&[], "").contains("no cgroup hierarchy"));
+        assert!(message(&[V2], ALL_V1).contains("controller memory is in use but not mounted"));
+        let partial = V2.replace(" / ", " /docker/abc ");
+        assert!(message(&[&partial], ALL_V2).contains("only the cgroups below /docker/abc"));
+    }
+
+    #[test]
+    fn mount_points_are_unescaped() {
+        assert_eq!(unescape(r"/a\040b\134c"), Path::new(r"/a b\c"));
+        assert_eq!(unescape(r"/a\04"), Path::new(r"/a\04"));
+    }
+
+    #[test]
+    fn a_walk_finds_directories_with_their_inode_and_leaves_links_alone() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("docker/abc/nested")).unwrap();
+        fs::write(root.path().join("docker/tasks"), "").unwrap();
+        std::os::unix::fs::symlink(root.path(), root.path().join("loop")).unwrap();
+        let hierarchy = Hierarchy { root: root.path().into(), controller: None, id: 0, mode: Mode::V2 };
+        let walk = hierarchy.walk().unwrap();
+        let paths: Vec<&str> = walk.cgroups.iter().map(|(_, path)| path.as_str()).collect();
+        assert_eq!(paths, ["/", "/docker", "/docker/abc", "/docker/abc/nested"]);
+        assert_eq!(walk.cgroups[2].0, fs::metadata(root.path().join("docker/abc")).unwrap().ino());
+        assert!(!walk.cut);
+    }
+
+    #[test]
+    fn this_host_has_one() {
+        let hierarchy = Hierarchy::detect().unwrap();
+        let walk = hierarchy.walk().unwrap();
+        assert_eq!(walk.cgroups[0], (fs::metadata(&hierarchy.root).unwrap().ino(), "/".to_owned()));
+    }
+}

@@ -1,0 +1,243 @@
+//! Docker Engine's API, which Podman speaks too.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    CALL_TIMEOUT, Listed, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image, bounded_labels,
+    bounded_name, pod_of,
+};
+use crate::{
+    container::cgroup::is_identifier,
+    http::{Lines, UnixClient},
+};
+
+/// One server that speaks Docker's API.
+#[derive(Debug, Clone)]
+pub(crate) struct Docker {
+    runtime: Runtime,
+    client: UnixClient,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Summary {
+    id: String,
+    #[serde(default)]
+    names: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Details {
+    id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    path: String,
+    #[serde(default)]
+    args: Option<Vec<String>>,
+    config: Config,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    #[serde(default)]
+    image: String,
+    #[serde(default)]
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event {
+    action: String,
+    actor: Actor,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Actor {
+    #[serde(rename = "ID")]
+    id: String,
+}
+
+impl Docker {
+    /// The server at `socket`, which is Docker or Podman.
+    pub(crate) fn new(runtime: Runtime, socket: impl Into<std::path::PathBuf>) -> Self {
+        Self { runtime, client: UnixClient::new(socket, CALL_TIMEOUT) }
+    }
+
+    /// Whether its socket is there.
+    pub(crate) fn is_present(&self) -> bool {
+        self.client.socket().exists()
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> &std::path::Path {
+        self.client.socket()
+    }
+
+    /// All containers, stopped ones too.
+    pub(super) async fn list(&self) -> Result<Vec<Listed>, RuntimeError> {
+        let summaries: Vec<Summary> = self.get("/containers/json?all=1").await?.unwrap_or_default();
+        let listed = summaries.into_iter().map(|summary| {
+            let name = summary.names.unwrap_or_default().into_iter().find_map(|n| plain_name(&n).map(str::to_owned));
+            Listed { namespace: None, name: bounded_name(name.unwrap_or_else(|| summary.id.clone())), id: summary.id }
+        });
+        Ok(listed.collect())
+    }
+
+    /// One container; none where it does not know that id.
+    pub(super) async fn inspect(&self, id: &str) -> Result<Option<RuntimeContainer>, RuntimeError> {
+        if !is_identifier(id) {
+            return Ok(None);
+        }
+        let found: Option<Details> = self.get(&format!("/containers/{id}/json")).await?;
+        Ok(found.map(|details| self.container(details)))
+    }
+
+    fn container(&self, details: Details) -> RuntimeContainer {
+        let labels = bounded_labels(details.config.labels.unwrap_or_default());
+        let command = Some(details.path).filter(|path| !path.is_empty()).into_iter();
+        RuntimeContainer {
+            runtime: self.runtime,
+            namespace: None,
+            name: bounded_name(plain_name(&details.name).unwrap_or(&details.id).to_owned()),
+            image: Some(bounded_image(details.config.image, &details.image)),
+            command: bounded_command(command.chain(details.args.unwrap_or_default())),
+            pod: pod_of(&labels),
+            sandbox: labels.get("io.kubernetes.docker.type").is_some_and(|kind| kind == "podsandbox"),
+            labels,
+            id: details.id,
+        }
+    }
+
+    /// The ids of containers as they are created, started and renamed, from now on.
+    pub(crate) async fn events(&self) -> Result<Events, RuntimeError> {
+        // {"type":["container"],"event":["create","start","rename"]}
+        let filter = "%7B%22type%22%3A%5B%22container%22%5D%2C\
+                      %22event%22%3A%5B%22create%22%2C%22start%22%2C%22rename%22%5D%7D";
+        let (status, lines) = self.client.lines(&format!("/events?filters={filter}")).await?;
+        if !status.is_success() {
+            return Err(RuntimeError::Status(status.as_u16()));
+        }
+        Ok(Events { lines })
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, RuntimeError> {
+        let response = self.client.get(path).await?;
+        match response.status.as_u16() {
+            200 => Ok(Some(serde_json::from_slice(&response.body)?)),
+            404 => Ok(None),
+            status => Err(RuntimeError::Status(status)),
+        }
+    }
+}
+
+/// A stream of hints that something happened to a container.
+#[derive(Debug)]
+pub(crate) struct Events {
+    lines: Lines,
+}
+
+impl Events {
+    /// The id of the next container; none when the server ended the stream.
+    pub(crate) async fn next(&mut self) -> Result<Option<String>, RuntimeError> {
+        while let Some(line) = self.lines.next().await? {
+            if line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            let event: Event = serde_json::from_slice(&line)?;
+            if matches!(event.action.as_str(), "create" | "start" | "rename") {
+                return Ok(Some(event.actor.id));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// `/web` is `web`; `/other/alias` is a name that a link gave it.
+fn plain_name(name: &str) -> Option<&str> {
+    let name = name.strip_prefix('/').unwrap_or(name);
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::http::tests::{FakeServer, answer};
+
+    fn docker(server: &FakeServer) -> Docker {
+        Docker { runtime: Runtime::Docker, client: server.client() }
+    }
+
+    #[tokio::test]
+    async fn containers_are_listed_and_inspected() {
+        let server = FakeServer::by(
+            |request| {
+                let body = match request.split(' ').nth(1).unwrap() {
+                    "/containers/json?all=1" => {
+                        r#"[{"Id":"aa","Names":["/db/alias","/web"]},{"Id":"bb","Names":null}]"#
+                    }
+                    "/containers/aa/json" => {
+                        r#"{"Id":"aa","Name":"/web","Image":"sha256:11","Path":"/bin/sh","Args":["-c","x"],
+                            "Config":{"Image":"web:1","Labels":{"a":"b","io.kubernetes.pod.name":"p",
+                            "io.kubernetes.pod.namespace":"n"}}}"#
+                    }
+                    "/containers/bb/json" => r#"{"Id":"bb","Config":{"Labels":null},"Args":null}"#,
+                    _ => return answer("404 Not Found", r#"{"message":"No such container"}"#),
+                };
+                answer("200 OK", body)
+            },
+            false,
+        );
+        let docker = docker(&server);
+        let names: Vec<String> = docker.list().await.unwrap().into_iter().map(|l| l.name).collect();
+        assert_eq!(names, ["web", "bb"]);
+        let web = docker.inspect("aa").await.unwrap().unwrap();
+        assert_eq!((web.name.as_str(), web.command.join(" ").as_str()), ("web", "/bin/sh -c x"));
+        assert_eq!(web.image.unwrap().digest, "sha256:11");
+        assert_eq!(web.pod.unwrap().namespace, "n");
+        let bare = docker.inspect("bb").await.unwrap().unwrap();
+        assert_eq!((bare.name.as_str(), bare.command.len(), bare.pod), ("bb", 0, None));
+        assert_eq!(docker.inspect("cc").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_id_cannot_lead_to_another_path() {
+        let server = FakeServer::by(|request| panic!("asked for {request}"), false);
+        for id in ["", "..", "a/../../images", "a?x=1", "a b", "a\r\nb"] {
+            assert_eq!(docker(&server).inspect(id).await.unwrap(), None, "{id:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nonsense_is_an_error() {
+        for body in ["", "[", "null", "{}", r#"[{"Id":7}]"#, "<html>"] {
+            let server = FakeServer::start(answer("200 OK", body), false);
+            assert!(matches!(docker(&server).list().await, Err(RuntimeError::Json(_))), "{body}");
+        }
+        let server = FakeServer::start(answer("500 Internal Server Error", "{}"), false);
+        assert!(matches!(docker(&server).inspect("aa").await, Err(RuntimeError::Status(500))));
+    }
+
+    #[tokio::test]
+    async fn events_name_containers_and_nonsense_ends_them() {
+        let mut stream = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
+        stream.extend_from_slice(
+            b"{\"Action\":\"create\",\"Actor\":{\"ID\":\"aa\"}}\n\n{\"Action\":\"exec_start: ls\",\"Actor\":{\"ID\":\"bb\"}}\n\
+              {\"Action\":\"rename\",\"Actor\":{\"ID\":\"cc\"}}\nwhat?\n",
+        );
+        let server = FakeServer::start(stream, true);
+        let mut events = docker(&server).events().await.unwrap();
+        assert_eq!(events.next().await.unwrap().unwrap(), "aa");
+        assert_eq!(events.next().await.unwrap().unwrap(), "cc");
+        assert!(events.next().await.is_err());
+    }
+}

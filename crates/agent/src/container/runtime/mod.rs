@@ -1,0 +1,204 @@
+//! The container runtimes, and what they say of a container.
+//!
+//! Each is asked where it listens by default or by configuration, may be absent, and may answer anything: see
+//! [`Runtimes`] for what follows from that.
+
+mod containerd;
+mod docker;
+mod health;
+mod oci;
+mod podman;
+#[cfg(test)]
+mod real_tests;
+mod runtimes;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use ethogram_model::{Container, Image, Pod};
+
+pub(crate) use docker::Docker;
+pub(crate) use runtimes::{Answer, Runtimes};
+
+/// How long one call to a runtime may take.
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
+/// Bytes accepted of one answer.
+pub(crate) const MAX_ANSWER: usize = 16 << 20;
+
+/// The runtimes known by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Runtime {
+    /// Docker Engine.
+    Docker,
+    /// containerd, be it for Kubernetes or its own clients.
+    Containerd,
+    /// CRI-O.
+    CriO,
+    /// Podman.
+    Podman,
+}
+
+impl Runtime {
+    /// As [`Container::runtime`] has it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::CriO => "cri-o",
+            Self::Podman => "podman",
+        }
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where the runtimes are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RuntimeSettings {
+    /// Docker's API socket.
+    pub(crate) docker_socket: PathBuf,
+    /// containerd's gRPC socket.
+    pub(crate) containerd_socket: PathBuf,
+    /// Podman's Docker-compatible API socket.
+    pub(crate) podman_socket: PathBuf,
+    /// Where Podman and CRI-O keep their containers.
+    pub(crate) podman_storage: PathBuf,
+}
+
+impl Default for RuntimeSettings {
+    fn default() -> Self {
+        Self {
+            docker_socket: "/var/run/docker.sock".into(),
+            containerd_socket: "/run/containerd/containerd.sock".into(),
+            podman_socket: "/run/podman/podman.sock".into(),
+            podman_storage: "/var/lib/containers/storage".into(),
+        }
+    }
+}
+
+/// What a runtime says of one container. Its strings are bounded, but whoever made the container chose them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RuntimeContainer {
+    /// Who says it.
+    pub(crate) runtime: Runtime,
+    /// containerd's namespace; ids are unique only within it.
+    pub(crate) namespace: Option<String>,
+    /// The full id.
+    pub(crate) id: String,
+    /// The name, or the id where it has none.
+    pub(crate) name: String,
+    /// The image, where it was made from one.
+    pub(crate) image: Option<Image>,
+    /// Entrypoint and arguments.
+    pub(crate) command: Vec<String>,
+    /// At most [`Container::MAX_LABELS`] labels.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// The Kubernetes pod.
+    pub(crate) pod: Option<Pod>,
+    /// Whether it does nothing but hold a pod's namespaces.
+    pub(crate) sandbox: bool,
+}
+
+/// A container as a runtime lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listed {
+    /// containerd's namespace.
+    pub(crate) namespace: Option<String>,
+    /// The full id.
+    pub(crate) id: String,
+    /// The name, or the id where it has none.
+    pub(crate) name: String,
+}
+
+/// Why a runtime did not answer as it should.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RuntimeError {
+    /// No usable answer over HTTP.
+    #[error(transparent)]
+    Http(#[from] crate::http::HttpError),
+    /// An answer with an unexpected status.
+    #[error("it answered with status {0}")]
+    Status(u16),
+    /// An answer that is not what was asked for.
+    #[error("its answer could not be understood: {0}")]
+    Json(#[from] serde_json::Error),
+    /// No usable answer over gRPC.
+    #[error("{0}")]
+    Grpc(String),
+    /// Too slow.
+    #[error("no answer within {} ms", CALL_TIMEOUT.as_millis())]
+    Timeout,
+    /// A file of its state could not be read.
+    #[error("cannot read {path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        source: std::io::Error,
+    },
+}
+
+/// At most `max` bytes of a text, with a mark where it was cut.
+fn bounded(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let end = (0..=max).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}
+
+/// A name, bounded.
+fn bounded_name(name: String) -> String {
+    bounded(name, 256)
+}
+
+/// Labels, bounded in number and length.
+fn bounded_labels(labels: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
+    let ordered: BTreeMap<String, String> = labels.into_iter().collect();
+    ordered.into_iter().take(Container::MAX_LABELS).map(|(k, v)| (bounded_name(k), bounded(v, 1024))).collect()
+}
+
+/// A command, bounded in number and length of its arguments.
+fn bounded_command(args: impl IntoIterator<Item = String>) -> Vec<String> {
+    args.into_iter().take(64).map(|arg| bounded(arg, 1024)).collect()
+}
+
+/// An image, bounded. `digest` may lack the name of its algorithm.
+fn bounded_image(name: String, digest: &str) -> Image {
+    let digest = if digest.is_empty() || digest.contains(':') { digest.to_owned() } else { format!("sha256:{digest}") };
+    Image { name: bounded(name, 512), digest: bounded_name(digest) }
+}
+
+/// The pod, as the labels tell it that the kubelet gives every container.
+fn pod_of(labels: &BTreeMap<String, String>) -> Option<Pod> {
+    Some(Pod {
+        name: labels.get("io.kubernetes.pod.name")?.clone(),
+        namespace: labels.get("io.kubernetes.pod.namespace")?.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        assert_eq!(bounded("äöü".into(), 3), "ä…");
+        assert_eq!(bounded("äöü".into(), 6), "äöü");
+        let labels = bounded_labels((0..1000).map(|n| (format!("{n:04}"), "x".repeat(5000))));
+        assert_eq!(labels.len(), Container::MAX_LABELS);
+        assert!(labels.values().all(|v| v.len() < 1100));
+        assert_eq!(bounded_command((0..1000).map(|n| n.to_string())).len(), 64);
+    }
+
+    #[test]
+    fn digests_name_their_algorithm() {
+        assert_eq!(bounded_image("a".into(), "ab").digest, "sha256:ab");
+        assert_eq!(bounded_image("a".into(), "sha512:ab").digest, "sha512:ab");
+        assert_eq!(bounded_image("a".into(), "").digest, "");
+    }
+}
