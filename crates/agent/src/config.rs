@@ -19,6 +19,8 @@ pub use period::Period;
 pub use problem::ConfigError;
 pub use trackers::{ParamValue, Trackers};
 
+use crate::container::runtime::RuntimeSettings;
+
 /// The configuration of `ethogram server`. Every key has a default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -97,6 +99,17 @@ impl Default for Runtimes {
             containerd_socket: "/run/containerd/containerd.sock".into(),
             podman_socket: "/run/podman/podman.sock".into(),
             podman_storage: "/var/lib/containers/storage".into(),
+        }
+    }
+}
+
+impl Runtimes {
+    pub(crate) fn settings(&self) -> RuntimeSettings {
+        RuntimeSettings {
+            docker_socket: self.docker_socket.clone(),
+            containerd_socket: self.containerd_socket.clone(),
+            podman_socket: self.podman_socket.clone(),
+            podman_storage: self.podman_storage.clone(),
         }
     }
 }

@@ -4,8 +4,12 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+mod container;
+mod http;
 pub mod metrics;
 pub mod nearest;
 pub mod output;
+mod pipeline;
+mod server;
 pub mod sink;
 pub mod store;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ethogram_agent::cli::main(Vec::new)
+    ethogram_agent::cli::main()
 }

@@ -239,6 +239,10 @@ struct socket {
 	struct sock *sk;
 };
 
+struct inet_sock {
+	u16 inet_sport;
+};
+
 struct tcp_sock {
 	u64 bytes_received;
 	u64 bytes_sent;

@@ -139,7 +139,10 @@ static __always_inline path_ref append_path(struct record *r, const struct path 
 			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
 
 			if (above == mount) {
-				end = '/';
+				/* Another root than the process's own; of a mount that hangs nowhere, the file itself. */
+				end = r->size == start ? 0 : '/';
+				if (!end && !is_full(r))
+					append_name(r, BPF_CORE_READ(dentry, d_name.name));
 				break;
 			}
 			dentry = BPF_CORE_READ(mount, mnt_mountpoint);

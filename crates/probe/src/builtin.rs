@@ -1,10 +1,10 @@
 //! The trackers that are part of the binary, and those that are loaded from files.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use ethogram_model::TrackerSchema;
 
-use crate::{Error, Manifest, error::similar, schema};
+use crate::{Error, Manifest, error::similar, params, schema};
 
 include!(concat!(env!("OUT_DIR"), "/trackers.rs"));
 
@@ -41,6 +41,14 @@ impl TrackerObject {
             Err(_) => Manifest::default(),
         };
         Self::new(name, &elf, manifest)
+    }
+
+    /// Checks values of its parameters without starting it.
+    ///
+    /// # Errors
+    /// Names the parameter that there is not, or whose value does not fit.
+    pub fn check(&self, values: &BTreeMap<String, String>) -> Result<(), Error> {
+        params::apply(&self.schema, values, &mut [])
     }
 
     /// The same tracker with another object, as when it is replaced while the agent runs.

@@ -86,6 +86,9 @@ pub struct RunArgs {
     /// Only this container, by name or id, also if it starts later; may be repeated
     #[arg(long, value_name = "NAME|ID")]
     pub container: Vec<String>,
+    /// How long to wait for a container that no runtime knows yet
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub wait: Period,
     /// Set a parameter of the tracker; may be repeated
     #[arg(long, value_name = "PARAM=VALUE")]
     pub set: Vec<Setting>,

@@ -1,8 +1,177 @@
 //! `ethogram run`: one tracker, to the terminal.
 
-use super::RunArgs;
-use crate::config::Config;
+use std::{path::Path, sync::Arc, time::Duration};
 
-pub(super) fn run(_: &RunArgs, _: &Config) -> anyhow::Result<()> {
-    anyhow::bail!("run is not part of this build")
+use anyhow::Context;
+use ethogram_model::Event;
+use ethogram_probe::{Counters, Start, TrackerObject, builtin, find};
+use tokio::sync::oneshot;
+
+use super::{RunArgs, Usage};
+use crate::{
+    config::Config,
+    container::{runtime::Runtimes, table::Lookup},
+    output::{Output, OutputError},
+    pipeline::{Consumer, Pipeline, Plan, Wanted},
+};
+
+pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<()> {
+    let mut trackers = builtin()?;
+    let chosen = choose(&mut trackers, &args.tracker)?;
+    let params = args.set.iter().map(|s| (s.name.clone(), s.value.clone())).collect();
+    chosen.check(&params).map_err(|e| Usage(e.to_string()))?;
+    let name = chosen.schema.name.to_string();
+    ethogram_probe::check_kernel().map_err(crate::pipeline::refusal)?;
+    let output = Output::new(args.output, &chosen.schema, args.output_file.as_deref())?;
+
+    let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let result = tasks.block_on(show(args, config, name, params, trackers, output));
+    tasks.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+/// The tracker of that name, or of that file, which is added to the others.
+fn choose(trackers: &mut Vec<TrackerObject>, wanted: &str) -> anyhow::Result<TrackerObject> {
+    if wanted.contains('/') || wanted.ends_with(".o") {
+        let object = TrackerObject::open(Path::new(wanted))?;
+        trackers.retain(|t| t.schema.name != object.schema.name);
+        trackers.push(object.clone());
+        return Ok(object);
+    }
+    Ok(find(trackers, wanted).map_err(|e| Usage(e.to_string()))?.clone())
+}
+
+async fn show(
+    args: &RunArgs,
+    config: &Config,
+    name: String,
+    params: std::collections::BTreeMap<String, String>,
+    trackers: Vec<TrackerObject>,
+    output: Output,
+) -> anyhow::Result<()> {
+    let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
+    let start = Start { params, gated: !args.container.is_empty(), interval: args.interval.get(), ..Start::default() };
+    let wanted = vec![Wanted { name: name.clone(), start, by_name: true }];
+    let plan = Plan { ring_bytes: config.collection.ring_bytes, trackers, wanted };
+    let (fail, failed) = oneshot::channel();
+    let consumer =
+        Show { tracker: name.clone(), containers: args.container.clone(), output, rows: false, fail: Some(fail) };
+    let pipeline = Pipeline::launch(plan, Arc::clone(&runtimes), &tokio::runtime::Handle::current(), consumer)?;
+
+    let ended = until_end(args, &runtimes, failed).await;
+    let (consumer, statuses) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
+    let flushed = consumer.map_or(Ok(()), |mut c| c.output.flush());
+    let status = statuses.into_iter().find(|s| *s.schema.name == *name).context("the tracker is gone")?;
+    eprintln!("{}", account(&status.counters));
+    ended?;
+    Ok(flushed?)
+}
+
+/// Waits for Ctrl-C, the end of the duration, or a failure.
+async fn until_end(args: &RunArgs, runtimes: &Runtimes, failed: oneshot::Receiver<OutputError>) -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let duration = async {
+        match args.duration {
+            Some(duration) => tokio::time::sleep(duration.get()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let unknown = async {
+        match missing(args, runtimes).await {
+            Some(error) => error,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+        () = duration => Ok(()),
+        Ok(error) = failed => Err(error.into()),
+        error = unknown => Err(error),
+    }
+}
+
+/// Whether one of the containers asked for is still unknown to every runtime after the time they are waited for.
+async fn missing(args: &RunArgs, runtimes: &Runtimes) -> Option<anyhow::Error> {
+    let deadline = tokio::time::Instant::now() + args.wait.get();
+    for wanted in &args.container {
+        let mut told = false;
+        while let Err(error) = runtimes.find(wanted).await {
+            if tokio::time::Instant::now() >= deadline {
+                return Some(Usage(error.to_string()).into());
+            }
+            if !std::mem::replace(&mut told, true) {
+                eprintln!("ethogram: waiting {} for container '{wanted}' to be created", args.wait);
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+    None
+}
+
+/// Prints the events of one tracker.
+struct Show {
+    tracker: String,
+    /// Names or ids; none means all, and the host too.
+    containers: Vec<String>,
+    output: Output,
+    rows: bool,
+    fail: Option<oneshot::Sender<OutputError>>,
+}
+
+impl Show {
+    fn check(&mut self, written: Result<(), OutputError>) {
+        if let Err(error) = written
+            && let Some(fail) = self.fail.take()
+        {
+            // Nobody waits for it any more where the end has come anyway.
+            _ = fail.send(error);
+        }
+    }
+}
+
+impl Consumer for Show {
+    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
+        if self.containers.is_empty() {
+            return Some(true);
+        }
+        match lookup {
+            Lookup::Host => Some(false),
+            Lookup::Container(c) if c.name.is_some() => Some(self.containers.iter().any(|w| c.answers_to(w))),
+            Lookup::Container(_) | Lookup::Unknown => None,
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        if *event.schema.tracker == *self.tracker && self.fail.is_some() {
+            self.rows |= event.schema.sample;
+            let written = self.output.write(event);
+            self.check(written);
+        }
+    }
+
+    fn end_batch(&mut self) {
+        let written = if std::mem::take(&mut self.rows) { self.output.end_interval() } else { self.output.flush() };
+        self.check(written);
+    }
+
+    fn tick(&mut self, _: u64) {}
+}
+
+/// The last line: where all events went.
+fn account(counters: &Counters) -> String {
+    let reasons = |each: Vec<String>| if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) };
+    let filtered = counters.filtered.iter().filter(|(_, n)| **n > 0).map(|(r, n)| format!("{r} {n}")).collect();
+    let dropped = counters.dropped.iter().filter(|(_, n)| **n > 0).map(|((s, r), n)| format!("{s} {r} {n}")).collect();
+    format!(
+        "seen {}, delivered {}, aggregated {} in {} rows, filtered {}{}, dropped {}{}",
+        counters.seen,
+        counters.delivered,
+        counters.aggregated,
+        counters.rows,
+        counters.filtered_total(),
+        reasons(filtered),
+        counters.dropped_total(),
+        reasons(dropped),
+    )
 }

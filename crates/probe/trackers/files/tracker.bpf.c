@@ -18,7 +18,7 @@ typedef struct path_bytes path_buf;
 struct file_key {
 	u32 process INTERNAL("process");
 	u32 device INTERNAL("device");
-	u64 inode FIELD("file.inode", "inode number");
+	u64 inode INTERNAL("inode");
 };
 
 struct file_use {

@@ -79,5 +79,8 @@ fn accepted_connections_belong_to_the_listener_also_one_from_before() {
         assert_eq!(number(&accept, "network.local.port"), u64::from(port));
         let listened = rig.all().iter().any(|e| is(e, "listen") && of(e, server.id()));
         assert_eq!(listened, !before);
+        let close = rig.expect("close", |e| is(e, "close") && of(e, server.id()));
+        assert_eq!(number(&close, "network.local.port"), u64::from(port));
+        assert!(close.get("network.connection.accepted").is_truthy());
     }
 }

@@ -111,7 +111,10 @@ static __always_inline u16 peer_port(const struct sock *sk)
 
 static __always_inline u16 local_port(const struct sock *sk)
 {
-	return BPF_CORE_READ(sk, __sk_common.skc_num);
+	u16 port = BPF_CORE_READ(sk, __sk_common.skc_num);
+
+	/* A socket gives its port back before it is closed. */
+	return port ? port : bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
 }
 
 static __always_inline struct listener_key listener_of(const struct sock *sk)

@@ -1,0 +1,210 @@
+//! Who did it: gives each event its container and its process, and holds it until the container has a name.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ethogram_model::{Event, schema::Role};
+use rustc_hash::FxHashMap;
+
+use super::processes::{Processes, Subject};
+use crate::container::{
+    hierarchy::Walk,
+    resolver::{Ask, Resolution, ResolveRequest},
+    table::{Arrival, Change, ContainerTable, Lookup},
+};
+
+/// How long an event waits for its container's name.
+const PATIENCE_NS: u64 = 2_000_000_000;
+/// Events that may wait; beyond, the oldest go on without a name.
+const MAX_HELD: usize = 16_384;
+
+/// What is known of containers and processes.
+pub(crate) struct Identity {
+    pub(crate) containers: ContainerTable,
+    pub(crate) processes: Processes,
+    /// The trackers that keep these tables, by name.
+    roles: FxHashMap<Arc<str>, Role>,
+    asks: tokio::sync::mpsc::Sender<Ask>,
+    held: VecDeque<Held>,
+    /// Where each waiting container's events stand: none of it may overtake another.
+    waiting: FxHashMap<u64, u32>,
+    asked: FxHashMap<u64, ResolveRequest>,
+    nameless: u64,
+}
+
+struct Held {
+    event: Event,
+    cgroup: u64,
+    due_ns: u64,
+}
+
+/// An event that is ready to go on, and where it belongs.
+pub(crate) struct Identified {
+    pub(crate) event: Event,
+    pub(crate) cgroup: u64,
+    pub(crate) lookup: Lookup,
+}
+
+impl Identity {
+    pub(crate) fn new(roles: impl IntoIterator<Item = (Arc<str>, Role)>, asks: tokio::sync::mpsc::Sender<Ask>) -> Self {
+        Self {
+            containers: ContainerTable::default(),
+            processes: Processes::default(),
+            roles: roles.into_iter().collect(),
+            asks,
+            held: VecDeque::new(),
+            waiting: FxHashMap::default(),
+            asked: FxHashMap::default(),
+            nameless: 0,
+        }
+    }
+
+    /// Learns from an event, and gives it its context. Events that are ready are added to `ready`, in order.
+    pub(crate) fn take(&mut self, mut event: Event, ready: &mut Vec<Identified>) {
+        let subject = Subject::of(&event);
+        let role = self.roles.get(&event.schema.tracker).copied();
+        if role == Some(Role::Containers) {
+            self.learn_cgroup(&event);
+        }
+        let lookup = self.containers.lookup(subject.cgroup);
+        if role == Some(Role::Lineage) {
+            self.learn_process(&mut event, &subject, &lookup);
+        }
+        event.context.process = self.processes.get(&subject);
+        if role == Some(Role::Lineage) && &*event.schema.name == "exit" {
+            self.processes.on_exit(&subject, event.time_ns);
+        }
+        let resolved = match &lookup {
+            Lookup::Host => true,
+            Lookup::Container(container) => container.is_resolved(),
+            Lookup::Unknown => false,
+        };
+        if resolved && !self.waiting.contains_key(&subject.cgroup) {
+            ready.push(finish(event, subject.cgroup, lookup));
+            return;
+        }
+        let due_ns = event.time_ns + PATIENCE_NS;
+        *self.waiting.entry(subject.cgroup).or_default() += 1;
+        self.held.push_back(Held { event, cgroup: subject.cgroup, due_ns });
+        if self.held.len() > MAX_HELD {
+            self.release_oldest(ready);
+        }
+    }
+
+    /// Takes in what the resolver found out, and releases what waited for it.
+    pub(crate) fn on_resolution(&mut self, resolution: Resolution, ready: &mut Vec<Identified>) -> Option<Change> {
+        let change = self.containers.on_resolution(resolution);
+        self.release(ready, 0);
+        change
+    }
+
+    /// Takes in what a walk of the hierarchy found that began at `started_ns`.
+    pub(crate) fn on_walk(&mut self, walk: &Walk, started_ns: u64, now_ns: u64) {
+        let arrivals = self.containers.on_walk(walk, started_ns, now_ns);
+        self.ask(arrivals);
+    }
+
+    /// Releases what has waited long enough.
+    pub(crate) fn on_tick(&mut self, now_ns: u64, ready: &mut Vec<Identified>) {
+        self.release(ready, now_ns);
+        self.containers.expire(now_ns);
+    }
+
+    /// Releases everything, as at the end.
+    pub(crate) fn finish(&mut self, ready: &mut Vec<Identified>) {
+        self.release(ready, u64::MAX);
+    }
+
+    /// Asks the runtimes about containers that have come.
+    fn ask(&mut self, arrivals: impl IntoIterator<Item = Arrival>) {
+        for arrival in arrivals {
+            if let Some(request) = arrival.request {
+                // Where the queue is full, the resolver's relist tells of it all the same.
+                _ = self.asks.try_send(Ask::Resolve(request));
+            }
+        }
+    }
+
+    fn learn_cgroup(&mut self, event: &Event) {
+        let Some(id) = event.get("cgroup.id").as_u64() else { return };
+        match &*event.schema.name {
+            "remove" => {
+                self.containers.on_cgroup_removed(id, event.time_ns);
+                if let Some(request) = self.asked.remove(&id) {
+                    _ = self.asks.try_send(Ask::Forget(request));
+                }
+            }
+            _ => {
+                let path = event.get("cgroup.path");
+                let arrival = self.containers.on_cgroup_created(id, &path.to_text(), event.time_ns);
+                if let Some(request) = arrival.as_ref().and_then(|a| a.request.clone()) {
+                    self.asked.insert(id, request);
+                }
+                self.ask(arrival);
+            }
+        }
+    }
+
+    fn learn_process(&mut self, event: &mut Event, subject: &Subject, lookup: &Lookup) {
+        match &*event.schema.name {
+            "fork" => self.processes.on_fork(event, subject),
+            "exec" => {
+                let container = match lookup {
+                    Lookup::Container(container) => container.cgroup_id,
+                    Lookup::Host => 0,
+                    Lookup::Unknown => subject.cgroup,
+                };
+                self.processes.on_exec(event, subject, container);
+            }
+            _ => {}
+        }
+    }
+
+    /// Releases, in order, what is resolved by now or has waited until `now_ns`.
+    fn release(&mut self, ready: &mut Vec<Identified>, now_ns: u64) {
+        if self.held.is_empty() {
+            return;
+        }
+        let mut kept = VecDeque::with_capacity(self.held.len());
+        for held in std::mem::take(&mut self.held) {
+            let lookup = self.containers.lookup(held.cgroup);
+            let resolved = match &lookup {
+                Lookup::Host => true,
+                Lookup::Container(container) => container.is_resolved(),
+                Lookup::Unknown => false,
+            };
+            if resolved || held.due_ns <= now_ns {
+                self.nameless += u64::from(!resolved);
+                self.no_longer_waits(held.cgroup);
+                ready.push(finish(held.event, held.cgroup, lookup));
+            } else {
+                kept.push_back(held);
+            }
+        }
+        self.held = kept;
+    }
+
+    fn release_oldest(&mut self, ready: &mut Vec<Identified>) {
+        if let Some(held) = self.held.pop_front() {
+            self.nameless += 1;
+            let lookup = self.containers.lookup(held.cgroup);
+            self.no_longer_waits(held.cgroup);
+            ready.push(finish(held.event, held.cgroup, lookup));
+        }
+    }
+
+    fn no_longer_waits(&mut self, cgroup: u64) {
+        if let Some(n) = self.waiting.get_mut(&cgroup) {
+            *n -= 1;
+            if *n == 0 {
+                self.waiting.remove(&cgroup);
+            }
+        }
+    }
+}
+
+fn finish(mut event: Event, cgroup: u64, lookup: Lookup) -> Identified {
+    if let Lookup::Container(container) = &lookup {
+        event.context.container = Some(Arc::clone(container));
+    }
+    Identified { event, cgroup, lookup }
+}

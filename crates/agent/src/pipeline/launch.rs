@@ -1,0 +1,158 @@
+//! Starting it all in the order in which nothing is missed, and ending it in the order in which nothing is lost.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, sync::Arc, thread::JoinHandle, time::Duration};
+
+use anyhow::Context;
+use crossbeam_channel::bounded;
+use ethogram_model::schema::Role;
+use ethogram_probe::{Collector, Settings, Start, TrackerObject, TrackerStatus};
+use tokio::runtime::Handle;
+
+use super::{Consumer, Control, Engine, engine::now_ns, identity::Identity};
+use crate::{
+    cli::Unable,
+    container::{hierarchy::Hierarchy, resolver, runtime::Runtimes, table::Lookup},
+};
+
+/// Batches between the reader and the engine. Each holds some thousand events at most; beyond, the rings hold them.
+const BATCHES: usize = 16;
+/// Words from the resolver and from others that may wait for the engine.
+const MESSAGES: usize = 256;
+/// Questions that may wait for the resolver.
+const ASKS: usize = 1024;
+/// How often the hierarchy is walked to make up for what its tracepoints may have missed.
+const REWALK: Duration = Duration::from_secs(30);
+
+/// What to start.
+pub(crate) struct Plan {
+    /// Bytes of each tracker's ring.
+    pub(crate) ring_bytes: u32,
+    /// All trackers that may be started, now or later.
+    pub(crate) trackers: Vec<TrackerObject>,
+    /// Those to start now.
+    pub(crate) wanted: Vec<Wanted>,
+}
+
+/// A tracker to start.
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) start: Start,
+    /// Whether the user asked for it by name: then it fails loudly.
+    pub(crate) by_name: bool,
+}
+
+/// Everything that runs.
+pub(crate) struct Pipeline<C: Consumer> {
+    pub(crate) collector: Arc<Collector>,
+    pub(crate) control: Control<C>,
+    engine: JoinHandle<C>,
+}
+
+impl<C: Consumer> Pipeline<C> {
+    /// Starts collecting: first the tracepoints that tell of new cgroups and processes, then what is there already is
+    /// looked up, then the rest. So each container and process is known, whether it came before, during or after.
+    ///
+    /// # Errors
+    /// Where this kernel or these privileges cannot, or a tracker asked for by name does not start.
+    pub(crate) fn launch(plan: Plan, runtimes: Arc<Runtimes>, tasks: &Handle, consumer: C) -> anyhow::Result<Self> {
+        let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
+        let settings = Settings {
+            ring_bytes: plan.ring_bytes,
+            controller: match hierarchy.controller.as_deref() {
+                None => 0,
+                Some("memory") => 1,
+                Some("pids") => 2,
+                Some(_) => 3,
+            },
+            hierarchy: hierarchy.id,
+        };
+        let roles: Vec<_> =
+            plan.trackers.iter().filter_map(|t| t.schema.role.map(|r| (Arc::clone(&t.schema.name), r))).collect();
+        let (output, batches) = bounded(BATCHES);
+        let collector = Arc::new(Collector::new(settings, plan.trackers, output).map_err(refusal)?);
+        for role in [Role::Containers, Role::Lineage] {
+            for (name, _) in roles.iter().filter(|(_, r)| *r == role) {
+                let params = plan.wanted.iter().find(|w| w.name == **name).map(|w| w.start.params.clone());
+                let start = Start { params: params.unwrap_or_default(), urgent: true, ..Start::default() };
+                collector.start(name, start).map_err(refusal)?;
+            }
+        }
+
+        let (asks, asked) = tokio::sync::mpsc::channel(ASKS);
+        let mut identity = Identity::new(roles.iter().cloned(), asks);
+        let started = now_ns();
+        let walk = hierarchy.walk().with_context(|| format!("cannot read {}", hierarchy.root.display()))?;
+        identity.on_walk(&walk, started, now_ns());
+        let Identity { containers, processes, .. } = &mut identity;
+        let mut outermost = BTreeMap::new();
+        for (id, path) in &walk.cgroups {
+            if let Lookup::Container(container) = containers.lookup(*id) {
+                outermost.insert(path.as_str(), container.cgroup_id);
+            }
+        }
+        processes
+            .seed(|pid| cgroup_path(pid, &hierarchy).and_then(|p| outermost.get(p.as_str()).copied()).unwrap_or(0));
+
+        let (sender, messages) = bounded(MESSAGES);
+        let control = Control::new(sender);
+        let teller = control.clone();
+        tasks.spawn(resolver::run(runtimes, asked, move |resolution| teller.tell(resolution)));
+        tasks.spawn(rewalk(hierarchy, control.clone()));
+        let engine = Engine::new(identity, consumer, Arc::clone(&collector));
+        let engine =
+            std::thread::Builder::new().name("engine".into()).spawn(move || engine.run(&batches, &messages))?;
+        let pipeline = Self { collector, control, engine };
+        for wanted in plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)) {
+            match pipeline.collector.start(&wanted.name, wanted.start) {
+                Ok(_) => {}
+                Err(error) if error.is_unsupported() && !wanted.by_name => tracing::warn!("{error}; the rest runs"),
+                Err(error) => {
+                    pipeline.stop();
+                    return Err(refusal(error));
+                }
+            }
+        }
+        Ok(pipeline)
+    }
+
+    /// Ends it: no event that was sent before is lost. Gives back the consumer, and where each tracker's events went.
+    pub(crate) fn stop(self) -> (Option<C>, Vec<TrackerStatus>) {
+        if let Err(error) = self.collector.stop_all() {
+            tracing::error!("stopping the trackers: {error}");
+        }
+        self.control.stop();
+        let consumer = self.engine.join().ok();
+        (consumer, self.collector.status())
+    }
+}
+
+/// An error of the kernel side, with the exit code that it deserves.
+pub(crate) fn refusal(error: ethogram_probe::Error) -> anyhow::Error {
+    if error.is_unsupported() { Unable(error.to_string()).into() } else { error.into() }
+}
+
+async fn rewalk<C: Consumer>(hierarchy: Hierarchy, control: Control<C>) {
+    loop {
+        tokio::time::sleep(REWALK).await;
+        let hierarchy = hierarchy.clone();
+        let walked = tokio::task::spawn_blocking(move || (now_ns(), hierarchy.walk())).await;
+        if let Ok((started, Ok(walk))) = walked
+            && control.ask(move |engine| engine.identity.on_walk(&walk, started, now_ns())).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// The path of a process's cgroup in the hierarchy.
+fn cgroup_path(pid: u32, hierarchy: &Hierarchy) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let wanted = hierarchy.id.to_string();
+    let path = text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        (parts.next()? == wanted).then(|| parts.nth(1))?
+    })?;
+    // A process that has left a cgroup namespace shows a path that is not below the root.
+    fs::metadata(format!("{}{path}", hierarchy.root.display())).ok().filter(|m| m.ino() != 0)?;
+    Some(path.to_owned())
+}

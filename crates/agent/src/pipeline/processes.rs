@@ -1,0 +1,213 @@
+//! Which process did it: learnt from forks, execs and exits, and for those that were there before from procfs.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ethogram_model::{Event, Exec, Process, Value};
+use rustc_hash::FxHashMap;
+
+use super::secrets;
+
+/// Arguments kept of a process, in bytes over all.
+const MAX_ARGS: usize = 4096;
+/// How long a process that has exited still answers for events that were on their way.
+const GRACE_NS: u64 = 5_000_000_000;
+/// procfs tells start times in hundredths of a second.
+const TICK_NS: u64 = 10_000_000;
+
+/// All processes, by pid. Bounded: where it is full, those that have exited go first, then new ones are not taken up.
+#[derive(Debug, Default)]
+pub(crate) struct Processes {
+    by_pid: FxHashMap<u32, Arc<Process>>,
+    exited: VecDeque<(u64, u32, u64)>,
+    refused: u64,
+}
+
+/// Who an event says did it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) cgroup: u64,
+    pub(crate) pid: u32,
+    pub(crate) start_ns: u64,
+    pub(crate) parent_pid: u32,
+    pub(crate) user_id: u32,
+}
+
+impl Subject {
+    /// Reads it from an event's header.
+    pub(crate) fn of(event: &Event) -> Self {
+        let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
+        Self {
+            cgroup: number("_cgroup"),
+            pid: number("process.pid") as u32,
+            start_ns: number("_process_start"),
+            parent_pid: number("process.parent_pid") as u32,
+            user_id: number("process.user.id") as u32,
+        }
+    }
+}
+
+impl Processes {
+    /// Processes kept at most.
+    pub(crate) const LIMIT: usize = 65_536;
+
+    /// Takes in all processes that procfs shows, where nothing better is known of them. `container` tells the
+    /// outermost cgroup id of the container that a path in the cgroup hierarchy belongs to, zero for the host.
+    pub(crate) fn seed(&mut self, container: impl Fn(u32) -> u64) {
+        let Ok(all) = procfs::process::all_processes() else { return };
+        let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &container)).collect();
+        // Parents first, so that each finds its ancestors.
+        found.sort_by_key(|p| p.start_ns);
+        for mut process in found {
+            process.ancestors = self.ancestry(process.parent_pid);
+            if !self.by_pid.contains_key(&process.pid) {
+                self.insert(process);
+            }
+        }
+    }
+
+    /// The process that an event is about.
+    pub(crate) fn get(&self, subject: &Subject) -> Option<Arc<Process>> {
+        let process = self.by_pid.get(&subject.pid)?;
+        (process.start_ns / TICK_NS == subject.start_ns / TICK_NS).then(|| Arc::clone(process))
+    }
+
+    /// A process has forked.
+    pub(crate) fn on_fork(&mut self, event: &Event, subject: &Subject) {
+        let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
+        let parent = self.get(subject);
+        let (exec, ancestors) = match &parent {
+            Some(parent) => (Arc::clone(&parent.exec), parent.ancestors.clone()),
+            None => (Arc::new(nameless(event, subject)), Vec::new()),
+        };
+        self.insert(Process {
+            pid: number("process.child.pid") as u32,
+            start_ns: number("_child_start"),
+            parent_pid: subject.pid,
+            user_id: subject.user_id,
+            exec,
+            ancestors,
+        });
+    }
+
+    /// A process runs another program. Its arguments are masked, in the event too. `container` is the cgroup id of
+    /// the container in which it happened.
+    pub(crate) fn on_exec(&mut self, event: &mut Event, subject: &Subject, container: u64) {
+        mask_args(event);
+        let before = self.get(subject);
+        let args = strings(&event.get("process.command_args"));
+        let exec = Exec {
+            pid: subject.pid,
+            path: event.get("process.executable.path").to_text().into_owned(),
+            name: called_name(event, &args),
+            args,
+            container_cgroup: container,
+        };
+        let ancestors = match &before {
+            // It had run a program itself, which this one replaces: the ones above are the same.
+            Some(before) if before.exec.pid == subject.pid => before.ancestors.clone(),
+            Some(before) => chain(&before.exec, &before.ancestors),
+            None => self.ancestry(subject.parent_pid),
+        };
+        self.insert(Process {
+            pid: subject.pid,
+            start_ns: subject.start_ns,
+            parent_pid: subject.parent_pid,
+            user_id: subject.user_id,
+            exec: Arc::new(exec),
+            ancestors,
+        });
+    }
+
+    /// A process has ended.
+    pub(crate) fn on_exit(&mut self, subject: &Subject, now_ns: u64) {
+        self.exited.push_back((now_ns + GRACE_NS, subject.pid, subject.start_ns));
+        self.expire(now_ns);
+    }
+
+    fn expire(&mut self, now_ns: u64) {
+        while let Some(&(due, ..)) = self.exited.front() {
+            if due > now_ns && self.by_pid.len() < Self::LIMIT {
+                break;
+            }
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) -> bool {
+        let Some((_, pid, start_ns)) = self.exited.pop_front() else { return false };
+        if self.by_pid.get(&pid).is_some_and(|p| p.start_ns / TICK_NS == start_ns / TICK_NS) {
+            self.by_pid.remove(&pid);
+        }
+        true
+    }
+
+    fn insert(&mut self, process: Process) {
+        while self.by_pid.len() >= Self::LIMIT && !self.by_pid.contains_key(&process.pid) {
+            if !self.forget_oldest() {
+                self.refused += 1;
+                return;
+            }
+        }
+        self.by_pid.insert(process.pid, Arc::new(process));
+    }
+
+    fn ancestry(&self, parent: u32) -> Vec<Arc<Exec>> {
+        self.by_pid.get(&parent).map(|p| chain(&p.exec, &p.ancestors)).unwrap_or_default()
+    }
+}
+
+fn chain(exec: &Arc<Exec>, above: &[Arc<Exec>]) -> Vec<Arc<Exec>> {
+    std::iter::once(exec).chain(above).take(Process::MAX_ANCESTORS).cloned().collect()
+}
+
+/// All that an event itself says of a program whose exec nobody saw.
+fn nameless(event: &Event, subject: &Subject) -> Exec {
+    let name = event.get("process.executable.name").to_text().into_owned();
+    Exec { pid: subject.pid, name, ..Exec::default() }
+}
+
+/// By which name a program was called. One that starts itself anew, as a multi-call binary does for its applets, is
+/// called by no name of its own: its first argument says which applet it is.
+fn called_name(event: &Event, args: &[String]) -> String {
+    let itself = matches!(&*event.get("process.executable.as_called").to_text(), "/proc/self/exe");
+    match args.first() {
+        Some(first) if itself => first.rsplit('/').next().unwrap_or_default().chars().take(15).collect(),
+        _ => event.get("process.executable.name").to_text().into_owned(),
+    }
+}
+
+fn read(process: &procfs::process::Process, container: impl Fn(u32) -> u64) -> Option<Process> {
+    let stat = process.stat().ok()?;
+    let pid = u32::try_from(stat.pid).ok()?;
+    let mut args = process.cmdline().unwrap_or_default().join("\0").into_bytes();
+    args.truncate(MAX_ARGS);
+    secrets::mask(&mut args);
+    let args = args.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect();
+    let path = process.exe().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
+    Some(Process {
+        pid,
+        start_ns: stat.starttime * TICK_NS,
+        parent_pid: u32::try_from(stat.ppid).unwrap_or(0),
+        user_id: process.uid().unwrap_or(0),
+        exec: Arc::new(Exec { pid, path, name: stat.comm, args, container_cgroup: container(pid) }),
+        ancestors: Vec::new(),
+    })
+}
+
+fn strings(value: &Value<'_>) -> Vec<String> {
+    match value {
+        Value::List(list) => list.iter().map(|t| String::from_utf8_lossy(t).into_owned()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Masks the arguments where they lie in the record, so that no one downstream can see them.
+fn mask_args(event: &mut Event) {
+    let Some(field) = event.schema.field("process.command_args") else { return };
+    let reference = event.record.get(field.offset..field.offset + 4);
+    let Some(&[o0, o1, l0, l1]) = reference else { return };
+    let (offset, length) = (usize::from(u16::from_le_bytes([o0, o1])), usize::from(u16::from_le_bytes([l0, l1])));
+    if let Some(args) = event.record.get_mut(offset..).and_then(|r| r.get_mut(..length)) {
+        secrets::mask(args);
+    }
+}

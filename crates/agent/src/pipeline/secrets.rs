@@ -1,0 +1,80 @@
+//! Argument values that look like secrets are masked before anything else sees them.
+
+/// Names that make what follows them a secret.
+const NAMES: [&[u8]; 9] =
+    [b"password", b"passwd", b"passphrase", b"secret", b"token", b"api-key", b"api_key", b"apikey", b"private-key"];
+/// What a masked byte becomes. Lengths stay: they are part of the behaviour.
+const MASK: u8 = b'*';
+
+/// Masks secrets in NUL-separated arguments, in place: `--password=x`, `--token x`, `SECRET=x`, `user:x@host` in a
+/// URL, and what follows `Bearer` or `Basic`.
+pub(crate) fn mask(args: &mut [u8]) {
+    let mut secret_follows = false;
+    for arg in args.split_mut(|b| *b == 0) {
+        if std::mem::take(&mut secret_follows) && !arg.starts_with(b"-") {
+            arg.fill(MASK);
+            continue;
+        }
+        if let Some(equals) = arg.iter().position(|b| *b == b'=') {
+            if is_secret_name(&arg[..equals]) {
+                arg[equals + 1..].fill(MASK);
+                continue;
+            }
+        } else if arg.starts_with(b"-") && is_secret_name(arg) {
+            secret_follows = true;
+        }
+        mask_url(arg);
+        for scheme in [&b"bearer "[..], b"basic "] {
+            if let Some(at) = find(arg, scheme) {
+                arg[at + scheme.len()..].fill(MASK);
+            }
+        }
+    }
+}
+
+/// Whether a name ends in one of [`NAMES`]: `--db-password` does, `--token-file` does not, its value is no secret.
+fn is_secret_name(name: &[u8]) -> bool {
+    NAMES.iter().any(|n| name.len() >= n.len() && name[name.len() - n.len()..].eq_ignore_ascii_case(n))
+}
+
+/// The password of `scheme://user:password@host`.
+fn mask_url(arg: &mut [u8]) {
+    let Some(authority) = find(arg, b"://").map(|at| at + 3) else { return };
+    let end = arg[authority..].iter().position(|b| *b == b'/').map_or(arg.len(), |n| authority + n);
+    let Some(at) = arg[authority..end].iter().rposition(|b| *b == b'@').map(|n| authority + n) else { return };
+    if let Some(colon) = arg[authority..at].iter().position(|b| *b == b':') {
+        arg[authority + colon + 1..at].fill(MASK);
+    }
+}
+
+fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    text.windows(wanted.len()).position(|w| w.eq_ignore_ascii_case(wanted))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(args: &str) -> String {
+        let mut bytes = args.replace(' ', "\0").replace('_', " ").into_bytes();
+        mask(&mut bytes);
+        String::from_utf8_lossy(&bytes).replace(' ', "_").replace('\0', " ")
+    }
+
+    #[test]
+    fn secrets_are_masked_and_their_neighbours_are_not() {
+        for (args, expected) in [
+            ("mysql --password=hunter2 -u root", "mysql --password=******* -u root"),
+            ("curl --token abc x", "curl --token *** x"),
+            ("env DB-PASSWORD=abc sh", "env DB-PASSWORD=*** sh"),
+            ("app --token-file /run/t", "app --token-file /run/t"),
+            ("app --password --verbose", "app --password --verbose"),
+            ("psql postgres://me:abc@db/x", "psql postgres://me:***@db/x"),
+            ("curl http://host:80/a@b", "curl http://host:80/a@b"),
+            ("curl -H Authorization:_Bearer_abc", "curl -H Authorization:_Bearer_***"),
+            ("ls /etc/passwd", "ls /etc/passwd"),
+        ] {
+            assert_eq!(masked(args), expected);
+        }
+    }
+}
