@@ -10,7 +10,7 @@ mod stream;
 mod token;
 
 pub use backend::{
-    AlertFilter, Answer, Backend, EventFilter, Param, Profile, ProfileBehaviour, ProfileState, ProfileSummary, Program,
+    AlertFilter, Answer, Backend, EventFilter, Param, ProfileState, ProfileSummary, Program,
     Refusal, TrackerStatus,
 };
 pub use listen::{ListenError, Listeners, Server};

@@ -65,6 +65,8 @@ pub struct MetricsSnapshot {
     pub containers: u64,
     /// Profiles by their state: `learning`, `judging`.
     pub profiles: BTreeMap<String, u64>,
+    /// Events and alerts that somebody who followed them did not take in time.
+    pub stream_dropped: u64,
 }
 
 impl MetricsSnapshot {
@@ -81,6 +83,9 @@ impl MetricsSnapshot {
         for (sink, n) in &self.alerts_dropped {
             page.sample(&[("sink", sink)], *n);
         }
+        let help = "Events and alerts that somebody who follows them did not take in time.";
+        page.family("ethogram_stream_dropped", Kind::Counter, help);
+        page.sample(&[], self.stream_dropped);
         page.family("ethogram_containers", Kind::Gauge, "Containers running now.");
         page.sample(&[], self.containers);
         page.family("ethogram_profiles", Kind::Gauge, "Behaviour profiles, by state.");

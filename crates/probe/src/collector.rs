@@ -180,6 +180,11 @@ impl Collector {
         self.lock().values().map(Tracker::status).collect()
     }
 
+    /// The object that a tracker is started from.
+    pub fn object(&self, name: &str) -> Option<TrackerObject> {
+        self.lock().get(name).map(|t| t.object.clone())
+    }
+
     /// Where to count what became of a tracker's events. It stays the same as long as the collector lives.
     pub fn outcome(&self, name: &str) -> Option<Arc<Outcome>> {
         self.lock().get(name).map(|t| Arc::clone(&t.outcome))

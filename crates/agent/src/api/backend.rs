@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
+use ethogram_detect::ProfileTree;
 use ethogram_model::{Container, Finding, Severity};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
@@ -30,12 +31,12 @@ pub trait Backend: Send + Sync + 'static {
     /// All profiles.
     fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>>;
     /// One profile, by its id or its workload's name.
-    fn profile(&self, id: String) -> Answer<'_, Profile>;
+    fn profile(&self, id: String) -> Answer<'_, ProfileTree>;
     /// Alerts, oldest first; of more than the limit, the latest.
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>>;
     /// Events from now on, one JSON object each. Whoever does not keep up misses some.
     fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Receiver<String>>;
-    /// Alerts from now on, new ones and those that go on.
+    /// New alerts from now on.
     fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>>;
     /// All that is measured.
     fn metrics(&self) -> Answer<'_, MetricsSnapshot>;
@@ -133,6 +134,16 @@ pub enum ProfileState {
     Judging,
 }
 
+impl ProfileState {
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learning => "learning",
+            Self::Judging => "judging",
+        }
+    }
+}
+
 /// What is known of a workload, in short.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProfileSummary {
@@ -153,33 +164,6 @@ pub struct ProfileSummary {
     pub observations: u64,
     /// How many behaviours it holds.
     pub behaviours: u64,
-}
-
-/// A whole profile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Profile {
-    /// The profile in short.
-    #[serde(flatten)]
-    pub summary: ProfileSummary,
-    /// What the workload does.
-    pub does: Vec<ProfileBehaviour>,
-}
-
-/// One thing that a workload does.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ProfileBehaviour {
-    /// `execute`, `write`, `connect`, ...
-    pub operation: String,
-    /// The executable that does it.
-    pub executable: String,
-    /// What it is done to, generalised.
-    pub object: String,
-    /// How often.
-    pub count: u64,
-    /// When first, RFC 3339.
-    pub first_seen: String,
-    /// When last, RFC 3339.
-    pub last_seen: String,
 }
 
 /// Which alerts are wanted.

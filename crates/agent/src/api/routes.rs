@@ -13,12 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, put},
 };
+use ethogram_detect::ProfileTree;
 use ethogram_model::{Severity, render};
 use serde::Deserialize;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AlertFilter, Backend, EventFilter, Problem, Profile, ProfileSummary, TrackerStatus, openapi, stream};
+use super::{AlertFilter, Backend, EventFilter, Problem, ProfileSummary, TrackerStatus, openapi, stream};
 use crate::{
     config::ParamValue,
     metrics::{Format, ProcessMetrics},
@@ -164,10 +165,10 @@ pub(super) async fn profiles(State(engine): Engine) -> Answered<Json<Vec<Profile
 /// What has been learnt of one workload.
 #[utoipa::path(get, path = "/v1/profiles/{id}", params(("id" = String, Path, description = "Its id or its workload")),
     responses(
-        (status = 200, body = Profile),
+        (status = 200, body = Object, description = "What it does: by operation, executable and pattern"),
         (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn profile(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<Profile>> {
+pub(super) async fn profile(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<ProfileTree>> {
     Ok(Json(engine.profile(id).await?))
 }
 

@@ -112,7 +112,7 @@ impl Backend for Fake {
     fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>> {
         now(Ok(Vec::new()))
     }
-    fn profile(&self, id: String) -> Answer<'_, Profile> {
+    fn profile(&self, id: String) -> Answer<'_, ethogram_detect::ProfileTree> {
         now(Err(Refusal::unknown("profile", &id, [""; 0])))
     }
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>> {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use ethogram_detect::{ProfileTree, view::render_tree};
 use ethogram_model::render;
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::{
     client::{Client, encode},
 };
 use crate::{
-    api::{Profile, ProfileState, ProfileSummary},
+    api::{ProfileState, ProfileSummary},
     output::{self, Column},
 };
 
@@ -25,10 +26,10 @@ pub(super) async fn answer(args: &ProfileArgs, client: &Client) -> anyhow::Resul
             }
         }
         ProfileAction::Show { id } => {
-            let profile: Profile = client.get(&format!("/v1/profiles/{}", encode(id))).await?;
+            let profile: ProfileTree = client.get(&format!("/v1/profiles/{}", encode(id))).await?;
             match args.output {
                 ListFormat::Json => format!("{:#}\n", json!(profile)),
-                ListFormat::Table => show(&profile, output::width()),
+                ListFormat::Table => render_tree(&profile),
             }
         }
     };
@@ -58,42 +59,6 @@ fn list(all: &[ProfileSummary], width: usize) -> String {
         ]
     };
     output::columns(&columns, &all.iter().map(row).collect::<Vec<_>>(), width)
-}
-
-fn show(profile: &Profile, width: usize) -> String {
-    let p = &profile.summary;
-    let mut out = format!(
-        "{} ({})\nimage {}, {} since {}, {} behaviours seen {} times\n\n",
-        shown(&p.workload),
-        shown(&p.id),
-        shown(&p.image),
-        state(p),
-        moment(&p.since),
-        p.behaviours,
-        p.observations,
-    );
-    let columns = [
-        Column::left("OPERATION", 9, 12),
-        Column::left("BY", 12, 32),
-        Column::right("COUNT", 6),
-        Column::left("LAST SEEN (UTC)", 19, 19),
-        Column::left("OBJECT", 0, 200),
-    ];
-    let rows: Vec<Vec<Cow<'_, str>>> = profile
-        .does
-        .iter()
-        .map(|b| {
-            vec![
-                shown(&b.operation),
-                shown(&b.executable),
-                b.count.to_string().into(),
-                moment(&b.last_seen),
-                shown(&b.object),
-            ]
-        })
-        .collect();
-    out += &output::columns(&columns, &rows, width);
-    out
 }
 
 fn state(profile: &ProfileSummary) -> String {

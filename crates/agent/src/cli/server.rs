@@ -1,7 +1,7 @@
-//! `ethogram server`: collect, learn, judge and serve.
+//! `ethogram server`: see [`crate::server`].
 
-use crate::config::Config;
+use crate::{config::Config, server};
 
-pub(super) fn serve(_: Config) -> anyhow::Result<()> {
-    anyhow::bail!("server is not part of this build")
+pub(super) fn serve(config: Config) -> anyhow::Result<()> {
+    server::serve(config)
 }

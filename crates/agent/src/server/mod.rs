@@ -1,1 +1,115 @@
-//! x
+//! `ethogram server`: collect, learn, judge, keep and show.
+
+mod alerts;
+mod backend;
+mod judge;
+mod streams;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use ethogram_detect::{Model, Profile, Settings};
+use ethogram_probe::{Start, TrackerObject, builtin, find};
+use tokio::{
+    runtime::Handle,
+    signal::unix::{SignalKind, signal},
+};
+
+use self::{alerts::AlertBook, backend::Server, judge::Judge};
+use crate::{
+    api::{Backend, Listeners},
+    cli::Usage,
+    config::Config,
+    container::runtime::Runtimes,
+    pipeline::{Pipeline, Plan, Wanted, refusal},
+    sink::Sinks,
+    store::{Contents, Store, Writer},
+};
+
+/// How long alerts that are under way may take to be written at the end.
+const LAST_ALERTS: Duration = Duration::from_secs(2);
+
+/// Serves until it is told to end. Takes everything it needs before it starts anything.
+///
+/// # Errors
+/// What is missing, in use, wrong or refused, and what would be right.
+pub(crate) fn serve(config: Config) -> anyhow::Result<()> {
+    let trackers = builtin()?;
+    let wanted = wanted(&config, &trackers)?;
+    ethogram_probe::check_kernel().map_err(refusal)?;
+    let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let result = tasks.block_on(run(config, trackers, wanted));
+    tasks.shutdown_timeout(Duration::from_millis(500));
+    result
+}
+
+/// The trackers that the configuration asks for, their names and parameters checked.
+fn wanted(config: &Config, trackers: &[TrackerObject]) -> anyhow::Result<Vec<Wanted>> {
+    let named = config.trackers.enabled.as_ref();
+    let names: Vec<String> = match named {
+        Some(names) => names.clone(),
+        None => trackers.iter().filter(|t| t.schema.default).map(|t| t.schema.name.to_string()).collect(),
+    };
+    for name in config.trackers.params.keys().chain(&names) {
+        find(trackers, name).map_err(|e| Usage(format!("configuration, [trackers]: {e}")))?;
+    }
+    let start = |name: String| {
+        let params: BTreeMap<_, _> =
+            config.trackers.params.get(&name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())).collect();
+        let tracker = find(trackers, &name)?;
+        tracker.check(&params).map_err(|e| Usage(format!("configuration, [trackers.{name}]: {e}")))?;
+        let start = Start { params, gated: !config.collection.host, ..Start::default() };
+        Ok(Wanted { name, start, by_name: named.is_some() })
+    };
+    names.into_iter().map(start).collect()
+}
+
+async fn run(config: Config, trackers: Vec<TrackerObject>, wanted: Vec<Wanted>) -> anyhow::Result<()> {
+    let listeners = Listeners::bind(&config.api, &config.metrics).await?;
+    let opened = Store::open(&config.store.path)?;
+    if let Some((path, why)) = &opened.set_aside {
+        tracing::warn!("the store was damaged ({why}): it lies at {} now, and a new one is begun", path.display());
+    }
+    let sinks = Sinks::start(&config.alerts)?;
+    let (model, alerts) = restore(&config, opened.contents);
+    let writer = Writer::start(opened.store)?;
+    let judge = Judge::new(config.collection.host, model, alerts, sinks, writer);
+
+    let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
+    let plan = Plan { ring_bytes: config.collection.ring_bytes, trackers, wanted };
+    let pipeline = Pipeline::launch(plan, runtimes, &Handle::current(), judge)?;
+    let backend: Arc<dyn Backend> =
+        Arc::new(Server::new(pipeline.control.clone(), Arc::clone(&pipeline.collector), &config));
+    let metrics = listeners.metrics_address();
+    let server = listeners.serve(&backend);
+    let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
+    tracing::info!("ready: API at {}{at}", config.api.socket.display());
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("ending");
+    server.stop().await;
+    let (judge, _) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
+    let judge = judge.context("the engine ended before its time: see above")?;
+    tokio::task::spawn_blocking(|| judge.finish(LAST_ALERTS)).await?;
+    Ok(())
+}
+
+fn restore(config: &Config, contents: Contents) -> (Model, AlertBook) {
+    let period = u64::try_from(config.behaviour.learning_period.get().as_nanos()).unwrap_or(u64::MAX);
+    let mut model = Model::new(Settings { learning_period_ns: period, ..Settings::default() });
+    for (uid, json) in contents.profiles {
+        match serde_json::from_str::<Profile>(&json) {
+            Ok(profile) => {
+                if let Err(unknown) = model.restore(profile) {
+                    tracing::warn!("{unknown}");
+                }
+            }
+            Err(error) => tracing::warn!("the stored profile {uid} cannot be read, it is learnt anew: {error}"),
+        }
+    }
+    (model, AlertBook::restore(contents.alerts))
+}

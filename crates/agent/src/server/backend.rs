@@ -1,0 +1,297 @@
+//! The server's answers to the API.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ethogram_detect::{ProfileSummary as Brief, ProfileTree};
+use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, render, schema::Role};
+use ethogram_probe::{
+    Collector, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status,
+};
+use tokio::sync::mpsc::Receiver;
+
+use super::judge::Judge;
+use crate::{
+    api::{
+        AlertFilter, Answer, Backend, EventFilter, Param, ProfileState, ProfileSummary, Program, Refusal, TrackerStatus,
+    },
+    config::Config,
+    metrics::{Counters, MetricsSnapshot, TrackerState},
+    pipeline::Control,
+};
+
+/// What the API asks.
+#[derive(Clone)]
+pub(super) struct Server {
+    control: Control<Judge>,
+    collector: Arc<Collector>,
+    learning_ns: u64,
+    gated: bool,
+    /// Parameters that the configuration sets, by tracker.
+    params: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Server {
+    pub(super) fn new(control: Control<Judge>, collector: Arc<Collector>, config: &Config) -> Self {
+        let values = |(name, params): (&String, &BTreeMap<String, crate::config::ParamValue>)| {
+            (name.clone(), params.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect())
+        };
+        Self {
+            control,
+            collector,
+            learning_ns: u64::try_from(config.behaviour.learning_period.get().as_nanos()).unwrap_or(u64::MAX),
+            gated: !config.collection.host,
+            params: config.trackers.params.iter().map(values).collect(),
+        }
+    }
+
+    /// Runs what may take a while beside the tasks.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || work(&this)).await.map_err(|_| Refusal::Gone)?
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Judge) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.control.ask(|engine| question(&mut engine.consumer)).await.map_err(|_| Refusal::Gone)
+    }
+
+    fn start_with(&self, name: &str, params: BTreeMap<String, String>) -> Result<Status, Error> {
+        let schema = self.schema(name);
+        let urgent = schema.as_ref().is_some_and(|s| s.role.is_some());
+        let params = if params.is_empty() { self.params.get(name).cloned().unwrap_or_default() } else { params };
+        self.collector.start(name, Start { params, gated: self.gated && !urgent, urgent, ..Start::default() })
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<TrackerSchema>> {
+        self.collector.status().into_iter().find(|s| &*s.schema.name == name).map(|s| s.schema)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<TrackerObject, Refusal> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+            let rule = "a tracker's name has up to 64 lower-case letters, digits and underscores";
+            return Err(Refusal::Invalid(rule.into()));
+        }
+        let known = self.collector.object(name);
+        let object = match known {
+            Some(known) => known.with_object(bytes),
+            None => TrackerObject::new(name, bytes, Manifest::default()),
+        };
+        object.map_err(refusal)
+    }
+}
+
+impl Backend for Server {
+    fn trackers(&self) -> Answer<'_, Vec<TrackerStatus>> {
+        Box::pin(self.blocking(|s| Ok(s.collector.status().into_iter().map(told).collect())))
+    }
+
+    fn start(&self, name: String, params: BTreeMap<String, String>) -> Answer<'_, TrackerStatus> {
+        Box::pin(self.blocking(move |s| s.start_with(&name, params).map(told).map_err(refusal)))
+    }
+
+    fn stop(&self, name: String) -> Answer<'_, TrackerStatus> {
+        Box::pin(self.blocking(move |s| {
+            if s.schema(&name).is_some_and(|t| t.role == Some(Role::Containers)) {
+                return Err(refusal(Error::Needed(name)));
+            }
+            s.collector.stop(&name).map(told).map_err(refusal)
+        }))
+    }
+
+    fn put_object(&self, name: String, object: Vec<u8>) -> Answer<'_, TrackerStatus> {
+        Box::pin(async move {
+            let named = name.clone();
+            let object = self.blocking(move |s| s.put(&named, &object)).await?;
+            let schema = Arc::clone(&object.schema);
+            let status = self.blocking(move |s| s.collector.put(object).map_err(refusal)).await?;
+            if let Some(outcome) = self.collector.outcome(&name) {
+                let added = move |engine: &mut crate::pipeline::Engine<Judge>| {
+                    engine.add_tracker(Arc::clone(&schema.name), outcome);
+                };
+                self.control.ask(added).await.map_err(|_| Refusal::Gone)?;
+            }
+            if status.state == State::Running {
+                return Ok(told(status));
+            }
+            self.blocking(move |s| s.start_with(&name, BTreeMap::new()).map(told).map_err(refusal)).await
+        })
+    }
+
+    fn containers(&self) -> Answer<'_, Vec<Arc<Container>>> {
+        Box::pin(async {
+            let list = self.control.ask(|e| e.identity.containers.containers().cloned().collect::<Vec<_>>()).await;
+            let mut list = list.map_err(|_| Refusal::Gone)?;
+            list.sort_by(|a, b| (a.display_name(), &a.id).cmp(&(b.display_name(), &b.id)));
+            Ok(list)
+        })
+    }
+
+    fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>> {
+        Box::pin(async {
+            let all = self.ask(|j| j.model.profiles()).await?;
+            Ok(all.iter().map(|p| summary(p, self.learning_ns)).collect())
+        })
+    }
+
+    fn profile(&self, id: String) -> Answer<'_, ProfileTree> {
+        Box::pin(async move {
+            self.ask(move |judge| {
+                let all = judge.model.profiles();
+                // A name will do where it is one workload's only, or the start of an id.
+                let mut hits = all.iter().filter(|p| {
+                    p.uid == id || p.name == id || p.image == id || (id.len() >= 4 && p.uid.starts_with(&id))
+                });
+                let (first, second) = (hits.next(), hits.next());
+                let uid = match (first, second) {
+                    (Some(only), None) => only.uid.clone(),
+                    (Some(_), Some(_)) if all.iter().any(|p| p.uid == id) => id,
+                    (Some(a), Some(b)) => {
+                        let several = format!("several workloads answer to '{id}': give an id, such as {} or {}", a.uid, b.uid);
+                        return Err(Refusal::Invalid(several));
+                    }
+                    _ => return Err(Refusal::unknown("profile", &id, all.iter().flat_map(|p| [&p.uid, &p.name]))),
+                };
+                let tree = judge.model.profile(&uid).map(ethogram_detect::Profile::describe);
+                tree.ok_or_else(|| Refusal::unknown("profile", &uid, all.iter().map(|p| &p.uid)))
+            })
+            .await?
+        })
+    }
+
+    fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>> {
+        Box::pin(self.ask(move |judge| judge.alerts.list(&filter)))
+    }
+
+    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Receiver<String>> {
+        Box::pin(async move { self.ask(move |j| j.streams.follow_events(filter)).await?.ok_or_else(crowded) })
+    }
+
+    fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>> {
+        Box::pin(async move { self.ask(move |j| j.streams.follow_alerts(filter)).await?.ok_or_else(crowded) })
+    }
+
+    fn metrics(&self) -> Answer<'_, MetricsSnapshot> {
+        Box::pin(async {
+            let trackers = self.blocking(|s| Ok(s.collector.status())).await?;
+            let mut snapshot = self
+                .control
+                .ask(|engine| {
+                    let judge = &mut engine.consumer;
+                    let mut profiles = BTreeMap::from([("learning".to_owned(), 0), ("judging".to_owned(), 0)]);
+                    for profile in judge.model.profiles() {
+                        *profiles.entry(state(&profile).name().to_owned()).or_default() += 1;
+                    }
+                    MetricsSnapshot {
+                        trackers: Vec::new(),
+                        alerts: judge.alerts.raised().clone(),
+                        alerts_dropped: judge.sinks.dropped(),
+                        containers: engine.identity.containers.containers().count() as u64,
+                        profiles,
+                        stream_dropped: judge.streams.dropped(),
+                    }
+                })
+                .await
+                .map_err(|_| Refusal::Gone)?;
+            snapshot.trackers = trackers
+                .into_iter()
+                .map(|t| (t.schema.name.to_string(), tracker_state(&t.state), counters(&t.counters)))
+                .collect();
+            Ok(snapshot)
+        })
+    }
+
+    fn healthy(&self) -> Answer<'_, ()> {
+        Box::pin(self.ask(|_| ()))
+    }
+}
+
+fn crowded() -> Refusal {
+    Refusal::Conflict("as many follow already as can be served: try again when one of them has gone".into())
+}
+
+fn refusal(error: Error) -> Refusal {
+    let text = error.to_string();
+    match error {
+        Error::UnknownTracker { near, .. } => Refusal::NotFound { what: text, nearest: near },
+        Error::UnknownParam { .. } | Error::BadParam { .. } | Error::BadObject { .. } | Error::BadManifest { .. } => {
+            Refusal::Invalid(text)
+        }
+        Error::Running(_) | Error::NotRunning(_) | Error::Needed(_) => Refusal::Conflict(text),
+        Error::Unsupported(_) | Error::Kernel { .. } | Error::System { .. } => Refusal::Unable(text),
+        Error::ReaderGone => Refusal::Gone,
+    }
+}
+
+fn tracker_state(state: &State) -> TrackerState {
+    match state {
+        State::Running => TrackerState::Running,
+        State::Stopped => TrackerState::Stopped,
+        State::Refused(_) => TrackerState::Refused,
+    }
+}
+
+fn counters(from: &ethogram_probe::Counters) -> Counters {
+    let mut dropped = BTreeMap::<String, BTreeMap<String, u64>>::new();
+    for ((stage, reason), n) in &from.dropped {
+        dropped.entry(stage.clone()).or_default().insert(reason.clone(), *n);
+    }
+    Counters {
+        seen: from.seen,
+        delivered: from.delivered,
+        aggregated: from.aggregated,
+        filtered: from.filtered.clone(),
+        dropped,
+    }
+}
+
+fn told(status: Status) -> TrackerStatus {
+    let program = |p: ethogram_probe::ProgramStatus| {
+        let (state, reason) = match p.state {
+            ProgramState::Attached => ("attached", None),
+            ProgramState::Unneeded => ("skipped", Some("a better one does the same".to_owned())),
+            ProgramState::Refused(reason) => ("refused", Some(reason)),
+        };
+        Program { name: p.name, attach: p.attach, state: state.into(), reason }
+    };
+    let value = |p: &ModelParam| if p.boolean { (p.default != 0).to_string() } else { p.default.to_string() };
+    let param = |p: &ModelParam| Param {
+        name: p.name.clone(),
+        value: status.params.get(&p.name).cloned().unwrap_or_else(|| value(p)),
+        default: value(p),
+        doc: p.doc.clone(),
+    };
+    TrackerStatus {
+        name: status.schema.name.to_string(),
+        summary: status.schema.summary.clone(),
+        state: tracker_state(&status.state),
+        default: status.schema.default,
+        params: status.schema.params.iter().map(param).collect(),
+        programs: status.programs.into_iter().map(program).collect(),
+        counters: counters(&status.counters),
+    }
+}
+
+fn state(profile: &Brief) -> ProfileState {
+    if profile.state == "learning" { ProfileState::Learning } else { ProfileState::Judging }
+}
+
+fn summary(profile: &Brief, learning_ns: u64) -> ProfileSummary {
+    let state = state(profile);
+    let left = learning_ns.saturating_sub(profile.learnt_ns) / 1_000_000_000;
+    ProfileSummary {
+        id: profile.uid.clone(),
+        workload: profile.name.clone(),
+        image: profile.image.clone(),
+        state,
+        since: render::rfc3339(profile.since_ns),
+        learning_seconds_left: (state == ProfileState::Learning).then_some(left),
+        observations: profile.observations,
+        behaviours: profile.entries as u64,
+    }
+}

@@ -1,0 +1,102 @@
+//! What the server does with events: learns, judges, tells and keeps.
+
+use std::{sync::Arc, time::Duration};
+
+use ethogram_detect::Model;
+use ethogram_model::Event;
+
+use super::{alerts::AlertBook, streams::Streams};
+use crate::{
+    container::table::Lookup,
+    pipeline::Consumer,
+    sink::Sinks,
+    store::{Batch, Writer},
+};
+
+/// How often what was learnt is handed to the store. With the time that writing takes, less than ten seconds of it
+/// are lost when the agent is killed.
+const SAVE_NS: u64 = 3_000_000_000;
+
+/// The server's state, owned by the engine's thread.
+pub(super) struct Judge {
+    host: bool,
+    pub(super) model: Model,
+    pub(super) alerts: AlertBook,
+    pub(super) streams: Streams,
+    pub(super) sinks: Sinks,
+    writer: Writer,
+    /// What the store had no room for yet.
+    unsaved: Batch,
+    saved_ns: u64,
+}
+
+impl Judge {
+    pub(super) fn new(host: bool, model: Model, alerts: AlertBook, sinks: Sinks, writer: Writer) -> Self {
+        Self { host, model, alerts, streams: Streams::default(), sinks, writer, unsaved: Batch::default(), saved_ns: 0 }
+    }
+
+    /// Saves everything and waits until all alerts are written, but no longer than `patience` for those.
+    pub(super) fn finish(mut self, patience: Duration) {
+        self.collect_unsaved();
+        let mut batch = self.unsaved;
+        while let Err(back) = self.writer.submit(batch) {
+            batch = back;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(self.writer);
+        self.sinks.finish(patience);
+    }
+
+    fn collect_unsaved(&mut self) {
+        for update in self.model.take_updates() {
+            self.alerts.update(update);
+        }
+        let mut batch = Batch { alerts: self.alerts.take_unsaved(), ..Batch::default() };
+        for (uid, profile) in self.model.take_dirty() {
+            match serde_json::to_string(&profile) {
+                Ok(json) => _ = batch.profiles.insert(uid, Some(json)),
+                Err(error) => tracing::error!("the profile {uid} cannot be stored: {error}"),
+            }
+        }
+        batch.profiles.extend(self.model.take_evicted().into_iter().map(|uid| (uid, None)));
+        self.unsaved.merge(batch);
+    }
+}
+
+impl Consumer for Judge {
+    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
+        match lookup {
+            Lookup::Container(_) => Some(true),
+            _ if self.host => Some(true),
+            Lookup::Host => Some(false),
+            Lookup::Unknown => None,
+        }
+    }
+
+    fn take(&mut self, event: &Event) {
+        self.streams.event(event);
+        for finding in self.model.judge(event) {
+            let alert = Arc::new(finding);
+            self.sinks.send(&alert);
+            self.streams.alert(&alert);
+            self.alerts.raise(alert);
+        }
+    }
+
+    fn tick(&mut self, now_ns: u64) {
+        self.model.advance(now_ns);
+        for update in self.model.take_updates() {
+            self.alerts.update(update);
+        }
+        if now_ns.saturating_sub(self.saved_ns) < SAVE_NS && now_ns >= self.saved_ns {
+            return;
+        }
+        self.saved_ns = now_ns;
+        self.collect_unsaved();
+        if !self.unsaved.is_empty()
+            && let Err(back) = self.writer.submit(std::mem::take(&mut self.unsaved))
+        {
+            self.unsaved = back;
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Those who follow events and alerts as they happen.
+
+use std::sync::Arc;
+
+use ethogram_model::{Event, Finding, render};
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+
+use crate::api::{AlertFilter, EventFilter};
+
+/// Followers at most, of each kind.
+const MAX_FOLLOWERS: usize = 32;
+/// Events that may wait for one follower.
+const QUEUE: usize = 4096;
+
+/// All followers.
+#[derive(Default)]
+pub(super) struct Streams {
+    events: Vec<(EventFilter, Sender<String>)>,
+    alerts: Vec<(AlertFilter, Sender<Arc<Finding>>)>,
+    dropped: u64,
+}
+
+impl Streams {
+    /// Follows events. None where there are too many followers.
+    pub(super) fn follow_events(&mut self, filter: EventFilter) -> Option<Receiver<String>> {
+        self.events.retain(|(_, to)| !to.is_closed());
+        let (to, from) = channel(QUEUE);
+        (self.events.len() < MAX_FOLLOWERS).then(|| self.events.push((filter, to)))?;
+        Some(from)
+    }
+
+    /// Follows new alerts. None where there are too many followers.
+    pub(super) fn follow_alerts(&mut self, filter: AlertFilter) -> Option<Receiver<Arc<Finding>>> {
+        self.alerts.retain(|(_, to)| !to.is_closed());
+        let (to, from) = channel(QUEUE);
+        (self.alerts.len() < MAX_FOLLOWERS).then(|| self.alerts.push((filter, to)))?;
+        Some(from)
+    }
+
+    /// What followers that did not keep up have missed.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) fn event(&mut self, event: &Event) {
+        if self.events.is_empty() {
+            return;
+        }
+        let mut line = None;
+        let mut gone = false;
+        for (filter, to) in &self.events {
+            if !wants(filter, event) {
+                continue;
+            }
+            let line = line.get_or_insert_with(|| render::to_json(event).to_string());
+            match to.try_send(line.clone()) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => self.dropped += 1,
+                Err(TrySendError::Closed(_)) => gone = true,
+            }
+        }
+        if gone {
+            self.events.retain(|(_, to)| !to.is_closed());
+        }
+    }
+
+    pub(super) fn alert(&mut self, alert: &Arc<Finding>) {
+        for (_, to) in self.alerts.iter().filter(|(filter, _)| filter.wants(alert)) {
+            if let Err(TrySendError::Full(_)) = to.try_send(Arc::clone(alert)) {
+                self.dropped += 1;
+            }
+        }
+    }
+}
+
+fn wants(filter: &EventFilter, event: &Event) -> bool {
+    filter.tracker.as_ref().is_none_or(|t| **t == *event.schema.tracker)
+        && filter.container.as_ref().is_none_or(|c| event.context.container.as_ref().is_some_and(|is| is.answers_to(c)))
+}
