@@ -25,7 +25,7 @@ impl Container {
     pub(crate) fn create(word: &str, options: &[&str], command: &[&str]) -> Self {
         make_image();
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("ethogram-{word}-{}-{}", id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!("eg-{word}-{}-{}", id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         // Named first: were anything below to panic, dropping it removes the container.
         let container = Self { name };
         let fixed = ["create", "--label", LABEL, "--name", &container.name];
