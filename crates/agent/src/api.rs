@@ -10,8 +10,7 @@ mod stream;
 mod token;
 
 pub use backend::{
-    AlertFilter, Answer, Backend, EventFilter, Param, ProfileState, ProfileSummary, Program,
-    Refusal, TrackerStatus,
+    AlertFilter, Answer, Backend, EventFilter, Param, ProfileState, ProfileSummary, Program, Refusal, TrackerStatus,
 };
 pub use listen::{ListenError, Listeners, Server};
 pub use openapi::openapi;

@@ -67,6 +67,10 @@ pub struct MetricsSnapshot {
     pub profiles: BTreeMap<String, u64>,
     /// Events and alerts that somebody who followed them did not take in time.
     pub stream_dropped: u64,
+    /// What became of containers, cgroups and processes to be told apart, by what.
+    pub identity: BTreeMap<&'static str, u64>,
+    /// What became of behaviours, by outcome.
+    pub behaviours: BTreeMap<&'static str, u64>,
 }
 
 impl MetricsSnapshot {
@@ -86,6 +90,14 @@ impl MetricsSnapshot {
         let help = "Events and alerts that somebody who follows them did not take in time.";
         page.family("ethogram_stream_dropped", Kind::Counter, help);
         page.sample(&[], self.stream_dropped);
+        page.family("ethogram_identity", Kind::Counter, "Containers told apart, and what could not be told, by what.");
+        for (what, n) in &self.identity {
+            page.sample(&[("what", what)], *n);
+        }
+        page.family("ethogram_behaviours", Kind::Counter, "Behaviours seen, by what the model made of them.");
+        for (outcome, n) in &self.behaviours {
+            page.sample(&[("outcome", outcome)], *n);
+        }
         page.family("ethogram_containers", Kind::Gauge, "Containers running now.");
         page.sample(&[], self.containers);
         page.family("ethogram_profiles", Kind::Gauge, "Behaviour profiles, by state.");

@@ -286,11 +286,6 @@ impl ContainerTable {
         self.counters
     }
 
-    /// Cgroups kept now, those just removed included.
-    pub(crate) fn cgroup_count(&self) -> usize {
-        self.cgroups.len()
-    }
-
     fn is_alive(&self, entry: &Entry) -> bool {
         self.cgroups.get(&entry.container.cgroup_id).is_some_and(|slot| slot.removed_ns.is_none())
     }

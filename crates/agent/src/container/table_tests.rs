@@ -95,7 +95,7 @@ fn a_removed_cgroup_resolves_for_the_time_of_grace_only() {
     table.expire(6 * SECOND);
     assert_eq!(table.lookup(10), Lookup::Unknown);
     assert_eq!(table.lookup(9), Lookup::Host);
-    assert_eq!((table.cgroup_count(), table.containers.len(), table.by_name.len()), (1, 0, 0));
+    assert_eq!((table.cgroups.len(), table.containers.len(), table.by_name.len()), (1, 0, 0));
     assert_eq!(table.counters().unknown_lookups, 1);
 }
 
@@ -212,10 +212,10 @@ fn the_table_is_bounded_and_counts_what_it_cannot_keep() {
     assert_eq!(table.lookup(12), Lookup::Unknown);
     table.on_cgroup_created(20, "/a", 0);
     table.on_cgroup_created(21, "/b", 0);
-    assert_eq!((table.cgroup_count(), table.counters().refused), (3, 2));
+    assert_eq!((table.cgroups.len(), table.counters().refused), (3, 2));
     table.on_cgroup_removed(10, SECOND);
     assert!(table.on_cgroup_created(13, &docker_path(3), SECOND).is_some());
-    assert_eq!((table.counters().evicted, table.cgroup_count(), table.containers.len()), (1, 3, 2));
+    assert_eq!((table.counters().evicted, table.cgroups.len(), table.containers.len()), (1, 3, 2));
 }
 
 #[test]

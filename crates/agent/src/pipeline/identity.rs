@@ -1,6 +1,9 @@
 //! Who did it: gives each event its container and its process, and holds it until the container has a name.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use ethogram_model::{Event, schema::Role};
 use rustc_hash::FxHashMap;
@@ -112,6 +115,19 @@ impl Identity {
     /// Releases everything, as at the end.
     pub(crate) fn finish(&mut self, ready: &mut Vec<Identified>) {
         self.release(ready, u64::MAX);
+    }
+
+    /// What was told apart, and what could not be.
+    pub(crate) fn counters(&self) -> BTreeMap<&'static str, u64> {
+        let containers = self.containers.counters();
+        BTreeMap::from([
+            ("containers_seen", containers.containers_seen),
+            ("cgroups_evicted", containers.evicted),
+            ("cgroups_refused", containers.refused),
+            ("cgroups_unknown", containers.unknown_lookups),
+            ("events_nameless", self.nameless),
+            ("processes_refused", self.processes.refused()),
+        ])
     }
 
     /// Asks the runtimes about containers that have come.

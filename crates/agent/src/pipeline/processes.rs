@@ -95,13 +95,16 @@ impl Processes {
         mask_args(event);
         let before = self.get(subject);
         let args = strings(&event.get("process.command_args"));
-        let exec = Exec {
+        let mut exec = Exec {
             pid: subject.pid,
             path: event.get("process.executable.path").to_text().into_owned(),
             name: called_name(event, &args),
             args,
             container_cgroup: container,
         };
+        if before.as_ref().is_some_and(|b| b.exec.container_cgroup == 0) && is_runtime(&exec) {
+            exec.container_cgroup = 0;
+        }
         let ancestors = match &before {
             // It had run a program itself, which this one replaces: the ones above are the same.
             Some(before) if before.exec.pid == subject.pid => before.ancestors.clone(),
@@ -122,6 +125,11 @@ impl Processes {
     pub(crate) fn on_exit(&mut self, subject: &Subject, now_ns: u64) {
         self.exited.push_back((now_ns + GRACE_NS, subject.pid, subject.start_ns));
         self.expire(now_ns);
+    }
+
+    /// Processes that were not taken up since there was no room.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused
     }
 
     fn expire(&mut self, now_ns: u64) {
@@ -164,6 +172,14 @@ fn chain(exec: &Arc<Exec>, above: &[Arc<Exec>]) -> Vec<Arc<Exec>> {
 fn nameless(event: &Event, subject: &Subject) -> Exec {
     let name = event.get("process.executable.name").to_text().into_owned();
     Exec { pid: subject.pid, name, ..Exec::default() }
+}
+
+/// Whether a program that was started from outside is the runtime's own, on its way in: `runc init` runs in the
+/// container's cgroup already, from a file that is not in the container.
+fn is_runtime(exec: &Exec) -> bool {
+    let foreign = !exec.path.starts_with('/');
+    let runtime = matches!(exec.path.rsplit('/').next(), Some("runc" | "crun" | "runsc" | "youki" | "exe"));
+    foreign || (runtime && exec.args.get(1).is_some_and(|a| a == "init"))
 }
 
 /// By which name a program was called. One that starts itself anew, as a multi-call binary does for its applets, is

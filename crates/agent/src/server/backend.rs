@@ -4,9 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_detect::{ProfileSummary as Brief, ProfileTree};
 use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, render, schema::Role};
-use ethogram_probe::{
-    Collector, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status,
-};
+use ethogram_probe::{Collector, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status};
 use tokio::sync::mpsc::Receiver;
 
 use super::judge::Judge;
@@ -152,7 +150,8 @@ impl Backend for Server {
                     (Some(only), None) => only.uid.clone(),
                     (Some(_), Some(_)) if all.iter().any(|p| p.uid == id) => id,
                     (Some(a), Some(b)) => {
-                        let several = format!("several workloads answer to '{id}': give an id, such as {} or {}", a.uid, b.uid);
+                        let several =
+                            format!("several workloads answer to '{id}': give an id, such as {} or {}", a.uid, b.uid);
                         return Err(Refusal::Invalid(several));
                     }
                     _ => return Err(Refusal::unknown("profile", &id, all.iter().flat_map(|p| [&p.uid, &p.name]))),
@@ -194,6 +193,8 @@ impl Backend for Server {
                         containers: engine.identity.containers.containers().count() as u64,
                         profiles,
                         stream_dropped: judge.streams.dropped(),
+                        identity: engine.identity.counters(),
+                        behaviours: behaviours(judge.model.counters()),
                     }
                 })
                 .await
@@ -209,6 +210,19 @@ impl Backend for Server {
     fn healthy(&self) -> Answer<'_, ()> {
         Box::pin(self.ask(|_| ()))
     }
+}
+
+fn behaviours(counters: ethogram_detect::Counters) -> BTreeMap<&'static str, u64> {
+    BTreeMap::from([
+        ("learnt", counters.learnt),
+        ("known", counters.known),
+        ("new", counters.findings),
+        ("repeated", counters.repeated),
+        ("unattributed", counters.unattributed),
+        ("overflowed", counters.overflowed),
+        ("untold", counters.untold),
+        ("profile_evicted", counters.evicted),
+    ])
 }
 
 fn crowded() -> Refusal {

@@ -21,20 +21,23 @@ struct file_open {
 };
 EVENT(open, struct file_open, 1);
 
+/* By program and not by process: a server that forks for each request would fill the table. */
 struct failure_key {
-	u32 process INTERNAL("process");
+	u64 in_cgroup INTERNAL("in_cgroup");
+	char program[16] INTERNAL("program");
 	error_number error FIELD("error.type", "why the open failed");
+	u32 padding INTERNAL("padding");
 };
 
 struct open_failures {
 	struct event_header header;
-	u64 failures FIELD("file.open.failures", "opens that failed so since the last row");
+	u64 failures FIELD("file.open.failures", "opens by this program in this cgroup that failed so since the last row");
 };
 SAMPLE(failure, struct failure_key, struct open_failures, 2, 4096);
 
 static __always_inline void count_failure(struct tracker_counters *c, u64 cgroup, u32 error)
 {
-	struct failure_key key = { .process = bpf_get_current_pid_tgid() >> 32, .error = error };
+	struct failure_key key = { .in_cgroup = cgroup, .error = error };
 	void *table = table_in(&failure_tables);
 	struct open_failures *row;
 
@@ -42,6 +45,7 @@ static __always_inline void count_failure(struct tracker_counters *c, u64 cgroup
 		c->filtered__parameter++;
 		return;
 	}
+	bpf_get_current_comm(key.program, sizeof(key.program));
 	row = table ? bpf_map_lookup_elem(table, &key) : NULL;
 	if (!row && table) {
 		struct open_failures first = {};
