@@ -14,6 +14,9 @@ fn snapshot() -> MetricsSnapshot {
         alerts_dropped: [("file".to_owned(), 0)].into(),
         containers: 3,
         profiles: [("learning".to_owned(), 1)].into(),
+        stream_dropped: 4,
+        identity: [("cgroups_unknown", 2)].into(),
+        behaviours: [("known", 7)].into(),
     }
 }
 
@@ -46,6 +49,15 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_alerts_dropped_total Alerts that a sink could not take in time.
     # TYPE ethogram_alerts_dropped_total counter
     ethogram_alerts_dropped_total{sink="file"} 0
+    # HELP ethogram_stream_dropped_total Events and alerts that somebody who follows them did not take in time.
+    # TYPE ethogram_stream_dropped_total counter
+    ethogram_stream_dropped_total 4
+    # HELP ethogram_identity_total Containers told apart, and what could not be told, by what.
+    # TYPE ethogram_identity_total counter
+    ethogram_identity_total{what="cgroups_unknown"} 2
+    # HELP ethogram_behaviours_total Behaviours seen, by what the model made of them.
+    # TYPE ethogram_behaviours_total counter
+    ethogram_behaviours_total{outcome="known"} 7
     # HELP ethogram_containers Containers running now.
     # TYPE ethogram_containers gauge
     ethogram_containers 3
