@@ -15,7 +15,7 @@ use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use ethogram_model::TrackerSchema;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 pub use args::{Cli, Command, DoctorArgs, ListFormat, RunArgs, Setting};
 pub use exit::{Unable, Usage};
@@ -69,11 +69,11 @@ fn asking(socket: PathBuf, ask: impl AsyncFnOnce(client::Client) -> anyhow::Resu
     runtime.block_on(ask(client::Client::new(socket)))
 }
 
-/// Standard output carries data only. `ETHOGRAM_LOG` says what is logged, such as `debug`.
+/// Standard output carries data only. `ETHOGRAM_LOG` says how much is logged: error, warn, info, debug or trace.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("ETHOGRAM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let level = std::env::var("ETHOGRAM_LOG").ok().and_then(|l| l.parse().ok()).unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(level)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)

@@ -73,7 +73,9 @@ impl<C: Consumer> Pipeline<C> {
         for role in [Role::Containers, Role::Lineage] {
             for (name, _) in roles.iter().filter(|(_, r)| *r == role) {
                 let params = plan.wanted.iter().find(|w| w.name == **name).map(|w| w.start.params.clone());
-                let start = Start { params: params.unwrap_or_default(), urgent: true, ..Start::default() };
+                // A container's name is asked for as soon as its cgroup is there; the rest can wait a tenth of a second.
+                let urgent = role == Role::Containers;
+                let start = Start { params: params.unwrap_or_default(), urgent, ..Start::default() };
                 collector.start(name, start).map_err(refusal)?;
             }
         }

@@ -59,10 +59,10 @@ impl Server {
     }
 
     fn start_with(&self, name: &str, params: BTreeMap<String, String>) -> Result<Status, Error> {
-        let schema = self.schema(name);
-        let urgent = schema.as_ref().is_some_and(|s| s.role.is_some());
+        // What keeps the tables of processes has to see the host's, too.
+        let gated = self.gated && self.schema(name).is_some_and(|s| s.role.is_none());
         let params = if params.is_empty() { self.params.get(name).cloned().unwrap_or_default() } else { params };
-        self.collector.start(name, Start { params, gated: self.gated && !urgent, urgent, ..Start::default() })
+        self.collector.start(name, Start { params, gated, ..Start::default() })
     }
 
     fn schema(&self, name: &str) -> Option<Arc<TrackerSchema>> {
