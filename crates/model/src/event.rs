@@ -50,7 +50,10 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         },
         FieldKind::Signed => Value::Signed(signed(bytes)),
         FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
-        FieldKind::Text => Value::Text(Cow::Borrowed(until_nul(bytes))),
+        FieldKind::Text => match until_nul(bytes) {
+            [] => Value::Absent,
+            text => Value::Text(Cow::Borrowed(text)),
+        },
         FieldKind::PathBuf => path(bytes),
         FieldKind::Str => tail(record, bytes).map_or(Value::Absent, |t| Value::Text(Cow::Borrowed(until_nul(t)))),
         FieldKind::Path => tail(record, bytes).map_or(Value::Absent, path),

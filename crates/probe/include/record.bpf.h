@@ -39,7 +39,7 @@ static __always_inline struct record *begin(struct tracker_counters *c, u32 fixe
 			return r;
 		}
 	}
-	c->dropped__scratch_busy++;
+	c->dropped__scratch__busy++;
 	return NULL;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Counting in the kernel. A sample's table sits in an array of one map: every interval the agent puts an empty table
- * in its place, which returns when no program uses the old one any more, and reads that at leisure. So no count is
+ * Counting in the kernel. A sample has two tables, one of which sits in an array of one map: every interval the agent
+ * puts the other one, empty, in its place, which returns when no program uses the old one any more, and reads that at leisure. So no count is
  * lost or seen twice. A row is the value, which begins with an event_header, followed by the key.
  */
 #ifndef ETHOGRAM_SAMPLE_H
@@ -19,7 +19,7 @@
 		__uint(max_entries, ROWS);                                                                             \
 		__type(key, KEY);                                                                                      \
 		__type(value, VALUE);                                                                                  \
-	} NAME##_first SEC(".maps");                                                                                   \
+	} NAME##_first SEC(".maps"), NAME##_second SEC(".maps");                                                                                 \
 	struct {                                                                                                       \
 		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                              \
 		__uint(max_entries, 1);                                                                                \

@@ -76,8 +76,8 @@ struct event_header {
 };
 
 /*
- * seen = submitted + aggregated + filtered + dropped. `a__b` is reason b of a; what is submitted is split further
- * in user space into delivered and dropped.
+ * seen = submitted + aggregated + filtered + dropped. Their names are the metrics' labels: `filtered__reason`,
+ * `dropped__stage__reason`. What is submitted is split further in user space.
  */
 struct tracker_counters {
 	u64 seen;
@@ -86,10 +86,10 @@ struct tracker_counters {
 	u64 filtered__container; /* the gate does not want this cgroup */
 	u64 filtered__self;      /* the agent itself did it */
 	u64 filtered__parameter; /* a parameter of the tracker excludes it */
-	u64 dropped__ring_full;
-	u64 dropped__scratch_busy; /* nested deeper than there are scratch buffers */
-	u64 dropped__table_full;
-	u64 dropped__file_closed; /* another thread closed it before we could look */
+	u64 dropped__ring__full;
+	u64 dropped__scratch__busy; /* nested deeper than there are scratch buffers */
+	u64 dropped__table__full;
+	u64 dropped__file__closed; /* another thread closed it before we could look */
 };
 const struct tracker_counters *__counters = NULL;
 
@@ -210,7 +210,7 @@ static __always_inline u64 wakeup(u64 size)
 static __always_inline void submit(struct tracker_counters *c, void *record, u64 size)
 {
 	if (bpf_ringbuf_output(&events, record, size, wakeup(size)))
-		c->dropped__ring_full++;
+		c->dropped__ring__full++;
 	else
 		c->submitted++;
 }

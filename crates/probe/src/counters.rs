@@ -100,7 +100,7 @@ impl Outcome {
         counters.delivered = delivered;
         counters.rows = load(&self.rows);
         *counters.filtered.entry("container".into()).or_default() += filtered;
-        counters.dropped.insert(("reader".into(), "malformed".into()), malformed);
+        counters.dropped.insert(("read".into(), "malformed".into()), malformed);
         counters.in_flight = counters.in_flight.saturating_sub(delivered + filtered + malformed);
     }
 }
@@ -130,7 +130,10 @@ impl KernelCounters {
                 None if name == "submitted" => out.in_flight = n,
                 None if name == "aggregated" => out.aggregated = n,
                 Some(("filtered", reason)) => _ = out.filtered.insert(reason.into(), n),
-                Some(("dropped", reason)) => _ = out.dropped.insert(("kernel".into(), reason.into()), n),
+                Some(("dropped", rest)) => {
+                    let (stage, reason) = rest.split_once("__").unwrap_or((rest, "full"));
+                    out.dropped.insert((stage.into(), reason.into()), n);
+                }
                 _ => {}
             }
         }

@@ -218,8 +218,8 @@ fn finish(
     let mut samples = Vec::new();
     for event in tracker.schema.events.iter().filter(|e| e.sample) {
         let slot = handle(&format!("{}_tables", event.name))?;
-        let first = handle(&format!("{}_first", event.name))?;
-        samples.push(Sample::new(event.clone(), slot, first)?);
+        let [first, second] = ["first", "second"].map(|which| handle(&format!("{}_{which}", event.name)));
+        samples.push(Sample::new(event.clone(), slot, first?, second?));
     }
     let layout = Layout::new(&tracker.schema.events);
     Ok(Loaded { object, layout, ring, samples, counters, sections, refused })

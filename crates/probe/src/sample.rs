@@ -3,9 +3,9 @@
 use std::{os::fd::AsFd, os::fd::AsRawFd, sync::Arc};
 
 use ethogram_model::{Event, EventSchema};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use crate::{Error, layout::Layout};
+use crate::layout::Layout;
 
 /// A sample's tables: one that the programs write, one that is being read.
 #[derive(Debug)]
@@ -18,24 +18,9 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) fn new(schema: Arc<EventSchema>, slot: MapHandle, first: MapHandle) -> Result<Self, Error> {
-        let kernel = |source| Error::Kernel { doing: "making the second table of a sample".into(), source };
-        let info = first.info().map_err(kernel)?;
-        let options = libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-            map_flags: info.info.map_flags,
-            ..Default::default()
-        };
-        let spare = MapHandle::create(
-            MapType::Hash,
-            Some(first.name()),
-            first.key_size(),
-            first.value_size(),
-            info.info.max_entries,
-            &options,
-        )
-        .map_err(kernel)?;
-        Ok(Self { schema, slot, active: first, spare })
+    /// Both tables are the object's own: older kernels accept no table in the slot that is not described by its BTF.
+    pub(crate) fn new(schema: Arc<EventSchema>, slot: MapHandle, active: MapHandle, spare: MapHandle) -> Self {
+        Self { schema, slot, active, spare }
     }
 
     /// Takes all rows counted since the last time.

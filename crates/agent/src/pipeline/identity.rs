@@ -8,7 +8,7 @@ use std::{
 use ethogram_model::{Event, schema::Role};
 use rustc_hash::FxHashMap;
 
-use super::processes::{Processes, Subject};
+use super::processes::{Found, Processes, Subject};
 use crate::container::{
     hierarchy::Walk,
     resolver::{Ask, Resolution, ResolveRequest},
@@ -23,7 +23,7 @@ const MAX_HELD: usize = 16_384;
 /// What is known of containers and processes.
 pub(crate) struct Identity {
     pub(crate) containers: ContainerTable,
-    pub(crate) processes: Processes,
+    processes: Processes,
     /// The trackers that keep these tables, by name.
     roles: FxHashMap<Arc<str>, Role>,
     asks: tokio::sync::mpsc::Sender<Ask>,
@@ -115,6 +115,15 @@ impl Identity {
     /// Releases everything, as at the end.
     pub(crate) fn finish(&mut self, ready: &mut Vec<Identified>) {
         self.release(ready, u64::MAX);
+    }
+
+    /// Takes in processes that were there already.
+    pub(crate) fn adopt(&mut self, found: Vec<Found>) {
+        let containers = &mut self.containers;
+        self.processes.adopt(found, |cgroup| match containers.lookup(cgroup) {
+            Lookup::Container(container) => container.cgroup_id,
+            Lookup::Host | Lookup::Unknown => 0,
+        });
     }
 
     /// What was told apart, and what could not be.

@@ -1,6 +1,6 @@
 //! Starting it all in the order in which nothing is missed, and ending it in the order in which nothing is lost.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use anyhow::Context;
 use crossbeam_channel::bounded;
@@ -8,10 +8,15 @@ use ethogram_model::schema::Role;
 use ethogram_probe::{Collector, Settings, Start, TrackerObject, TrackerStatus};
 use tokio::runtime::Handle;
 
-use super::{Consumer, Control, Engine, engine::now_ns, identity::Identity};
+use super::{
+    Consumer, Control, Engine,
+    engine::now_ns,
+    identity::Identity,
+    processes::{self, Found},
+};
 use crate::{
     cli::Unable,
-    container::{hierarchy::Hierarchy, resolver, runtime::Runtimes, table::Lookup},
+    container::{hierarchy::Hierarchy, resolver, runtime::Runtimes},
 };
 
 /// Batches between the reader and the engine. Each holds some thousand events at most; beyond, the rings hold them.
@@ -45,6 +50,7 @@ pub(crate) struct Wanted {
 pub(crate) struct Pipeline<C: Consumer> {
     pub(crate) collector: Arc<Collector>,
     pub(crate) control: Control<C>,
+    pub(crate) hierarchy: Hierarchy,
     engine: JoinHandle<C>,
 }
 
@@ -85,25 +91,17 @@ impl<C: Consumer> Pipeline<C> {
         let started = now_ns();
         let walk = hierarchy.walk().with_context(|| format!("cannot read {}", hierarchy.root.display()))?;
         identity.on_walk(&walk, started, now_ns());
-        let Identity { containers, processes, .. } = &mut identity;
-        let mut outermost = BTreeMap::new();
-        for (id, path) in &walk.cgroups {
-            if let Lookup::Container(container) = containers.lookup(*id) {
-                outermost.insert(path.as_str(), container.cgroup_id);
-            }
-        }
-        processes
-            .seed(|pid| cgroup_path(pid, &hierarchy).and_then(|p| outermost.get(p.as_str()).copied()).unwrap_or(0));
+        identity.adopt(found(&hierarchy));
 
         let (sender, messages) = bounded(MESSAGES);
         let control = Control::new(sender);
         let teller = control.clone();
         tasks.spawn(resolver::run(runtimes, asked, move |resolution| teller.tell(resolution)));
-        tasks.spawn(rewalk(hierarchy, control.clone()));
+        tasks.spawn(rewalk(hierarchy.clone(), control.clone()));
         let engine = Engine::new(identity, consumer, Arc::clone(&collector));
         let engine =
             std::thread::Builder::new().name("engine".into()).spawn(move || engine.run(&batches, &messages))?;
-        let pipeline = Self { collector, control, engine };
+        let pipeline = Self { collector, control, hierarchy, engine };
         for wanted in plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)) {
             match pipeline.collector.start(&wanted.name, wanted.start) {
                 Ok(_) => {}
@@ -146,15 +144,17 @@ async fn rewalk<C: Consumer>(hierarchy: Hierarchy, control: Control<C>) {
     }
 }
 
-/// The path of a process's cgroup in the hierarchy.
-fn cgroup_path(pid: u32, hierarchy: &Hierarchy) -> Option<String> {
+/// All processes there are, each with the id of its cgroup in the hierarchy.
+pub(crate) fn found(hierarchy: &Hierarchy) -> Vec<Found> {
+    processes::found(|pid| cgroup_of(pid, hierarchy).unwrap_or(0))
+}
+
+fn cgroup_of(pid: u32, hierarchy: &Hierarchy) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
     let wanted = hierarchy.id.to_string();
     let path = text.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':');
         (parts.next()? == wanted).then(|| parts.nth(1))?
     })?;
-    // A process that has left a cgroup namespace shows a path that is not below the root.
-    fs::metadata(format!("{}{path}", hierarchy.root.display())).ok().filter(|m| m.ino() != 0)?;
-    Some(path.to_owned())
+    Some(fs::metadata(format!("{}{path}", hierarchy.root.display())).ok()?.ino())
 }

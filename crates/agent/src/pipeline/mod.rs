@@ -12,4 +12,4 @@ mod secrets;
 
 pub(crate) use control::Control;
 pub(crate) use engine::{Consumer, Engine};
-pub(crate) use launch::{Pipeline, Plan, Wanted, refusal};
+pub(crate) use launch::{Pipeline, Plan, Wanted, found, refusal};

@@ -50,18 +50,18 @@ impl Processes {
     /// Processes kept at most.
     pub(crate) const LIMIT: usize = 65_536;
 
-    /// Takes in all processes that procfs shows, where nothing better is known of them. `container` tells the
-    /// outermost cgroup id of the container that a path in the cgroup hierarchy belongs to, zero for the host.
-    pub(crate) fn seed(&mut self, container: impl Fn(u32) -> u64) {
-        let Ok(all) = procfs::process::all_processes() else { return };
-        let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &container)).collect();
-        // Parents first, so that each finds its ancestors.
-        found.sort_by_key(|p| p.start_ns);
-        for mut process in found {
-            process.ancestors = self.ancestry(process.parent_pid);
-            if !self.by_pid.contains_key(&process.pid) {
-                self.insert(process);
+    /// Takes in processes that were [`found`], where nothing better is known of them. `container` tells the outermost
+    /// cgroup id of the container that a cgroup belongs to, zero for the host.
+    pub(crate) fn adopt(&mut self, found: Vec<Found>, mut container: impl FnMut(u64) -> u64) {
+        for Found { mut process, mut exec, cgroup } in found {
+            let known = self.by_pid.get(&process.pid);
+            if known.is_some_and(|known| known.start_ns / TICK_NS == process.start_ns / TICK_NS) {
+                continue;
             }
+            exec.container_cgroup = container(cgroup);
+            process.exec = Arc::new(exec);
+            process.ancestors = self.ancestry(process.parent_pid);
+            self.insert(process);
         }
     }
 
@@ -192,7 +192,23 @@ fn called_name(event: &Event, args: &[String]) -> String {
     }
 }
 
-fn read(process: &procfs::process::Process, container: impl Fn(u32) -> u64) -> Option<Process> {
+/// A process that procfs shows.
+pub(crate) struct Found {
+    process: Process,
+    exec: Exec,
+    /// The id of its cgroup.
+    cgroup: u64,
+}
+
+/// All processes that procfs shows, parents before their children. `cgroup` tells the id of a process's cgroup.
+pub(crate) fn found(cgroup: impl Fn(u32) -> u64) -> Vec<Found> {
+    let Ok(all) = procfs::process::all_processes() else { return Vec::new() };
+    let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &cgroup)).take(Processes::LIMIT).collect();
+    found.sort_by_key(|f| f.process.start_ns);
+    found
+}
+
+fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Option<Found> {
     let stat = process.stat().ok()?;
     let pid = u32::try_from(stat.pid).ok()?;
     let mut args = process.cmdline().unwrap_or_default().join("\0").into_bytes();
@@ -200,14 +216,16 @@ fn read(process: &procfs::process::Process, container: impl Fn(u32) -> u64) -> O
     secrets::mask(&mut args);
     let args = args.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect();
     let path = process.exe().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-    Some(Process {
+    let exec = Exec { pid, path, name: stat.comm, args, container_cgroup: 0 };
+    let process = Process {
         pid,
         start_ns: stat.starttime * TICK_NS,
         parent_pid: u32::try_from(stat.ppid).unwrap_or(0),
         user_id: process.uid().unwrap_or(0),
-        exec: Arc::new(Exec { pid, path, name: stat.comm, args, container_cgroup: container(pid) }),
+        exec: Arc::default(),
         ancestors: Vec::new(),
-    })
+    };
+    Some(Found { process, exec, cgroup: cgroup(pid) })
 }
 
 fn strings(value: &Value<'_>) -> Vec<String> {

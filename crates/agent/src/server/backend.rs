@@ -13,8 +13,9 @@ use crate::{
         AlertFilter, Answer, Backend, EventFilter, Param, ProfileState, ProfileSummary, Program, Refusal, TrackerStatus,
     },
     config::Config,
+    container::hierarchy::Hierarchy,
     metrics::{Counters, MetricsSnapshot, TrackerState},
-    pipeline::Control,
+    pipeline::{Control, Pipeline, found},
 };
 
 /// What the API asks.
@@ -22,6 +23,7 @@ use crate::{
 pub(super) struct Server {
     control: Control<Judge>,
     collector: Arc<Collector>,
+    hierarchy: Hierarchy,
     learning_ns: u64,
     gated: bool,
     /// Parameters that the configuration sets, by tracker.
@@ -29,13 +31,14 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(control: Control<Judge>, collector: Arc<Collector>, config: &Config) -> Self {
+    pub(super) fn new(pipeline: &Pipeline<Judge>, config: &Config) -> Self {
         let values = |(name, params): (&String, &BTreeMap<String, crate::config::ParamValue>)| {
             (name.clone(), params.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect())
         };
         Self {
-            control,
-            collector,
+            control: pipeline.control.clone(),
+            collector: Arc::clone(&pipeline.collector),
+            hierarchy: pipeline.hierarchy.clone(),
             learning_ns: u64::try_from(config.behaviour.learning_period.get().as_nanos()).unwrap_or(u64::MAX),
             gated: !config.collection.host,
             params: config.trackers.params.iter().map(values).collect(),
@@ -90,7 +93,15 @@ impl Backend for Server {
     }
 
     fn start(&self, name: String, params: BTreeMap<String, String>) -> Answer<'_, TrackerStatus> {
-        Box::pin(self.blocking(move |s| s.start_with(&name, params).map(told).map_err(refusal)))
+        Box::pin(async move {
+            let status = self.blocking(move |s| s.start_with(&name, params).map_err(refusal)).await?;
+            if status.schema.role == Some(Role::Lineage) {
+                // Whatever was forked while nobody looked.
+                let found = self.blocking(|s| Ok(found(&s.hierarchy))).await?;
+                self.control.ask(|engine| engine.identity.adopt(found)).await.map_err(|_| Refusal::Gone)?;
+            }
+            Ok(told(status))
+        })
     }
 
     fn stop(&self, name: String) -> Answer<'_, TrackerStatus> {

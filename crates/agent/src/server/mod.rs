@@ -78,8 +78,7 @@ async fn run(config: Config, trackers: Vec<TrackerObject>, wanted: Vec<Wanted>) 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let plan = Plan { ring_bytes: config.collection.ring_bytes, trackers, wanted };
     let pipeline = Pipeline::launch(plan, runtimes, &Handle::current(), judge)?;
-    let backend: Arc<dyn Backend> =
-        Arc::new(Server::new(pipeline.control.clone(), Arc::clone(&pipeline.collector), &config));
+    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config));
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));

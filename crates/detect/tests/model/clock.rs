@@ -100,10 +100,12 @@ fn profiles_of_another_form_are_refused_by_name() {
 }
 
 #[test]
-fn what_changed_is_stored_at_once_and_counts_within_a_minute() {
+fn what_changed_is_stored_at_once_and_counts_within_seconds() {
     let (mut model, web) = learnt();
     assert_eq!(model.take_dirty().len(), 1);
     judge(&mut model, web_server(&web, 31));
+    model.take_dirty();
+    judge(&mut model, web_server(&web, 33));
     assert_eq!(model.take_dirty().len(), 0);
     judge(&mut model, web_server(&web, 120));
     assert_eq!(model.take_dirty().len(), 1);

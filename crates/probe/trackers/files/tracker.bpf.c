@@ -94,14 +94,14 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 		return 0;
 	row = bpf_map_lookup_elem(table, &key);
 	if (!row) {
-		u64 busy = c->dropped__scratch_busy;
+		u64 busy = c->dropped__scratch__busy;
 
 		add_row(c, table, &key, file, mode, cgroup);
-		if (busy != c->dropped__scratch_busy)
+		if (busy != c->dropped__scratch__busy)
 			return 0;
 		row = bpf_map_lookup_elem(table, &key);
 		if (!row) {
-			c->dropped__table_full++;
+			c->dropped__table__full++;
 			return 0;
 		}
 	}

@@ -55,7 +55,7 @@ static __always_inline void count_failure(struct tracker_counters *c, u64 cgroup
 		row = bpf_map_lookup_elem(table, &key);
 	}
 	if (!row) {
-		c->dropped__table_full++;
+		c->dropped__table__full++;
 		return;
 	}
 	__sync_fetch_and_add(&row->failures, 1);
@@ -132,6 +132,6 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 	if (file)
 		report_open(c, cgroup, file, flags);
 	else
-		c->dropped__file_closed++;
+		c->dropped__file__closed++;
 	return 0;
 }
