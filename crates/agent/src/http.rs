@@ -20,6 +20,7 @@ use tokio::{net::UnixStream, task::JoinHandle, time::timeout};
 pub(crate) struct UnixClient {
     socket: PathBuf,
     timeout: Duration,
+    max_body: usize,
 }
 
 /// What a server answered.
@@ -27,7 +28,7 @@ pub(crate) struct UnixClient {
 pub(crate) struct Response {
     /// Its status, also where that is an error of the server's.
     pub(crate) status: StatusCode,
-    /// At most [`UnixClient::MAX_BODY`] bytes.
+    /// Bounded, by default to [`UnixClient::MAX_BODY`] bytes.
     pub(crate) body: Bytes,
 }
 
@@ -52,12 +53,17 @@ pub(crate) enum HttpError {
 }
 
 impl UnixClient {
-    /// Bytes of body accepted.
+    /// Bytes of body accepted where nobody asks for more.
     pub(crate) const MAX_BODY: usize = 16 << 20;
 
     /// A client of the server at `socket`; each request may take as long as `timeout`, connecting included.
     pub(crate) fn new(socket: impl Into<PathBuf>, timeout: Duration) -> Self {
-        Self { socket: socket.into(), timeout }
+        Self { socket: socket.into(), timeout, max_body: Self::MAX_BODY }
+    }
+
+    /// The same client, accepting longer answers.
+    pub(crate) fn with_max_body(self, bytes: usize) -> Self {
+        Self { max_body: bytes, ..self }
     }
 
     /// Where the server listens.
@@ -81,9 +87,9 @@ impl UnixClient {
         let answer = async {
             let (_connection, response) = self.open(method, path, json).await?;
             let status = response.status();
-            let body = Limited::new(response.into_body(), Self::MAX_BODY).collect().await.map_err(|error| {
+            let body = Limited::new(response.into_body(), self.max_body).collect().await.map_err(|error| {
                 // What is not the connection's fault is the limit's.
-                error.downcast().map_or(HttpError::TooLong(Self::MAX_BODY), |e| HttpError::Protocol(*e))
+                error.downcast().map_or(HttpError::TooLong(self.max_body), |e| HttpError::Protocol(*e))
             })?;
             Ok(Response { status, body: body.to_bytes() })
         };

@@ -2,21 +2,19 @@
 
 use std::{fmt::Write, io, path::PathBuf, time::Duration};
 
-use axum::body::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, Response, body::Incoming, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, StatusCode, body::Bytes};
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::{net::UnixStream, time::timeout};
 
-use crate::{api::Problem, output::OutputError};
+use crate::{
+    api::Problem,
+    http::{HttpError, UnixClient},
+    output::OutputError,
+};
 
 /// How long the server may take to begin an answer: loading a tracker takes longest.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest answer, in bytes: ten thousand alerts with their evidence.
 const MAX_ANSWER: usize = 256 << 20;
-/// The longest line of a stream, in bytes.
-const MAX_LINE: usize = 1 << 20;
 
 /// Why the server did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -35,28 +33,28 @@ pub(super) enum ClientError {
 
 /// Asks the server on one socket.
 pub(super) struct Client {
-    socket: PathBuf,
+    http: UnixClient,
 }
 
 impl Client {
     pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket }
+        Self { http: UnixClient::new(socket, PATIENCE).with_max_body(MAX_ANSWER) }
     }
 
     /// GETs JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.read(self.ask(Method::GET, path, Bytes::new()).await?).await
+        self.ask(Method::GET, path, Bytes::new()).await
     }
 
     /// POSTs JSON and reads the answer.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|e| self.nonsense(e))?;
-        self.read(self.ask(Method::POST, path, body.into()).await?).await
+        self.ask(Method::POST, path, body.into()).await
     }
 
     /// DELETEs and reads the answer.
     pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        self.read(self.ask(Method::DELETE, path, Bytes::new()).await?).await
+        self.ask(Method::DELETE, path, Bytes::new()).await
     }
 
     /// GETs a stream: says once that it has begun, and hands over each line until it ends or a line is refused.
@@ -66,69 +64,47 @@ impl Client {
         begins: impl FnOnce() -> Result<(), OutputError>,
         mut line: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let mut body = self.ask(Method::GET, path, Bytes::new()).await?.into_body();
+        let (status, mut lines) = self.http.lines(path).await.map_err(|e| self.told(e))?;
+        if !status.is_success() {
+            let problem = lines.next().await.map_err(|e| self.told(e))?;
+            return Err(self.problem(status, &problem.unwrap_or_default()).into());
+        }
         begins()?;
-        let mut begun: Vec<u8> = Vec::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|e| self.nonsense(e))?;
-            for part in frame.data_ref().map(|d| d.split_inclusive(|b| *b == b'\n')).into_iter().flatten() {
-                begun.extend_from_slice(part);
-                if begun.len() > MAX_LINE {
-                    return Err(self.nonsense("a line of more than 1 MiB").into());
-                }
-                if begun.ends_with(b"\n") {
-                    line(&begun)?;
-                    begun.clear();
-                }
-            }
+        while let Some(next) = lines.next().await.map_err(|e| self.told(e))? {
+            line(&next)?;
         }
         Ok(())
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, ClientError> {
-        let exchange = async {
-            let stream = UnixStream::connect(&self.socket).await.map_err(|e| self.unreachable(e))?;
-            let (mut sender, connection) =
-                http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.nonsense(e))?;
-            // It ends with the answer; what goes wrong on it is told by the answer, too.
-            tokio::spawn(connection);
-            let request = Request::builder()
-                .method(method)
-                .uri(path)
-                .header(header::HOST, "ethogram")
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(Full::new(body))
-                .map_err(|e| self.nonsense(e))?;
-            sender.send_request(request).await.map_err(|e| self.nonsense(e))
-        };
-        let answer = timeout(PATIENCE, exchange).await.map_err(|_| ClientError::Silent(self.socket.clone()))??;
-        if answer.status().is_success() {
-            return Ok(answer);
+    async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {
+        let answer = self.http.send(method, path, body).await.map_err(|e| self.told(e))?;
+        if !answer.status.is_success() {
+            return Err(self.problem(answer.status, &answer.body));
         }
-        let status = answer.status();
-        Err(match self.read::<Problem>(answer).await {
+        serde_json::from_slice(&answer.body).map_err(|e| self.nonsense(e))
+    }
+
+    fn problem(&self, status: StatusCode, body: &[u8]) -> ClientError {
+        match serde_json::from_slice::<Problem>(body) {
             Ok(problem) => ClientError::Problem(problem.detail),
             Err(_) => self.nonsense(status),
-        })
+        }
     }
 
-    async fn read<T: DeserializeOwned>(&self, answer: Response<Incoming>) -> Result<T, ClientError> {
-        let whole = Limited::new(answer.into_body(), MAX_ANSWER).collect();
-        let whole = timeout(PATIENCE, whole).await.map_err(|_| ClientError::Silent(self.socket.clone()))?;
-        let bytes = whole.map_err(|e| self.nonsense(e))?.to_bytes();
-        serde_json::from_slice(&bytes).map_err(|e| self.nonsense(e))
-    }
-
-    fn unreachable(&self, source: io::Error) -> ClientError {
-        let socket = self.socket.clone();
-        match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoServer(socket),
-            _ => ClientError::Refused { socket, source },
+    fn told(&self, error: HttpError) -> ClientError {
+        let socket = self.http.socket().to_owned();
+        match error {
+            HttpError::Connect(source) => match source.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ClientError::NoServer(socket),
+                _ => ClientError::Refused { socket, source },
+            },
+            HttpError::Timeout(_) => ClientError::Silent(socket),
+            error => self.nonsense(error),
         }
     }
 
     fn nonsense(&self, why: impl ToString) -> ClientError {
-        ClientError::Nonsense { socket: self.socket.clone(), why: why.to_string() }
+        ClientError::Nonsense { socket: self.http.socket().to_owned(), why: why.to_string() }
     }
 }
 

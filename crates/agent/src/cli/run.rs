@@ -62,8 +62,8 @@ async fn show(
     let (consumer, statuses) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
     let flushed = consumer.map_or(Ok(()), |mut c| c.output.flush());
     let status = statuses.into_iter().find(|s| *s.schema.name == *name).context("the tracker is gone")?;
-    eprintln!("{}", account(&status.counters));
     ended?;
+    eprintln!("{}", account(&status.counters));
     Ok(flushed?)
 }
 
