@@ -34,7 +34,10 @@ static __always_inline struct record *begin(struct tracker_counters *c, u32 fixe
 		u32 index = slot;
 		struct record *r = bpf_map_lookup_elem(&scratch, &index);
 
-		if (r && __sync_lock_test_and_set(&r->busy, 1) == 0) {
+		/* No atomic exchange, which kernels before 5.12 lack: whoever interrupts here gives the buffer back
+		 * before this goes on. */
+		if (r && !r->busy) {
+			r->busy = 1;
 			r->size = fixed;
 			return r;
 		}

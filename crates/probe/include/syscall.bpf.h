@@ -13,6 +13,8 @@ enum {
 	CALL_CREAT,
 	CALL_READ,
 	CALL_WRITE,
+	CALL_SENDFILE,
+	CALL_COPY_FILE_RANGE,
 };
 
 #if defined(__TARGET_ARCH_x86)
@@ -43,6 +45,15 @@ static __always_inline u32 syscall_of(struct pt_regs *regs)
 	case 296: /* pwritev */
 	case 328: /* pwritev2 */
 		return is_compat() ? CALL_OTHER : CALL_WRITE;
+	case 40: /* sendfile */
+		return is_compat() ? CALL_OTHER : CALL_SENDFILE;
+	case 326: /* copy_file_range */
+		return is_compat() ? CALL_OTHER : CALL_COPY_FILE_RANGE;
+	case 187: /* i386 sendfile */
+	case 239: /* i386 sendfile64 */
+		return is_compat() ? CALL_SENDFILE : CALL_OTHER;
+	case 377: /* i386 copy_file_range */
+		return is_compat() ? CALL_COPY_FILE_RANGE : CALL_OTHER;
 	case 2: /* open */
 		return is_compat() ? CALL_OTHER : CALL_OPEN;
 	case 85: /* creat */
@@ -86,6 +97,10 @@ static __always_inline u32 syscall_of(struct pt_regs *regs)
 		return CALL_OPENAT;
 	case 437:
 		return CALL_OPENAT2;
+	case 71:
+		return CALL_SENDFILE;
+	case 285:
+		return CALL_COPY_FILE_RANGE;
 	case 63: /* read */
 	case 65: /* readv */
 	case 67: /* pread64 */

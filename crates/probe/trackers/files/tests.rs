@@ -17,6 +17,24 @@ fn reads_and_writes_are_counted_exactly() {
 }
 
 #[test]
+fn what_is_copied_in_the_kernel_is_read_here_and_written_there() {
+    for call in ["os.sendfile(o, i, 0, 700)", "os.copy_file_range(i, o, 700)"] {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        std::fs::write(&from, [b'x'; 1000]).unwrap();
+        let (from, to) = (from.to_str().unwrap().to_owned(), to.to_str().unwrap().to_owned());
+        let mut rig = Rig::start("files");
+        let script = format!("import os; i = os.open('{from}', 0); o = os.open('{to}', 65); {call}");
+        assert!(std::process::Command::new("python3").arg("-c").arg(script).status().unwrap().success());
+        let read = rig.expect("the reading", |e| text(e, "file.path") == from);
+        assert_eq!((number(&read, "file.reads"), number(&read, "file.read_bytes")), (1, 700));
+        let written = rig.expect("the writing", |e| text(e, "file.path") == to);
+        assert_eq!((number(&written, "file.writes"), number(&written, "file.write_bytes")), (1, 700));
+        assert_eq!(number(&written, "file.reads"), 0);
+    }
+}
+
+#[test]
 fn pipes_count_only_on_request() {
     for (all_types, expected) in [("false", false), ("true", true)] {
         let mut rig = Rig::start_with("files", settings(), &[("all_types", all_types)]);

@@ -60,26 +60,19 @@ static __always_inline void add_row(struct tracker_counters *c, void *table, str
 	discard(r);
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+/* Counts one use of a descriptor. Not inlined: a call that copies between files is a use of two. */
+static __noinline int count_use(u32 fd, u64 bytes, bool is_write)
 {
-	u32 call = syscall_of(regs);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct file *file = file_of(task, fd);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	u32 mode = BPF_CORE_READ(inode, i_mode) & S_IFMT;
 	struct tracker_counters *c;
 	struct file_key key = {};
-	struct task_struct *task;
 	struct file_use *row;
-	struct inode *inode;
-	struct file *file;
 	void *table;
 	u64 cgroup;
-	u32 mode;
 
-	if ((call != CALL_READ && call != CALL_WRITE) || result < 0)
-		return 0;
-	task = (struct task_struct *)bpf_get_current_task();
-	file = file_of(task, syscall_argument(regs, 0));
-	inode = BPF_CORE_READ(file, f_inode);
-	mode = BPF_CORE_READ(inode, i_mode) & S_IFMT;
 	/* Not ours to see, and by far the most frequent: sockets and pipes. */
 	if (mode != S_IFREG && !all_types)
 		return 0;
@@ -105,13 +98,33 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 			return 0;
 		}
 	}
-	if (call == CALL_READ) {
-		__sync_fetch_and_add(&row->reads, 1);
-		__sync_fetch_and_add(&row->read_bytes, result);
-	} else {
+	if (is_write) {
 		__sync_fetch_and_add(&row->writes, 1);
-		__sync_fetch_and_add(&row->write_bytes, result);
+		__sync_fetch_and_add(&row->write_bytes, bytes);
+	} else {
+		__sync_fetch_and_add(&row->reads, 1);
+		__sync_fetch_and_add(&row->read_bytes, bytes);
 	}
 	c->aggregated++;
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+{
+	if (result < 0)
+		return 0;
+	switch (syscall_of(regs)) {
+	case CALL_READ:
+		return count_use(syscall_argument(regs, 0), result, false);
+	case CALL_WRITE:
+		return count_use(syscall_argument(regs, 0), result, true);
+	case CALL_SENDFILE:
+		count_use(syscall_argument(regs, 1), result, false);
+		return count_use(syscall_argument(regs, 0), result, true);
+	case CALL_COPY_FILE_RANGE:
+		count_use(syscall_argument(regs, 0), result, false);
+		return count_use(syscall_argument(regs, 2), result, true);
+	}
 	return 0;
 }
