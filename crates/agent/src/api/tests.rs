@@ -270,7 +270,7 @@ async fn events_are_a_stream_that_ends_when_the_reader_goes() {
     let response = ask(&fake, request("GET", "/v1/events?tracker=open&container=web", "")).await;
     let mut stream = response.into_body();
     let first = stream.frame().await.unwrap().unwrap().into_data().unwrap();
-    assert_eq!(first, "{\"container\":\"web\",\"tracker\":\"open\"}\n");
+    assert_eq!(first, "{\"tracker\":\"open\",\"container\":\"web\"}\n");
     let sender = fake.events.lock().unwrap().pop().unwrap();
     assert!(!sender.is_closed());
     drop(stream);
