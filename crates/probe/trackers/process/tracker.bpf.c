@@ -8,7 +8,6 @@ PARAM(u32, max_args, 2048, "bytes kept of the arguments, at most 4095; what is l
 struct process_fork {
 	struct event_header header;
 	u64 child_start INTERNAL("child_start");
-	u64 child_cgroup INTERNAL("child_cgroup");
 	u32 child FIELD("process.child.pid", "the new process");
 };
 EVENT(fork, struct process_fork, 1);
@@ -51,7 +50,6 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	describe_current(&e.header, EVENT_fork, cgroup);
 	e.child = BPF_CORE_READ(child, tgid);
 	e.child_start = BPF_CORE_READ(child, start_boottime);
-	e.child_cgroup = cgroup_of(child);
 	submit(c, &e, sizeof(e));
 	return 0;
 }
