@@ -18,7 +18,6 @@ use ethogram_model::TrackerSchema;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use args::{Cli, Command, DoctorArgs, ListFormat, RunArgs, Setting};
-pub use exit::{Unable, Usage};
 
 use crate::config::Config;
 

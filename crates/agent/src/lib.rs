@@ -5,6 +5,7 @@ pub mod api;
 pub mod cli;
 pub mod config;
 mod container;
+pub mod failure;
 mod http;
 pub mod metrics;
 pub mod nearest;

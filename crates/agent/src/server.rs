@@ -18,9 +18,9 @@ use tokio::{
 use self::{alerts::AlertBook, backend::Server, judge::Judge};
 use crate::{
     api::{Backend, Listeners},
-    cli::Usage,
     config::Config,
     container::runtime::Runtimes,
+    failure::Usage,
     pipeline::{Pipeline, Plan, Wanted, refusal},
     sink::Sinks,
     store::{Contents, Store, Writer},

@@ -6,10 +6,11 @@ use ethogram_model::render::escape;
 use ethogram_probe::{Collector, ProgramState, Settings, Start, State, TrackerStatus, builtin, check_kernel};
 use serde::Serialize;
 
-use super::{DoctorArgs, ListFormat, Unable};
+use super::{DoctorArgs, ListFormat};
 use crate::{
     config::Config,
     container::{hierarchy::Hierarchy, runtime::Runtimes},
+    failure::Unable,
     output::{self, Column},
 };
 

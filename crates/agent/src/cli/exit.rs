@@ -5,21 +5,14 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use ethogram_model::render;
 
-use crate::output::{self, OutputError};
+use crate::{
+    failure::{Unable, Usage},
+    output::{self, OutputError},
+};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const UNABLE: u8 = 77;
-
-/// This kernel, or these privileges, cannot do it: exit code 77.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unable(pub String);
-
-/// What was asked makes no sense, such as an unknown tracker: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Usage(pub String);
 
 /// Says why it failed. A reader that has enough, such as `head`, is no failure.
 pub(super) fn failed(error: &anyhow::Error) -> ExitCode {

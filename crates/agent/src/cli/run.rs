@@ -7,10 +7,11 @@ use ethogram_model::Event;
 use ethogram_probe::{Counters, Start, TrackerObject, builtin, find};
 use tokio::sync::oneshot;
 
-use super::{RunArgs, Usage};
+use super::RunArgs;
 use crate::{
     config::Config,
     container::{runtime::Runtimes, table::Lookup},
+    failure::Usage,
     output::{Output, OutputError},
     pipeline::{Consumer, Pipeline, Plan, Wanted},
 };

@@ -6,12 +6,13 @@ use ethogram_model::{TrackerSchema, render};
 use serde_json::{Value as Json, json};
 
 use super::{
-    ListFormat, Usage,
+    ListFormat,
     args::{SchemaArgs, SchemaOf},
 };
 use crate::{
     api,
     config::Config,
+    failure::Usage,
     nearest::suggestion,
     output::{self, Column},
 };

@@ -15,8 +15,8 @@ use super::{
     processes::{self, Found},
 };
 use crate::{
-    cli::Unable,
     container::{hierarchy::Hierarchy, resolver, runtime::Runtimes},
+    failure::Unable,
 };
 
 /// Batches between the reader and the engine. Each holds some thousand events at most; beyond, the rings hold them.
