@@ -1,6 +1,6 @@
 //! `ethogram run`: one tracker, to the terminal.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ethogram_model::Event;
@@ -77,8 +77,9 @@ async fn until_end(args: &RunArgs, runtimes: &Runtimes, failed: oneshot::Receive
             None => std::future::pending().await,
         }
     };
+    let unfound = Cell::new(None);
     let unknown = async {
-        match missing(args, runtimes).await {
+        match missing(args, runtimes, &unfound).await {
             Some(error) => error,
             None => std::future::pending().await,
         }
@@ -86,14 +87,15 @@ async fn until_end(args: &RunArgs, runtimes: &Runtimes, failed: oneshot::Receive
     tokio::select! {
         _ = tokio::signal::ctrl_c() => Ok(()),
         _ = terminate.recv() => Ok(()),
-        () = duration => Ok(()),
+        () = duration => unfound.take().map_or(Ok(()), Err),
         Ok(error) = failed => Err(error.into()),
         error = unknown => Err(error),
     }
 }
 
 /// Whether one of the containers asked for is still unknown to every runtime after the time they are waited for.
-async fn missing(args: &RunArgs, runtimes: &Runtimes) -> Option<anyhow::Error> {
+/// Meanwhile `unfound` says so of the one that is waited for.
+async fn missing(args: &RunArgs, runtimes: &Runtimes, unfound: &Cell<Option<anyhow::Error>>) -> Option<anyhow::Error> {
     let deadline = tokio::time::Instant::now() + args.wait.get();
     for wanted in &args.container {
         let mut told = false;
@@ -104,8 +106,10 @@ async fn missing(args: &RunArgs, runtimes: &Runtimes) -> Option<anyhow::Error> {
             if !std::mem::replace(&mut told, true) {
                 eprintln!("ethogram: waiting {} for container '{wanted}' to be created", args.wait);
             }
+            unfound.set(Some(Usage(error.to_string()).into()));
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
+        unfound.set(None);
     }
     None
 }
