@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{Container, Server, Settings, eventually, seconds};
+use super::support::{Container, Events, Proxy, Server, Settings, eventually, seconds};
 
 /// A server whose Docker is that socket.
 fn server_on(socket: &Path) -> Server {
@@ -89,6 +89,37 @@ fn one_that_comes_later() {
         let all = server.http.get("/v1/containers");
         all.as_array().unwrap().iter().find(|c| c["name"] == container.name.as_str()).cloned()
     });
+}
+
+#[test]
+fn one_that_is_restarted() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    let proxy = Proxy::start(&socket, "/var/run/docker.sock");
+    let before = Container::idle("before");
+    let server = Server::start(&Settings { docker_socket: socket.clone(), host: true, ..Settings::default() });
+    server.await_container(&before.name);
+    let events = Events::of(&server);
+    events.expect_exec_in(&before);
+
+    drop(proxy);
+    events.expect_exec_in(&before);
+    let meanwhile = Container::idle("meanwhile");
+    expect_anonymous(&server, &meanwhile);
+    let all = server.http.get("/v1/containers");
+    assert!(!all.to_string().contains(&meanwhile.name), "nobody was there to tell its name: {all}");
+
+    let _proxy = Proxy::start(&socket, "/var/run/docker.sock");
+    eventually("the name of what came meanwhile", seconds(60), || {
+        let all = server.http.get("/v1/containers");
+        all.as_array().unwrap().iter().find(|c| c["name"] == meanwhile.name.as_str()).cloned()
+    });
+    let after = Container::idle("after");
+    server.await_container(&after.name);
+    for container in [&before, &meanwhile, &after] {
+        events.expect_exec_in(container);
+    }
+    events.expect_none_on_host();
 }
 
 #[test]
