@@ -34,14 +34,11 @@ impl Events {
 
     /// The executions so far of a program whose only argument is `mark`.
     pub(crate) fn execs(&self, mark: &str) -> Vec<Value> {
-        let lines = self.0.stdout();
-        let marked = lines.iter().filter(|(_, line)| line.contains(mark));
-        let events = marked.filter_map(|(_, line)| serde_json::from_str::<Value>(line).ok());
         let is_wanted = |e: &Value| {
             let args = e["process"]["command_args"].as_array();
             e["event"] == "exec" && args.is_some_and(|args| args.len() == 2 && args[1] == mark)
         };
-        events.filter(is_wanted).collect()
+        self.all(mark).filter(is_wanted).collect()
     }
 
     /// The next execution of a program with that mark.
@@ -63,16 +60,35 @@ impl Events {
         let mark = mark("exec");
         let done = container.exec(&["/bin/true", &mark]);
         assert!(done.status.success(), "{done:?}");
-        let event = eventually(&format!("{mark} in {}", container.name), seconds(10), || self.execs(&mark).pop());
-        expect_in(&event, container);
+        for event in self.life(&mark) {
+            expect_in(&event, container);
+        }
     }
 
     /// Runs a program outside all containers, and expects its event to name none.
     pub(crate) fn expect_none_on_host(&self) {
         let mark = mark("host");
         run_on_host(&mark);
-        let event = eventually(&format!("{mark} on the host"), seconds(10), || self.execs(&mark).pop());
-        expect_nowhere(&event);
+        for event in self.life(&mark) {
+            expect_nowhere(&event);
+        }
+    }
+
+    /// Waits for the execution and the exit of the one process with that mark.
+    fn life(&self, mark: &str) -> [Value; 2] {
+        let exec = eventually(&format!("the execution of {mark}"), seconds(10), || self.execs(mark).pop());
+        let pid = &exec["process"]["pid"];
+        let exit = eventually(&format!("the exit of {mark}, process {pid}"), seconds(10), || {
+            let is_it = |e: &Value| e["event"] == "exit" && e["process"]["pid"] == *pid;
+            self.all(&format!("{pid}")).find(is_it)
+        });
+        [exec, exit]
+    }
+
+    /// All events so far in which that text is.
+    fn all(&self, text: &str) -> impl Iterator<Item = Value> {
+        let lines = self.0.stdout().into_iter().filter(|(_, line)| line.contains(text));
+        lines.filter_map(|(_, line)| serde_json::from_str(&line).ok()).collect::<Vec<_>>().into_iter()
     }
 }
 

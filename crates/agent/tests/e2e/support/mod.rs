@@ -2,6 +2,7 @@
 
 mod cgroup;
 mod clean_up;
+mod daemon;
 mod docker;
 mod events;
 mod http;
@@ -17,6 +18,7 @@ use std::{
 
 pub(crate) use cgroup::Cgroup;
 pub(crate) use clean_up::{CleanUp, is_installed, run};
+pub(crate) use daemon::Daemon;
 pub(crate) use docker::{Container, IMAGE, save_image, ticking};
 pub(crate) use events::{Events, expect_in, expect_nowhere, mark};
 pub(crate) use http::Http;
