@@ -5,7 +5,9 @@
 
 mod behaviour;
 mod hot;
+mod identity;
 mod metrics;
+mod other_runtimes;
 mod persistence;
 mod run;
 mod runtimes;

@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::support::{Container, Server, Settings, eventually, seconds};
+use serde_json::Value;
+
+use super::support::{Container, Daemon, Events, Proxy, Server, Settings, eventually, mark, seconds};
 
 /// A server whose Docker is that socket.
 fn server_on(socket: &Path) -> Server {
@@ -89,6 +91,63 @@ fn one_that_comes_later() {
         let all = server.http.get("/v1/containers");
         all.as_array().unwrap().iter().find(|c| c["name"] == container.name.as_str()).cloned()
     });
+}
+
+#[test]
+fn one_that_is_restarted_around_its_containers() {
+    let (kept_mark, later_mark) = (mark("kept"), mark("later"));
+    let mut daemon = Daemon::start();
+    let kept = daemon.run_ticking("eg-kept", &kept_mark);
+    let server = Server::start(&Settings { docker_socket: daemon.socket(), host: true, ..Settings::default() });
+    server.await_container("eg-kept");
+    let events = Events::of(&server);
+    let expect = |event: &Value, id: &str, name: &str| {
+        assert_eq!(event["container"]["id"], id, "{event}");
+        assert_eq!(event["container"]["name"], name, "{event}");
+    };
+    expect(&events.next(&kept_mark), &kept, "eg-kept");
+    daemon.stop();
+    expect(&events.after(&kept_mark), &kept, "eg-kept");
+    daemon.resume();
+    expect(&events.after(&kept_mark), &kept, "eg-kept");
+    let later = daemon.run_ticking("eg-later", &later_mark);
+    let first = eventually("its first program", seconds(10), || events.execs(&later_mark).into_iter().next());
+    expect(&first, &later, "eg-later");
+    events.expect_none_on_host();
+    let all = server.http.get("/v1/containers");
+    let same = all.as_array().unwrap().iter().filter(|c| c["id"] == kept.as_str()).count();
+    assert_eq!(same, 1, "it was the same one all the time: {all}");
+}
+
+#[test]
+fn one_whose_socket_goes_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("docker.sock");
+    let proxy = Proxy::start(&socket, "/var/run/docker.sock");
+    let before = Container::idle("before");
+    let server = Server::start(&Settings { docker_socket: socket.clone(), host: true, ..Settings::default() });
+    server.await_container(&before.name);
+    let events = Events::of(&server);
+    events.expect_exec_in(&before);
+
+    drop(proxy);
+    events.expect_exec_in(&before);
+    let meanwhile = Container::idle("meanwhile");
+    expect_anonymous(&server, &meanwhile);
+    let all = server.http.get("/v1/containers");
+    assert!(!all.to_string().contains(&meanwhile.name), "nobody was there to tell its name: {all}");
+
+    let _proxy = Proxy::start(&socket, "/var/run/docker.sock");
+    eventually("the name of what came meanwhile", seconds(60), || {
+        let all = server.http.get("/v1/containers");
+        all.as_array().unwrap().iter().find(|c| c["name"] == meanwhile.name.as_str()).cloned()
+    });
+    let after = Container::idle("after");
+    server.await_container(&after.name);
+    for container in [&before, &meanwhile, &after] {
+        events.expect_exec_in(container);
+    }
+    events.expect_none_on_host();
 }
 
 #[test]

@@ -53,6 +53,11 @@ impl Container {
         Self::run(word, &["sleep", "100000"])
     }
 
+    /// One whose own process runs a program again and again, whose argument is `mark`.
+    pub(crate) fn ticking(word: &str, mark: &str) -> Self {
+        Self::run(word, &["sh", "-c", &ticking(mark)])
+    }
+
     /// Runs a command in it, whatever its exit code.
     pub(crate) fn exec(&self, command: &[&str]) -> Output {
         let mut docker = Command::new("docker");
@@ -74,6 +79,16 @@ impl Container {
         self.inspect("{{.Id}}")
     }
 
+    /// The host's number for its first process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.inspect("{{.State.Pid}}").parse().unwrap()
+    }
+
+    /// The digest of its image.
+    pub(crate) fn digest(&self) -> String {
+        self.inspect("{{.Image}}")
+    }
+
     fn inspect(&self, format: &str) -> String {
         docker(["inspect", "--format", format, &self.name]).trim().to_owned()
     }
@@ -84,6 +99,10 @@ impl Container {
 
     pub(crate) fn unpause(&self) {
         docker(["unpause", &self.name]);
+    }
+
+    pub(crate) fn restart(&self) {
+        docker(["restart", "--time", "0", &self.name]);
     }
 
     /// Fetches its page from the host, that many times.
@@ -114,6 +133,17 @@ impl Drop for Container {
         docker.args(["rm", "--force", &self.name]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let _ = docker.status();
     }
+}
+
+/// A shell line that runs a program again and again, whose argument is `mark`.
+pub(crate) fn ticking(mark: &str) -> String {
+    format!("while :; do /bin/true {mark}; sleep 1; done")
+}
+
+/// The image as an archive, for another runtime to take in.
+pub(crate) fn save_image(to: &Path) {
+    make_image();
+    docker(["save", "--output", to.to_str().unwrap(), IMAGE]);
 }
 
 /// Runs docker, which must succeed, and gives its output.

@@ -1,8 +1,13 @@
 //! What the tests stand on: a server, containers, processes that end with the test, and waiting for conditions.
 
+mod cgroup;
+mod clean_up;
+mod daemon;
 mod docker;
+mod events;
 mod http;
 mod process;
+mod proxy;
 mod server;
 
 use std::{
@@ -11,9 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub(crate) use docker::{Container, IMAGE};
+pub(crate) use cgroup::Cgroup;
+pub(crate) use clean_up::{CleanUp, is_installed, run};
+pub(crate) use daemon::Daemon;
+pub(crate) use docker::{Container, IMAGE, save_image, ticking};
+pub(crate) use events::{Events, expect_in, expect_nowhere, mark};
 pub(crate) use http::Http;
 pub(crate) use process::{Process, ethogram};
+pub(crate) use proxy::Proxy;
 pub(crate) use server::{Alert, Server, Settings};
 
 /// Waits until `probe` gives something.

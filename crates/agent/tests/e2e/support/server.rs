@@ -16,11 +16,20 @@ use super::{Http, IMAGE, Process, ethogram, eventually, free_port, seconds};
 pub(crate) struct Settings {
     pub(crate) learning_period: Duration,
     pub(crate) docker_socket: PathBuf,
+    /// Empty: containerd is not asked.
+    pub(crate) containerd_socket: PathBuf,
+    /// Whether events outside containers are collected as well.
+    pub(crate) host: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { learning_period: seconds(24 * 60 * 60), docker_socket: "/var/run/docker.sock".into() }
+        Self {
+            learning_period: seconds(24 * 60 * 60),
+            docker_socket: "/var/run/docker.sock".into(),
+            containerd_socket: PathBuf::new(),
+            host: false,
+        }
     }
 }
 
@@ -68,11 +77,13 @@ impl Server {
         let metrics_port = free_port();
         let at = |name: &str| folder.path().join(name);
         let config = format!(
-            "[behaviour]\nlearning_period = \"{}ms\"\n\
-             [runtimes]\ndocker_socket = {:?}\n\
+            "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\n\
+             [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n",
             settings.learning_period.as_millis(),
+            settings.host,
             settings.docker_socket,
+            settings.containerd_socket,
             at("api.sock"),
             at("store"),
         );
