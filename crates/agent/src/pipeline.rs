@@ -8,7 +8,6 @@ pub(crate) mod engine;
 pub(crate) mod identity;
 mod launch;
 pub(crate) mod processes;
-mod secrets;
 
 pub(crate) use control::Control;
 pub(crate) use engine::{Consumer, Engine};

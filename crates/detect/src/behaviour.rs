@@ -26,6 +26,9 @@ pub struct Behaviour<'e> {
     pub object: Cow<'e, str>,
     /// How objects of this kind are compared.
     pub kind: ObjectKind,
+    /// Whether it is the workload's own start, as its configuration says: that is never news, also where the agent came
+    /// after the first one.
+    pub is_start: bool,
     /// Whether the object is never one among many: an executable, a secret, what decides what runs.
     pub is_guarded: bool,
     /// What reading or writing the object gives away or decides, where that is known.
@@ -67,17 +70,21 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
         is_vague,
         object,
         kind: spec.kind,
+        is_start: false,
         is_guarded: true,
         stake: None,
     };
     match spec.kind {
         ObjectKind::Executable => {
             let object = match process {
-                Some(process) if is_runc_init(process, container) => return None,
+                Some(process) if is_outside(&process.exec, container) || is_runc_init(process, container) => {
+                    return None;
+                }
                 Some(process) if !process.exec.path.is_empty() => label(&process.exec),
                 _ => normalised(text(spec, event)?),
             };
-            Some(behaviour(parent(process, container), object))
+            let is_start = process.is_some_and(|p| is_start(p, event, container));
+            Some(Behaviour { is_start, ..behaviour(parent(process, container), object) })
         }
         ObjectKind::Path | ObjectKind::SensitivePath => {
             let path = text(spec, event)?;
@@ -128,6 +135,19 @@ fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, s
         Some(parent) => (label(parent), false),
         None => (Cow::Borrowed(UNKNOWN), true),
     }
+}
+
+/// Whether the runtime starts just what the container is configured to run, from its image.
+fn is_start(process: &Process, event: &Event, container: &Container) -> bool {
+    !container.command.is_empty()
+        && process.exec.args == container.command
+        && process.ancestors.first().is_some_and(|parent| is_outside(parent, container))
+        && !is_in_writable_layer(event)
+}
+
+/// Whether the file that an event is about was written in the container.
+pub(crate) fn is_in_writable_layer(event: &Event) -> bool {
+    ["file.writable_layer", "process.executable.writable_layer"].iter().any(|field| event.get(field).is_truthy())
 }
 
 fn is_outside(exec: &Exec, container: &Container) -> bool {

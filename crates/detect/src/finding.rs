@@ -6,7 +6,7 @@ use ethogram_model::{Event, Finding, ObjectKind, Severity, render};
 
 use crate::{
     Behaviour, Profile,
-    behaviour::{OUTSIDE, UNKNOWN},
+    behaviour::{OUTSIDE, UNKNOWN, is_in_writable_layer},
     peers, places,
     profile::OTHERS,
 };
@@ -49,10 +49,6 @@ impl Assessment {
         let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };
         Self { severity, confidence, because }
     }
-}
-
-fn is_in_writable_layer(event: &Event) -> bool {
-    ["file.in_writable_layer", "process.executable.writable_layer"].iter().any(|field| event.get(field).is_truthy())
 }
 
 /// The finding of a behaviour that the profile does not hold. None for an event without a container.

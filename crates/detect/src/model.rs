@@ -216,7 +216,7 @@ impl Model {
                 continue;
             }
             held.is_dirty = true;
-            if !held.profile.is_stable {
+            if !held.profile.is_stable || behaviour.is_start {
                 let fits = held.profile.learn(&behaviour, event.time_ns, self.settings.max_entries);
                 self.counters.learnt += u64::from(fits);
                 self.counters.overflowed += u64::from(!fits);

@@ -16,6 +16,8 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use ethogram_model::{Container, Image, Pod};
 
+use crate::secrets;
+
 pub(crate) use docker::Docker;
 pub(crate) use runtimes::{Answer, Runtimes};
 
@@ -162,9 +164,12 @@ fn bounded_labels(labels: impl IntoIterator<Item = (String, String)>) -> BTreeMa
     ordered.into_iter().take(Container::MAX_LABELS).map(|(k, v)| (bounded_name(k), bounded(v, 1024))).collect()
 }
 
-/// A command, bounded in number and length of its arguments.
+/// A command, bounded in number and length of its arguments, secrets masked.
 fn bounded_command(args: impl IntoIterator<Item = String>) -> Vec<String> {
-    args.into_iter().take(64).map(|arg| bounded(arg, 1024)).collect()
+    let args: Vec<String> = args.into_iter().take(64).map(|arg| bounded(arg, 1024)).collect();
+    let mut joined = args.join("\0").into_bytes();
+    secrets::mask(&mut joined);
+    joined.split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).take(args.len()).collect()
 }
 
 /// An image, bounded. `digest` may lack the name of its algorithm.
@@ -192,6 +197,8 @@ mod tests {
         let labels = bounded_labels((0..1000).map(|n| (format!("{n:04}"), "x".repeat(5000))));
         assert_eq!(labels.len(), Container::MAX_LABELS);
         assert!(labels.values().all(|v| v.len() < 1100));
+        assert_eq!(bounded_command(["db".into(), "--password".into(), "x".into()]), ["db", "--password", "*"]);
+        assert_eq!(bounded_command([]), [""; 0]);
         assert_eq!(bounded_command((0..1000).map(|n| n.to_string())).len(), 64);
     }
 

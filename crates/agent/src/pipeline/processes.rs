@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use ethogram_model::{Event, Exec, Process, Value};
 use rustc_hash::FxHashMap;
 
-use super::secrets;
+use crate::secrets;
 
 /// Arguments kept of a process, in bytes over all.
 const MAX_ARGS: usize = 4096;

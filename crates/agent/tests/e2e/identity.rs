@@ -118,10 +118,11 @@ fn a_container_stays_itself_through_exec_pause_and_restart() {
         assert!(of_it[0].to_string().contains("uname"), "{}", of_it[0]);
     }
 
-    // Its start was not watched, so that a restart may well be new behaviour; it is the same container all the same.
+    // Its start was not watched, but it is the one that the container is configured for: no news.
     before.restart();
     expect_in(&events.after(&before_mark), &before);
     events.expect_exec_in(&before);
+    assert_eq!(server.alerts().iter().filter(|a| a.container() == before.name).count(), 1);
     events.expect_none_on_host();
     for (container, _) in both {
         let all = server.http.get("/v1/containers");

@@ -167,6 +167,27 @@ fn the_runtime_setting_a_container_up_is_not_the_container() {
 }
 
 #[test]
+fn the_configured_start_is_no_news_even_where_the_first_was_not_seen() {
+    let (mut model, web) = learnt();
+    let started = |args: &[&str]| {
+        let mut process = web.process("/bin/httpd");
+        let args = args.iter().map(ToString::to_string).collect();
+        process.exec = Arc::new(Exec { args, ..(*process.exec).clone() });
+        process
+    };
+    let own = || web.execute_as(started(&["/bin/httpd", "-f"]), LATER);
+    // Another command, the same from within, and the same from a file that is not the image's: all are news.
+    let mut within = started(&["/bin/httpd", "-f"]);
+    within.ancestors.insert(0, web.process("/bin/sh").exec);
+    assert_eq!(judge(&mut model, [web.execute_as(within, LATER)]).len(), 1);
+    assert_eq!(judge(&mut model, [with_byte(own(), 16)]).len(), 1);
+    let (mut model, web_again) = learnt();
+    assert_eq!(judge(&mut model, [web_again.execute_as(started(&["/bin/httpd", "-h"]), LATER)]).len(), 1);
+    let (mut model, _) = learnt();
+    assert_eq!(judge(&mut model, [own(), own()]), []);
+}
+
+#[test]
 fn a_later_container_of_the_image_inherits_the_profile() {
     let (mut model, _) = learnt();
     let later = container("web-2", 8, "aabbccddeeff0011");

@@ -41,7 +41,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
     };
     let mut fields = vec![
         field("process.executable.name", FieldKind::Text, 0, 16),
-        field("file.in_writable_layer", FieldKind::Bool, 16, 1),
+        field("file.writable_layer", FieldKind::Bool, 16, 1),
         field("failed", FieldKind::Bool, 17, 1),
     ];
     match object[..] {
