@@ -53,6 +53,10 @@ fn containers() {
     // It was waited for, since it may start later, and events were collected meanwhile: both are said before.
     let last = process.stderr().pop().unwrap();
     assert!(last.contains(&wrong) && last.contains(&there.name), "{last}");
+    // Ending before the wait is over is no success either.
+    let mut process = Process::spawn(ethogram(["run", "process", "--container", &wrong, "--duration", "500ms"]));
+    assert!(matches!(process.wait(seconds(15)).code(), Some(1 | 2)));
+    assert!(process.stderr().pop().unwrap().contains(&wrong));
 }
 
 #[test]
