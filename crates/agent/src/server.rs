@@ -5,7 +5,7 @@ mod backend;
 mod judge;
 mod streams;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ethogram_detect::{Model, Profile, Settings};
@@ -54,9 +54,9 @@ fn wanted(config: &Config, trackers: &[TrackerObject]) -> anyhow::Result<Vec<Wan
         find(trackers, name).map_err(|e| Usage(format!("configuration, [trackers]: {e}")))?;
     }
     let start = |name: String| {
-        let params: BTreeMap<_, _> =
-            config.trackers.params.get(&name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())).collect();
         let tracker = find(trackers, &name)?;
+        let mut params = tracker.server_params().clone();
+        params.extend(config.trackers.params.get(&name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
         tracker.check(&params).map_err(|e| Usage(format!("configuration, [trackers.{name}]: {e}")))?;
         let start = Start { params, gated: !config.collection.host, ..Start::default() };
         Ok(Wanted { name, start, by_name: named.is_some() })

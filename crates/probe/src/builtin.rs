@@ -24,7 +24,9 @@ impl TrackerObject {
     /// Where the object is not one of a tracker, or does not fit its manifest.
     pub fn new(name: &str, elf: &[u8], manifest: Manifest) -> Result<Self, Error> {
         let schema = Arc::new(schema::read(name, elf, &manifest)?);
-        Ok(Self { schema, manifest, elf: elf.into() })
+        let object = Self { schema, manifest, elf: elf.into() };
+        object.check(&object.manifest.server)?;
+        Ok(object)
     }
 
     /// Reads a tracker from a file `NAME.bpf.o`, with `NAME.toml` beside it if there is one.
@@ -41,6 +43,11 @@ impl TrackerObject {
             Err(_) => Manifest::default(),
         };
         Self::new(name, &elf, manifest)
+    }
+
+    /// Values of its parameters in the server, where nobody says otherwise.
+    pub fn server_params(&self) -> &BTreeMap<String, String> {
+        &self.manifest.server
     }
 
     /// Checks values of its parameters without starting it.

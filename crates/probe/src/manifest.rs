@@ -1,5 +1,7 @@
 //! `tracker.toml`: what a tracker's C cannot say.
 
+use std::collections::BTreeMap;
+
 use ethogram_model::{BehaviourSpec, schema::Role};
 use serde::Deserialize;
 
@@ -17,6 +19,9 @@ pub struct Manifest {
     pub default: bool,
     /// What the agent itself needs it for.
     pub role: Option<Role>,
+    /// Values of its parameters when the server starts it and nobody says otherwise.
+    #[serde(default)]
+    pub server: BTreeMap<String, String>,
     /// Programs of which one is enough. A program that is in no choice is needed.
     #[serde(default)]
     pub choice: Vec<Choice>,

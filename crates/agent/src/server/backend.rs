@@ -64,7 +64,11 @@ impl Server {
     fn start_with(&self, name: &str, params: BTreeMap<String, String>) -> Result<Status, Error> {
         // What keeps the tables of processes has to see the host's, too.
         let gated = self.gated && self.schema(name).is_some_and(|s| s.role.is_none());
-        let params = if params.is_empty() { self.params.get(name).cloned().unwrap_or_default() } else { params };
+        // What the request says counts, then what the configuration says, then what the tracker's manifest says.
+        let mut all = self.collector.object(name).map(|o| o.server_params().clone()).unwrap_or_default();
+        all.extend(self.params.get(name).cloned().unwrap_or_default());
+        all.extend(params);
+        let params = all;
         self.collector.start(name, Start { params, gated, ..Start::default() })
     }
 

@@ -107,6 +107,19 @@ fn a_learnt_container_is_silent_until_it_does_something_new() {
     commands_show_it(&server, &web);
 }
 
+#[test]
+fn a_container_from_before_is_learnt_without_any_traffic() {
+    let web = Container::web("before");
+    let server = Server::start(&Settings { learning_period: seconds(6), ..Settings::default() });
+    server.await_container(&web.name);
+    server.await_judging(seconds(20));
+    let mut watch = Watch::new(&server);
+    web.load(20);
+    thread::sleep(SETTLED);
+    watch.expect_none("it does what it was there for");
+    watch.expect_one(&web, "execute", "sh", || drop(web.sh(":")));
+}
+
 /// What the alerts say, and that the commands show them and the profile.
 fn commands_show_it(server: &Server, web: &Container) {
     for alert in server.stored_alerts() {

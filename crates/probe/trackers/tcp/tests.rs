@@ -84,3 +84,25 @@ fn accepted_connections_belong_to_the_listener_also_one_from_before() {
         assert!(close.get("network.connection.accepted").is_truthy());
     }
 }
+
+#[test]
+fn ports_listened_on_before_are_told_once_and_only_on_request() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let script = format!("import socket, os; s = socket.create_server((\"127.0.0.1\", {port})); os.fork(); s.accept()");
+    let mut server = std::process::Command::new("python3").arg("-c").arg(script).spawn().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&format!("0100007F:{port:04X} 00000000:0000 0A")) {
+        assert!(std::time::Instant::now() < deadline, "the server does not listen");
+        thread::yield_now();
+    }
+    let here = |e: &ethogram_model::Event| is(e, "listening") && number(e, "network.local.port") == u64::from(port);
+    let mut asked = Rig::start_with("tcp", settings(), &[("existing", "true")]);
+    asked.expect("the port", here);
+    assert_eq!(asked.all().iter().filter(|e| here(e)).count(), 1);
+    let mut unasked = Rig::start("tcp");
+    assert!(!unasked.all().iter().any(here));
+    for _ in 0..2 {
+        TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
+    server.wait().unwrap();
+}

@@ -54,6 +54,15 @@ struct tcp_close {
 };
 EVENT(close, struct tcp_close, 4);
 
+struct tcp_listening {
+	struct event_header header;
+	ip_address local_address FIELD("network.local.address", "own address");
+	u16 local_port FIELD("network.local.port", "own port");
+};
+EVENT(listening, struct tcp_listening, 5);
+
+PARAM(bool8, existing, 0, "whether ports that were listened on before are told once at the start");
+
 struct connection {
 	struct event_header who;
 	u64 started; /* 0: before the agent */
@@ -248,6 +257,21 @@ int BPF_PROG(inet_sock_set_state, const struct sock *sk, int from, int to)
 	return 0;
 }
 
+static __always_inline void report_listening(const struct sock *sk, struct event_header *who)
+{
+	struct tracker_counters *c = count();
+	struct tcp_listening e = {};
+
+	if (!c || !wanted_from(c, who->pid, who->cgroup))
+		return;
+	e.header = *who;
+	e.header.event = EVENT_listening;
+	e.header.time = bpf_ktime_get_boot_ns();
+	set_local(&e.local_address, sk);
+	e.local_port = local_port(sk);
+	submit(c, &e, sizeof(e));
+}
+
 /* Sockets that were there before the agent. */
 SEC("iter/task_file")
 int known_sockets(struct bpf_iter__task_file *ctx)
@@ -278,9 +302,10 @@ int known_sockets(struct bpf_iter__task_file *ctx)
 	bpf_probe_read_kernel_str(who->comm, sizeof(who->comm), &task->comm);
 	id = (u64)sk;
 	key = listener_of(sk);
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) == LISTEN)
-		bpf_map_update_elem(&listeners, &key, who, BPF_NOEXIST);
-	else
+	if (BPF_CORE_READ(sk, __sk_common.skc_state) != LISTEN)
 		bpf_map_update_elem(&connections, &id, &connection, BPF_NOEXIST);
+	/* Once, whichever processes share the socket. */
+	else if (!bpf_map_update_elem(&listeners, &key, who, BPF_NOEXIST) && existing)
+		report_listening(sk, who);
 	return 0;
 }
