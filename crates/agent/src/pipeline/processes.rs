@@ -10,7 +10,7 @@ use crate::secrets;
 /// Arguments kept of a process, in bytes over all.
 const MAX_ARGS: usize = 4096;
 /// How long a process that has exited still answers for events that were on their way.
-const GRACE_NS: u64 = 5_000_000_000;
+const GRACE_NS: u64 = 2_000_000_000;
 /// procfs tells start times in hundredths of a second.
 const TICK_NS: u64 = 10_000_000;
 
