@@ -149,7 +149,7 @@ impl Loop {
                         _ = answer.send(());
                     }
                     Command::Flush(answer) => {
-                        while self.read_rings() {
+                        while self.read_rings().is_some() {
                             self.hand_on(u64::MAX);
                         }
                         self.drain_samples(|_| true);
@@ -159,11 +159,8 @@ impl Loop {
                     Command::Stop => return,
                 }
             }
-            let mut until = boot_ns();
-            if self.read_rings() {
-                // A ring had more than its turn: nothing younger than the oldest end is complete.
-                until = until.min(self.inbox.borrow().iter().map(|e| e.time_ns).max().unwrap_or(until));
-            }
+            let began = boot_ns();
+            let until = self.read_rings().map_or(began, |complete| complete.min(began));
             let now = Instant::now();
             self.drain_samples(|due| due <= now);
             if !self.hand_on(until) {
@@ -220,15 +217,16 @@ impl Loop {
         }
     }
 
-    /// Gives each ring one turn. Returns whether one of them may have more.
-    fn read_rings(&mut self) -> bool {
-        let mut more = false;
-        for source in &self.sources {
-            if let Some(ring) = &source.ring {
-                more |= ring.consume_raw_n(TURN) >= TURN as i32;
+    /// Gives each ring one turn. Where some had more than that, returns the time up to which all were read.
+    fn read_rings(&mut self) -> Option<u64> {
+        let mut complete: Option<u64> = None;
+        for ring in self.sources.iter().filter_map(|s| s.ring.as_ref()) {
+            if ring.consume_raw_n(TURN) >= TURN as i32 {
+                let last = self.inbox.borrow().last().map_or(0, |e| e.time_ns);
+                complete = Some(complete.map_or(last, |other| other.min(last)));
             }
         }
-        more
+        complete
     }
 
     fn drain_source(&mut self, id: u64) {
