@@ -10,7 +10,7 @@ use crossbeam_channel::Sender;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
-    Batch, Counters, Error, ProgramState, ProgramStatus, State, TrackerObject, TrackerStatus,
+    Batch, Counters, Error, ProgramStatus, State, TrackerObject, TrackerStatus,
     counters::{KernelCounters, Outcome},
     error::similar,
     kernel::check_kernel,
@@ -318,11 +318,4 @@ fn known<'a>(trackers: &'a mut BTreeMap<String, Tracker>, name: &str) -> Result<
 fn next_id() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-}
-
-impl ProgramStatus {
-    /// Whether it is attached.
-    pub fn is_attached(&self) -> bool {
-        self.state == ProgramState::Attached
-    }
 }

@@ -19,6 +19,8 @@ use crate::container::{
 const PATIENCE_NS: u64 = 2_000_000_000;
 /// Events that may wait; beyond, the oldest go on without a name.
 const MAX_HELD: usize = 16_384;
+/// Requests remembered so that they can be called off; beyond, all are forgotten, and the resolver gives them up itself.
+const MAX_ASKED: usize = 8_192;
 
 /// What is known of containers and processes.
 pub(crate) struct Identity {
@@ -28,7 +30,7 @@ pub(crate) struct Identity {
     roles: FxHashMap<Arc<str>, Role>,
     asks: tokio::sync::mpsc::Sender<Ask>,
     held: VecDeque<Held>,
-    /// Where each waiting container's events stand: none of it may overtake another.
+    /// How many events of each cgroup wait: none may overtake another.
     waiting: FxHashMap<u64, u32>,
     asked: FxHashMap<u64, ResolveRequest>,
     nameless: u64,
@@ -162,6 +164,9 @@ impl Identity {
                 let path = event.get("cgroup.path");
                 let arrival = self.containers.on_cgroup_created(id, &path.to_text(), event.time_ns);
                 if let Some(request) = arrival.as_ref().and_then(|a| a.request.clone()) {
+                    if self.asked.len() >= MAX_ASKED {
+                        self.asked.clear();
+                    }
                     self.asked.insert(id, request);
                 }
                 self.ask(arrival);
