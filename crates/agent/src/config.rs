@@ -69,11 +69,14 @@ pub struct Collection {
     /// Bytes of each tracker's ring between kernel and agent: a power of two from 4096 to 1073741824.
     #[schemars(range(min = 4096, max = 1_073_741_824))]
     pub ring_bytes: u32,
+    /// Attach points that are not to be used where there is another: kinds (`fexit`, `kretprobe.multi`, `sys_exit`), or
+    /// single ones (`fexit/vfs_read`), as `ethogram doctor` shows them.
+    pub avoid: Vec<String>,
 }
 
 impl Default for Collection {
     fn default() -> Self {
-        Self { host: false, ring_bytes: 1 << 20 }
+        Self { host: false, ring_bytes: 1 << 20, avoid: Vec::new() }
     }
 }
 

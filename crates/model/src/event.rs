@@ -44,6 +44,10 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
             0 => Value::Absent,
             n => Value::Unsigned(n),
         },
+        FieldKind::Name | FieldKind::Flags => match unsigned(bytes) {
+            0 if !field.names.iter().any(|(n, _)| *n == 0) => Value::Absent,
+            n => Value::Unsigned(n),
+        },
         FieldKind::Duration => match unsigned(bytes) {
             u64::MAX => Value::Absent,
             n => Value::Unsigned(n),
@@ -126,7 +130,8 @@ mod tests {
     use super::*;
 
     fn field(kind: FieldKind, offset: usize, size: usize) -> Field {
-        Field { name: "f".into(), label: "f".into(), kind, offset, size, doc: String::new(), header: false }
+        let (name, label) = ("f".into(), "f".into());
+        Field { name, label, kind, offset, size, doc: String::new(), names: Vec::new(), header: false }
     }
 
     fn text(record: &[u8], f: &Field) -> String {
@@ -137,6 +142,17 @@ mod tests {
     fn numbers_are_little_endian_and_keep_their_sign() {
         assert_eq!(read(&[1, 2, 0, 0], &field(FieldKind::Unsigned, 0, 4)), Value::Unsigned(0x201));
         assert_eq!(read(&[0xfe, 0xff, 0xff, 0xff], &field(FieldKind::Signed, 0, 4)), Value::Signed(-2));
+    }
+
+    #[test]
+    fn numbers_that_stand_for_something_have_names() {
+        let names = vec![(1, "read".to_owned()), (2, "write".to_owned())];
+        let flags = Field { names: names.clone(), ..field(FieldKind::Flags, 0, 4) };
+        assert_eq!(flags.name_of(3), "read|write");
+        assert_eq!(flags.name_of(10), "write|0x8");
+        assert_eq!(read(&[0; 4], &flags), Value::Absent);
+        let one = Field { names, ..field(FieldKind::Name, 0, 4) };
+        assert_eq!((one.name_of(2), one.name_of(3)), ("write".to_owned(), "3".to_owned()));
     }
 
     #[test]

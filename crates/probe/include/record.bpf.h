@@ -122,12 +122,12 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
  */
 static __always_inline path_ref append_path(struct record *r, const struct path *path, struct task_struct *task)
 {
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+	struct dentry *dentry = LOAD(path, dentry);
+	struct vfsmount *vfsmount = LOAD(path, mnt);
 	struct mount *mount = mount_of(vfsmount);
-	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
-	struct mount *root_mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
-	struct dentry *mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+	struct dentry *root = LOAD(task, fs, root.dentry);
+	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
+	struct dentry *mount_root = LOAD(mount, mnt.mnt_root);
 	u32 start = r->size;
 	u8 end = 1;
 
@@ -139,24 +139,24 @@ static __always_inline path_ref append_path(struct record *r, const struct path 
 			break;
 		}
 		if (dentry == mount_root) {
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+			struct mount *above = LOAD(mount, mnt_parent);
 
 			if (above == mount) {
 				/* Another root than the process's own; of a mount that hangs nowhere, the file itself. */
 				end = r->size == start ? 0 : '/';
 				if (!end && !is_full(r))
-					append_name(r, BPF_CORE_READ(dentry, d_name.name));
+					append_name(r, LOAD(dentry, d_name.name));
 				break;
 			}
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			dentry = LOAD(mount, mnt_mountpoint);
 			mount = above;
-			mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+			mount_root = LOAD(mount, mnt.mnt_root);
 			continue;
 		}
-		parent = BPF_CORE_READ(dentry, d_parent);
+		parent = LOAD(dentry, d_parent);
 		if (is_full(r))
 			break;
-		append_name(r, BPF_CORE_READ(dentry, d_name.name));
+		append_name(r, LOAD(dentry, d_name.name));
 		if (parent == dentry) {
 			end = 0;
 			break;

@@ -12,6 +12,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use crate::{
     Batch, Counters, Error, ProgramStatus, State, TrackerObject, TrackerStatus,
     counters::{KernelCounters, Outcome},
+    dispatcher::Dispatcher,
     error::similar,
     kernel::check_kernel,
     object::{self, Attached, Environment, Loaded},
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// How this host is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// Bytes of each tracker's ring; rounded up to a power of two of pages.
     pub ring_bytes: u32,
@@ -27,6 +28,9 @@ pub struct Settings {
     pub controller: u32,
     /// That hierarchy's id, as in `/proc/self/cgroup`.
     pub hierarchy: u32,
+    /// Attach points that are not to be used: kinds (`fexit`, `kretprobe.multi`, `sys_exit`), or single ones
+    /// (`fexit/vfs_read`).
+    pub avoid: Vec<String>,
 }
 
 /// How a tracker is to be started.
@@ -61,6 +65,7 @@ pub enum Verdict {
 pub struct Collector {
     settings: Settings,
     gate: MapHandle,
+    dispatcher: Dispatcher,
     reader: Reader,
     trackers: Mutex<BTreeMap<String, Tracker>>,
 }
@@ -103,7 +108,7 @@ impl Collector {
             .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
         let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::new(object));
         let trackers = Mutex::new(trackers.into_iter().map(known).collect());
-        Ok(Self { settings, gate, reader: Reader::spawn(output)?, trackers })
+        Ok(Self { settings, gate, dispatcher: Dispatcher::new()?, reader: Reader::spawn(output)?, trackers })
     }
 
     /// Adds a tracker, or gives a known one another object. One that runs is replaced: its programs are loaded before
@@ -219,11 +224,13 @@ impl Collector {
     fn run(&self, tracker: &mut Tracker, object: TrackerObject, start: Start) -> Result<(), Error> {
         let environment = Environment {
             gate: &self.gate,
+            dispatcher: &self.dispatcher,
             gated: start.gated,
             controller: self.settings.controller,
             hierarchy: self.settings.hierarchy,
             wakeup_bytes: if start.urgent { 0 } else { self.ring_bytes() / 4 },
             ring_bytes: self.ring_bytes(),
+            avoid: &self.settings.avoid,
         };
         let mut old = tracker.running.take();
         let (mut ended, mut lost) = (Counters::default(), None);

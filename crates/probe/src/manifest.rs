@@ -30,12 +30,32 @@ pub struct Manifest {
     pub behaviour: Vec<BehaviourSpec>,
 }
 
-/// Programs that do the same on different kernels.
+/// Ways to the same on different kernels.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// Names of programs, the cheapest first: the first that loads and attaches is used.
-    pub of: Vec<String>,
+    /// The cheapest first: the first that loads and attaches is used.
+    pub of: Vec<Way>,
+}
+
+/// One way of a choice.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Way {
+    /// A program, or a list of system calls, by its name in C.
+    One(String),
+    /// Several that are needed together. None at all: the tracker can go without.
+    All(Vec<String>),
+}
+
+impl Way {
+    /// The names of what it needs.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::All(names) => names,
+        }
+    }
 }
 
 impl Manifest {

@@ -157,7 +157,7 @@ impl Report {
 fn try_trackers() -> anyhow::Result<Vec<Tracker>> {
     let (output, events) = crossbeam_channel::bounded(16);
     let drain = std::thread::spawn(move || events.into_iter().for_each(drop));
-    let settings = Settings { ring_bytes: 1 << 16, controller: 0, hierarchy: 0 };
+    let settings = Settings { ring_bytes: 1 << 16, controller: 0, hierarchy: 0, avoid: Vec::new() };
     let collector = Collector::new(settings, builtin()?, output)?;
     let names: Vec<Arc<str>> = collector.status().into_iter().map(|s| Arc::clone(&s.schema.name)).collect();
     let tried = names.iter().map(|name| {

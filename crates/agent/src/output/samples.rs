@@ -33,7 +33,7 @@ impl Samples {
         let mut columns =
             vec![Column::left("time (UTC)", 8, 8), Column::right("pid", 7), Column::left("container_name", 14, 20)];
         columns.extend(numbers.iter().map(|f| match f.kind {
-            FieldKind::FileType => Column::left(f.label.clone(), 7, 9),
+            FieldKind::FileType | FieldKind::Name => Column::left(f.label.clone(), 7, 9),
             _ => Column::right(f.label.clone(), 5),
         }));
         columns.push(Column::left("comm", 15, 15));

@@ -32,6 +32,8 @@ const REWALK: Duration = Duration::from_secs(30);
 pub(crate) struct Plan {
     /// Bytes of each tracker's ring.
     pub(crate) ring_bytes: u32,
+    /// Attach points that are not to be used.
+    pub(crate) avoid: Vec<String>,
     /// All trackers that may be started, now or later.
     pub(crate) trackers: Vec<TrackerObject>,
     /// Those to start now.
@@ -71,6 +73,7 @@ impl<C: Consumer> Pipeline<C> {
                 Some(_) => 3,
             },
             hierarchy: hierarchy.id,
+            avoid: plan.avoid,
         };
         let roles: Vec<_> =
             plan.trackers.iter().filter_map(|t| t.schema.role.map(|r| (Arc::clone(&t.schema.name), r))).collect();
