@@ -97,6 +97,9 @@ pub enum FieldKind {
     Path,
     /// `path_buf`: a path in the fixed part, written leaf first.
     PathBuf,
+    /// `path_at`: a path as asked for and the directory it is relative to, both in the tail. Read as one absolute path,
+    /// without `.` and `..`; symbolic links are not followed.
+    PathAt,
     /// `args_ref`: NUL-separated strings in the tail.
     Args,
     /// `ip_address`: sixteen bytes, IPv4 mapped into IPv6.

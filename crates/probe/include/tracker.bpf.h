@@ -26,6 +26,12 @@ typedef struct tail_ref str_ref;
 typedef struct tail_ref path_ref;
 typedef struct tail_ref args_ref;
 
+struct path_at_refs {
+	struct tail_ref base;  /* the directory, leaf first; absent where `asked` is absolute */
+	struct tail_ref asked; /* what the caller gave */
+};
+typedef struct path_at_refs path_at;
+
 struct ip_bytes {
 	u8 bytes[16];
 };

@@ -185,6 +185,7 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("bool8") => FieldKind::Bool,
         Some("str_ref") => FieldKind::Str,
         Some("path_ref") => FieldKind::Path,
+        Some("path_at") => FieldKind::PathAt,
         Some("path_buf") => FieldKind::PathBuf,
         Some("args_ref") => FieldKind::Args,
         Some("ip_address") => FieldKind::Ip,
