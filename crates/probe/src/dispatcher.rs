@@ -141,9 +141,9 @@ impl State {
             }
         }
         let object = capture_log(|| open.load()).map_err(|(e, log)| explain(&e, &log))?;
-        let program = object.progs_mut().next().ok_or("the dispatcher has no program")?;
-        let link = capture_log(|| program.attach()).map_err(|(e, log)| explain(&e, &log))?;
-        drop(program);
+        let attach = || object.progs_mut().next().map(|program| program.attach()).transpose();
+        let link = capture_log(attach).map_err(|(e, log)| explain(&e, &log))?;
+        let link = link.ok_or("the dispatcher has no program")?;
         self.attached = Some((link, object));
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
 mod accounting;
+pub(crate) mod child;
 mod schemas;
 
 /// How long a test waits for what it caused.
