@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -67,7 +67,8 @@ pub struct Collector {
     gate: MapHandle,
     dispatcher: Dispatcher,
     reader: Reader,
-    trackers: Mutex<BTreeMap<String, Tracker>>,
+    /// Each has a lock of its own: several can be loaded at the same time.
+    trackers: RwLock<BTreeMap<String, Arc<Mutex<Tracker>>>>,
 }
 
 struct Tracker {
@@ -106,8 +107,8 @@ impl Collector {
         };
         let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, 4, 32768, &options)
             .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
-        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::new(object));
-        let trackers = Mutex::new(trackers.into_iter().map(known).collect());
+        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object));
+        let trackers = RwLock::new(trackers.into_iter().map(known).collect());
         Ok(Self { settings, gate, dispatcher: Dispatcher::new()?, reader: Reader::spawn(output)?, trackers })
     }
 
@@ -118,14 +119,18 @@ impl Collector {
     /// Where it runs and the new object cannot; the old one goes on then.
     pub fn put(&self, object: TrackerObject) -> Result<TrackerStatus, Error> {
         let name = object.schema.name.to_string();
-        let mut trackers = self.lock();
-        let Some(tracker) = trackers.get_mut(&name) else {
-            let tracker = trackers.entry(name).or_insert(Tracker::new(object));
-            return Ok(tracker.status());
+        let mut trackers = self.trackers.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = trackers.get(&name).cloned() else {
+            let tracker = Tracker::shared(object);
+            let status = lock(&tracker).status();
+            trackers.insert(name, tracker);
+            return Ok(status);
         };
+        drop(trackers);
+        let mut tracker = lock(&known);
         if tracker.running.is_some() {
             let start = tracker.start.clone();
-            self.run(tracker, object, start)?;
+            self.run(&mut tracker, object, start)?;
         } else {
             tracker.object = object;
             tracker.programs.clear();
@@ -138,13 +143,13 @@ impl Collector {
     /// # Errors
     /// Where there is none of that name, it runs already, a parameter does not fit, or the kernel refuses it.
     pub fn start(&self, name: &str, start: Start) -> Result<TrackerStatus, Error> {
-        let mut trackers = self.lock();
-        let tracker = known(&mut trackers, name)?;
+        let known = self.known(name)?;
+        let mut tracker = lock(&known);
         if tracker.running.is_some() {
             return Err(Error::Running(name.into()));
         }
         let object = tracker.object.clone();
-        if let Err(error) = self.run(tracker, object, start) {
+        if let Err(error) = self.run(&mut tracker, object, start) {
             if error.is_unsupported() {
                 tracker.refused = Some(error.to_string());
             }
@@ -153,13 +158,32 @@ impl Collector {
         Ok(tracker.status())
     }
 
+    /// Starts several trackers, on all CPUs. What became of each, in the same order.
+    pub fn start_all(&self, wanted: Vec<(String, Start)>) -> Vec<(String, Result<TrackerStatus, Error>)> {
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(wanted.len());
+        let queue = Mutex::new(wanted.into_iter().enumerate());
+        let done = Mutex::new(Vec::new());
+        let work = || {
+            // The queue is locked for as long as taking one from it lasts, and not while that one starts.
+            let next = || lock(&queue).next();
+            while let Some((index, (name, start))) = next() {
+                let result = self.start(&name, start);
+                lock(&done).push((index, name, result));
+            }
+        };
+        std::thread::scope(|threads| (0..workers).for_each(|_| _ = threads.spawn(work)));
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, ..)| *index);
+        done.into_iter().map(|(_, name, result)| (name, result)).collect()
+    }
+
     /// Stops a tracker: detaches its programs, hands on what they had sent, and keeps its counts.
     ///
     /// # Errors
     /// Where there is none of that name, or it does not run.
     pub fn stop(&self, name: &str) -> Result<TrackerStatus, Error> {
-        let mut trackers = self.lock();
-        let tracker = known(&mut trackers, name)?;
+        let known = self.known(name)?;
+        let mut tracker = lock(&known);
         let running = tracker.running.take().ok_or_else(|| Error::NotRunning(name.into()))?;
         tracker.before += &self.end(running)?;
         tracker.programs.clear();
@@ -171,7 +195,8 @@ impl Collector {
     /// # Errors
     /// Where the reader thread has ended.
     pub fn stop_all(&self) -> Result<(), Error> {
-        for tracker in self.lock().values_mut() {
+        for tracker in self.all() {
+            let mut tracker = lock(&tracker);
             if let Some(running) = tracker.running.take() {
                 tracker.before += &self.end(running)?;
                 tracker.programs.clear();
@@ -182,17 +207,17 @@ impl Collector {
 
     /// All trackers as they stand, by name.
     pub fn status(&self) -> Vec<TrackerStatus> {
-        self.lock().values().map(Tracker::status).collect()
+        self.all().iter().map(|tracker| lock(tracker).status()).collect()
     }
 
     /// The object that a tracker is started from.
     pub fn object(&self, name: &str) -> Option<TrackerObject> {
-        self.lock().get(name).map(|t| t.object.clone())
+        self.known(name).ok().map(|t| lock(&t).object.clone())
     }
 
     /// Where to count what became of a tracker's events. It stays the same as long as the collector lives.
     pub fn outcome(&self, name: &str) -> Option<Arc<Outcome>> {
-        self.lock().get(name).map(|t| Arc::clone(&t.outcome))
+        self.known(name).ok().map(|t| Arc::clone(&lock(&t).outcome))
     }
 
     /// Hands on everything that was sent before this call.
@@ -275,12 +300,25 @@ impl Collector {
         self.settings.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Tracker>> {
-        self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> Vec<Arc<Mutex<Tracker>>> {
+        self.trackers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn known(&self, name: &str) -> Result<Arc<Mutex<Tracker>>, Error> {
+        let trackers = self.trackers.read().unwrap_or_else(PoisonError::into_inner);
+        trackers.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = trackers.keys().cloned().collect();
+            let near = similar(name, known.iter().map(String::as_str));
+            Error::UnknownTracker { name: name.into(), near, known }
+        })
     }
 }
 
 impl Tracker {
+    fn shared(object: TrackerObject) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self::new(object)))
+    }
+
     fn new(object: TrackerObject) -> Self {
         let (start, before, outcome) = (Start::default(), Counters::default(), Arc::default());
         Self { object, start, running: None, refused: None, programs: Vec::new(), before, outcome }
@@ -313,13 +351,8 @@ impl Drop for Collector {
     }
 }
 
-fn known<'a>(trackers: &'a mut BTreeMap<String, Tracker>, name: &str) -> Result<&'a mut Tracker, Error> {
-    if !trackers.contains_key(name) {
-        let known: Vec<_> = trackers.keys().cloned().collect();
-        let near = similar(name, known.iter().map(String::as_str));
-        return Err(Error::UnknownTracker { name: name.into(), near, known });
-    }
-    trackers.get_mut(name).ok_or_else(|| Error::NotRunning(name.into()))
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn next_id() -> u64 {

@@ -29,14 +29,23 @@ pub(crate) struct Dispatcher(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     calls: Arc<MapHandle>,
-    /// The programs that want each slot, by level.
-    programs: BTreeMap<u32, [Option<Arc<OwnedFd>>; LEVELS]>,
+    /// Who wants each slot, by level.
+    slots: BTreeMap<u32, [Entry; LEVELS]>,
     attached: Option<(Link, Object)>,
 }
 
-/// A program's place in the dispatcher. Dropping it ends it.
+#[derive(Debug, Default)]
+enum Entry {
+    #[default]
+    Free,
+    /// For an object that is being loaded.
+    Reserved,
+    Program(Arc<OwnedFd>),
+}
+
+/// An object's place in the dispatcher: one level, at all slots that its programs want. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct Subscription {
+pub(crate) struct Place {
     dispatcher: Dispatcher,
     level: usize,
     slots: Vec<u32>,
@@ -51,7 +60,7 @@ impl Dispatcher {
         let entries = (LEVELS as u32 + 1) * SLOTS;
         let calls = MapHandle::create(MapType::ProgArray, Some("calls"), 4, 4, entries, &options)
             .map_err(|source| Error::Kernel { doing: "making the dispatcher's map".into(), source })?;
-        let state = State { calls: Arc::new(calls), programs: BTreeMap::new(), attached: None };
+        let state = State { calls: Arc::new(calls), slots: BTreeMap::new(), attached: None };
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -60,28 +69,19 @@ impl Dispatcher {
         Arc::clone(&self.lock().calls)
     }
 
-    /// The lowest level at which all these slots are free.
-    pub(crate) fn free_level(&self, slots: impl Iterator<Item = u32> + Clone) -> Option<u32> {
-        let state = self.lock();
-        let is_free = |level: usize| slots.clone().all(|s| state.programs.get(&s).is_none_or(|p| p[level].is_none()));
-        (0..LEVELS).find(|level| is_free(*level)).map(|level| level as u32)
-    }
-
-    /// Has a program, loaded for that level, called for these slots. The reason where the kernel refuses it.
-    pub(crate) fn subscribe(&self, level: u32, slots: Vec<u32>, program: OwnedFd) -> Result<Subscription, String> {
-        let level = level as usize;
-        let program = Arc::new(program);
+    /// A place for programs that want these slots. None where too many trackers share one of them.
+    pub(crate) fn reserve(&self, slots: Vec<u32>) -> Option<Place> {
         let mut state = self.lock();
+        let is_free = |level: &usize| {
+            let taken = |slot| state.slots.get(slot).is_some_and(|levels| !matches!(levels[*level], Entry::Free));
+            !slots.iter().any(taken)
+        };
+        let level = (0..LEVELS).find(is_free)?;
         for slot in &slots {
-            if let Some(place) = state.programs.entry(*slot).or_default().get_mut(level) {
-                *place = Some(Arc::clone(&program));
-            }
+            state.slots.entry(*slot).or_default()[level] = Entry::Reserved;
         }
-        let written = slots.iter().try_for_each(|slot| state.write(*slot));
-        let ready = written.map_err(|e| e.to_string()).and_then(|()| state.attach());
         drop(state);
-        let subscription = Subscription { dispatcher: self.clone(), level, slots };
-        ready.map(|()| subscription)
+        Some(Place { dispatcher: self.clone(), level, slots })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -89,21 +89,39 @@ impl Dispatcher {
     }
 }
 
-impl Drop for Subscription {
+impl Place {
+    /// Where the programs stand among those that share a call: they must be loaded for it.
+    pub(crate) fn level(&self) -> u32 {
+        self.level as u32
+    }
+
+    /// Has a program called for slots of this place. The reason where the kernel refuses it.
+    pub(crate) fn install(&self, slots: impl Iterator<Item = u32>, program: OwnedFd) -> Result<(), String> {
+        let program = Arc::new(program);
+        let mut state = self.dispatcher.lock();
+        for slot in slots.filter(|slot| self.slots.contains(slot)) {
+            state.slots.entry(slot).or_default()[self.level] = Entry::Program(Arc::clone(&program));
+            state.write(slot).map_err(|e| e.to_string())?;
+        }
+        state.attach()
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.dispatcher.lock();
         for slot in &self.slots {
-            if let Some(place) = state.programs.get_mut(slot).and_then(|p| p.get_mut(self.level)) {
-                *place = None;
+            if let Some(levels) = state.slots.get_mut(slot) {
+                levels[self.level] = Entry::Free;
             }
             if let Err(error) = state.write(*slot) {
                 tracing::warn!("taking a program out of the dispatcher: {error}");
             }
-            if state.programs.get(slot).is_some_and(|p| p.iter().all(Option::is_none)) {
-                state.programs.remove(slot);
+            if state.slots.get(slot).is_some_and(|levels| levels.iter().all(|l| matches!(l, Entry::Free))) {
+                state.slots.remove(slot);
             }
         }
-        if state.programs.is_empty() {
+        if state.slots.is_empty() {
             state.attached = None;
         }
     }
@@ -112,9 +130,13 @@ impl Drop for Subscription {
 impl State {
     /// Makes the kernel's table agree: region 0 holds the first program of each slot, region n + 1 that of level n.
     fn write(&self, slot: u32) -> Result<(), libbpf_rs::Error> {
-        let levels = self.programs.get(&slot).map(|p| p.as_slice()).unwrap_or_default();
-        let first = levels.iter().flatten().next();
-        let regions = std::iter::once(first).chain(levels.iter().map(Option::as_ref));
+        let none = Default::default();
+        let levels = self.slots.get(&slot).unwrap_or(&none).each_ref().map(|entry| match entry {
+            Entry::Program(program) => Some(program),
+            Entry::Free | Entry::Reserved => None,
+        });
+        let first = levels.iter().flatten().next().copied();
+        let regions = std::iter::once(first).chain(levels);
         for (region, program) in regions.enumerate() {
             let key = (region as u32 * SLOTS + slot).to_ne_bytes();
             match program {

@@ -11,7 +11,7 @@ use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject, ProgramAttac
 use crate::{
     Error, ProgramStatus, TrackerObject,
     counters::KernelCounters,
-    dispatcher::{Dispatcher, Subscription},
+    dispatcher::{Dispatcher, Place},
     kernel::{capture_log, explain},
     layout::Layout,
     params,
@@ -45,7 +45,7 @@ pub(crate) struct Loaded {
     /// The programs that were loaded.
     hooks: Vec<Hook>,
     /// Where the object stands in the dispatcher.
-    level: u32,
+    place: Option<Place>,
 }
 
 /// The attached programs of an object. Dropping it detaches them.
@@ -53,7 +53,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Attached {
     /// Held for what dropping them does.
     _links: Vec<Link>,
-    _subscriptions: Vec<Subscription>,
+    _place: Option<Place>,
     pub(crate) programs: Vec<ProgramStatus>,
 }
 
@@ -67,12 +67,12 @@ pub(crate) fn start(
     let name = &*tracker.schema.name;
     let mut plan = Plan::new(&open(tracker)?, name, &tracker.manifest, environment.avoid)?;
     loop {
-        let loaded = load(tracker, values, environment, &mut plan)?;
+        let mut loaded = load(tracker, values, environment, &mut plan)?;
         before_attach();
-        match loaded.attach(environment.dispatcher) {
-            Ok((links, subscriptions)) => {
-                let attached = Attached { _links: links, _subscriptions: subscriptions, programs: plan.status() };
-                return Ok((loaded, attached));
+        match loaded.attach() {
+            Ok(links) => {
+                let place = loaded.place.take();
+                return Ok((loaded, Attached { _links: links, _place: place, programs: plan.status() }));
             }
             Err((hook, reason)) => plan.refuse(&hook, reason),
         }
@@ -94,12 +94,14 @@ fn load(
 ) -> Result<Loaded, Error> {
     loop {
         let hooks = plan.choose()?;
-        let (open, level) = prepare(tracker, values, environment, &hooks, &hooks)?;
+        let place = place(tracker, environment.dispatcher, &hooks)?;
+        let level = place.as_ref().map_or(0, Place::level);
+        let open = prepare(tracker, values, environment, &hooks, level)?;
         let names = schema::btf_of(&open).map(|b| schema::counter_names(&b, "__counters")).unwrap_or_default();
         match capture_log(|| open.load()) {
-            Ok(object) => return finish(tracker, object, names, hooks, level),
+            Ok(object) => return finish(tracker, object, names, hooks, place),
             Err((error, log)) => {
-                let culprits = culprits(tracker, values, environment, &hooks)?;
+                let culprits = culprits(tracker, values, environment, &hooks, level)?;
                 if culprits.is_empty() {
                     let name = &tracker.schema.name;
                     return Err(Error::Unsupported(format!("tracker '{name}': {}", explain(&error, &log))));
@@ -110,16 +112,34 @@ fn load(
     }
 }
 
+/// Room in the dispatcher for those programs that need it.
+fn place(tracker: &TrackerObject, dispatcher: &Dispatcher, hooks: &[Hook]) -> Result<Option<Place>, Error> {
+    let dispatched = hooks.iter().filter_map(|h| match &h.how {
+        How::Dispatched(wanted) => Some(wanted.slots.keys().copied()),
+        _ => None,
+    });
+    let slots: Vec<_> = dispatched.flatten().collect();
+    if slots.is_empty() {
+        return Ok(None);
+    }
+    let full = || {
+        let name = &tracker.schema.name;
+        Error::Unsupported(format!("tracker '{name}': too many trackers want the same system calls; stop one of them"))
+    };
+    dispatcher.reserve(slots).map(Some).ok_or_else(full)
+}
+
 /// Which of the programs this kernel refuses, each loaded alone.
 fn culprits(
     tracker: &TrackerObject,
     values: &BTreeMap<String, String>,
     environment: Environment<'_>,
     hooks: &[Hook],
+    level: u32,
 ) -> Result<Vec<(Hook, String)>, Error> {
     let mut culprits = Vec::new();
     for hook in hooks {
-        let (open, _) = prepare(tracker, values, environment, hooks, std::slice::from_ref(hook))?;
+        let open = prepare(tracker, values, environment, std::slice::from_ref(hook), level)?;
         if let Err((error, log)) = capture_log(|| open.load()) {
             culprits.push((hook.clone(), explain(&error, &log)));
         }
@@ -128,27 +148,19 @@ fn culprits(
 }
 
 /// Opens the object and sets parameters, the agent's own constants, the maps that it owns or sizes, and which programs
-/// to load. Returns the level at which those of `hooks` that are dispatched will stand.
+/// to load.
 fn prepare(
     tracker: &TrackerObject,
     values: &BTreeMap<String, String>,
     environment: Environment<'_>,
     hooks: &[Hook],
-    load: &[Hook],
-) -> Result<(OpenObject, u32), Error> {
+    level: u32,
+) -> Result<OpenObject, Error> {
     let name = &tracker.schema.name;
     let kernel = |source| Error::Kernel { doing: format!("preparing tracker '{name}'"), source };
     let mut open = open(tracker)?;
-    let dispatched = hooks.iter().filter_map(|h| match &h.how {
-        How::Dispatched(wanted) => Some(wanted),
-        _ => None,
-    });
-    let slots = dispatched.flat_map(|wanted| wanted.slots.keys().copied());
-    let level = environment.dispatcher.free_level(slots).ok_or_else(|| {
-        Error::Unsupported(format!("tracker '{name}': too many trackers want the same system calls; stop one of them"))
-    })?;
     for mut program in open.progs_mut() {
-        let hook = load.iter().find(|h| program.name() == h.program.as_str());
+        let hook = hooks.iter().find(|h| program.name() == h.program.as_str());
         program.set_autoload(hook.is_some());
         if hook.is_some_and(|h| matches!(h.how, How::Returns(_))) {
             program.set_attach_type(ProgramAttachType::KprobeMulti);
@@ -182,7 +194,7 @@ fn prepare(
     if !values_set {
         params::apply(&tracker.schema, values, &mut [])?;
     }
-    Ok((open, level))
+    Ok(open)
 }
 
 /// What the agent writes into the object's read-only data, and where.
@@ -218,7 +230,7 @@ fn finish(
     object: Object,
     names: Vec<(String, usize)>,
     hooks: Vec<Hook>,
-    level: u32,
+    place: Option<Place>,
 ) -> Result<Loaded, Error> {
     let kernel =
         |source| Error::Kernel { doing: format!("opening the maps of tracker '{}'", tracker.schema.name), source };
@@ -237,13 +249,13 @@ fn finish(
         samples.push(Sample::new(event.clone(), slot, first?, second?));
     }
     let layout = Layout::new(&tracker.schema.events);
-    Ok(Loaded { object, layout, ring, samples, counters, hooks, level })
+    Ok(Loaded { object, layout, ring, samples, counters, hooks, place })
 }
 
 impl Loaded {
     /// Attaches all loaded programs; those that walk what was there before the agent run last, once.
-    fn attach(&self, dispatcher: &Dispatcher) -> Result<(Vec<Link>, Vec<Subscription>), (Hook, String)> {
-        let (mut links, mut subscriptions) = (Vec::new(), Vec::new());
+    fn attach(&self) -> Result<Vec<Link>, (Hook, String)> {
+        let mut links = Vec::new();
         let is_walk = |hook: &Hook| hook.attach.starts_with("iter");
         let mut ordered: Vec<_> = self.hooks.iter().collect();
         ordered.sort_by_key(|hook| is_walk(hook));
@@ -268,13 +280,13 @@ impl Loaded {
                     }
                 }
                 How::Dispatched(wanted) => {
-                    let slots = wanted.slots.keys().copied().collect();
                     let fd = descriptor(&program).map_err(refused)?;
-                    subscriptions.push(dispatcher.subscribe(self.level, slots, fd).map_err(refused)?);
+                    let place = self.place.as_ref().ok_or_else(|| refused("has no place in the dispatcher".into()))?;
+                    place.install(wanted.slots.keys().copied(), fd).map_err(refused)?;
                 }
             }
         }
-        Ok((links, subscriptions))
+        Ok(links)
     }
 }
 

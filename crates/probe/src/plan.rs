@@ -49,8 +49,7 @@ pub(crate) struct Plan {
     units: Vec<Unit>,
     /// Why a program cannot be used as said, by its name in the object and where it attaches.
     refused: BTreeMap<(String, String), String>,
-    /// Programs of the object that no kernel may load unasked.
-    pub(crate) tracker: String,
+    tracker: String,
 }
 
 impl Plan {

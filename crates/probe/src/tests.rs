@@ -19,6 +19,7 @@ include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
 mod accounting;
 pub(crate) mod child;
+mod dispatcher;
 mod schemas;
 
 /// How long a test waits for what it caused.
