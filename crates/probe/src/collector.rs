@@ -288,12 +288,13 @@ impl Collector {
 
     fn end(&self, running: Running) -> Result<Counters, Error> {
         let Running { id, attached, counters, _object } = running;
+        let missed = attached.missed();
         drop(attached);
         // Programs that were running when they were detached end within this: it waits for every CPU to have passed
         // a point at which none can run. Where the call is missing, draining twice has to do.
         _ = rustix::thread::membarrier(rustix::thread::MembarrierCommand::Global);
         self.reader.remove(id)?;
-        Ok(counters.read())
+        Ok(counters.read(missed))
     }
 
     fn ring_bytes(&self) -> u32 {
@@ -328,7 +329,7 @@ impl Tracker {
         let mut counters = self.before.clone();
         let state = match (&self.running, &self.refused) {
             (Some(running), _) => {
-                counters += &running.counters.read();
+                counters += &running.counters.read(running.attached.missed());
                 State::Running
             }
             (None, Some(reason)) => State::Refused(reason.clone()),

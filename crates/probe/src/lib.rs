@@ -13,6 +13,7 @@ mod error;
 mod kernel;
 mod layout;
 mod manifest;
+mod missed;
 mod object;
 mod params;
 mod plan;
