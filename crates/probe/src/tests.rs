@@ -18,6 +18,7 @@ use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
 mod accounting;
+mod examples;
 mod schemas;
 
 /// How long a test waits for what it caused.
@@ -55,6 +56,7 @@ impl Rig {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(event) = self.seen.iter().find(|e| wanted(e)) {
+                examples::offer(event);
                 return event.clone();
             }
             match self.events.recv_deadline(deadline) {
