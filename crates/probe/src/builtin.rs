@@ -50,6 +50,33 @@ impl TrackerObject {
         &self.manifest.server
     }
 
+    /// The programs in its object, in the order in which they are tried where they are alternatives.
+    ///
+    /// # Errors
+    /// Where the object is not one of a tracker.
+    pub fn programs(&self) -> Result<Vec<Program>, Error> {
+        let origin = || format!("object of tracker '{}'", self.schema.name);
+        let object = schema::open(&self.elf).map_err(|problem| Error::BadObject { origin: origin(), problem })?;
+        let text = |t: &std::ffi::OsStr| t.to_string_lossy().into_owned();
+        let place = |name: &str| {
+            let places = self.manifest.choice.iter().map(|c| c.of.iter().position(|of| of == name));
+            places.enumerate().find_map(|(choice, place)| place.map(|place| (choice, place)))
+        };
+        let mut programs: Vec<_> = object
+            .progs()
+            .map(|p| (text(p.name()), text(p.section())))
+            .map(|(name, attach)| (place(&name), name, attach))
+            .collect();
+        programs.sort_by_key(|(place, ..)| *place);
+        let before = |(choice, place): (usize, usize)| {
+            self.manifest.choice.get(choice).map(|c| c.of.iter().take(place).cloned().collect())
+        };
+        Ok(programs
+            .into_iter()
+            .map(|(place, name, attach)| Program { name, attach, instead_of: place.and_then(before) })
+            .collect())
+    }
+
     /// Checks values of its parameters without starting it.
     ///
     /// # Errors
@@ -65,6 +92,18 @@ impl TrackerObject {
     pub fn with_object(&self, elf: &[u8]) -> Result<Self, Error> {
         Self::new(&self.schema.name, elf, self.manifest.clone())
     }
+}
+
+/// A program of a tracker's object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its name in C.
+    pub name: String,
+    /// Where it attaches: `tp_btf/sched_process_exec`.
+    pub attach: String,
+    /// The programs of the same choice that come before it: it is used where all of them are refused. None where it
+    /// is in no choice, and always used.
+    pub instead_of: Option<Vec<String>>,
 }
 
 /// The trackers that are part of the binary, by name.

@@ -18,7 +18,7 @@ mod sample;
 pub mod schema;
 mod status;
 
-pub use builtin::{TrackerObject, builtin, find};
+pub use builtin::{Program, TrackerObject, builtin, find};
 pub use collector::{Collector, Settings, Start, Verdict};
 pub use counters::{Counters, Outcome};
 pub use error::Error;
