@@ -100,7 +100,8 @@ impl Report {
 
 fn is_on_every_system_call(attach: &str) -> bool {
     let words: Vec<_> = attach.split(['/', ' ']).collect();
-    words.iter().any(|w| ["sys_exit", "sys_enter"].contains(w))
+    // The tracepoint of one system call is on the way of all of them, too.
+    words.iter().any(|w| ["sys_exit", "sys_enter", "syscalls", "raw_syscalls"].contains(w))
 }
 
 /// `a, b and c`
@@ -119,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::cli::doctor::{
-        kernel::Kernel,
+        kernel::{BuildConfig, Kernel},
         privileges::{Missing, Privileges},
     };
 
@@ -148,6 +149,12 @@ mod tests {
         assert!(!report.find_costs()[0].contains("refuses"), "nothing else was tried");
         report.trackers[0].programs = vec![program("fexit/vfs_read", None), program("tp_btf/sys_exit", Some("no"))];
         assert!(report.find_costs().is_empty());
+        report.trackers[0].programs =
+            vec![program("kretprobe/vfs_read", Some("no")), program("tracepoint/syscalls/sys_exit_read", None)];
+        let options = BTreeMap::from([("CONFIG_KPROBES", "n".to_owned())]);
+        report.kernel.config = Some(BuildConfig { options, ..BuildConfig::default() });
+        assert!(report.find_costs()[0].contains("refuses kretprobe (it has no CONFIG_KPROBES);"));
+        report.trackers.clear();
         report.kernel.settings = BTreeMap::from([("bpf_jit_enable", "0".to_owned())]);
         assert!(report.find_costs()[0].contains("bpf_jit_enable=1"));
     }

@@ -52,7 +52,7 @@ pub(super) struct BuildConfig {
     pub(super) options: BTreeMap<&'static str, String>,
     /// The security modules that it was built to start.
     #[serde(skip)]
-    modules: Option<String>,
+    pub(super) modules: Option<String>,
 }
 
 /// The security modules.
