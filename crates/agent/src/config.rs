@@ -2,6 +2,7 @@
 //!
 //! The doc comments of the keys are what `ethogram schema config` prints.
 
+mod keys;
 mod period;
 mod problem;
 mod read;
@@ -15,6 +16,7 @@ use std::{
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
+pub use keys::Key;
 pub use period::Period;
 pub use problem::ConfigError;
 pub use trackers::{ParamValue, Trackers};

@@ -66,7 +66,8 @@ pub(crate) fn start(
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
     let name = &*tracker.schema.name;
-    let mut plan = Plan::new(&open(tracker)?, name, &tracker.manifest, environment.avoid)?;
+    let mut plan = Plan::new(&open(tracker)?, name, &tracker.manifest)?;
+    plan.refuse_kinds(environment.avoid);
     loop {
         let mut loaded = load(tracker, values, environment, &mut plan)?;
         before_attach();
