@@ -55,11 +55,12 @@ fn nothing_is_counted_twice_or_lost_between_intervals() {
     let mut rig = Rig::start("files");
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap().to_owned();
-    let shell = Shell::waiting(&format!("i=0; while [ $i -lt 20000 ]; do echo x; i=$((i+1)); done > {path}"));
+    let expected = repeats(20_000);
+    let shell = Shell::waiting(&format!("i=0; while [ $i -lt {expected} ]; do echo x; i=$((i+1)); done > {path}"));
     let pid = shell.pid();
     shell.go();
     let writes: u64 = rig.all().iter().filter(|e| of(e, pid) && text(e, "file.path") == path).map(|e| number(e, "file.writes")).sum();
-    assert_eq!(writes, 20_000);
+    assert_eq!(writes, expected);
     rig.collector.stop("files").unwrap();
     assert_eq!(rig.counters().unaccounted(), 0);
 }
