@@ -18,6 +18,7 @@ use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
 mod accounting;
+mod architectures;
 mod attach;
 mod schemas;
 
