@@ -46,7 +46,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     )?;
     // For the test that they compile for the other architectures too.
     let flags = ["x86", "arm64"].map(|arch| flags(&root.join("include"), &libbpf, arch));
-    writeln!(tests, "pub(crate) static CLANG: (&str, [&[&str]; 2]) = ({:?}, [&{:?}, &{:?}]);", clang(), flags[0], flags[1])?;
+    writeln!(
+        tests,
+        "pub(crate) static CLANG: (&str, [&[&str]; 2]) = ({:?}, [&{:?}, &{:?}]);",
+        clang(),
+        flags[0],
+        flags[1]
+    )?;
     fs::write(out.join("tracker_tests.rs"), tests)?;
     Ok(())
 }

@@ -87,10 +87,8 @@ pub fn check_kernel() -> Result<(), Error> {
 
 /// Tries what every tracker needs. The kernel's version would not tell: some distributions carry it in older ones.
 fn make_ring() -> libbpf_rs::Result<()> {
-    let options = libbpf_sys::bpf_map_create_opts {
-        sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-        ..Default::default()
-    };
+    let options =
+        libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _, ..Default::default() };
     MapHandle::create(MapType::RingBuf, Some("ethogram_check"), 0, 0, LARGEST_PAGE, &options).map(|_| ())
 }
 

@@ -41,7 +41,8 @@ fn line(tracker: &str, program: &str, attach: &str, state: &ProgramState) -> Val
         ProgramState::Unneeded => ("unneeded", None),
         ProgramState::Refused(reason) => ("refused", Some(reason)),
     };
-    let pairs = [("tracker", Some(tracker)), ("program", Some(program)), ("attach", Some(attach)), ("state", Some(state))];
+    let pairs =
+        [("tracker", Some(tracker)), ("program", Some(program)), ("attach", Some(attach)), ("state", Some(state))];
     let pairs = pairs.into_iter().chain([("reason", reason.map(String::as_str))]);
     Value::Object(pairs.filter_map(|(k, v)| Some((k.to_owned(), v?.into()))).collect::<Map<_, _>>())
 }
