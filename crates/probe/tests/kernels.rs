@@ -50,10 +50,15 @@ impl Line {
 fn every_alternative_was_attached_in_some_kernel() {
     let lines = measured();
     let all = |wanted: &dyn Fn(&Line) -> bool| {
-        let lines = lines.iter().filter(|l| !l.program.is_empty() && wanted(l));
-        lines.map(|l| format!("{}: {} at {}", l.tracker, l.program, l.attach)).collect::<BTreeSet<_>>()
+        let lines = lines.iter().filter(|l| wanted(l));
+        lines.map(|l| (&*l.tracker, &*l.program, &*l.attach)).collect::<BTreeSet<_>>()
     };
-    let (known, attached) = (all(&|_| true), all(&Line::attached));
+    let refused: BTreeSet<_> = names(&lines, |l| &l.tracker)
+        .into_iter()
+        .filter(|t| !lines.iter().any(|l| l.tracker == *t && l.attached()))
+        .collect();
+    assert!(refused.is_empty(), "refused by every kernel: {refused:?}");
+    let (known, attached) = (all(&|l| !l.program.is_empty()), all(&Line::attached));
     let never: Vec<_> = known.difference(&attached).collect();
     assert!(never.is_empty(), "attached in no kernel, so never tested: {never:#?}");
 }
