@@ -45,6 +45,15 @@ fn main() -> Result<(), Box<dyn Error>> {
              pub(crate) static TRACKERS: &[(&str, &[u8], &str)] = &[\n{list}];\n"
         ),
     )?;
+    // For the test that they compile for the other architectures too.
+    let flags = ["x86", "arm64"].map(|arch| flags(&root.join("include"), &libbpf, arch));
+    writeln!(
+        tests,
+        "pub(crate) static CLANG: (&str, [&[&str]; 2]) = ({:?}, [&{:?}, &{:?}]);",
+        clang(),
+        flags[0],
+        flags[1]
+    )?;
     fs::write(out.join("tracker_tests.rs"), tests)?;
     let dispatcher = out.join("dispatcher.bpf.o");
     compile(&root.join("dispatcher/dispatcher.bpf.c"), &dispatcher, &root.join("include"), &libbpf, arch)?;
@@ -56,17 +65,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &str) -> Result<(), Box<dyn Error>> {
-    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
+    let clang = clang();
     let output = Command::new(&clang)
-        .args(["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"])
-        .arg(format!("-D__TARGET_ARCH_{arch}"))
-        .arg("-I")
-        .arg(include)
-        .arg("-I")
-        .arg(libbpf)
-        // Objects name their sources relatively: the same sources give the same bytes wherever they are built.
-        .arg(format!("-fdebug-prefix-map={}=.", include.parent().unwrap_or(include).display()))
-        .arg("-c")
+        .args(flags(include, libbpf, arch))
         .arg(source)
         .arg("-o")
         .arg(object)
@@ -76,4 +77,21 @@ fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &st
         return Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&output.stderr)).into());
     }
     Ok(())
+}
+
+fn clang() -> String {
+    env::var("CLANG").unwrap_or_else(|_| "clang".into())
+}
+
+fn flags(include: &Path, libbpf: &str, arch: &str) -> Vec<String> {
+    let flags = ["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"].map(str::to_owned);
+    let places = [
+        format!("-D__TARGET_ARCH_{arch}"),
+        format!("-I{}", include.display()),
+        format!("-I{libbpf}"),
+        // Objects name their sources relatively: the same sources give the same bytes wherever they are built.
+        format!("-fdebug-prefix-map={}=.", include.parent().unwrap_or(include).display()),
+        "-c".to_owned(),
+    ];
+    flags.into_iter().chain(places).collect()
 }

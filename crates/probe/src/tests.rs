@@ -18,13 +18,27 @@ use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
 mod accounting;
+mod architectures;
+mod attach;
 pub(crate) mod child;
 mod dispatcher;
 mod examples;
 mod schemas;
 
+/// How many times slower than usual this machine is, as under emulation: `ETHOGRAM_TEST_PATIENCE`, 1 by default.
+fn slowness() -> u32 {
+    std::env::var("ETHOGRAM_TEST_PATIENCE").map_or(1, |p| p.parse().expect("ETHOGRAM_TEST_PATIENCE is no number"))
+}
+
 /// How long a test waits for what it caused.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) fn patience() -> Duration {
+    Duration::from_secs(10) * slowness()
+}
+
+/// How often a test repeats what it otherwise does `usual` times.
+pub(crate) fn repeats(usual: u64) -> u64 {
+    (usual / u64::from(slowness())).max(1)
+}
 
 /// A collector of this test's own, running one tracker.
 pub(crate) struct Rig {
@@ -58,7 +72,7 @@ impl Rig {
 
     /// Waits for an event for which `wanted` holds.
     pub(crate) fn expect(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(event) = self.seen.iter().find(|e| wanted(e)) {
                 examples::offer(event);

@@ -65,7 +65,7 @@ fn accepted_connections_belong_to_the_listener_also_one_from_before() {
         let mut rig = (!before).then(|| Rig::start("tcp"));
         let script = format!("import socket; s = socket.create_server((\"127.0.0.1\", {port})); c, _ = s.accept(); c.recv(1); c.close()");
         let mut server = std::process::Command::new("python3").arg("-c").arg(script).spawn().unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + patience();
         let line = format!("0100007F:{port:04X} 00000000:0000 0A");
         while !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&line) {
             assert!(std::time::Instant::now() < deadline, "the server does not listen");
@@ -94,7 +94,7 @@ fn ports_listened_on_before_are_told_once_and_only_on_request() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let script = format!("import socket, os; s = socket.create_server((\"127.0.0.1\", {port})); os.fork(); s.accept()");
     let mut server = std::process::Command::new("python3").arg("-c").arg(script).spawn().unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + patience();
     while !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&format!("0100007F:{port:04X} 00000000:0000 0A")) {
         assert!(std::time::Instant::now() < deadline, "the server does not listen");
         thread::yield_now();
