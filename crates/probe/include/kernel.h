@@ -120,6 +120,7 @@ struct inode {
 	u32 i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
+	void *i_private;
 };
 
 struct dentry {
@@ -183,10 +184,70 @@ struct signal_struct {
 	struct tty_struct *tty;
 };
 
+/* A u32[2] up to 6.2, a u64 from 6.3 on: the same bytes. */
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
+struct group_info {
+	int ngroups;
+};
+
+struct ns_common {
+	u32 inum;
+	u32 ns_type; /* from 6.18 on; before: ops->type */
+	const struct proc_ns_operations *ops;
+};
+
+struct proc_ns_operations {
+	int type;
+};
+
+struct user_namespace {
+	int level;
+	struct ns_common ns;
+};
+
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
+	kuid_t suid;
+	kgid_t sgid;
 	kuid_t euid;
+	kgid_t egid;
+	kuid_t fsuid;
+	kgid_t fsgid;
+	u32 securebits;
+	kernel_cap_t cap_inheritable;
+	kernel_cap_t cap_permitted;
+	kernel_cap_t cap_effective;
+	kernel_cap_t cap_bset;
+	kernel_cap_t cap_ambient;
+	struct user_namespace *user_ns;
+	struct group_info *group_info;
+};
+
+struct nsproxy {
+	void *uts_ns;
+	void *ipc_ns;
+	void *mnt_ns;
+	void *pid_ns_for_children;
+	void *net_ns;
+	void *time_ns_for_children;
+	void *cgroup_ns;
+};
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	u32 level;
+	struct upid numbers[1];
 };
 
 struct thread_info {
@@ -208,13 +269,20 @@ struct task_struct {
 	struct files_struct *files;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	const struct cred *real_cred;
 	const struct cred *cred;
+	struct nsproxy *nsproxy;
+	struct pid *thread_pid;
+	struct list_head ptraced;
+	struct list_head ptrace_entry;
 	char comm[16];
 };
 
 struct linux_binprm {
 	struct file *file;
 	const char *filename;
+	const char *interp;
+	u32 secureexec : 1;
 };
 
 struct in6_addr {
