@@ -105,6 +105,20 @@ enum cgroup_subsys_id {
 	pids_cgrp_id = 3,
 };
 
+typedef struct {
+	s64 counter;
+} atomic_long_t;
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long max;
+	struct page_counter *parent;
+};
+
+struct mem_cgroup {
+	struct page_counter memory;
+};
+
 struct qstr {
 	u32 len;
 	const unsigned char *name;
@@ -168,9 +182,15 @@ struct fs_struct {
 	struct path pwd;
 };
 
+struct percpu_counter {
+	s64 count;
+};
+
 struct mm_struct {
+	unsigned long total_vm;
 	unsigned long arg_start;
 	unsigned long arg_end;
+	struct percpu_counter rss_stat[4];
 	struct file *exe_file;
 };
 
@@ -182,6 +202,7 @@ struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
 	struct tty_struct *tty;
+	short oom_score_adj;
 };
 
 /* A u32[2] up to 6.2, a u64 from 6.3 on: the same bytes. */
@@ -283,6 +304,16 @@ struct linux_binprm {
 	const char *filename;
 	const char *interp;
 	u32 secureexec : 1;
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+
+struct module {
+	char name[56];
+	unsigned long taints;
+	bool sig_ok;
 };
 
 struct in6_addr {

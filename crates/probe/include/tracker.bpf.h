@@ -69,6 +69,7 @@ typedef u32 optional_id;
 const volatile u32 agent_tgid;              /* what the agent itself does is not reported */
 const volatile u32 agent_gate;              /* 1: the gate map decides by cgroup */
 const volatile u32 agent_cgroup_controller; /* 0: cgroup v2; 1 memory, 2 pids, 3 cpu: that hierarchy of v1 */
+const volatile u32 agent_page_size;
 const volatile u32 agent_wakeup_bytes;      /* wake the reader when that much waits; 0: at once */
 
 /* Begins every event: who did it, and when. */
