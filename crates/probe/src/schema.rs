@@ -191,8 +191,7 @@ fn set_of(btf: &Btf<'_>, alias: &str) -> Option<Vec<(u64, String)>> {
     let var = btf.type_by_kind::<Var<'_>>().find(|v| text(v.name()) == variable)?;
     let pointer = Ptr::try_from(var.referenced_type().skip_mods_and_typedefs()).ok()?;
     let bits = enumerators(&Enum::try_from(pointer.referenced_type().skip_mods_and_typedefs()).ok()?);
-    let bits = bits.into_iter().filter_map(|(bit, name)| Some((1u64.checked_shl(u32::try_from(bit).ok()?)?, name)));
-    Some([(0, "none".to_owned())].into_iter().chain(bits).collect())
+    Some(bits.into_iter().filter_map(|(bit, name)| Some((1u64.checked_shl(u32::try_from(bit).ok()?)?, name))).collect())
 }
 
 fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
