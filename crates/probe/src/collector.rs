@@ -22,7 +22,7 @@ use crate::{
 /// How this host is.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Bytes of each tracker's ring; rounded up to a power of two of pages.
+    /// Bytes of the ring of a busy tracker, others have an eighth; rounded up to a power of two of pages.
     pub ring_bytes: u32,
     /// Where containers are told apart: 0 in cgroup v2, else in a hierarchy of v1: 1 memory, 2 pids, 3 cpu.
     pub controller: u32,
@@ -247,14 +247,15 @@ impl Collector {
     }
 
     fn run(&self, tracker: &mut Tracker, object: TrackerObject, start: Start) -> Result<(), Error> {
+        let ring_bytes = self.ring_bytes(object.manifest.busy);
         let environment = Environment {
             gate: &self.gate,
             dispatcher: &self.dispatcher,
             gated: start.gated,
             controller: self.settings.controller,
             hierarchy: self.settings.hierarchy,
-            wakeup_bytes: if start.urgent { 0 } else { self.ring_bytes() / 4 },
-            ring_bytes: self.ring_bytes(),
+            wakeup_bytes: if start.urgent { 0 } else { ring_bytes / 4 },
+            ring_bytes,
             avoid: &self.settings.avoid,
         };
         let mut old = tracker.running.take();
@@ -288,16 +289,18 @@ impl Collector {
 
     fn end(&self, running: Running) -> Result<Counters, Error> {
         let Running { id, attached, counters, _object } = running;
+        let missed = attached.missed();
         drop(attached);
         // Programs that were running when they were detached end within this: it waits for every CPU to have passed
         // a point at which none can run. Where the call is missing, draining twice has to do.
         _ = rustix::thread::membarrier(rustix::thread::MembarrierCommand::Global);
         self.reader.remove(id)?;
-        Ok(counters.read())
+        Ok(counters.read(missed))
     }
 
-    fn ring_bytes(&self) -> u32 {
-        self.settings.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two()
+    fn ring_bytes(&self, busy: bool) -> u32 {
+        let bytes = if busy { self.settings.ring_bytes } else { self.settings.ring_bytes / 8 };
+        bytes.clamp(PAGE, 1 << 30).next_power_of_two()
     }
 
     fn all(&self) -> Vec<Arc<Mutex<Tracker>>> {
@@ -328,7 +331,7 @@ impl Tracker {
         let mut counters = self.before.clone();
         let state = match (&self.running, &self.refused) {
             (Some(running), _) => {
-                counters += &running.counters.read();
+                counters += &running.counters.read(running.attached.missed());
                 State::Running
             }
             (None, Some(reason)) => State::Refused(reason.clone()),

@@ -13,6 +13,7 @@ mod error;
 mod kernel;
 mod layout;
 mod manifest;
+mod missed;
 mod object;
 mod params;
 mod plan;
@@ -22,7 +23,7 @@ pub mod schema;
 mod status;
 mod syscalls;
 
-pub use builtin::{TrackerObject, builtin, find};
+pub use builtin::{Program, TrackerObject, builtin, find};
 pub use collector::{Collector, Settings, Start, Verdict};
 pub use counters::{Counters, Outcome};
 pub use error::Error;

@@ -17,6 +17,9 @@ pub struct Manifest {
     /// Whether the server starts it by itself.
     #[serde(default)]
     pub default: bool,
+    /// Whether many events a second are usual: then its ring has the configured size, else an eighth of it.
+    #[serde(default)]
+    pub busy: bool,
     /// What the agent itself needs it for.
     pub role: Option<Role>,
     /// Values of its parameters when the server starts it and nobody says otherwise.

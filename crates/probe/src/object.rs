@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
 };
 
-use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject, ProgramAttachType, ProgramMut};
+use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject, ProgramAttachType};
 
 use crate::{
     Error, ProgramStatus, TrackerObject,
@@ -14,7 +14,7 @@ use crate::{
     dispatcher::{Dispatcher, Place},
     kernel::{capture_log, explain},
     layout::Layout,
-    params,
+    missed, params,
     plan::{Hook, How, Plan},
     sample::Sample,
     schema,
@@ -51,8 +51,9 @@ pub(crate) struct Loaded {
 /// The attached programs of an object. Dropping it detaches them.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    /// Held for what dropping them does.
-    _links: Vec<Link>,
+    links: Vec<Link>,
+    /// The programs that are attached by themselves, and not through the dispatcher.
+    own: Vec<OwnedFd>,
     _place: Option<Place>,
     pub(crate) programs: Vec<ProgramStatus>,
 }
@@ -65,17 +66,25 @@ pub(crate) fn start(
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
     let name = &*tracker.schema.name;
-    let mut plan = Plan::new(&open(tracker)?, name, &tracker.manifest, environment.avoid)?;
+    let mut plan = Plan::new(&open(tracker)?, name, &tracker.manifest)?;
+    plan.refuse_kinds(environment.avoid);
     loop {
         let mut loaded = load(tracker, values, environment, &mut plan)?;
         before_attach();
         match loaded.attach() {
-            Ok(links) => {
+            Ok((links, own)) => {
                 let place = loaded.place.take();
-                return Ok((loaded, Attached { _links: links, _place: place, programs: plan.status() }));
+                return Ok((loaded, Attached { links, own, _place: place, programs: plan.status() }));
             }
             Err((hook, reason)) => plan.refuse(&hook, reason),
         }
+    }
+}
+
+impl Attached {
+    /// Calls that the kernel did not run the programs for.
+    pub(crate) fn missed(&self) -> u64 {
+        missed::total(&self.links, &self.own)
     }
 }
 
@@ -255,8 +264,8 @@ fn finish(
 
 impl Loaded {
     /// Attaches all loaded programs; those that walk what was there before the agent run last, once.
-    fn attach(&self) -> Result<Vec<Link>, (Hook, String)> {
-        let mut links = Vec::new();
+    fn attach(&self) -> Result<(Vec<Link>, Vec<OwnedFd>), (Hook, String)> {
+        let (mut links, mut own) = (Vec::new(), Vec::new());
         let is_walk = |hook: &Hook| hook.attach.starts_with("iter");
         let mut ordered: Vec<_> = self.hooks.iter().collect();
         ordered.sort_by_key(|hook| is_walk(hook));
@@ -265,6 +274,8 @@ impl Loaded {
             let Some(program) = self.object.progs_mut().find(|p| p.name() == hook.program.as_str()) else {
                 return Err(refused("is not in the object".into()));
             };
+            let fd =
+                program.as_fd().try_clone_to_owned().map_err(|e| refused(format!("keeping its descriptor: {e}")))?;
             match &hook.how {
                 How::Section if is_walk(hook) => {
                     let link = attach(|| program.attach()).map_err(refused)?;
@@ -281,22 +292,19 @@ impl Loaded {
                     }
                 }
                 How::Dispatched(wanted) => {
-                    let fd = descriptor(&program).map_err(refused)?;
                     let place = self.place.as_ref().ok_or_else(|| refused("has no place in the dispatcher".into()))?;
                     place.install(wanted.slots.keys().copied(), fd).map_err(refused)?;
+                    continue;
                 }
             }
+            own.push(fd);
         }
-        Ok(links)
+        Ok((links, own))
     }
 }
 
 fn attach(attach: impl FnOnce() -> libbpf_rs::Result<Link>) -> Result<Link, String> {
     capture_log(attach).map_err(|(e, log)| explain(&e, &log))
-}
-
-fn descriptor(program: &ProgramMut<'_>) -> Result<OwnedFd, String> {
-    program.as_fd().try_clone_to_owned().map_err(|e| format!("keeping its descriptor: {e}"))
 }
 
 fn walk(link: &Link) -> Result<(), String> {

@@ -10,7 +10,7 @@ use libbpf_rs::{
     },
 };
 
-use crate::{Error, Manifest, ProgramState, ProgramStatus, abilities, schema, syscalls::Wanted};
+use crate::{Error, Manifest, Program, ProgramState, ProgramStatus, abilities, schema, syscalls::Wanted};
 
 /// A program and where it attaches.
 #[derive(Debug, Clone)]
@@ -53,8 +53,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Of an object and its manifest. Nothing attaches by a kind that is in `avoid`.
-    pub(crate) fn new(open: &OpenObject, tracker: &str, manifest: &Manifest, avoid: &[String]) -> Result<Self, Error> {
+    /// Of an object and its manifest.
+    pub(crate) fn new(open: &OpenObject, tracker: &str, manifest: &Manifest) -> Result<Self, Error> {
         let lists = syscall_lists(open);
         let text = |t: &std::ffi::OsStr| t.to_string_lossy().into_owned();
         let sections: Vec<_> = open.progs().map(|p| (text(p.name()), text(p.section()))).collect();
@@ -99,9 +99,14 @@ impl Plan {
             }
             units.push(Unit { ways });
         }
-        let mut plan = Self { units, refused: BTreeMap::new(), tracker: tracker.into() };
-        plan.refuse_kinds(avoid);
-        Ok(plan)
+        Ok(Self { units, refused: BTreeMap::new(), tracker: tracker.into() })
+    }
+
+    /// What there is to choose from.
+    pub(crate) fn needs(&self) -> Vec<Vec<Vec<Program>>> {
+        let program = |h: &Hook| Program { name: h.name.clone(), attach: h.attach.clone() };
+        let way = |way: &Vec<Hook>| way.iter().map(program).collect();
+        self.units.iter().map(|unit| unit.ways.iter().map(way).collect()).collect()
     }
 
     /// Remembers why a program cannot be used.
@@ -158,8 +163,9 @@ impl Plan {
         self.refused.get(&(hook.program.clone(), hook.attach.clone()))
     }
 
-    /// Spares the kernel what it refuses anyway, and the user what they do not want.
-    fn refuse_kinds(&mut self, avoid: &[String]) {
+    /// Spares the kernel what it refuses anyway, and the user what they do not want: kinds of attach points, or single
+    /// ones.
+    pub(crate) fn refuse_kinds(&mut self, avoid: &[String]) {
         let hooks: Vec<_> = self.units.iter().flat_map(|u| u.ways.iter().flatten()).cloned().collect();
         for hook in hooks {
             let kind = hook.attach.split('/').next().unwrap_or_default();

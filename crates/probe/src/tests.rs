@@ -20,6 +20,7 @@ include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 mod accounting;
 pub(crate) mod child;
 mod dispatcher;
+mod examples;
 mod schemas;
 
 /// How long a test waits for what it caused.
@@ -60,6 +61,7 @@ impl Rig {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(event) = self.seen.iter().find(|e| wanted(e)) {
+                examples::offer(event);
                 return event.clone();
             }
             match self.events.recv_deadline(deadline) {
