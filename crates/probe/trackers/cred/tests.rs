@@ -24,7 +24,7 @@ fn users_and_groups_change_with_what_they_were_before() {
             libc::syscall(libc::SYS_setuid, 0); // what it is already
             libc::syscall(libc::SYS_setresgid, -1, NOBODY, -1);
             libc::syscall(libc::SYS_setuid, NOBODY);
-            libc::syscall(libc::SYS_setuid, 0)
+            libc::syscall(libc::SYS_setresuid, 0, 0, 0)
         };
         0
     });
@@ -43,22 +43,76 @@ fn users_and_groups_change_with_what_they_were_before() {
     assert_eq!(number(&group, "process.real_group.id"), 0);
     assert!(!group.get("process.previous.real_group.id").is_truthy());
     let refused = rig.expect("the way back", |e| is(e, "user") && of(e, pid) && number(e, "error.type") == EPERM);
-    assert_eq!(number(&refused, "process.requested.effective_user.id"), 0);
+    for id in ["real", "effective", "saved"] {
+        assert_eq!(number(&refused, &format!("process.requested.{id}_user.id")), 0, "{id}");
+    }
     assert_eq!(number(&refused, "process.real_user.id"), u64::from(NOBODY));
     assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 3, "what changes nothing is no change");
     assert!(rig.counters().filtered["parameter"] > 0);
 }
 
 #[test]
+fn groups_change_by_the_same_rules() {
+    let mut rig = Rig::start("cred");
+    let child = forked(|| {
+        // SAFETY: plain system calls.
+        unsafe {
+            libc::syscall(libc::SYS_setgid, NOBODY);
+            libc::syscall(libc::SYS_setuid, NOBODY);
+            libc::syscall(libc::SYS_setresgid, 0, 0, 0);
+        }
+        0
+    });
+    let pid = child.pid();
+    child.go();
+    let dropped = rig.expect("the new group", |e| is(e, "group") && of(e, pid) && number(e, "error.type") == u64::MAX);
+    let refused = rig.expect("the way back", |e| is(e, "group") && of(e, pid) && number(e, "error.type") == EPERM);
+    for id in ["real", "effective", "saved"] {
+        assert_eq!(number(&dropped, &format!("process.{id}_group.id")), u64::from(NOBODY), "{id}");
+        assert_eq!(number(&dropped, &format!("process.previous.{id}_group.id")), 0, "{id}");
+        assert_eq!(number(&refused, &format!("process.requested.{id}_group.id")), 0, "{id}");
+    }
+}
+
+#[test]
+fn ids_for_files_only_are_told_apart() {
+    let mut rig = Rig::start("cred");
+    let child = forked(|| {
+        // SAFETY: plain system calls.
+        unsafe {
+            libc::syscall(libc::SYS_setfsgid, NOBODY);
+            libc::syscall(libc::SYS_setfsuid, NOBODY);
+            libc::syscall(libc::SYS_setfsuid, -1); // only asks
+        }
+        0
+    });
+    let pid = child.pid();
+    child.go();
+    for kind in ["user", "group"] {
+        let event = rig.expect(kind, |e| is(e, kind) && of(e, pid));
+        assert_eq!(number(&event, &format!("process.filesystem_{kind}.id")), u64::from(NOBODY));
+        assert_eq!(number(&event, &format!("process.effective_{kind}.id")), 0);
+    }
+    assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 2);
+}
+
+#[test]
 fn groups_given_up_are_counted() {
     let mut rig = Rig::start("cred");
     let child = forked(|| {
-        // SAFETY: the list is as long as said.
-        unsafe { libc::syscall(libc::SYS_setgroups, 2, [7u32, 9].as_ptr()) as i32 }
+        // SAFETY: the lists are as long as said.
+        unsafe {
+            libc::syscall(libc::SYS_setgroups, 2, [7u32, 9].as_ptr());
+            libc::syscall(libc::SYS_setuid, NOBODY);
+            libc::syscall(libc::SYS_setgroups, 1, [0u32].as_ptr());
+        }
+        0
     });
     let pid = child.pid();
-    assert_eq!(child.go(), 0);
-    let groups = rig.expect("the groups", |e| is(e, "groups") && of(e, pid));
+    child.go();
+    let groups = rig.expect("the groups", |e| is(e, "groups") && of(e, pid) && !e.get("error.type").is_truthy());
+    let refused = rig.expect("the refusal", |e| is(e, "groups") && of(e, pid) && e.get("error.type").is_truthy());
+    assert_eq!((number(&refused, "error.type"), number(&refused, "process.supplementary_groups.first.id")), (EPERM, 0));
     assert_eq!(number(&groups, "process.supplementary_groups.count"), 2);
     assert_eq!(number(&groups, "process.supplementary_groups.first.id"), 7);
 }
@@ -70,17 +124,19 @@ fn capabilities_are_told_by_name() {
         let header = [0x2008_0522u32, 0];
         // Effective: CAP_SETUID; permitted: CAP_SETUID and CAP_NET_ADMIN; inheritable: none. Then the higher ones.
         let kept = [1u32 << 7, 1 << 7 | 1 << 12, 0, 0, 0, 0];
+        let raised = [1u32 << 7 | 1 << 12, 1 << 7 | 1 << 12, 1 << 7, 0, 0, 0];
         // SAFETY: both structs are as version 3 of the call wants them.
         unsafe {
             libc::syscall(libc::SYS_capset, header.as_ptr(), kept.as_ptr());
             libc::syscall(libc::SYS_capset, header.as_ptr(), kept.as_ptr()); // again: changes nothing
             libc::syscall(libc::SYS_capset, header.as_ptr(), [!0u32; 6].as_ptr());
+            libc::syscall(libc::SYS_capset, header.as_ptr(), raised.as_ptr());
         }
         0
     });
     let pid = child.pid();
     child.go();
-    let lost = rig.expect("the loss", |e| is(e, "capabilities") && of(e, pid) && !e.get("error.type").is_truthy());
+    let lost = rig.expect("the loss", |e| is(e, "capabilities") && of(e, pid) && e.get("process.capabilities.lost").is_truthy());
     assert_eq!(name(&lost, "process.capabilities.effective"), "CAP_SETUID");
     assert_eq!(name(&lost, "process.capabilities.permitted"), "CAP_SETUID|CAP_NET_ADMIN");
     assert!(!lost.get("process.capabilities.gained").is_truthy());
@@ -89,7 +145,10 @@ fn capabilities_are_told_by_name() {
     assert!(!has(&lost, "process.capabilities.lost", "CAP_SETUID"));
     let refused = rig.expect("the refusal", |e| is(e, "capabilities") && of(e, pid) && e.get("error.type").is_truthy());
     assert_eq!(number(&refused, "error.type"), EPERM);
-    assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 2);
+    let gained = rig.expect("the gain", |e| of(e, pid) && e.get("process.capabilities.gained").is_truthy());
+    assert_eq!(name(&gained, "process.capabilities.gained"), "CAP_NET_ADMIN");
+    assert_eq!(name(&gained, "process.capabilities.inheritable"), "CAP_SETUID");
+    assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 3);
 }
 
 #[test]
@@ -106,11 +165,13 @@ fn a_set_id_file_raises_who_runs_it_and_an_ordinary_one_does_not() {
         child.wait().unwrap();
         child.id()
     };
-    let (plain, raised) = (run("plain", 0o755), run("raised", 0o4755));
+    let (plain, raised) = (run("plain", 0o755), run("raised", 0o6755));
     let exec = rig.expect("the exec of the set-id file", |e| is(e, "exec") && of(e, raised));
     assert_eq!(text(&exec, "process.executable.path"), dir.path().join("raised").to_str().unwrap());
     assert_eq!(number(&exec, "process.effective_user.id"), 0);
     assert_eq!(number(&exec, "process.previous.effective_user.id"), u64::from(NOBODY));
+    assert_eq!(number(&exec, "process.effective_group.id"), 0);
+    assert_eq!(number(&exec, "process.previous.effective_group.id"), u64::from(NOBODY));
     assert_eq!(number(&exec, "process.user.id"), u64::from(NOBODY), "the real one stays");
     assert!(has(&exec, "process.capabilities.permitted", "CAP_SYS_ADMIN"));
     assert!(!rig.all().iter().any(|e| is(e, "exec") && of(e, plain)));
@@ -218,11 +279,13 @@ fn only_settings_that_matter_are_told() {
             libc::prctl(libc::PR_SET_NAME, c"other".as_ptr());
             libc::prctl(libc::PR_SET_DUMPABLE, 0);
             libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+            libc::prctl(libc::PR_CAP_AMBIENT, 2, 12, 0, 0); // PR_CAP_AMBIENT_RAISE
+            libc::prctl(libc::PR_CAP_AMBIENT, 1, 12, 0, 0); // PR_CAP_AMBIENT_IS_SET only asks
             libc::syscall(libc::SYS_seccomp, 1, 0, std::ptr::null::<u8>()); // a filter that is not there
         }
         0
     };
-    for (names, expected) in [("false", 3), ("true", 4)] {
+    for (names, expected) in [("false", 4), ("true", 5)] {
         let mut rig = Rig::start_with("cred", settings(), &[("names", names)]);
         let child = forked(set);
         let pid = child.pid();
@@ -232,6 +295,7 @@ fn only_settings_that_matter_are_told() {
         };
         assert_eq!(number(&option("PR_SET_DUMPABLE"), "process.control.value"), 0);
         assert_eq!(number(&option("PR_SET_NO_NEW_PRIVS"), "process.control.value"), 1);
+        assert_eq!(name(&option("PR_CAP_AMBIENT"), "process.control.capability"), "CAP_NET_ADMIN");
         let refused = option("PR_SET_SECCOMP");
         assert!(refused.get("error.type").is_truthy());
         assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), expected);
@@ -249,6 +313,7 @@ fn keys_are_told_by_type_and_description_and_never_by_content() {
             let (kind, what) = (c"user".as_ptr(), c"ethogram:test".as_ptr());
             let key = libc::syscall(libc::SYS_add_key, kind, what, c"secret".as_ptr(), 6, -2);
             libc::syscall(libc::SYS_keyctl, 3, key);
+            libc::syscall(libc::SYS_keyctl, 11, 0x7fff_fff0); // there is no such key
         }
         0
     });
@@ -256,6 +321,8 @@ fn keys_are_told_by_type_and_description_and_never_by_content() {
     child.go();
     let added = rig.expect("the key", |e| is(e, "key") && of(e, pid) && name(e, "key.operation") == "add_key");
     let revoked = rig.expect("its end", |e| is(e, "key") && of(e, pid) && name(e, "key.operation") == "KEYCTL_REVOKE");
+    let refused = rig.expect("the refusal", |e| of(e, pid) && name(e, "key.operation") == "KEYCTL_READ");
+    assert!(refused.get("error.type").is_truthy());
     assert_eq!((text(&added, "key.type").as_str(), text(&added, "key.description").as_str()), ("user", "ethogram:test"));
     assert!(!render::to_json(&added).to_string().contains("secret"));
     // A sandbox or a kernel without keys refuses both.

@@ -125,7 +125,7 @@ enum process_control {
 	PR_CAP_AMBIENT = 47,
 	PR_SET_PTRACER = 0x59616d61,
 };
-enum { PR_CAP_AMBIENT_RAISE = 2, PR_CAP_AMBIENT_LOWER };
+enum { PR_CAP_AMBIENT_IS_SET = 1, PR_CAP_AMBIENT_CLEAR_ALL = 4 };
 
 struct prctl_call {
 	struct event_header header;
@@ -453,9 +453,11 @@ SYSCALLS(control)
 				return;
 			break;
 		case PR_CAP_AMBIENT:
-			if (argument(call, 1) == PR_CAP_AMBIENT_RAISE || argument(call, 1) == PR_CAP_AMBIENT_LOWER)
-				e.capability = 1ULL << (argument(call, 2) & 63);
 			e.value = argument(call, 1);
+			if (e.value == PR_CAP_AMBIENT_IS_SET)
+				return;
+			if (e.value != PR_CAP_AMBIENT_CLEAR_ALL)
+				e.capability = 1ULL << (argument(call, 2) & 63);
 			break;
 		case PR_SET_DUMPABLE:
 		case PR_SET_KEEPCAPS:

@@ -18,21 +18,25 @@ fn attempts_to_load_another_kernel_are_told() {
             let kernel = libc::open(c"/etc/hostname".as_ptr(), libc::O_RDONLY | libc::O_CREAT, 0o644);
             libc::syscall(libc::SYS_setuid, NOBODY);
             libc::syscall(libc::SYS_kexec_load, 0, 3, std::ptr::null::<u8>(), 0xff);
-            libc::syscall(libc::SYS_kexec_file_load, kernel, -1, 6, command_line.as_ptr(), 4);
+            libc::syscall(libc::SYS_kexec_file_load, kernel, kernel, 6, command_line.as_ptr(), 0x80);
+            libc::syscall(libc::SYS_kexec_file_load, kernel, kernel, 6, command_line.as_ptr(), 4); // without the latter
         }
         0
     });
     let pid = child.pid();
     child.go();
-    let mut load = |call: &str| rig.expect(call, |e| is(e, "load") && of(e, pid) && name(e, "kexec.call") == call);
-    let memory = load("kexec_load");
+    let mut load = |call: &str, flags| {
+        rig.expect(call, |e| of(e, pid) && name(e, "kexec.call") == call && number(e, "kexec.flags") == flags)
+    };
+    let memory = load("kexec_load", 0xff);
     assert!(memory.get("error.type").is_truthy());
-    assert_eq!((number(&memory, "kexec.segments"), number(&memory, "kexec.flags")), (3, 0xff));
-    let file = load("kexec_file_load");
+    assert_eq!(number(&memory, "kexec.segments"), 3);
+    let file = load("kexec_file_load", 0x80);
     assert!(file.get("error.type").is_truthy());
     assert_eq!(text(&file, "file.path"), "/etc/hostname");
     assert_eq!(text(&file, "kexec.command_line"), "quiet");
-    assert!(text(&file, "kexec.initramfs.path").is_empty());
+    assert_eq!(text(&file, "kexec.initramfs.path"), "/etc/hostname");
+    assert!(text(&load("kexec_file_load", 4), "kexec.initramfs.path").is_empty());
 }
 
 /// As nobody, and without the call's magic numbers: nothing can come of it.
