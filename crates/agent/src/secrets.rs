@@ -1,4 +1,4 @@
-//! Argument values that look like secrets are masked before anything else sees them.
+//! Values of arguments and of environment variables that look like secrets are masked before anything else sees them.
 
 /// Names that make what follows them a secret.
 const NAMES: [&[u8]; 9] =
@@ -23,13 +23,38 @@ pub(crate) fn mask(args: &mut [u8]) {
         } else if arg.starts_with(b"-") && is_secret_name(arg) {
             secret_follows = true;
         }
-        mask_url(arg);
-        for scheme in [&b"bearer "[..], b"basic "] {
-            if let Some(at) = find(arg, scheme) {
-                arg[at + scheme.len()..].fill(MASK);
-            }
+        mask_value(arg);
+    }
+}
+
+/// Masks secrets in NUL-separated environment variables, in place. Stricter than [`mask`]: a variable's name is often
+/// all that tells what its value is for.
+pub(crate) fn mask_environment(variables: &mut [u8]) {
+    for variable in variables.split_mut(|b| *b == 0) {
+        match variable.iter().position(|b| *b == b'=') {
+            Some(equals) if is_secret_variable(&variable[..equals]) => variable[equals + 1..].fill(MASK),
+            _ => mask_value(variable),
         }
     }
+}
+
+/// What is secret by its own form: a URL's password, and what a header authorizes with.
+fn mask_value(text: &mut [u8]) {
+    mask_url(text);
+    for scheme in [&b"bearer "[..], b"basic "] {
+        if let Some(at) = find(text, scheme) {
+            text[at + scheme.len()..].fill(MASK);
+        }
+    }
+}
+
+/// Whether a variable's name speaks of a secret, and not of where one lies.
+fn is_secret_variable(name: &[u8]) -> bool {
+    let ends = |end: &[u8]| name.len() >= end.len() && name[name.len() - end.len()..].eq_ignore_ascii_case(end);
+    let speaks = NAMES.iter().any(|n| find(name, n).is_some());
+    let ends_so = [&b"key"[..], b"_key_id", b"_pass", b"_pwd", b"_auth", b"credential", b"credentials"];
+    let is_place = [&b"_file"[..], b"_path", b"_dir"].iter().any(|end| ends(end));
+    (speaks || ends_so.iter().any(|end| ends(end))) && !is_place
 }
 
 /// Whether a name ends in one of [`NAMES`]: `--db-password` does, `--token-file` does not, its value is no secret.
@@ -59,6 +84,23 @@ mod tests {
         let mut bytes = args.replace(' ', "\0").replace('_', " ").into_bytes();
         mask(&mut bytes);
         String::from_utf8_lossy(&bytes).replace(' ', "_").replace('\0', " ")
+    }
+
+    #[test]
+    fn variables_are_masked_by_what_their_names_speak_of() {
+        for (variables, expected) in [
+            ("DB_PASSWORD=abc HOME=/root", "DB_PASSWORD=*** HOME=/root"),
+            ("AWS_SECRET_ACCESS_KEY=abc AWS_REGION=x", "AWS_SECRET_ACCESS_KEY=*** AWS_REGION=x"),
+            ("STRIPE_KEY=abc SSH_AUTH_SOCK=/s", "STRIPE_KEY=*** SSH_AUTH_SOCK=/s"),
+            ("PWD=/srv OLDPWD=/ MYSQL_PWD=abc", "PWD=/srv OLDPWD=/ MYSQL_PWD=***"),
+            ("TOKEN_FILE=/run/t TOKEN=", "TOKEN_FILE=/run/t TOKEN="),
+            ("DATABASE_URL=postgres://me:abc@db/x", "DATABASE_URL=postgres://me:***@db/x"),
+            ("PASSWORD --token abc", "PASSWORD --token abc"),
+        ] {
+            let mut bytes = variables.replace(' ', "\0").into_bytes();
+            mask_environment(&mut bytes);
+            assert_eq!(String::from_utf8_lossy(&bytes).replace('\0', " "), expected);
+        }
     }
 
     #[test]

@@ -48,10 +48,8 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
             0 if !field.names.iter().any(|(n, _)| *n == 0) => Value::Absent,
             n => Value::Unsigned(n),
         },
-        FieldKind::Duration => match unsigned(bytes) {
-            u64::MAX => Value::Absent,
-            n => Value::Unsigned(n),
-        },
+        FieldKind::Duration | FieldKind::Id if bytes.iter().all(|b| *b == u8::MAX) => Value::Absent,
+        FieldKind::Duration | FieldKind::Id => Value::Unsigned(unsigned(bytes)),
         FieldKind::Signed => Value::Signed(signed(bytes)),
         FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
         FieldKind::Text => match until_nul(bytes) {
@@ -172,6 +170,12 @@ mod tests {
     fn numbers_are_little_endian_and_keep_their_sign() {
         assert_eq!(read(&[1, 2, 0, 0], &field(FieldKind::Unsigned, 0, 4)), Value::Unsigned(0x201));
         assert_eq!(read(&[0xfe, 0xff, 0xff, 0xff], &field(FieldKind::Signed, 0, 4)), Value::Signed(-2));
+    }
+
+    #[test]
+    fn an_id_of_all_ones_is_none() {
+        assert_eq!(read(&[0xff; 4], &field(FieldKind::Id, 0, 4)), Value::Absent);
+        assert_eq!(read(&[0; 4], &field(FieldKind::Id, 0, 4)), Value::Unsigned(0));
     }
 
     #[test]

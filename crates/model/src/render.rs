@@ -261,7 +261,7 @@ pub mod names {
             "ENOTEMPTY",
             "ELOOP",
         ];
-        const SOCKET: [(u64, &str); 12] = [
+        const HIGHER: [(u64, &str); 17] = [
             (75, "EOVERFLOW"),
             (97, "EAFNOSUPPORT"),
             (98, "EADDRINUSE"),
@@ -274,11 +274,16 @@ pub mod names {
             (111, "ECONNREFUSED"),
             (113, "EHOSTUNREACH"),
             (116, "ESTALE"),
+            (122, "EDQUOT"),
+            (126, "ENOKEY"),
+            (127, "EKEYEXPIRED"),
+            (128, "EKEYREVOKED"),
+            (129, "EKEYREJECTED"),
         ];
         if let Some(name) = usize::try_from(n).ok().and_then(|i| NAMES.get(i)) {
             return Cow::Borrowed(name);
         }
-        SOCKET.iter().find(|(m, _)| *m == n).map_or_else(|| n.to_string().into(), |(_, name)| Cow::Borrowed(*name))
+        HIGHER.iter().find(|(m, _)| *m == n).map_or_else(|| n.to_string().into(), |(_, name)| Cow::Borrowed(*name))
     }
 
     /// `SIGKILL` for 9.

@@ -114,9 +114,12 @@ pub enum FieldKind {
     FileType,
     /// `signal_number`: zero for none.
     Signal,
+    /// `optional_id`: of a user, a process and so on; all ones for none.
+    Id,
     /// An enum: one of the field's names.
     Name,
-    /// A typedef of an enum whose name ends in `_flags`: any of the field's names at once.
+    /// A typedef of an enum whose name ends in `_flags`, or of a number declared with `SET`: any of the field's names
+    /// at once.
     Flags,
 }
 

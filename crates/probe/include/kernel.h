@@ -105,6 +105,20 @@ enum cgroup_subsys_id {
 	pids_cgrp_id = 3,
 };
 
+typedef struct {
+	s64 counter;
+} atomic_long_t;
+
+struct page_counter {
+	atomic_long_t usage;
+	unsigned long max;
+	struct page_counter *parent;
+};
+
+struct mem_cgroup {
+	struct page_counter memory;
+};
+
 struct qstr {
 	u32 len;
 	const unsigned char *name;
@@ -120,6 +134,7 @@ struct inode {
 	u32 i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
+	void *i_private;
 };
 
 struct dentry {
@@ -167,9 +182,17 @@ struct fs_struct {
 	struct path pwd;
 };
 
+struct percpu_counter {
+	s64 count;
+};
+
 struct mm_struct {
+	unsigned long total_vm;
 	unsigned long arg_start;
 	unsigned long arg_end;
+	unsigned long env_start;
+	unsigned long env_end;
+	struct percpu_counter rss_stat[4];
 	struct file *exe_file;
 };
 
@@ -181,12 +204,73 @@ struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
 	struct tty_struct *tty;
+	short oom_score_adj;
+};
+
+/* A u32[2] up to 6.2, a u64 from 6.3 on: the same bytes. */
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
+struct group_info {
+	int ngroups;
+};
+
+struct ns_common {
+	u32 inum;
+	u32 ns_type; /* from 6.18 on; before: ops->type */
+	const struct proc_ns_operations *ops;
+};
+
+struct proc_ns_operations {
+	int type;
+};
+
+struct user_namespace {
+	int level;
+	struct ns_common ns;
 };
 
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
+	kuid_t suid;
+	kgid_t sgid;
 	kuid_t euid;
+	kgid_t egid;
+	kuid_t fsuid;
+	kgid_t fsgid;
+	u32 securebits;
+	kernel_cap_t cap_inheritable;
+	kernel_cap_t cap_permitted;
+	kernel_cap_t cap_effective;
+	kernel_cap_t cap_bset;
+	kernel_cap_t cap_ambient;
+	struct user_namespace *user_ns;
+	struct group_info *group_info;
+};
+
+struct nsproxy {
+	void *uts_ns;
+	void *ipc_ns;
+	void *mnt_ns;
+	void *pid_ns_for_children;
+	void *net_ns;
+	void *time_ns_for_children;
+	void *cgroup_ns;
+};
+
+struct list_head {
+	struct list_head *next;
+};
+
+struct upid {
+	int nr;
+};
+
+struct pid {
+	u32 level;
+	struct upid numbers[1];
 };
 
 struct thread_info {
@@ -208,13 +292,30 @@ struct task_struct {
 	struct files_struct *files;
 	struct mm_struct *mm;
 	struct signal_struct *signal;
+	const struct cred *real_cred;
 	const struct cred *cred;
+	struct nsproxy *nsproxy;
+	struct pid *thread_pid;
+	struct list_head ptraced;
+	struct list_head ptrace_entry;
 	char comm[16];
 };
 
 struct linux_binprm {
 	struct file *file;
 	const char *filename;
+	const char *interp;
+	u32 secureexec : 1;
+};
+
+struct kernel_siginfo {
+	int si_code;
+};
+
+struct module {
+	char name[56];
+	unsigned long taints;
+	bool sig_ok;
 };
 
 struct in6_addr {

@@ -43,8 +43,10 @@ typedef u32 error_number;
 typedef u32 open_flags;
 typedef u32 file_type;
 typedef u32 signal_number;
+typedef u32 optional_id;
 
 #define UNKNOWN_DURATION (~0ULL)
+#define NO_ID (~0U)
 
 #define TAG(text) __attribute__((btf_decl_tag(text)))
 #define FIELD(name, doc) TAG("name:" name) TAG("doc:" doc)
@@ -56,12 +58,18 @@ typedef u32 signal_number;
 	enum { EVENT_##NAME = CODE };                                                                                  \
 	const TYPE *__event_##NAME TAG("code:" #CODE) = NULL
 
+/* Declares NAME_set: 64 bits, which `enum NAME` numbers. (Enumerators of more than 32 bits need clang 15.) */
+#define SET(NAME)                                                                                                      \
+	const enum NAME *__set_##NAME = NULL;                                                                          \
+	typedef u64 NAME##_set
+
 #define PARAM(TYPE, NAME, DEFAULT, DOC) const volatile TYPE NAME TAG("param:" DOC) = DEFAULT
 
 /* The agent sets these when it loads an object; they are no parameters of the tracker's. */
 const volatile u32 agent_tgid;              /* what the agent itself does is not reported */
 const volatile u32 agent_gate;              /* 1: the gate map decides by cgroup */
 const volatile u32 agent_cgroup_controller; /* 0: cgroup v2; 1 memory, 2 pids, 3 cpu: that hierarchy of v1 */
+const volatile u32 agent_page_size;
 const volatile u32 agent_wakeup_bytes;      /* wake the reader when that much waits; 0: at once */
 
 /* Begins every event: who did it, and when. */
@@ -179,6 +187,22 @@ static __always_inline bool wanted(struct tracker_counters *c, u64 *cgroup)
 {
 	*cgroup = current_cgroup();
 	return wanted_from(c, bpf_get_current_pid_tgid() >> 32, *cgroup);
+}
+
+/* Whoever an event is about, where that is not the current process. */
+static __always_inline void describe_task(struct event_header *h, u16 event, u64 cgroup, struct task_struct *task)
+{
+	h->time = bpf_ktime_get_boot_ns();
+	h->cgroup = cgroup;
+	h->process_start = LOAD(task, group_leader, start_boottime);
+	h->pid = LOAD(task, tgid);
+	h->tid = LOAD(task, pid);
+	h->ppid = LOAD(task, real_parent, tgid);
+	h->uid = LOAD(task, real_cred, uid.val);
+	h->event = event;
+	h->reserved0 = 0;
+	h->reserved1 = 0;
+	bpf_probe_read_kernel_str(h->comm, sizeof(h->comm), &task->comm);
 }
 
 static __always_inline void describe_current(struct event_header *h, u16 event, u64 cgroup)

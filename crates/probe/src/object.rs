@@ -215,6 +215,7 @@ fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], le
         ("agent_gate", environment.gated.into()),
         ("agent_cgroup_controller", environment.controller),
         ("agent_cgroup_hierarchy", environment.hierarchy),
+        ("agent_page_size", rustix::param::page_size() as u32),
         ("agent_wakeup_bytes", environment.wakeup_bytes),
         ("agent_level", level),
     ];

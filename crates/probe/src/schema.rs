@@ -166,17 +166,32 @@ fn flatten(
         let tag = |prefix| tags.get(ty, Some(index as u32), prefix);
         let name = tag("name:").map_or_else(|| label.clone(), str::to_owned);
         let doc = tag("doc:").unwrap_or_default().into();
-        let names = Enum::try_from(resolved).map(|e| enumerators(&e)).unwrap_or_default();
+        let set = alias.as_deref().and_then(|a| set_of(btf, a));
+        let (kind, names) = match (set, Enum::try_from(resolved)) {
+            (Some(names), _) => (FieldKind::Flags, names),
+            (None, Ok(values)) => (kind, enumerators(&values)),
+            (None, Err(_)) => (kind, Vec::new()),
+        };
         out.push(Field { name, label, kind, offset, size, doc, names, header });
     }
     Ok(())
 }
 
-/// An enum's values and their names, without the name of the enum that they may begin with.
+/// An enum's values and their names, without the name of the enum that they may begin with; system calls by theirs.
 fn enumerators(names: &Enum<'_>) -> Vec<(u64, String)> {
-    let prefix = format!("{}_", text(names.name()));
+    let own = text(names.name());
+    let prefix = if own.ends_with("_calls") { "SYS_".to_owned() } else { format!("{own}_") };
     let short = |name: String| name.strip_prefix(&prefix).map(str::to_owned).unwrap_or(name);
     names.iter().map(|m| (m.value as u64 & u64::from(u32::MAX), short(text(m.name)))).collect()
+}
+
+/// The members of a set, each a bit, where `alias` is a typedef that the object declares with SET: the enum numbers them.
+fn set_of(btf: &Btf<'_>, alias: &str) -> Option<Vec<(u64, String)>> {
+    let variable = format!("__set_{}", alias.strip_suffix("_set")?);
+    let var = btf.type_by_kind::<Var<'_>>().find(|v| text(v.name()) == variable)?;
+    let pointer = Ptr::try_from(var.referenced_type().skip_mods_and_typedefs()).ok()?;
+    let bits = enumerators(&Enum::try_from(pointer.referenced_type().skip_mods_and_typedefs()).ok()?);
+    Some(bits.into_iter().filter_map(|(bit, name)| Some((1u64.checked_shl(u32::try_from(bit).ok()?)?, name))).collect())
 }
 
 fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
@@ -194,6 +209,7 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("open_flags") => FieldKind::OpenFlags,
         Some("file_type") => FieldKind::FileType,
         Some("signal_number") => FieldKind::Signal,
+        Some("optional_id") => FieldKind::Id,
         _ => {
             if Enum::try_from(ty).is_ok() {
                 if alias.is_some_and(|a| a.ends_with("_flags")) { FieldKind::Flags } else { FieldKind::Name }

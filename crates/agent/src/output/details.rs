@@ -18,7 +18,7 @@ pub(super) fn of(event: &Event) -> String {
         shown.push(&path.name);
         parts.extend(cell(event, path));
     }
-    for args in own.iter().filter(|f| f.kind == FieldKind::Args) {
+    for args in own.iter().filter(|f| f.name == "process.command_args") {
         shown.push(&args.name);
         parts.extend(cell(event, args));
     }

@@ -89,10 +89,11 @@ impl Processes {
         });
     }
 
-    /// A process runs another program. Its arguments are masked, in the event too. `container` is the cgroup id of
+    /// A process runs another program. Its arguments and variables are masked, in the event too. `container` is the cgroup id of
     /// the container in which it happened.
     pub(crate) fn on_exec(&mut self, event: &mut Event, subject: &Subject, container: u64) {
-        mask_args(event);
+        mask(event, "process.command_args", secrets::mask);
+        mask(event, "process.environment_variables", secrets::mask_environment);
         let before = self.get(subject);
         let args = strings(&event.get("process.command_args"));
         let mut exec = Exec {
@@ -235,13 +236,13 @@ fn strings(value: &Value<'_>) -> Vec<String> {
     }
 }
 
-/// Masks the arguments where they lie in the record, so that no one downstream can see them.
-fn mask_args(event: &mut Event) {
-    let Some(field) = event.schema.field("process.command_args") else { return };
+/// Masks texts where they lie in the record, so that no one downstream can see them.
+fn mask(event: &mut Event, field: &str, hide: impl FnOnce(&mut [u8])) {
+    let Some(field) = event.schema.field(field) else { return };
     let reference = event.record.get(field.offset..field.offset + 4);
     let Some(&[o0, o1, l0, l1]) = reference else { return };
     let (offset, length) = (usize::from(u16::from_le_bytes([o0, o1])), usize::from(u16::from_le_bytes([l0, l1])));
-    if let Some(args) = event.record.get_mut(offset..).and_then(|r| r.get_mut(..length)) {
-        secrets::mask(args);
+    if let Some(texts) = event.record.get_mut(offset..).and_then(|r| r.get_mut(..length)) {
+        hide(texts);
     }
 }

@@ -41,6 +41,96 @@ fn long_arguments_are_cut_and_marked() {
 }
 
 #[test]
+fn arguments_can_be_left_out_and_the_environment_only_be_asked_for() {
+    for (args, environment) in [("false", "false"), ("true", "true")] {
+        let params = [("args", args), ("environment", environment)];
+        let mut rig = Rig::start_with("process", settings(), &params);
+        let shell = Shell::waiting("export ETHOGRAM_TEST='a b'; /bin/echo one");
+        let parent = shell.pid();
+        shell.go();
+        let exec = rig.expect("exec of echo", |e| is(e, "exec") && number(e, "process.parent_pid") == u64::from(parent));
+        assert_eq!(number(&exec, "process.command_args_size"), 14);
+        assert!(!exec.get("process.command_args_truncated").is_truthy());
+        assert_eq!(exec.get("process.command_args").is_truthy(), args == "true");
+        match exec.get("process.environment_variables") {
+            Value::List(all) => assert!(environment == "true" && all.iter().any(|v| v.as_ref() == b"ETHOGRAM_TEST=a b")),
+            other => assert!(environment == "false", "{other:?}"),
+        }
+        assert!(!exec.get("process.environment_variables_truncated").is_truthy() || environment == "true");
+    }
+}
+
+#[test]
+fn a_large_environment_is_cut_and_marked() {
+    let mut rig = Rig::start_with("process", settings(), &[("environment", "true"), ("max_args", "4095")]);
+    let long = |n| "x".repeat(n);
+    let mut child = std::process::Command::new("/bin/true");
+    child.env_clear().env("LARGE", long(3000)).arg(long(5000));
+    let mut child = child.spawn().unwrap();
+    child.wait().unwrap();
+    let exec = rig.expect("exec of true", |e| is(e, "exec") && of(e, child.id()));
+    assert!(exec.get("process.environment_variables_truncated").is_truthy());
+    let Value::List(variables) = exec.get("process.environment_variables") else { panic!("no environment") };
+    assert_eq!(variables.iter().map(|v| v.len()).sum::<usize>(), 2047);
+    assert_eq!(args(&exec).concat().len(), 4094);
+}
+
+#[test]
+fn a_script_is_told_with_its_interpreter() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut rig = Rig::start("process");
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("script");
+    std::fs::write(&script, "#!/bin/sh\nexit 0\n").unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let shell = Shell::waiting(&format!("cd {}; ./script; /bin/true", dir.path().display()));
+    let parent = shell.pid();
+    shell.go();
+    let mut exec = |name: &str| {
+        rig.expect(name, |e| {
+            is(e, "exec") && number(e, "process.parent_pid") == u64::from(parent) && text(e, "process.executable.name") == name
+        })
+    };
+    let run = exec("script");
+    assert_eq!(text(&run, "process.script.path"), script.to_str().unwrap());
+    assert_eq!(text(&run, "process.executable.as_called"), "./script");
+    let interpreter = std::fs::canonicalize("/bin/sh").unwrap();
+    assert_eq!(text(&run, "process.executable.path"), interpreter.to_str().unwrap());
+    assert!(text(&exec("true"), "process.script.path").is_empty());
+}
+
+#[test]
+fn threads_are_told_on_request() {
+    for threads in ["true", "false"] {
+        let mut rig = Rig::start_with("process", settings(), &[("threads", threads)]);
+        let child = crate::tests::child::forked(|| {
+            let flags = libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
+            let mut stack = [0u64; 512];
+            // SAFETY: the thread has a stack of its own, which is there until it ends the process.
+            unsafe {
+                let top = stack.as_mut_ptr().add(stack.len()).cast();
+                libc::clone(end_process, top, flags, std::ptr::null_mut());
+                libc::pause()
+            }
+        });
+        let pid = child.pid();
+        child.go();
+        rig.expect("exit", |e| is(e, "exit") && of(e, pid));
+        if threads == "true" {
+            let thread = rig.expect("the thread", |e| is(e, "thread") && of(e, pid));
+            assert_ne!(number(&thread, "thread.child.id"), u64::from(pid));
+        } else {
+            assert!(!rig.all().iter().any(|e| is(e, "thread")));
+        }
+    }
+}
+
+extern "C" fn end_process(_: *mut libc::c_void) -> i32 {
+    // SAFETY: a plain system call.
+    unsafe { libc::syscall(libc::SYS_exit_group, 0) as i32 }
+}
+
+#[test]
 fn fork_and_exit_tell_child_code_signal_and_duration() {
     let mut rig = Rig::start("process");
     let shell = Shell::waiting("(exit 7); sh -c 'kill -9 $$'; exit 3");

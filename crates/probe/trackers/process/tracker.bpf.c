@@ -3,7 +3,12 @@
 #include "file.bpf.h"
 #include "record.bpf.h"
 
+PARAM(bool8, args, 1, "whether arguments are reported");
 PARAM(u32, max_args, 2048, "bytes kept of the arguments, at most 4095; what is longer is cut, and marked as cut");
+PARAM(bool8, environment, 0, "whether environment variables are reported, 2047 bytes of them");
+PARAM(bool8, threads, 0, "whether new threads are reported");
+
+#define ENVIRONMENT_MAX 2048
 
 struct process_fork {
 	struct event_header header;
@@ -18,9 +23,14 @@ struct process_exec {
 	args_ref args FIELD("process.command_args", "arguments");
 	path_ref cwd FIELD("process.working_directory", "current directory");
 	str_ref filename FIELD("process.executable.as_called", "the path as given to exec");
+	path_at script FIELD("process.script.path",
+			     "the script that was called, where what runs is its interpreter; links not resolved");
+	args_ref environment FIELD("process.environment_variables", "environment variables, as NAME=value");
 	u32 gid FIELD("process.group.id", "real group id in the host's namespace");
 	u32 args_size FIELD("process.command_args_size", "bytes of all arguments, also of those cut off");
 	bool8 args_cut FIELD("process.command_args_truncated", "whether arguments were cut off");
+	bool8 environment_cut FIELD("process.environment_variables_truncated",
+				    "whether environment variables were cut off");
 	bool8 writable_layer FIELD("process.executable.writable_layer",
 				   "whether the file was written in the container and is not from its image");
 	bool8 memfd FIELD("process.executable.memfd", "whether the file exists in memory only");
@@ -36,6 +46,25 @@ struct process_exit {
 };
 EVENT(exit, struct process_exit, 3);
 
+struct thread_start {
+	struct event_header header;
+	u32 thread FIELD("thread.child.id", "the new thread");
+};
+EVENT(thread, struct thread_start, 4);
+
+static __always_inline void report_thread(struct task_struct *child)
+{
+	struct tracker_counters *c = count();
+	struct thread_start e = {};
+	u64 cgroup;
+
+	if (!c || !wanted(c, &cgroup))
+		return;
+	describe_current(&e.header, EVENT_thread, cgroup);
+	e.thread = LOAD(child, pid);
+	submit(c, &e, sizeof(e));
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct *child)
 {
@@ -43,8 +72,11 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	struct process_fork e = {};
 	u64 cgroup;
 
-	if (LOAD(child, tgid) != LOAD(child, pid))
+	if (LOAD(child, tgid) != LOAD(child, pid)) {
+		if (threads)
+			report_thread(child);
 		return 0;
+	}
 	if (!c || !wanted(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_fork, cgroup);
@@ -68,10 +100,30 @@ static __always_inline void append_args(struct process_exec *e, struct record *r
 		kept = max_args;
 	if (kept > PIECE_MAX - 1)
 		kept = PIECE_MAX - 1;
-	e->args_cut = kept < size;
+	if (!args)
+		kept = 0;
+	e->args_cut = args && kept < size;
 	if (kept && !bpf_probe_read_user(tail(r), kept & (PIECE_MAX - 1), (void *)from))
 		r->size += kept;
 	e->args = since(r, start);
+}
+
+/* Comes last: it is what may be left out where a record is full. */
+static __always_inline void append_environment(struct process_exec *e, struct record *r, struct task_struct *task)
+{
+	unsigned long from = LOAD(task, mm, env_start);
+	u64 size = LOAD(task, mm, env_end) - from;
+	u32 start = r->size;
+	u32 kept = size;
+
+	if (kept > ENVIRONMENT_MAX - 1)
+		kept = ENVIRONMENT_MAX - 1;
+	if (start > RECORD_MAX - ENVIRONMENT_MAX)
+		kept = 0;
+	e->environment_cut = kept < size;
+	if (kept && !bpf_probe_read_user(tail(r), kept & (ENVIRONMENT_MAX - 1), (void *)from))
+		r->size += kept;
+	e->environment = since(r, start);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -103,6 +155,15 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	e->path = append_path(r, &file->f_path, task);
 	e->cwd = append_path(r, &fs->pwd, task);
 	e->filename = append_kernel_string(r, LOAD(bprm, filename));
+	e->script = (path_at){};
+	if (LOAD(bprm, interp) != LOAD(bprm, filename)) {
+		e->script.base = e->cwd;
+		e->script.asked = e->filename;
+	}
+	e->environment = (args_ref){};
+	e->environment_cut = 0;
+	if (environment)
+		append_environment(e, r, task);
 	send(c, r);
 	return 0;
 }
