@@ -167,6 +167,11 @@ struct fs_struct {
 	struct path pwd;
 };
 
+struct vm_area_struct {
+	unsigned long vm_flags;
+	struct file *vm_file;
+};
+
 struct mm_struct {
 	unsigned long arg_start;
 	unsigned long arg_end;
@@ -189,6 +194,42 @@ struct cred {
 	kuid_t euid;
 };
 
+struct xarray {
+	void *xa_head;
+};
+
+struct xa_node {
+	unsigned char shift;
+	void *slots[64];
+};
+
+struct idr {
+	struct xarray idr_rt;
+};
+
+struct pid_namespace {
+	struct idr idr;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct hlist_node {
+	struct hlist_node *next;
+};
+
+struct hlist_head {
+	struct hlist_node *first;
+};
+
+struct pid {
+	u32 level;
+	struct hlist_head tasks[4];
+	struct upid numbers[1];
+};
+
 struct thread_info {
 	unsigned long flags;
 	u32 status;
@@ -203,6 +244,9 @@ struct task_struct {
 	int exit_code;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	struct hlist_node pid_links[4];
+	u64 self_exec_id;
 	struct css_set *cgroups;
 	struct fs_struct *fs;
 	struct files_struct *files;
