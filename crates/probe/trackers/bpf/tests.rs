@@ -47,11 +47,6 @@ fn bpf<T>(command: i32, attributes: &T) -> i32 {
     unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) as i32 }
 }
 
-fn shown(event: &ethogram_model::Event, field: &str) -> String {
-    let field = event.schema.field(field).unwrap();
-    render::field_json(event, field).map(|v| v.as_str().unwrap_or_default().to_owned()).unwrap_or_default()
-}
-
 #[test]
 fn a_program_is_loaded_and_attached_to_a_tracepoint() {
     let mut rig = Rig::start("bpf");

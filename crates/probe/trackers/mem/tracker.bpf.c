@@ -123,7 +123,8 @@ static __always_inline bool is_habit(u32 kind, struct file *file, u32 error)
 		habit.inode = LOAD(inode, i_ino);
 		habit.device = LOAD(inode, i_sb, s_dev);
 	}
-	return bpf_map_update_elem(&habits, &habit, &one, BPF_NOEXIST) == -EEXIST;
+	/* Before 6.4 this returns an int, whatever its type says. */
+	return (int)bpf_map_update_elem(&habits, &habit, &one, BPF_NOEXIST) == -EEXIST;
 }
 
 static __always_inline void report_executable(u32 operation, u32 kind, u32 protection, u64 address, u64 size,
