@@ -114,10 +114,12 @@ pub enum FieldKind {
     FileType,
     /// `signal_number`: zero for none.
     Signal,
-    /// An enum: one of the field's names.
+    /// An enum, or `syscall_number`: one of the field's names.
     Name,
     /// A typedef of an enum whose name ends in `_flags`: any of the field's names at once.
     Flags,
+    /// `syscall_set`: a byte for each number, and the names of those whose byte is not zero.
+    Names,
 }
 
 impl Field {

@@ -11,7 +11,7 @@ use libbpf_rs::{
     },
 };
 
-use crate::{Error, Manifest, kernel};
+use crate::{Error, Manifest, kernel, syscalls};
 
 /// Reads the schema of the tracker `name` from its object. Needs no privileges.
 ///
@@ -166,7 +166,10 @@ fn flatten(
         let tag = |prefix| tags.get(ty, Some(index as u32), prefix);
         let name = tag("name:").map_or_else(|| label.clone(), str::to_owned);
         let doc = tag("doc:").unwrap_or_default().into();
-        let names = Enum::try_from(resolved).map(|e| enumerators(&e)).unwrap_or_default();
+        let names = match alias.as_deref() {
+            Some("syscall_number" | "syscall_set") => syscalls::names(),
+            _ => Enum::try_from(resolved).map(|e| enumerators(&e)).unwrap_or_default(),
+        };
         out.push(Field { name, label, kind, offset, size, doc, names, header });
     }
     Ok(())
@@ -194,6 +197,8 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("open_flags") => FieldKind::OpenFlags,
         Some("file_type") => FieldKind::FileType,
         Some("signal_number") => FieldKind::Signal,
+        Some("syscall_number") => FieldKind::Name,
+        Some("syscall_set") => FieldKind::Names,
         _ => {
             if Enum::try_from(ty).is_ok() {
                 if alias.is_some_and(|a| a.ends_with("_flags")) { FieldKind::Flags } else { FieldKind::Name }
