@@ -54,7 +54,18 @@ pub(crate) struct Attached {
     /// Held for what dropping them does.
     _links: Vec<Link>,
     _subscriptions: Vec<Subscription>,
+    /// Iterators that are to run before each reading of the samples.
+    pub(crate) walks: Vec<Link>,
     pub(crate) programs: Vec<ProgramStatus>,
+}
+
+/// What attaching gave.
+#[derive(Debug, Default)]
+struct Hooked {
+    links: Vec<Link>,
+    subscriptions: Vec<Subscription>,
+    /// Links of iterators, by name.
+    walks: BTreeMap<String, Link>,
 }
 
 /// Loads and attaches a tracker. `before_attach` runs when it is loaded, for what has to be done at the last moment.
@@ -70,8 +81,10 @@ pub(crate) fn start(
         let loaded = load(tracker, values, environment, &mut plan)?;
         before_attach();
         match loaded.attach(environment.dispatcher) {
-            Ok((links, subscriptions)) => {
-                let attached = Attached { _links: links, _subscriptions: subscriptions, programs: plan.status() };
+            Ok(Hooked { links, subscriptions, mut walks }) => {
+                let walks = tracker.manifest.repeat.iter().filter_map(|name| walks.remove(name)).collect();
+                let programs = plan.status();
+                let attached = Attached { _links: links, _subscriptions: subscriptions, walks, programs };
                 return Ok((loaded, attached));
             }
             Err((hook, reason)) => plan.refuse(&hook, reason),
@@ -242,8 +255,8 @@ fn finish(
 
 impl Loaded {
     /// Attaches all loaded programs; those that walk what was there before the agent run last, once.
-    fn attach(&self, dispatcher: &Dispatcher) -> Result<(Vec<Link>, Vec<Subscription>), (Hook, String)> {
-        let (mut links, mut subscriptions) = (Vec::new(), Vec::new());
+    fn attach(&self, dispatcher: &Dispatcher) -> Result<Hooked, (Hook, String)> {
+        let Hooked { mut links, mut subscriptions, mut walks } = Hooked::default();
         let is_walk = |hook: &Hook| hook.attach.starts_with("iter");
         let mut ordered: Vec<_> = self.hooks.iter().collect();
         ordered.sort_by_key(|hook| is_walk(hook));
@@ -256,6 +269,7 @@ impl Loaded {
                 How::Section if is_walk(hook) => {
                     let link = attach(|| program.attach()).map_err(refused)?;
                     walk(&link).map_err(refused)?;
+                    walks.insert(hook.name.clone(), link);
                 }
                 How::Section => links.push(attach(|| program.attach()).map_err(refused)?),
                 How::Returns(wanted) => {
@@ -274,7 +288,7 @@ impl Loaded {
                 }
             }
         }
-        Ok((links, subscriptions))
+        Ok(Hooked { links, subscriptions, walks })
     }
 }
 
@@ -286,7 +300,8 @@ fn descriptor(program: &ProgramMut<'_>) -> Result<OwnedFd, String> {
     program.as_fd().try_clone_to_owned().map_err(|e| format!("keeping its descriptor: {e}"))
 }
 
-fn walk(link: &Link) -> Result<(), String> {
+/// Runs an iterator over all that it walks.
+pub(crate) fn walk(link: &Link) -> Result<(), String> {
     let mut iter = Iter::new(link).map_err(|e| e.to_string())?;
     let mut sink = Vec::new();
     iter.read_to_end(&mut sink).map(|_| ()).map_err(|e| format!("walking what is there already: {e}"))

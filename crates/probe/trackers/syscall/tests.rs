@@ -90,7 +90,7 @@ fn what_a_cgroup_has_used_is_told_completely() {
     // SAFETY: the same.
     run(|| unsafe { _ = libc::syscall(libc::SYS_getpriority, 0, 0) });
     let known = |rig: &mut Rig| profile(rig.all(), id);
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + PATIENCE;
     while !known(&mut rig).contains("getpriority") {
         assert!(std::time::Instant::now() < deadline, "known: {:?}", known(&mut rig));
         std::thread::yield_now();
