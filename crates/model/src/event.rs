@@ -48,6 +48,7 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
             0 if !field.names.iter().any(|(n, _)| *n == 0) => Value::Absent,
             n => Value::Unsigned(n),
         },
+        FieldKind::Names => names(bytes, field),
         FieldKind::Duration | FieldKind::Id if bytes.iter().all(|b| *b == u8::MAX) => Value::Absent,
         FieldKind::Duration | FieldKind::Id => Value::Unsigned(unsigned(bytes)),
         FieldKind::Signed => Value::Signed(signed(bytes)),
@@ -93,6 +94,14 @@ fn tail<'a>(record: &'a [u8], reference: &[u8]) -> Option<&'a [u8]> {
         return None;
     }
     record.get(offset..)?.get(..length)
+}
+
+/// The names, sorted, of the numbers whose byte is set.
+fn names(bytes: &[u8], field: &Field) -> Value<'static> {
+    let set = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
+    let mut names: Vec<_> = set.map(|(number, _)| field.name_of(number as u64)).collect();
+    names.sort_unstable();
+    Value::List(names.into_iter().map(|name| Cow::Owned(name.into_bytes())).collect())
 }
 
 /// How the kernel side ends a path, see `path.bpf.h`: the walk reached the root, met its limit, or the file has no
@@ -187,6 +196,16 @@ mod tests {
         assert_eq!(read(&[0; 4], &flags), Value::Absent);
         let one = Field { names, ..field(FieldKind::Name, 0, 4) };
         assert_eq!((one.name_of(2), one.name_of(3)), ("write".to_owned(), "3".to_owned()));
+    }
+
+    #[test]
+    fn a_set_of_numbers_is_shown_by_their_names() {
+        let names = vec![(0, "read".to_owned()), (1, "write".to_owned()), (2, "close".to_owned())];
+        let set = Field { names, ..field(FieldKind::Names, 1, 4) };
+        let Value::List(shown) = read(&[9, 1, 0, 7, 1], &set) else { panic!("not a list") };
+        assert_eq!(shown, [b"3".as_slice(), b"close", b"read"]);
+        assert_eq!(read(&[9, 0, 0, 0, 0], &set), Value::List(Vec::new()));
+        assert_eq!(read(&[9, 1], &set), Value::Absent);
     }
 
     #[test]

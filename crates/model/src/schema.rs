@@ -116,11 +116,13 @@ pub enum FieldKind {
     Signal,
     /// `optional_id`: of a user, a process and so on; all ones for none.
     Id,
-    /// An enum: one of the field's names.
+    /// An enum, or `syscall_number`: one of the field's names.
     Name,
     /// A typedef of an enum whose name ends in `_flags`, or of a number declared with `SET`: any of the field's names
     /// at once.
     Flags,
+    /// `syscall_set`: a byte for each number, and the names of those whose byte is not zero.
+    Names,
 }
 
 impl Field {

@@ -44,6 +44,7 @@ typedef u32 open_flags;
 typedef u32 file_type;
 typedef u32 signal_number;
 typedef u32 optional_id;
+typedef u32 syscall_number; /* a call's slot, see syscall.bpf.h */
 
 #define UNKNOWN_DURATION (~0ULL)
 #define NO_ID (~0U)

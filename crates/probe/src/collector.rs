@@ -271,14 +271,15 @@ impl Collector {
         tracker.before += &ended;
         // Where the new one did not even load, the old one goes on.
         tracker.running = old;
-        let (loaded, attached) = started?;
+        let (loaded, mut attached) = started?;
         if let Some(error) = lost {
             return Err(error);
         }
         let Loaded { object: kernel_object, layout, ring, samples, counters, .. } = loaded;
         let id = next_id();
         let outcome = Arc::clone(&tracker.outcome);
-        self.reader.add(Source { id, layout, ring, samples, interval: start.interval, outcome })?;
+        let walks = std::mem::take(&mut attached.walks);
+        self.reader.add(Source { id, layout, ring, samples, walks, interval: start.interval, outcome })?;
         tracker.programs.clone_from(&attached.programs);
         tracker.running = Some(Running { id, attached, counters, _object: kernel_object });
         tracker.object = object;

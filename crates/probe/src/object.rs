@@ -55,7 +55,18 @@ pub(crate) struct Attached {
     /// The programs that are attached by themselves, and not through the dispatcher.
     own: Vec<OwnedFd>,
     _place: Option<Place>,
+    /// Iterators that are to run before each reading of the samples.
+    pub(crate) walks: Vec<Link>,
     pub(crate) programs: Vec<ProgramStatus>,
+}
+
+/// What attaching gave.
+#[derive(Debug, Default)]
+struct Hooked {
+    links: Vec<Link>,
+    own: Vec<OwnedFd>,
+    /// Links of iterators, by name.
+    walks: BTreeMap<String, Link>,
 }
 
 /// Loads and attaches a tracker. `before_attach` runs when it is loaded, for what has to be done at the last moment.
@@ -72,9 +83,10 @@ pub(crate) fn start(
         let mut loaded = load(tracker, values, environment, &mut plan)?;
         before_attach();
         match loaded.attach() {
-            Ok((links, own)) => {
+            Ok(Hooked { links, own, mut walks }) => {
+                let walks = tracker.manifest.repeat.iter().filter_map(|name| walks.remove(name)).collect();
                 let place = loaded.place.take();
-                return Ok((loaded, Attached { links, own, _place: place, programs: plan.status() }));
+                return Ok((loaded, Attached { links, own, _place: place, walks, programs: plan.status() }));
             }
             Err((hook, reason)) => plan.refuse(&hook, reason),
         }
@@ -264,8 +276,8 @@ fn finish(
 
 impl Loaded {
     /// Attaches all loaded programs; those that walk what was there before the agent run last, once.
-    fn attach(&self) -> Result<(Vec<Link>, Vec<OwnedFd>), (Hook, String)> {
-        let (mut links, mut own) = (Vec::new(), Vec::new());
+    fn attach(&self) -> Result<Hooked, (Hook, String)> {
+        let Hooked { mut links, mut own, mut walks } = Hooked::default();
         let is_walk = |hook: &Hook| hook.attach.starts_with("iter");
         let mut ordered: Vec<_> = self.hooks.iter().collect();
         ordered.sort_by_key(|hook| is_walk(hook));
@@ -280,6 +292,7 @@ impl Loaded {
                 How::Section if is_walk(hook) => {
                     let link = attach(|| program.attach()).map_err(refused)?;
                     walk(&link).map_err(refused)?;
+                    walks.insert(hook.name.clone(), link);
                 }
                 How::Section => links.push(attach(|| program.attach()).map_err(refused)?),
                 How::Returns(wanted) => {
@@ -299,7 +312,7 @@ impl Loaded {
             }
             own.push(fd);
         }
-        Ok((links, own))
+        Ok(Hooked { links, own, walks })
     }
 }
 
@@ -307,7 +320,8 @@ fn attach(attach: impl FnOnce() -> libbpf_rs::Result<Link>) -> Result<Link, Stri
     capture_log(attach).map_err(|(e, log)| explain(&e, &log))
 }
 
-fn walk(link: &Link) -> Result<(), String> {
+/// Runs an iterator over all that it walks.
+pub(crate) fn walk(link: &Link) -> Result<(), String> {
     let mut iter = Iter::new(link).map_err(|e| e.to_string())?;
     let mut sink = Vec::new();
     iter.read_to_end(&mut sink).map(|_| ()).map_err(|e| format!("walking what is there already: {e}"))

@@ -75,6 +75,12 @@ impl Plan {
             known.insert(list.clone(), ways_of(list, wanted));
             order.push(list.clone());
         }
+        if let Some(name) = manifest.repeat.iter().find(|name| !known.contains_key(*name)) {
+            return Err(Error::BadManifest {
+                tracker: tracker.into(),
+                problem: format!("'repeat' names '{name}', which is no program"),
+            });
+        }
         let mut units = Vec::new();
         for name in order.iter().filter(|n| !manifest.choice.iter().any(|c| c.of.iter().any(|w| w.names().contains(n))))
         {

@@ -142,6 +142,12 @@ pub(crate) fn number(event: &Event, field: &str) -> u64 {
     event.get(field).as_u64().unwrap_or(u64::MAX)
 }
 
+/// A field as people see it.
+pub(crate) fn shown(event: &Event, field: &str) -> String {
+    let shown = event.schema.field(field).and_then(|f| render::field_json(event, f));
+    shown.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).unwrap_or_default()
+}
+
 pub(crate) fn text(event: &Event, field: &str) -> String {
     event.get(field).to_text().into_owned()
 }
