@@ -6,6 +6,7 @@
 
 mod abilities;
 mod builtin;
+mod cgroup;
 mod collector;
 mod counters;
 mod dispatcher;

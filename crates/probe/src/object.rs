@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeMap,
     io::Read as _,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
 };
 
 use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject, ProgramAttachType, ProgramMut};
 
 use crate::{
-    Error, ProgramStatus, TrackerObject,
+    Error, ProgramStatus, TrackerObject, cgroup,
     counters::KernelCounters,
     dispatcher::{Dispatcher, Subscription},
     kernel::{capture_log, explain},
@@ -258,6 +258,10 @@ impl Loaded {
                     walk(&link).map_err(refused)?;
                 }
                 How::Section => links.push(attach(|| program.attach()).map_err(refused)?),
+                How::Cgroup => {
+                    let root = cgroup::root().map_err(refused)?;
+                    links.push(attach(|| program.attach_cgroup(root.as_raw_fd())).map_err(refused)?);
+                }
                 How::Returns(wanted) => {
                     let functions = wanted.functions();
                     links.push(attach(|| program.attach_kprobe_multi(true, functions.clone())).map_err(refused)?);

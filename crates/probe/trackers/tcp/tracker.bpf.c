@@ -3,14 +3,9 @@
  * TCP connections from the changes of their state: outside the path of system calls, so a service's requests do not
  * pay for it. A connection's later states change in interrupts, on behalf of no process: who opened it is remembered.
  */
-#include "tracker.bpf.h"
-#include <bpf/bpf_endian.h>
+#include "socket.bpf.h"
 
 enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7, LISTEN = 10 };
-enum { INET = 2, INET6 = 10 };
-#define PROTOCOL_TCP 6
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
 #define SOCK_DONE 1
 
 struct tcp_connect {
@@ -89,42 +84,6 @@ struct {
 	__type(key, struct listener_key);
 	__type(value, struct event_header);
 } listeners SEC(".maps");
-
-static __always_inline void set_ipv4(ip_address *to, u32 address)
-{
-	__builtin_memset(to, 0, sizeof(*to));
-	to->bytes[10] = to->bytes[11] = 0xff;
-	__builtin_memcpy(to->bytes + 12, &address, 4);
-}
-
-static __always_inline void set_peer(ip_address *to, const struct sock *sk)
-{
-	if (LOAD(sk, __sk_common.skc_family) == INET)
-		set_ipv4(to, LOAD(sk, __sk_common.skc_daddr));
-	else
-		bpf_probe_read_kernel(to, sizeof(*to), &sk->__sk_common.skc_v6_daddr);
-}
-
-static __always_inline void set_local(ip_address *to, const struct sock *sk)
-{
-	if (LOAD(sk, __sk_common.skc_family) == INET)
-		set_ipv4(to, LOAD(sk, __sk_common.skc_rcv_saddr));
-	else
-		bpf_probe_read_kernel(to, sizeof(*to), &sk->__sk_common.skc_v6_rcv_saddr);
-}
-
-static __always_inline u16 peer_port(const struct sock *sk)
-{
-	return bpf_ntohs(LOAD(sk, __sk_common.skc_dport));
-}
-
-static __always_inline u16 local_port(const struct sock *sk)
-{
-	u16 port = LOAD(sk, __sk_common.skc_num);
-
-	/* A socket gives its port back before it is closed. */
-	return port ? port : bpf_ntohs(LOAD((const struct inet_sock *)sk, inet_sport));
-}
 
 static __always_inline struct listener_key listener_of(const struct sock *sk)
 {
@@ -240,7 +199,7 @@ int BPF_PROG(inet_sock_set_state, const struct sock *sk, int from, int to)
 	struct tracker_counters *c = count();
 	u64 id = (u64)sk;
 
-	if (!c || LOAD(sk, sk_protocol) != PROTOCOL_TCP)
+	if (!c || LOAD(sk, sk_protocol) != transport_tcp)
 		return 0;
 	if (to == SYN_SENT)
 		begin_connect(id);
@@ -265,8 +224,6 @@ static __always_inline void report_listening(const struct sock *sk, struct event
 	if (!c || !wanted_from(c, who->pid, who->cgroup))
 		return;
 	e.header = *who;
-	e.header.event = EVENT_listening;
-	e.header.time = bpf_ktime_get_boot_ns();
 	set_local(&e.local_address, sk);
 	e.local_port = local_port(sk);
 	submit(c, &e, sizeof(e));
@@ -281,25 +238,15 @@ int known_sockets(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct event_header *who = &connection.who;
 	struct listener_key key;
-	struct socket *socket;
 	struct sock *sk;
-	u16 family;
 	u64 id;
 
-	if (!task || !file || (LOAD(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!task || !file)
 		return 0;
-	socket = LOAD(file, private_data);
-	sk = LOAD(socket, sk);
-	family = LOAD(sk, __sk_common.skc_family);
-	if ((family != INET && family != INET6) || LOAD(sk, sk_protocol) != PROTOCOL_TCP)
+	sk = sock_of(file);
+	if (!sk || !is_ip(LOAD(sk, __sk_common.skc_family)) || LOAD(sk, sk_protocol) != transport_tcp)
 		return 0;
-	who->cgroup = cgroup_of(task);
-	who->process_start = LOAD(task, group_leader, start_boottime);
-	who->pid = LOAD(task, tgid);
-	who->tid = LOAD(task, pid);
-	who->ppid = LOAD(task, real_parent, tgid);
-	who->uid = LOAD(task, cred, uid.val);
-	bpf_probe_read_kernel_str(who->comm, sizeof(who->comm), &task->comm);
+	describe_task(who, EVENT_listening, task);
 	id = (u64)sk;
 	key = listener_of(sk);
 	if (LOAD(sk, __sk_common.skc_state) != LISTEN)
