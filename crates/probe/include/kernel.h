@@ -238,8 +238,13 @@ struct sock_common {
 	unsigned long skc_flags;
 };
 
+typedef struct {
+	int owned; /* a system call holds the socket */
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	u16 sk_protocol;
 	u16 sk_type;
 	int sk_err;

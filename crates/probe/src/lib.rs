@@ -11,6 +11,7 @@ mod collector;
 mod counters;
 mod dispatcher;
 mod error;
+mod hook;
 mod kernel;
 mod layout;
 mod manifest;

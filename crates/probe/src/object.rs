@@ -236,7 +236,7 @@ fn finish(
         let [first, second] = ["first", "second"].map(|which| handle(&format!("{}_{which}", event.name)));
         samples.push(Sample::new(event.clone(), slot, first?, second?));
     }
-    let layout = Layout::new(&tracker.schema.events);
+    let layout = Layout::new(&tracker.schema.events, tracker.hook);
     Ok(Loaded { object, layout, ring, samples, counters, hooks, level })
 }
 
