@@ -280,6 +280,8 @@ struct tcp_sock {
 	u64 bytes_received;
 	u64 bytes_sent;
 	u64 bytes_retrans;
+	u32 srtt_us; /* times eight */
+	u32 total_retrans;
 };
 
 struct seq_file;

@@ -3,6 +3,7 @@
  * TCP connections from the changes of their state: outside the path of system calls, so a service's requests do not
  * pay for it. A connection's later states change in interrupts, on behalf of no process: who opened it is remembered.
  */
+#include "sample.bpf.h"
 #include "socket.bpf.h"
 
 enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7, LISTEN = 10 };
@@ -46,6 +47,8 @@ struct tcp_close {
 	u64 sent FIELD("network.connection.sent_bytes", "bytes sent, repeated ones not counted");
 	u64 received FIELD("network.connection.received_bytes", "bytes received");
 	duration_ns duration FIELD("network.connection.duration", "from the first packet; absent if the agent came later");
+	duration_ns round_trip FIELD("network.connection.round_trip", "usual time to the peer and back; absent if unknown");
+	u32 retransmits FIELD("network.connection.retransmits", "segments sent again");
 };
 EVENT(close, struct tcp_close, 4);
 
@@ -55,6 +58,42 @@ struct tcp_listening {
 	u16 local_port FIELD("network.local.port", "own port");
 };
 EVENT(listening, struct tcp_listening, 5);
+
+enum direction { direction_receive = 1, direction_transmit };
+
+struct tcp_reset {
+	struct event_header header;
+	ip_address address FIELD("network.peer.address", "the peer's address");
+	ip_address local_address FIELD("network.local.address", "own address");
+	u16 port FIELD("network.peer.port", "the peer's port");
+	u16 local_port FIELD("network.local.port", "own port");
+	enum direction direction FIELD("network.io.direction", "transmit: by this side; receive: by the peer");
+};
+EVENT(reset, struct tcp_reset, 6);
+
+/* Opened here: by peer and its port. Opened by the peer: by peer and the own port, as those of clients pass. */
+struct route_key {
+	ip_address address FIELD("network.peer.address", "the peer's address");
+	u32 process INTERNAL("process");
+	u16 port FIELD("network.peer.port", "the peer's port; 0 where it opened the connections");
+	u16 local_port FIELD("network.local.port", "own port; 0 where this side opened the connections");
+};
+
+struct tcp_route {
+	struct event_header header;
+	u64 retransmits FIELD("network.connection.retransmits", "segments sent again since the last row");
+	u64 closed FIELD("network.connection.closed", "connections closed since the last row, of which there is a round trip");
+	u64 to_16us FIELD("network.connection.round_trip.to_16us", "of these, round trips up to 16 microseconds");
+	u64 to_64us FIELD("network.connection.round_trip.to_64us", "up to 64 microseconds");
+	u64 to_256us FIELD("network.connection.round_trip.to_256us", "up to 256 microseconds");
+	u64 to_1ms FIELD("network.connection.round_trip.to_1ms", "up to 1.024 milliseconds");
+	u64 to_4ms FIELD("network.connection.round_trip.to_4ms", "up to 4.096 milliseconds");
+	u64 to_16ms FIELD("network.connection.round_trip.to_16ms", "up to 16.384 milliseconds");
+	u64 to_65ms FIELD("network.connection.round_trip.to_65ms", "up to 65.536 milliseconds");
+	u64 to_262ms FIELD("network.connection.round_trip.to_262ms", "up to 262.144 milliseconds");
+	u64 longer FIELD("network.connection.round_trip.longer", "longer ones");
+};
+SAMPLE(route, struct route_key, struct tcp_route, 7, 8192);
 
 PARAM(bool8, existing, 0, "whether ports that were listened on before are told once at the start");
 
@@ -165,11 +204,57 @@ static __always_inline void report_listen(struct tracker_counters *c, const stru
 	submit(c, &e, sizeof(e));
 }
 
+/* The row of the connection's peer, where there is room for one. Counts what it is asked for as seen. */
+static __always_inline struct tcp_route *route_of(struct tracker_counters *c, const struct sock *sk,
+						  const struct connection *connection)
+{
+	struct route_key key = { .process = connection->who.pid };
+	void *table = table_in(&route_tables);
+	struct tcp_route *row;
+
+	set_peer(&key.address, sk);
+	if (connection->accepted)
+		key.local_port = local_port(sk);
+	else
+		key.port = peer_port(sk);
+	row = table ? bpf_map_lookup_elem(table, &key) : NULL;
+	if (!row && table) {
+		struct tcp_route first = { .header = connection->who };
+
+		first.header.event = EVENT_route;
+		first.header.time = bpf_ktime_get_boot_ns();
+		bpf_map_update_elem(table, &key, &first, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(table, &key);
+	}
+	if (row)
+		c->aggregated++;
+	else
+		c->dropped__table__full++;
+	return row;
+}
+
+static __always_inline void count_round_trip(struct tcp_route *row, u32 us)
+{
+	__sync_fetch_and_add(&row->closed, 1);
+	__sync_fetch_and_add(us <= 16	   ? &row->to_16us :
+			     us <= 64	   ? &row->to_64us :
+			     us <= 256	   ? &row->to_256us :
+			     us <= 1024	   ? &row->to_1ms :
+			     us <= 4096	   ? &row->to_4ms :
+			     us <= 16384   ? &row->to_16ms :
+			     us <= 65536   ? &row->to_65ms :
+			     us <= 262144  ? &row->to_262ms :
+					     &row->longer,
+			     1);
+}
+
 static __always_inline void report_close(struct tracker_counters *c, const struct sock *sk, u64 id)
 {
 	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
 	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
+	u32 round_trip = LOAD(tcp, srtt_us) >> 3;
 	struct tcp_close e = {};
+	struct tcp_route *row;
 
 	if (!connection)
 		return;
@@ -188,7 +273,14 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 		/* The kernel counts the peer's FIN as a byte. */
 		if (e.received && LOAD(sk, __sk_common.skc_flags) & 1 << SOCK_DONE)
 			e.received--;
+		e.round_trip = round_trip ? round_trip * 1000ULL : UNKNOWN_DURATION;
+		e.retransmits = LOAD(tcp, total_retrans);
 		submit(c, &e, sizeof(e));
+	}
+	if (round_trip && wanted_from(c, connection->who.pid, connection->who.cgroup)) {
+		row = route_of(c, sk, connection);
+		if (row)
+			count_round_trip(row, round_trip);
 	}
 	bpf_map_delete_elem(&connections, &id);
 }
@@ -213,6 +305,67 @@ int BPF_PROG(inet_sock_set_state, const struct sock *sk, int from, int to)
 		report_listen(c, sk);
 	else if (to == CLOSE && from != LISTEN)
 		report_close(c, sk, id);
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(tcp_retransmit_skb, const struct sock *sk)
+{
+	struct tracker_counters *c = count();
+	u64 id = (u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct tcp_route *row;
+
+	if (!c || !connection || !wanted_from(c, connection->who.pid, connection->who.cgroup))
+		return 0;
+	row = route_of(c, sk, connection);
+	if (row)
+		__sync_fetch_and_add(&row->retransmits, 1);
+	return 0;
+}
+
+static __always_inline void report_reset(const struct sock *sk, enum direction direction)
+{
+	struct tracker_counters *c = count();
+	u32 state = LOAD(sk, __sk_common.skc_state);
+	u64 id = (u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct tcp_reset e = { .direction = direction };
+
+	/* A connection that is refused says so itself. */
+	if (!c || state == SYN_SENT)
+		return;
+	if (connection)
+		e.header = connection->who;
+	else if (direction == direction_transmit && state == CLOSE)
+		/* Closed with data unread, or in haste: the reset follows in the same call. */
+		describe_current(&e.header, EVENT_reset, current_cgroup());
+	else
+		return;
+	if (!wanted_from(c, e.header.pid, e.header.cgroup))
+		return;
+	e.header.event = EVENT_reset;
+	e.header.time = bpf_ktime_get_boot_ns();
+	set_peer(&e.address, sk);
+	set_local(&e.local_address, sk);
+	e.port = peer_port(sk);
+	e.local_port = local_port(sk);
+	submit(c, &e, sizeof(e));
+}
+
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(tcp_send_reset, const struct sock *sk)
+{
+	/* Where no socket was addressed there is none. */
+	if (sk)
+		report_reset(sk, direction_transmit);
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(tcp_receive_reset, const struct sock *sk)
+{
+	report_reset(sk, direction_receive);
 	return 0;
 }
 
