@@ -47,6 +47,8 @@ static __always_inline struct sock *socket_of(struct __sk_buff *skb)
 	struct bpf_sock *sk = skb->sk;
 	struct sock *socket = NULL;
 
+	if (LOADS_ARE_DIRECT)
+		return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct sock));
 	bpf_probe_read_kernel(&socket, sizeof(socket), &sk);
 	return socket;
 }

@@ -242,15 +242,20 @@ static __always_inline bool is_first(struct __sk_buff *skb, u32 size, bool sent)
 static __always_inline void look_into_segment(struct __sk_buff *skb, struct packet packet, bool sent)
 {
 	u8 *header = (u8 *)(long)skb->data + packet.at;
-	struct message first = {}, second = {};
+	struct message first, second = {};
 	u32 at, size, length, rest;
-	u16 port = 0;
+	u16 port;
 
 	if (header + 20 > (u8 *)(long)skb->data_end)
 		return;
 	at = packet.at + (header[12] >> 4) * 4;
 	size = skb->len - at;
-	if (skb->len < at + 2 + MESSAGE_MIN || bpf_skb_load_bytes(skb, at, &first, sizeof(first)))
+	if (skb->len < at + 2 + MESSAGE_MIN)
+		return;
+	port = sent ? *(u16 *)(header + 2) : *(u16 *)header;
+	if (port != bpf_htons(DNS_PORT) && !is_first(skb, size, sent))
+		return;
+	if (bpf_skb_load_bytes(skb, at, &first, sizeof(first)))
 		return;
 	length = bpf_ntohs(first.length);
 	if (!is_plausible(&first, sent) || length < MESSAGE_MIN)
@@ -260,9 +265,6 @@ static __always_inline void look_into_segment(struct __sk_buff *skb, struct pack
 		return;
 	if (sent && size != length + 2 && rest != bpf_ntohs(second.length) + 2u)
 		return;
-	bpf_skb_load_bytes(skb, packet.at + (sent ? 2 : 0), &port, sizeof(port));
-	if (port != bpf_htons(DNS_PORT) && !is_first(skb, size, sent))
-		return;
 	look_into(skb, packet, &first, at + 2, rest ? length : size - 2, sent);
 	if (rest)
 		look_into(skb, packet, &second, at + 4 + length, rest - 2, sent);
@@ -271,7 +273,7 @@ static __always_inline void look_into_segment(struct __sk_buff *skb, struct pack
 static __always_inline void look_into_packet(struct __sk_buff *skb, bool sent)
 {
 	struct packet packet = look_at(skb);
-	struct message m = {};
+	struct message m;
 	u32 at = packet.at + 8;
 
 	if (packet.protocol == transport_tcp)
