@@ -25,14 +25,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut folders: Vec<_> = fs::read_dir(root.join("trackers"))?.collect::<Result<_, _>>()?;
     folders.sort_by_key(|f| f.file_name());
-    let (mut list, mut tests) = (String::new(), String::new());
+    let (mut list, mut hooks, mut tests) = (String::new(), String::new(), String::new());
     for folder in folders {
         let path = folder.path();
         let name = folder.file_name().into_string().map_err(|n| format!("{n:?} is no name for a tracker"))?;
         let object = out.join(format!("{name}.bpf.o"));
         compile(&path.join("tracker.bpf.c"), &object, &root.join("include"), &libbpf, arch)?;
         let manifest = path.join("tracker.toml");
-        writeln!(list, "({name:?}, include_bytes!({object:?}), include_str!({manifest:?})),")?;
+        let file = path.join("hook.rs");
+        let hook = if file.exists() {
+            writeln!(hooks, "#[path = {file:?}] pub(crate) mod {name};")?;
+            format!("Some(crate::hook::{name}::hook)")
+        } else {
+            "None".into()
+        };
+        writeln!(list, "({name:?}, include_bytes!({object:?}), include_str!({manifest:?}), {hook}),")?;
         let file = path.join("tests.rs");
         if file.exists() {
             writeln!(tests, "#[path = {file:?}] mod {name};")?;
@@ -41,8 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(
         out.join("trackers.rs"),
         format!(
-            "/// Name, object and manifest of every tracker.\n\
-             pub(crate) static TRACKERS: &[(&str, &[u8], &str)] = &[\n{list}];\n"
+            "/// Name, object, manifest and hook of every tracker.\n\
+             pub(crate) static TRACKERS: &[(&str, &[u8], &str, Option<crate::hook::Hook>)] = &[\n{list}];\n"
         ),
     )?;
     // For the test that they compile for the other architectures too.
@@ -54,6 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         flags[0],
         flags[1]
     )?;
+    fs::write(out.join("tracker_hooks.rs"), hooks)?;
     fs::write(out.join("tracker_tests.rs"), tests)?;
     let dispatcher = out.join("dispatcher.bpf.o");
     compile(&root.join("dispatcher/dispatcher.bpf.c"), &dispatcher, &root.join("include"), &libbpf, arch)?;

@@ -457,8 +457,13 @@ struct sock_common {
 	unsigned long skc_flags;
 };
 
+typedef struct {
+	int owned; /* a system call holds the socket */
+} socket_lock_t;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
 	u16 sk_protocol;
 	u16 sk_type;
 	int sk_err;
@@ -494,6 +499,8 @@ struct tcp_sock {
 	u64 bytes_received;
 	u64 bytes_sent;
 	u64 bytes_retrans;
+	u32 srtt_us; /* times eight */
+	u32 total_retrans;
 };
 
 struct seq_file;

@@ -103,6 +103,8 @@ struct tracker_counters {
 	u64 dropped__scratch__busy; /* nested deeper than there are scratch buffers */
 	u64 dropped__table__full;
 	u64 dropped__file__closed; /* another thread closed it before we could look */
+	u64 dropped__packet__unread; /* the kernel would not copy it */
+	u64 dropped__owner__unknown; /* nothing says which process it belongs to */
 };
 const struct tracker_counters *__counters = NULL;
 

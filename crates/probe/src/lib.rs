@@ -6,10 +6,12 @@
 
 mod abilities;
 mod builtin;
+mod cgroup;
 mod collector;
 mod counters;
 mod dispatcher;
 mod error;
+mod hook;
 mod kernel;
 mod layout;
 mod manifest;

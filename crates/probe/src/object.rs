@@ -3,13 +3,13 @@
 use std::{
     collections::BTreeMap,
     io::Read as _,
-    os::fd::{AsFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, OwnedFd},
 };
 
 use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject, ProgramAttachType};
 
 use crate::{
-    Error, ProgramStatus, TrackerObject,
+    Error, ProgramStatus, TrackerObject, cgroup,
     counters::KernelCounters,
     dispatcher::{Dispatcher, Place},
     kernel::{capture_log, explain},
@@ -270,7 +270,7 @@ fn finish(
         let [first, second] = ["first", "second"].map(|which| handle(&format!("{}_{which}", event.name)));
         samples.push(Sample::new(event.clone(), slot, first?, second?));
     }
-    let layout = Layout::new(&tracker.schema.events);
+    let layout = Layout::new(&tracker.schema.events, tracker.hook);
     Ok(Loaded { object, layout, ring, samples, counters, hooks, place })
 }
 
@@ -295,6 +295,10 @@ impl Loaded {
                     walks.insert(hook.name.clone(), link);
                 }
                 How::Section => links.push(attach(|| program.attach()).map_err(refused)?),
+                How::Cgroup => {
+                    let root = cgroup::root().map_err(refused)?;
+                    links.push(attach(|| program.attach_cgroup(root.as_raw_fd())).map_err(refused)?);
+                }
                 How::Returns(wanted) => {
                     let functions = wanted.functions();
                     links.push(attach(|| program.attach_kprobe_multi(true, functions.clone())).map_err(refused)?);

@@ -181,8 +181,8 @@ impl Loop {
                 let mut builder = RingBufferBuilder::new();
                 let take = move |record: &[u8]| {
                     match layout.event(record) {
-                        Some(event) => inbox.borrow_mut().push(event),
-                        None => outcome.malformed(),
+                        Ok(event) => inbox.borrow_mut().push(event),
+                        Err(refusal) => outcome.refused(refusal),
                     }
                     0
                 };
