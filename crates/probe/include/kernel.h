@@ -197,6 +197,7 @@ struct thread_info {
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
+	u32 flags;
 	u32 pid;
 	u32 tgid;
 	u64 start_boottime;

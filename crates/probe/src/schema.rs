@@ -186,6 +186,7 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("str_ref") => FieldKind::Str,
         Some("path_ref") => FieldKind::Path,
         Some("path_at") => FieldKind::PathAt,
+        Some("requested_path") => FieldKind::RequestedPath,
         Some("path_buf") => FieldKind::PathBuf,
         Some("args_ref") => FieldKind::Args,
         Some("ip_address") => FieldKind::Ip,
@@ -193,6 +194,7 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("error_number") => FieldKind::Errno,
         Some("open_flags") => FieldKind::OpenFlags,
         Some("file_type") => FieldKind::FileType,
+        Some("file_mode") => FieldKind::FileMode,
         Some("signal_number") => FieldKind::Signal,
         _ => {
             if Enum::try_from(ty).is_ok() {
