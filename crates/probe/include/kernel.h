@@ -153,6 +153,13 @@ struct file {
 	void *private_data;
 };
 
+struct filename;
+
+struct open_flags {
+	int open_flag;
+	int lookup_flags;
+};
+
 struct fdtable {
 	u32 max_fds;
 	struct file **fd;

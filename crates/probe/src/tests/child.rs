@@ -66,9 +66,13 @@ impl Drop for Forked {
     }
 }
 
-/// Removes a file through io_uring, and no system call of that name. False where this kernel cannot. For [`forked`].
-pub(crate) fn unlink_by_io_uring(path: &std::ffi::CStr) -> bool {
-    const UNLINKAT: u8 = 36;
+/// Operations of io_uring.
+pub(crate) const IO_URING_OPENAT: u8 = 18;
+pub(crate) const IO_URING_UNLINKAT: u8 = 36;
+
+/// Does something to a path through io_uring, and by no system call of that name. False where this kernel allows no
+/// io_uring. For [`forked`].
+pub(crate) fn by_io_uring(operation: u8, path: &std::ffi::CStr, flags: i32) -> bool {
     const ENTER_GETEVENTS: u32 = 1;
     const SUBMISSIONS: i64 = 0x1000_0000;
     // struct io_uring_params: the offsets of the submission ring's tail and array are its 12th and 17th number.
@@ -89,13 +93,14 @@ pub(crate) fn unlink_by_io_uring(path: &std::ffi::CStr) -> bool {
             return false;
         }
         entries.write_bytes(0, 64);
-        entries.write(UNLINKAT);
+        entries.write(operation);
         entries.add(4).cast::<i32>().write(libc::AT_FDCWD);
         entries.add(16).cast::<u64>().write(path.as_ptr() as u64);
+        entries.add(28).cast::<i32>().write(flags);
         submissions.add(params[16] as usize).cast::<u32>().write(0);
         submissions.add(params[11] as usize).cast::<u32>().write_volatile(1);
         let none = std::ptr::null::<u8>();
         let done = libc::syscall(libc::SYS_io_uring_enter, ring, 1, 1, ENTER_GETEVENTS, none, 0);
-        done == 1 && libc::access(path.as_ptr(), libc::F_OK) != 0
+        done == 1
     }
 }
