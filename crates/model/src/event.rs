@@ -39,7 +39,9 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         return Value::Absent;
     };
     match field.kind {
-        FieldKind::Unsigned | FieldKind::OpenFlags | FieldKind::FileType => Value::Unsigned(unsigned(bytes)),
+        FieldKind::Unsigned | FieldKind::OpenFlags | FieldKind::FileType | FieldKind::FileMode => {
+            Value::Unsigned(unsigned(bytes))
+        }
         FieldKind::Errno | FieldKind::Signal => match unsigned(bytes) {
             0 => Value::Absent,
             n => Value::Unsigned(n),
@@ -61,6 +63,7 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         FieldKind::Str => tail(record, bytes).map_or(Value::Absent, |t| Value::Text(Cow::Borrowed(until_nul(t)))),
         FieldKind::Path => tail(record, bytes).map_or(Value::Absent, path),
         FieldKind::PathAt => path_at(record, bytes),
+        FieldKind::RequestedPath => requested_path(record, bytes),
         FieldKind::Args => tail(record, bytes).map_or(Value::Absent, |t| {
             let t = t.strip_suffix(b"\0").unwrap_or(t);
             Value::List(t.split(|b| *b == 0).map(Cow::Borrowed).collect())
@@ -162,6 +165,14 @@ fn path_at<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
     Value::Text(Cow::Owned(if relative { joined } else { [b"/".as_slice(), &joined].concat() }))
 }
 
+/// A path as asked for, if that is not how it was resolved.
+fn requested_path<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
+    let Some((resolved, asked)) = references.split_at_checked(4) else { return Value::Absent };
+    let resolved = tail(record, resolved).map_or(Value::Absent, path);
+    let asked = path_at(record, asked);
+    if asked == resolved { Value::Absent } else { asked }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,6 +244,20 @@ mod tests {
         assert_eq!(at(b"", b"x\0"), "x");
         assert_eq!(at(b"c\0\x01\0", b"../d\0"), "…/d");
         assert_eq!(read(&[0; 8], &field(FieldKind::PathAt, 0, 8)), Value::Absent);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_told_where_it_is_something_else() {
+        let requested = |resolved: &[u8], asked: &[u8]| {
+            let asked_at = 12 + resolved.len() as u8;
+            let mut record = vec![12, 0, resolved.len() as u8, 0, 0, 0, 0, 0, asked_at, 0, asked.len() as u8, 0];
+            record.extend_from_slice(resolved);
+            record.extend_from_slice(asked);
+            text(&record, &field(FieldKind::RequestedPath, 0, 12))
+        };
+        assert_eq!(requested(b"x\0etc\0/\0", b"/tmp/link/x\0"), "/tmp/link/x");
+        assert_eq!(requested(b"x\0etc\0/\0", b"/etc/./x\0"), "");
+        assert_eq!(requested(b"x\0etc\0/\0", b""), "");
     }
 
     #[test]

@@ -229,6 +229,13 @@ struct file {
 	void *private_data;
 };
 
+struct filename;
+
+struct open_flags {
+	int open_flag;
+	int lookup_flags;
+};
+
 struct fdtable {
 	u32 max_fds;
 	struct file **fd;
@@ -374,6 +381,7 @@ struct thread_info {
 struct task_struct {
 	struct thread_info thread_info;
 	void *stack;
+	u32 flags;
 	u32 pid;
 	u32 tgid;
 	u64 start_boottime;

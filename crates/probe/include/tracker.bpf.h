@@ -32,6 +32,12 @@ struct path_at_refs {
 };
 typedef struct path_at_refs path_at;
 
+struct requested_path_refs {
+	struct tail_ref resolved;
+	struct path_at_refs asked; /* shown where it is another path than `resolved` */
+};
+typedef struct requested_path_refs requested_path;
+
 struct ip_bytes {
 	u8 bytes[16];
 };
@@ -42,6 +48,7 @@ typedef u64 duration_ns;
 typedef u32 error_number;
 typedef u32 open_flags;
 typedef u32 file_type;
+typedef u32 file_mode;
 typedef u32 signal_number;
 typedef u32 optional_id;
 typedef u32 syscall_number; /* a call's slot, see syscall.bpf.h */

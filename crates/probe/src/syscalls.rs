@@ -56,6 +56,10 @@ impl Wanted {
                 functions.extend(compat_names(name).map(|n| format!("{prefix}{n}")));
                 functions.insert(format!("{prefix}{name}16"));
             }
+            if name == "umount2" {
+                functions.insert(format!("{}umount", FUNCTIONS.0));
+                functions.extend(FUNCTIONS.1.iter().map(|prefix| format!("{prefix}umount")));
+            }
             if name == "mmap" {
                 functions.insert(format!("{}mmap_pgoff", FUNCTIONS.1[0]));
             }

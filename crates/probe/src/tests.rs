@@ -13,7 +13,7 @@ use std::{
 use crossbeam_channel::{Receiver, unbounded};
 use ethogram_model::{Event, Value, render};
 
-use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
+use crate::{Batch, Collector, Counters, ProgramStatus, Settings, Start, State, TrackerStatus, builtin};
 
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
@@ -104,7 +104,16 @@ impl Rig {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.collector.status().into_iter().find(|s| &*s.schema.name == self.tracker).unwrap().counters
+        self.status().counters
+    }
+
+    /// What attaches the tracker here.
+    pub(crate) fn programs(&self) -> Vec<ProgramStatus> {
+        self.status().programs
+    }
+
+    fn status(&self) -> TrackerStatus {
+        self.collector.status().into_iter().find(|s| &*s.schema.name == self.tracker).unwrap()
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::tests::*;
+use crate::tests::{child::forked, *};
 
 #[test]
 fn reads_and_writes_are_counted_exactly() {
@@ -32,6 +32,46 @@ fn what_is_copied_in_the_kernel_is_read_here_and_written_there() {
         assert_eq!((number(&written, "file.writes"), number(&written, "file.write_bytes")), (1, 700));
         assert_eq!(number(&written, "file.reads"), 0);
     }
+}
+
+#[test]
+fn every_call_that_reads_or_writes_counts_once() {
+    let mut rig = Rig::start("files");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let name = std::ffi::CString::new(path.clone()).unwrap();
+    let child = forked(|| {
+        let (mut buffer, mut ends) = ([0u8; 8], [0; 2]);
+        let at = buffer.as_mut_ptr().cast();
+        let piece = libc::iovec { iov_base: at, iov_len: 4 };
+        let pieces = [piece, piece];
+        // SAFETY: the buffer is as long as is said everywhere, and everything lives until the child ends.
+        unsafe {
+            let fd = libc::open(name.as_ptr(), libc::O_RDWR);
+            let done = [
+                libc::write(fd, at, 8),
+                libc::pwrite(fd, at, 8, 8),
+                libc::writev(fd, pieces.as_ptr(), 2),
+                libc::pwritev(fd, pieces.as_ptr(), 2, 8),
+                libc::lseek(fd, 0, libc::SEEK_SET) as isize + 8,
+                libc::read(fd, at, 8),
+                libc::pread(fd, at, 8, 0),
+                libc::readv(fd, pieces.as_ptr(), 2),
+                libc::preadv(fd, pieces.as_ptr(), 2, 0),
+                libc::pipe(ends.as_mut_ptr()) as isize + 8,
+                libc::splice(fd, &mut 0, ends[1], std::ptr::null_mut(), 8, 0),
+                libc::splice(ends[0], std::ptr::null_mut(), fd, &mut 0, 8, 0),
+            ];
+            done.iter().position(|bytes| *bytes != 8).map_or(0, |first| first as i32 + 1)
+        }
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0, "that many calls went until one failed");
+    rig.expect("the writing", |e| of(e, pid) && text(e, "file.path") == path);
+    let rows: Vec<_> = rig.all().iter().filter(|e| of(e, pid) && text(e, "file.path") == path).cloned().collect();
+    let total = |field: &str| rows.iter().map(|e| number(e, field)).sum::<u64>();
+    assert_eq!((total("file.reads"), total("file.read_bytes")), (5, 40));
+    assert_eq!((total("file.writes"), total("file.write_bytes")), (5, 40));
 }
 
 #[test]
