@@ -81,7 +81,7 @@ struct Running {
     /// Field order is drop order: programs are detached before their maps go.
     attached: Attached,
     counters: KernelCounters,
-    _object: libbpf_rs::Object,
+    object: libbpf_rs::Object,
 }
 
 /// Kernel memory for one ring is at least this, whatever is asked for.
@@ -159,6 +159,42 @@ impl Collector {
         tracker.before += &self.end(running)?;
         tracker.programs.clear();
         Ok(tracker.status())
+    }
+
+    /// Detaches the programs of these trackers, which takes milliseconds, and keeps everything else: tables, counts,
+    /// parameters. A tracker that is paused stays so.
+    ///
+    /// # Errors
+    /// Where one of them is not known or does not run; none is paused then.
+    pub fn pause(&self, names: &[String]) -> Result<(), Error> {
+        self.each_running(names, |running| {
+            running.attached.pause();
+            Ok(())
+        })
+    }
+
+    /// Attaches the programs of paused trackers again. One that is not paused goes on.
+    ///
+    /// # Errors
+    /// Where one of them is not known or does not run, or the kernel refuses what it had accepted before.
+    pub fn resume(&self, names: &[String]) -> Result<(), Error> {
+        self.each_running(names, |running| match running.attached.is_paused() {
+            true => running.attached.resume(&running.object),
+            false => Ok(()),
+        })
+    }
+
+    fn each_running(&self, names: &[String], act: impl Fn(&mut Running) -> Result<(), Error>) -> Result<(), Error> {
+        let mut trackers = self.lock();
+        for name in names {
+            if known(&mut trackers, name)?.running.is_none() {
+                return Err(Error::NotRunning(name.clone()));
+            }
+        }
+        for name in names {
+            known(&mut trackers, name)?.running.as_mut().map_or(Ok(()), &act)?;
+        }
+        Ok(())
     }
 
     /// Stops every tracker.
@@ -247,7 +283,7 @@ impl Collector {
         let outcome = Arc::clone(&tracker.outcome);
         self.reader.add(Source { id, layout, ring, samples, interval: start.interval, outcome })?;
         tracker.programs.clone_from(&attached.programs);
-        tracker.running = Some(Running { id, attached, counters, _object: kernel_object });
+        tracker.running = Some(Running { id, attached, counters, object: kernel_object });
         tracker.object = object;
         tracker.start = start;
         tracker.refused = None;
@@ -255,7 +291,7 @@ impl Collector {
     }
 
     fn end(&self, running: Running) -> Result<Counters, Error> {
-        let Running { id, attached, counters, _object } = running;
+        let Running { id, attached, counters, object: _object } = running;
         drop(attached);
         // Programs that were running when they were detached end within this: it waits for every CPU to have passed
         // a point at which none can run. Where the call is missing, draining twice has to do.
@@ -284,7 +320,7 @@ impl Tracker {
         let state = match (&self.running, &self.refused) {
             (Some(running), _) => {
                 counters += &running.counters.read();
-                State::Running
+                if running.attached.is_paused() { State::Paused } else { State::Running }
             }
             (None, Some(reason)) => State::Refused(reason.clone()),
             (None, None) => State::Stopped,

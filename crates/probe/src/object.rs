@@ -40,8 +40,8 @@ pub(crate) struct Loaded {
 /// The attached programs of an object. Dropping it detaches them.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    /// Held for what dropping them does.
-    _links: Vec<Link>,
+    /// None while they are paused.
+    links: Vec<Link>,
     pub(crate) programs: Vec<ProgramStatus>,
 }
 
@@ -230,7 +230,6 @@ impl Loaded {
     fn attach(&self) -> Result<Attached, (String, String)> {
         let mut links = Vec::new();
         let mut programs = Vec::new();
-        let is_walk = |section: &str| section.starts_with("iter");
         let mut ordered: Vec<_> = self.sections.iter().collect();
         ordered.sort_by_key(|(_, section)| is_walk(section));
         for (name, section) in ordered {
@@ -251,8 +250,38 @@ impl Loaded {
             };
             programs.push(ProgramStatus { name: name.clone(), attach: section.clone(), state });
         }
-        Ok(Attached { _links: links, programs })
+        Ok(Attached { links, programs })
     }
+}
+
+impl Attached {
+    /// Detaches the programs; they stay loaded.
+    pub(crate) fn pause(&mut self) {
+        self.links.clear();
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.links.is_empty()
+    }
+
+    /// Attaches the programs again, without another walk. Where one cannot be, all stay detached.
+    pub(crate) fn resume(&mut self, object: &Object) -> Result<(), Error> {
+        let hooked = |p: &&ProgramStatus| p.state == ProgramState::Attached && !is_walk(&p.attach);
+        let mut links = Vec::new();
+        for wanted in self.programs.iter().filter(hooked) {
+            if let Some(program) = object.progs_mut().find(|p| p.name() == wanted.name.as_str()) {
+                let again = |source| Error::Kernel { doing: format!("attaching {} again", wanted.name), source };
+                links.push(program.attach().map_err(again)?);
+            }
+        }
+        self.links = links;
+        Ok(())
+    }
+}
+
+/// Whether a program of this section runs once, over what was there before the agent.
+fn is_walk(section: &str) -> bool {
+    section.starts_with("iter")
 }
 
 fn walk(link: &Link) -> Result<(), String> {
