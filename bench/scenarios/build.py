@@ -1,0 +1,19 @@
+"""A C project compiled from nothing, on two processors: short processes that open many files."""
+
+from ..comparison import compare, comparison_table, loss_goal
+
+KINDS = ("exec", "open")
+
+
+def run(bench):
+    tools = bench.contenders
+    others = [tools.bpftrace(KINDS), tools.audit(KINDS), tools.strace(KINDS, 4)]
+    return compare(bench, "compile", *((100, 20) if bench.long else (32, 5)), others)
+
+
+def tables(result):
+    return comparison_table(result, "a source file")
+
+
+def goals(result):
+    return [loss_goal("a build: time lost", result, 5)]

@@ -1,0 +1,21 @@
+"""Short processes, one after the other."""
+
+from ..comparison import compare, comparison_table, loss_goal
+
+KINDS = ("exec",)
+
+
+def run(bench):
+    tools = bench.contenders
+    others = [tools.libbpf("execsnoop"), tools.bpftrace(KINDS), tools.audit(KINDS), tools.strace(KINDS)]
+    # 20,000 on each side: in rounds, because the machine is not the same for as long as they take.
+    return compare(bench, "processes", *((5000, 20) if bench.long else (4000, 5)), others)
+
+
+def tables(result):
+    return comparison_table(result, "a process")
+
+
+def goals(result):
+    total = result["count"] * result["rounds"]
+    return [loss_goal(f"{total:,} short processes: time lost", result, 5)]
