@@ -20,7 +20,9 @@ TARGET = Path("target/bench")
 def arguments():
     parser = argparse.ArgumentParser(prog="script/bench", description="Measures what Ethogram costs.")
     parser.add_argument("scenario", nargs="*", help=f"what to measure; without it, all: {', '.join(SCENARIOS)}")
-    parser.add_argument("--long", action="store_true", help="more rounds, and 500 containers: some forty minutes")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--long", action="store_true", help="more rounds, and 500 containers: about an hour")
+    length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
     parser.add_argument("--json", type=Path, default=TARGET / "results.json", metavar="FILE", help="where figures go")
     parser.add_argument("--update-readme", action="store_true", help="put the table of goals into README.md")
     parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
@@ -28,6 +30,9 @@ def arguments():
     given = parser.parse_args()
     if unknown := [name for name in given.scenario if name not in SCENARIOS]:
         parser.error(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
+    if given.brief and given.update_readme:
+        parser.error("figures of --brief are not for the README")
+    given.length = "long" if given.long else "brief" if given.brief else "default"
     return given
 
 
@@ -55,7 +60,7 @@ def main():
 
 
 def measure(name, module, given, results):
-    bench = Bench(given.binary, given.tools, TARGET, given.long)
+    bench = Bench(given.binary, given.tools, TARGET, given.length)
     print(f"==> {name}: {module.__doc__.splitlines()[0]}", file=sys.stderr, flush=True)
     begin = time.monotonic()
     try:
@@ -67,7 +72,7 @@ def measure(name, module, given, results):
         containers.remove_containers()
     seconds = round(time.monotonic() - begin)
     print(f"==> {name}: {seconds} s", file=sys.stderr, flush=True)
-    words = ["script/bench", *given.scenario, *(["--long"] if given.long else [])]
+    words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"])]
     entry = {"command": " ".join(words), "seconds": seconds, "figures": figures, "left_out": bench.contenders.left_out}
     results.put(name, entry)
     return True

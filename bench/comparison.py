@@ -1,8 +1,10 @@
 """A load in a container, alone and beside each contender: what processes, build, files and pipe have in common."""
 
+from statistics import median
+
 from . import stats
 from .contenders import Ethogram, Nothing
-from .goals import Goal, between, number, percent, table
+from .goals import Goal, number, percent, table
 from .rounds import against_first, load_in_rounds
 
 
@@ -29,15 +31,14 @@ def comparison_table(result, each):
     rows = []
     for name, samples in result["samples"].items():
         spread = result["spread"][name]
-        middle = lambda key: stats.spread([s[key] for s in samples])["median"]
-        alone = name.startswith("no agent")
+        alone = name.startswith("no agent") or samples[0]["tool_core_percent"] is None
         rows.append((
             name,
             f"{number(spread['median'] / 1000)} µs ({number(spread['least'] / 1000)} to {number(spread['most'] / 1000)})",
             percent(result["wall"].get(name)),
             percent(result["cpu"].get(name)),
-            "-" if alone else f"{number(middle('tool_core_percent'))} %",
-            "-" if alone else f"{number(middle('tool_rss_kib') / 1024)} MB",
+            "-" if alone else f"{number(median(s['tool_core_percent'] for s in samples))} %",
+            "-" if alone else f"{number(median(s['tool_rss_kib'] for s in samples) / 1024)} MB",
         ))
     columns = ("", f"time for {each} (spread)", "time", "CPU, its own included", "its CPU, of one core", "its memory")
     notes = [f"{number(result['count'])} a run, {result['rounds']} rounds; changes against no agent in the same round."]
@@ -46,5 +47,6 @@ def comparison_table(result, each):
 
 
 def loss_goal(what, result, limit):
-    ratio = result["wall"]["ethogram"]
-    return Goal(what, limit, ratio["percent"], " %", ratio["error"], f"{ratio['pairs']} pairs")
+    ratio, same = result["cpu"]["ethogram"], result["cpu"]["no agent, again"]
+    spread = f"{ratio['pairs']} pairs, no agent on both sides {percent(same)}"
+    return Goal(what, limit, ratio["percent"], " %", ratio["error"], spread)

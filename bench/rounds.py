@@ -34,7 +34,8 @@ def load_in_rounds(bench, contenders, load, count, rounds):
         return {
             "ns": done["ns"] / done["done"],
             "cpu_ns": (group.ns() - load_before + tool) / done["done"],
-            "tool_core_percent": 100 * tool / wall,
+            # What the load runs under is in the load's own cgroup.
+            "tool_core_percent": None if contender.under else 100 * tool / wall,
             "tool_rss_kib": contender.rss_kib(),
         }
 

@@ -8,7 +8,7 @@ KINDS = ("open", "readwrite")
 def run(bench):
     tools = bench.contenders
     others = [tools.libbpf("opensnoop"), tools.bpftrace(KINDS), tools.audit(("open",), 5), tools.strace(KINDS, 50)]
-    return compare(bench, "files", *((100_000, 20) if bench.long else (50_000, 6)), others)
+    return compare(bench, "files", *bench.amount((2000, 2), (40_000, 5), (50_000, 20)), others)
 
 
 def tables(result):

@@ -11,7 +11,7 @@ KNOWN = 1000
 
 
 def run(bench):
-    seconds = 60 if bench.long else 20
+    seconds = bench.amount(3, 20, 60)
     with bench.load_container() as container, Agent() as agent:
         before, cpu = agent.settled_counters(), agent.group.ns()
         flood = container.load("flood", seconds)

@@ -15,7 +15,7 @@ OPTIONS = ("--network", "none", "--log-driver", "none", "--label", LABEL, "--sto
 
 
 def run(bench):
-    steps, seconds = ((1, 10, 100, 500), 30) if bench.long else ((1, 10, 100), 8)
+    steps, seconds = bench.amount(((1, 4), 2), ((1, 10, 100), 8), ((1, 10, 100, 500), 30))
     result, pids = [], {}
     bench.make_load_image()
     with Agent() as agent:

@@ -8,7 +8,7 @@ KINDS = ("readwrite",)
 def run(bench):
     tools = bench.contenders
     others = [tools.bpftrace(KINDS), tools.audit(KINDS, 50), tools.strace(KINDS, 100)]
-    return compare(bench, "pipe", *((2_000_000, 20) if bench.long else (500_000, 6)), others)
+    return compare(bench, "pipe", *bench.amount((20_000, 2), (500_000, 5), (500_000, 20)), others)
 
 
 def tables(result):

@@ -7,7 +7,7 @@ from ..goals import Goal, between, number
 
 def run(bench):
     times = []
-    for _ in range(15 if bench.long else 7):
+    for _ in range(bench.amount(2, 7, 15)):
         with Agent() as agent:
             times.append(1000 * agent.start_seconds)
             trackers = agent.trackers()

@@ -19,7 +19,7 @@ def run(bench):
 
 
 def _windows(bench, service):
-    seconds = 900 if bench.long else 150
+    seconds = bench.amount(10, 130, 900)
     bench.log(f"windows for {seconds} s")
     with ExitStack() as held:
         agent = held.enter_context(Agent())
@@ -67,9 +67,15 @@ def _runs(bench, service):
         tools.strace_attached(KINDS, service.group().pids()),
     ]
     everyone = [Nothing(), Nothing("no agent, again"), Ethogram(), *tools.usable(others)]
-    seconds, rounds = (10, 10) if bench.long else (4, 2)
+    seconds, rounds = bench.amount((2, 1), (4, 2), (10, 10))
 
     def measure(contender):
+        if contender.only_new:
+            with Service(bench.nginx, bench.work) as anew:
+                return once(contender, anew)
+        return once(contender, service)
+
+    def once(contender, service):
         with Client(service.url, seconds) as client:
             before, begin = contender.cpu_ns(), time.monotonic_ns()
             client.process.wait()
