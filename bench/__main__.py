@@ -23,7 +23,7 @@ def arguments():
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--long", action="store_true", help="more rounds, and 500 containers: about an hour")
     length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
-    parser.add_argument("--json", type=Path, default=TARGET / "results.json", metavar="FILE", help="where figures go")
+    parser.add_argument("--json", type=Path, metavar="FILE", help=f"where figures go; the Markdown goes beside it ({TARGET}/results.json)")
     parser.add_argument("--update-readme", action="store_true", help="put the table of goals into README.md")
     parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--tools", type=Path, required=True, help=argparse.SUPPRESS)
@@ -32,6 +32,8 @@ def arguments():
         parser.error(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
     if given.brief and given.update_readme:
         parser.error("figures of --brief are not for the README")
+    # Figures that say nothing are not put beside those that do.
+    given.json = given.json or TARGET / ("brief.json" if given.brief else "results.json")
     given.length = "long" if given.long else "brief" if given.brief else "default"
     return given
 

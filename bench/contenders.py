@@ -36,10 +36,9 @@ class Ethogram(Nothing):
 class Strace(Nothing):
     """Runs the load under itself."""
 
-    def __init__(self, calls, slower):
+    def __init__(self, calls):
         super().__init__("strace")
         self.under = ("/usr/bin/strace", "--follow-forks", "--output=/dev/null", f"--trace={calls}")
-        self.slower = slower
 
 
 class AttachedStrace(Program):
@@ -55,6 +54,12 @@ class AttachedStrace(Program):
         return sum(ours in Path(f"/proc/{pid}/status").read_text() for pid in self.pids)
 
 
+def _slowed(contender, slower):
+    """Given a smaller load, so that the whole does not take too long."""
+    contender.slower = slower
+    return contender
+
+
 class Contenders:
     """Those of a machine: what is missing or refuses to start is left out, with its reason."""
 
@@ -62,24 +67,22 @@ class Contenders:
         self.tools, self.work = Path(tools), Path(work)
         self.left_out = {}
 
-    def bpftrace(self, kinds):
+    def bpftrace(self, kinds, slower=1):
         script = self.work / f"{'-'.join(kinds)}.bt"
         script.write_text("".join((HERE / "trace" / f"{kind}.bt").read_text() for kind in kinds))
-        return Program("bpftrace", ["bpftrace", script], {"BPFTRACE_STRLEN": "200"})
+        return _slowed(Program("bpftrace", ["bpftrace", script], {"BPFTRACE_STRLEN": "200"}), slower)
 
     def audit(self, kinds, slower=1):
-        audit = Audit(kinds, self.tools, self.work / "audit")
-        audit.slower = slower
-        return audit
+        return _slowed(Audit(kinds, self.tools, self.work / "audit"), slower)
 
     def strace(self, kinds, slower=10):
-        return Strace(",".join(STRACED[kind] for kind in kinds), slower)
+        return _slowed(Strace(",".join(STRACED[kind] for kind in kinds)), slower)
 
     def strace_attached(self, kinds, pids):
         return AttachedStrace(",".join(STRACED[kind] for kind in kinds), pids)
 
-    def libbpf(self, name):
-        return Program(f"{name} (libbpf-tools)", [name])
+    def libbpf(self, name, slower=1):
+        return _slowed(Program(f"{name} (libbpf-tools)", [name]), slower)
 
     def usable(self, contenders):
         """Those of them that start here."""

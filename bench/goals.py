@@ -37,7 +37,7 @@ def number(value):
     """As people write it: three digits that say something."""
     if value is None:
         return "-"
-    if value == 0 or abs(value) >= 100:
+    if value == 0 or abs(value) >= 100 or isinstance(value, int):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
@@ -49,7 +49,10 @@ def table(columns, rows):
 
 
 def percent(ratio):
-    return "-" if ratio is None else f"{ratio['percent']:+.1f} % ± {ratio['error']:.1f}"
+    if ratio is None:
+        return "-"
+    error = f"{ratio['error']:.1f}" if ratio["pairs"] > 1 else "?"
+    return f"{ratio['percent']:+.1f} % ± {error}"
 
 
 def between(values):

@@ -46,9 +46,7 @@ class Results:
 
     def _where(self):
         m = self.machine
-        return (
-            f"Linux {m['kernel']}, {m['processors']} processors, {number(m['memory_mib'] / 1024)} GiB"
-        )
+        return f"Linux {m['kernel']}, {m['processors']} processors, {number(m['memory_mib'] / 1024)} GiB"
 
     def _commands(self, names):
         return ", ".join(sorted({f"`{entry['command']}`" for _, entry in self._ordered(names)}))

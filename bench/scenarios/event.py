@@ -11,7 +11,7 @@ from ..goals import Goal, number, table
 SWITCH = Path("/proc/sys/kernel/bpf_stats_enabled")
 
 # By load: how much of it.
-LOADS = {"processes": 2000, "opens": 50_000, "files": 30_000, "pipe": 500_000}
+LOADS = {"processes": 2000, "opens": 50_000, "reads": 500_000, "files": 30_000}
 
 
 def run(bench):
@@ -36,13 +36,15 @@ def _measure(container, agent, load, count):
         if runs:
             ran[f"{after['name']} #{id}"] = {"runs": runs, "ns": ns, "ns_per_run": ns / runs}
     spent = {name: ns - threads.get(name, 0) for name, ns in cpu.threads_ns(agent.pid).items()}
-    arrived = max(1, events["delivered"])
     return {
         "count": count,
         "events": events,
         "programs": ran,
         "kernel_ns_per_event": sum(p["ns"] for p in ran.values()) / max(1, events["seen"]),
-        "threads_ns_per_delivered": {name: ns / arrived for name, ns in spent.items() if ns > 0},
+        # A few that happen to come along say nothing about what one costs.
+        "threads_ns_per_delivered": {name: ns / events["delivered"] for name, ns in spent.items() if ns > 0}
+        if events["delivered"] > count // 2
+        else {},
     }
 
 
@@ -68,8 +70,8 @@ def tables(result):
             name,
             *(f"{r['events'][s]:,}" for s in ("seen", "delivered", "aggregated")),
             number(r["kernel_ns_per_event"]),
-            number(r["threads_ns_per_delivered"].get("reader", 0)),
-            number(r["threads_ns_per_delivered"].get("engine", 0)),
+            number(r["threads_ns_per_delivered"].get("reader")),
+            number(r["threads_ns_per_delivered"].get("engine")),
         )
         for name, r in result.items()
     ]
@@ -92,6 +94,6 @@ def tables(result):
 
 def goals(result):
     return [
-        Goal("kernel time for an event, counted (bytes through a pipe)", 300, result["pipe"]["kernel_ns_per_event"], " ns"),
+        Goal("kernel time for an event, counted (reads)", 300, result["reads"]["kernel_ns_per_event"], " ns"),
         Goal("kernel time for an event, delivered (opens)", 1500, result["opens"]["kernel_ns_per_event"], " ns"),
     ]

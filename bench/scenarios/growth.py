@@ -70,9 +70,16 @@ def _measure(agent, seconds):
         **cpu.resident_kib(agent.pid),
         "kernel_kib": agent.kernel_memory_kib(),
         "core_percent": 100 * ns / wall,
-        "events": events,
-        "ns_per_event": ns / events["delivered"] if events["delivered"] else None,
+        "events_per_second": events["delivered"] / (wall / 1e9),
     }
+
+
+def _event_cost(step):
+    """What the agent uses beyond what it uses anyway, for each event."""
+    asleep, ticking = step["asleep"], step["ticking"]
+    events = ticking["events_per_second"] - asleep["events_per_second"]
+    ns = 1e7 * (ticking["core_percent"] - asleep["core_percent"])
+    return f"{number(ns / events / 1000)} µs" if events > 0 and ns > 0 else "not measurable"
 
 
 def tables(result):
@@ -82,12 +89,11 @@ def tables(result):
             m = step[state]
             rows.append((
                 f"{step['containers']}, {state}", f"{number(m['rss'] / 1024)} MB", f"{number(m['pss'] / 1024)} MB",
-                f"{number(m['kernel_kib'] / 1024)} MB", f"{number(m['core_percent'])} %", f"{m['events']['delivered']:,}",
-                "-" if m["ns_per_event"] is None else f"{number(m['ns_per_event'] / 1000)} µs",
+                f"{number(m['kernel_kib'] / 1024)} MB", f"{number(m['core_percent'])} %", number(m["events_per_second"]),
+                _event_cost(step) if state == "ticking" else "-",
             ))
     columns = (
-        "containers", "resident", "proportional", "in the kernel", "CPU, of one core", "events delivered",
-        "agent's CPU an event",
+        "containers", "resident", "proportional", "in the kernel", "CPU, of one core", "events/s", "agent's CPU for one",
     )
     return table(columns, rows)
 

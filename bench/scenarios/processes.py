@@ -7,7 +7,7 @@ KINDS = ("exec",)
 
 def run(bench):
     tools = bench.contenders
-    others = [tools.libbpf("execsnoop"), tools.bpftrace(KINDS), tools.audit(KINDS), tools.strace(KINDS)]
+    others = [tools.libbpf("execsnoop", 4), tools.bpftrace(KINDS, 4), tools.audit(KINDS, 4), tools.strace(KINDS, 20)]
     # 20,000 on each side: in rounds, because the machine is not the same for as long as they take.
     return compare(bench, "processes", *bench.amount((200, 2), (4000, 5), (4000, 20)), others)
 

@@ -98,7 +98,7 @@ class Client:
 
     def result(self):
         """Requests a second, and the 99th percentile of latency in milliseconds."""
-        text = self.process.communicate()[0]
+        text = self.process.stdout.read()
         rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
         p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
         if not rate or not p99 or re.search(r"Non-2xx|Socket errors", text):
@@ -108,7 +108,8 @@ class Client:
     def end(self):
         if self.runs():
             self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        self.process.stdout.close()
         self.group.remove()
 
     def __enter__(self):
