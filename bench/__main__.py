@@ -1,6 +1,7 @@
 """The command line."""
 
 import argparse
+import fcntl
 import importlib
 import signal
 import sys
@@ -15,6 +16,7 @@ from .results import Results
 # In the order of the table.
 SCENARIOS = ("start", "web", "processes", "build", "files", "pipe", "flood", "event", "growth")
 TARGET = Path("target/bench")
+LOCK = "/run/lock/ethogram-bench"
 
 
 def arguments():
@@ -43,6 +45,12 @@ def main():
     # Ended from outside, what was started is ended as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     modules = {name: importlib.import_module(f".scenarios.{name}", __package__) for name in SCENARIOS}
+    # Until this process ends. Two at a time would measure, and remove, each other.
+    alone = open(LOCK, "w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"error: another bench is running ({LOCK} is locked): wait for its end")
     results = Results(given.json, given.binary)
     failed = []
     containers.remove_all()

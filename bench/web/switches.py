@@ -1,4 +1,5 @@
-"""What is switched on and off within a running service, in milliseconds."""
+"""What is switched on and off within a running service, in milliseconds. On and off say how everything is, whatever was
+on before."""
 
 from pathlib import Path
 
@@ -12,6 +13,8 @@ class Trackers:
         self.name, self.agent, self.names = name, agent, names
 
     def on(self):
+        if self.names:
+            self.agent.pause()
         self.agent.resume(self.names)
 
     def off(self):

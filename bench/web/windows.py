@@ -47,6 +47,7 @@ def measure(meter, switches, seconds):
             switching.append(1000 * (time.monotonic() - begin))
             for i, value in enumerate(meter.window()):
                 sums[on][i] += math.log(value) / 2
+        switches[name].off()
         for i, which in enumerate(("machine", "load")):
             logs[name][which].append(sums[True][i] - sums[False][i])
     return logs, stats.spread(switching)
