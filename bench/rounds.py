@@ -6,12 +6,17 @@ import time
 from . import stats
 
 
-def in_rounds(contenders, measure, rounds, log):
+def in_rounds(bench, contenders, measure, rounds):
     """Calls `measure(contender)`, which gives a number by name, for all contenders in every round, every other round
-    backwards. Returns the samples by contender."""
+    backwards. Ends earlier where the machine is so slow that it would take too long, but not before two rounds. Returns
+    the samples by contender."""
     samples = {contender.name: [] for contender in contenders}
+    end = time.monotonic() + bench.amount(3600, 60, 3600)
     for number in range(rounds):
-        log(f"round {number + 1} of {rounds}")
+        if number >= 2 and time.monotonic() > end:
+            bench.log("that is enough: this machine is slow now")
+            break
+        bench.log(f"round {number + 1} of {rounds}")
         for contender in contenders[:: -1 if number % 2 else 1]:
             contender.start()
             try:
@@ -39,7 +44,7 @@ def load_in_rounds(bench, contenders, load, count, rounds):
             "tool_rss_kib": contender.rss_kib(),
         }
 
-    return in_rounds(contenders, measure, rounds, bench.log)
+    return in_rounds(bench, contenders, measure, rounds)
 
 
 def against_first(samples, key, middle=None):

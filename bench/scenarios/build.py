@@ -7,8 +7,8 @@ KINDS = ("exec", "open")
 
 def run(bench):
     tools = bench.contenders
-    others = [tools.bpftrace(KINDS), tools.audit(KINDS), tools.strace(KINDS, 4)]
-    return compare(bench, "compile", *bench.amount((4, 2), (32, 5), (64, 20)), others)
+    others = [tools.bpftrace(KINDS, 2), tools.audit(KINDS, 4), tools.strace(KINDS, 8)]
+    return compare(bench, "compile", *bench.amount((4, 2), (16, 5), (64, 20)), others)
 
 
 def tables(result):

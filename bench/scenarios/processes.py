@@ -7,7 +7,7 @@ KINDS = ("exec",)
 
 def run(bench):
     tools = bench.contenders
-    others = [tools.libbpf("execsnoop", 4), tools.bpftrace(KINDS, 4), tools.audit(KINDS, 4), tools.strace(KINDS, 20)]
+    others = [tools.libbpf("execsnoop", 8), tools.bpftrace(KINDS, 8), tools.audit(KINDS, 8), tools.strace(KINDS, 40)]
     # 20,000 on each side: in rounds, because the machine is not the same for as long as they take.
     return compare(bench, "processes", *bench.amount((200, 2), (4000, 5), (4000, 20)), others)
 
