@@ -9,7 +9,7 @@ import time
 import traceback
 from pathlib import Path
 
-from . import containers
+from . import containers, cpu
 from .bench import Bench
 from .results import Results
 
@@ -54,6 +54,7 @@ def main():
     results = Results(given.json, given.binary)
     failed = []
     containers.remove_all()
+    cpu.remove_left_over()
     try:
         for name in given.scenario or SCENARIOS:
             if not measure(name, modules[name], given, results):

@@ -14,6 +14,7 @@ def _mount(kind, option=None):
 
 V1 = _mount("cgroup", "cpuacct")
 V2 = _mount("cgroup2")
+OURS = "ethogram-bench-"
 
 
 def _usage_file(cgroup):
@@ -40,7 +41,7 @@ class Group:
     @classmethod
     def make(cls, name):
         group = cls()
-        group.own = (V1 or V2) / f"ethogram-bench-{name}-{os.getpid()}"
+        group.own = (V1 or V2) / f"{OURS}{name}-{os.getpid()}"
         group.own.mkdir(exist_ok=True)
         group.files = [_usage_file(group.own)]
         return group
@@ -62,6 +63,15 @@ class Group:
                 self.own.rmdir()
             except OSError:
                 pass  # A process is still ending; the next bench makes its own.
+
+
+def remove_left_over():
+    """Removes the cgroups of a bench that was killed."""
+    for cgroup in (V1 or V2).glob(f"{OURS}*"):
+        try:
+            cgroup.rmdir()
+        except OSError:
+            pass  # Something still runs in it.
 
 
 def _cgroup_of(pid):
