@@ -7,7 +7,7 @@ from ..agent import STAGES, Agent, difference, unaccounted
 from ..goals import Goal, number, table
 
 # What is counted one by one after the flood.
-KNOWN = 1000
+PARTS, PART = 10, 100
 
 
 def run(bench):
@@ -42,33 +42,49 @@ def _flood(container, agent, seconds):
 
 
 def exact(container, agent):
-    """Known numbers of processes and opens, and how many of them arrive."""
-    found = {"exec": set(), "open": set()}
-    ended = threading.Event()
+    """Known numbers of processes and opens, and how many of them arrive. In small parts, and each only when the one
+    before has arrived: a stream leaves out what its reader is too slow for."""
+    follower = Follower(agent, container)
+    for part in range(1, PARTS + 1):
+        container.load("processes", PART)
+        container.load("opens", PART)
+        follower.await_events(part * PART)
+    return {"caused": PARTS * PART, "exec": follower.processes, "open": follower.opens}
 
-    def count():
-        stream = agent.api.follow(f"/v1/events?container={container.id[:12]}")
+
+class Follower:
+    """Counts the events of a container's known processes and opens as the agent's stream brings them."""
+
+    def __init__(self, agent, container):
+        self.processes = self.opens = 0
+        self.begun = threading.Event()
+        lines = agent.api.follow(f"/v1/events?container={container.id[:12]}")
+        threading.Thread(target=self._count, args=(lines,), daemon=True).start()
+        deadline = time.monotonic() + 20
+        # A stream says nothing when it begins; something that is not counted shows it.
+        while not self.begun.is_set():
+            if time.monotonic() > deadline:
+                raise RuntimeError("the agent's stream brings no event")
+            container.load("pipe", 1)
+            self.begun.wait(0.2)
+
+    def _count(self, lines):
         try:
-            for event in stream:
-                process, path = event.get("process", {}), event.get("file", {}).get("path", "")
-                if event["event"] == "exec" and process.get("executable", {}).get("path") == "/bench/nothing":
-                    found["exec"].add(process["pid"])
-                elif event["event"] == "open" and path.startswith("/work/open-"):
-                    found["open"].add(path)
-                if ended.is_set() and all(len(f) >= KNOWN for f in found.values()):
-                    return
-        except (TimeoutError, OSError):
-            pass  # Nothing more comes.
+            for event in lines:
+                self.begun.set()
+                executable = event.get("process", {}).get("executable", {}).get("path")
+                self.processes += event["event"] == "exec" and executable == "/bench/nothing"
+                self.opens += event["event"] == "open" and event["file"]["path"].startswith("/work/open-")
+        except OSError:
+            pass  # Nothing comes any more.
 
-    counter = threading.Thread(target=count)
-    counter.start()
-    time.sleep(0.5)  # The stream has no first line to wait for.
-    container.load("processes", KNOWN)
-    container.load("opens", KNOWN)
-    ended.set()
-    container.load("pipe", 1)  # One more event, for a counter that waits for it.
-    counter.join()
-    return {"caused": KNOWN, **{kind: len(names) for kind, names in found.items()}}
+    def await_events(self, count):
+        """Until so many of both have come, or nothing has for some seconds."""
+        last, since = None, time.monotonic()
+        while min(self.processes, self.opens) < count and time.monotonic() - since < 4:
+            if (now := (self.processes, self.opens)) != last:
+                last, since = now, time.monotonic()
+            time.sleep(0.02)
 
 
 def tables(result):
