@@ -57,21 +57,28 @@ class Follower:
 
     def __init__(self, agent, container):
         self.processes = self.opens = 0
-        self.begun = threading.Event()
+        self.last = None
         lines = agent.api.follow(f"/v1/events?container={container.id[:12]}")
         threading.Thread(target=self._count, args=(lines,), daemon=True).start()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         # A stream says nothing when it begins; something that is not counted shows it.
-        while not self.begun.is_set():
-            if time.monotonic() > deadline:
-                raise RuntimeError("the agent's stream brings no event")
+        while self.last is None:
             container.load("pipe", 1)
-            self.begun.wait(0.2)
+            self._check(deadline)
+        # The rest of the flood comes first.
+        while time.monotonic() - self.last < 1:
+            self._check(deadline)
+
+    @staticmethod
+    def _check(deadline):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the agent's stream does not begin, or the flood in it does not end")
+        time.sleep(0.1)
 
     def _count(self, lines):
         try:
             for event in lines:
-                self.begun.set()
+                self.last = time.monotonic()
                 executable = event.get("process", {}).get("executable", {}).get("path")
                 self.processes += event["event"] == "exec" and executable == "/bench/nothing"
                 self.opens += event["event"] == "open" and event["file"]["path"].startswith("/work/open-")
