@@ -20,6 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     println!("cargo:rerun-if-changed=include");
     println!("cargo:rerun-if-changed=trackers");
+    println!("cargo:rerun-if-changed=dispatcher");
     println!("cargo:rerun-if-env-changed=CLANG");
 
     let mut folders: Vec<_> = fs::read_dir(root.join("trackers"))?.collect::<Result<_, _>>()?;
@@ -45,6 +46,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         ),
     )?;
     fs::write(out.join("tracker_tests.rs"), tests)?;
+    let dispatcher = out.join("dispatcher.bpf.o");
+    compile(&root.join("dispatcher/dispatcher.bpf.c"), &dispatcher, &root.join("include"), &libbpf, arch)?;
+    fs::write(
+        out.join("dispatcher.rs"),
+        format!("/// The dispatcher's object.\nstatic DISPATCHER: &[u8] = include_bytes!({dispatcher:?});\n"),
+    )?;
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The doc comments of the keys are what `ethogram schema config` prints.
 
+mod keys;
 mod period;
 mod problem;
 mod read;
@@ -15,6 +16,7 @@ use std::{
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
+pub use keys::Key;
 pub use period::Period;
 pub use problem::ConfigError;
 pub use trackers::{ParamValue, Trackers};
@@ -66,14 +68,18 @@ impl Default for Behaviour {
 pub struct Collection {
     /// Whether events of processes outside containers are collected too.
     pub host: bool,
-    /// Bytes of each tracker's ring between kernel and agent: a power of two from 4096 to 1073741824.
+    /// Bytes of a busy tracker's ring between kernel and agent, others have an eighth: a power of two from 4096 to
+    /// 1073741824.
     #[schemars(range(min = 4096, max = 1_073_741_824))]
     pub ring_bytes: u32,
+    /// Attach points that are not to be used where there is another: kinds (`fexit`, `kretprobe.multi`, `sys_exit`), or
+    /// single ones (`fexit/vfs_read`), as `ethogram doctor` shows them.
+    pub avoid: Vec<String>,
 }
 
 impl Default for Collection {
     fn default() -> Self {
-        Self { host: false, ring_bytes: 1 << 20 }
+        Self { host: false, ring_bytes: 1 << 20, avoid: Vec::new() }
     }
 }
 

@@ -76,7 +76,8 @@ async fn run(config: Config, trackers: Vec<TrackerObject>, wanted: Vec<Wanted>) 
     let judge = Judge::new(config.collection.host, model, alerts, sinks, writer);
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
-    let plan = Plan { ring_bytes: config.collection.ring_bytes, trackers, wanted };
+    let avoid = config.collection.avoid.clone();
+    let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted };
     let pipeline = Pipeline::launch(plan, runtimes, &Handle::current(), judge)?;
     let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config));
     let metrics = listeners.metrics_address();

@@ -44,6 +44,10 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
             0 => Value::Absent,
             n => Value::Unsigned(n),
         },
+        FieldKind::Name | FieldKind::Flags => match unsigned(bytes) {
+            0 if !field.names.iter().any(|(n, _)| *n == 0) => Value::Absent,
+            n => Value::Unsigned(n),
+        },
         FieldKind::Duration => match unsigned(bytes) {
             u64::MAX => Value::Absent,
             n => Value::Unsigned(n),
@@ -57,6 +61,7 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         FieldKind::PathBuf => path(bytes),
         FieldKind::Str => tail(record, bytes).map_or(Value::Absent, |t| Value::Text(Cow::Borrowed(until_nul(t)))),
         FieldKind::Path => tail(record, bytes).map_or(Value::Absent, path),
+        FieldKind::PathAt => path_at(record, bytes),
         FieldKind::Args => tail(record, bytes).map_or(Value::Absent, |t| {
             let t = t.strip_suffix(b"\0").unwrap_or(t);
             Value::List(t.split(|b| *b == 0).map(Cow::Borrowed).collect())
@@ -121,12 +126,42 @@ fn path(bytes: &[u8]) -> Value<'_> {
     Value::Text(Cow::Owned(out))
 }
 
+/// Joins a directory, written leaf first, and a path that was asked for.
+fn path_at<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
+    let Some((base, asked)) = references.split_at_checked(4) else { return Value::Absent };
+    let base = tail(record, base).map_or(Value::Absent, path);
+    let asked = tail(record, asked).map(until_nul).unwrap_or_default();
+    let mut all = match base {
+        Value::Text(base) if !asked.starts_with(b"/") => base.into_owned(),
+        _ => Vec::new(),
+    };
+    if all.is_empty() && asked.is_empty() {
+        return Value::Absent;
+    }
+    let relative = !asked.starts_with(b"/") && !all.starts_with(b"/");
+    if !all.ends_with(b"/") && !asked.is_empty() && !asked.starts_with(b"/") && !all.is_empty() {
+        all.push(b'/');
+    }
+    all.extend_from_slice(asked);
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in all.split(|b| *b == b'/').filter(|p| !p.is_empty() && *p != b".") {
+        if part != b".." {
+            parts.push(part);
+        } else if !relative || parts.len() > 1 {
+            parts.pop();
+        }
+    }
+    let joined = parts.join(&b'/');
+    Value::Text(Cow::Owned(if relative { joined } else { [b"/".as_slice(), &joined].concat() }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn field(kind: FieldKind, offset: usize, size: usize) -> Field {
-        Field { name: "f".into(), label: "f".into(), kind, offset, size, doc: String::new(), header: false }
+        let (name, label) = ("f".into(), "f".into());
+        Field { name, label, kind, offset, size, doc: String::new(), names: Vec::new(), header: false }
     }
 
     fn text(record: &[u8], f: &Field) -> String {
@@ -140,12 +175,41 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_stand_for_something_have_names() {
+        let names = vec![(1, "read".to_owned()), (2, "write".to_owned())];
+        let flags = Field { names: names.clone(), ..field(FieldKind::Flags, 0, 4) };
+        assert_eq!(flags.name_of(3), "read|write");
+        assert_eq!(flags.name_of(10), "write|0x8");
+        assert_eq!(read(&[0; 4], &flags), Value::Absent);
+        let one = Field { names, ..field(FieldKind::Name, 0, 4) };
+        assert_eq!((one.name_of(2), one.name_of(3)), ("write".to_owned(), "3".to_owned()));
+    }
+
+    #[test]
     fn paths_are_put_together_from_the_leaf() {
         let at = |record: &[u8]| text(record, &field(FieldKind::PathBuf, 0, record.len()));
         assert_eq!(at(b"passwd\0etc\0/\0\0\0"), "/etc/passwd");
         assert_eq!(at(b"/\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "/");
         assert_eq!(at(b"c\0b\0\x01\0\0\0\0\0\0\0\0\0\0\0"), "…/b/c");
         assert_eq!(at(b"memfd:x\0\0\0\0\0\0\0\0\0"), "memfd:x");
+    }
+
+    #[test]
+    fn what_was_asked_for_is_joined_with_where() {
+        let at = |base: &[u8], asked: &[u8]| {
+            let mut record = vec![8, 0, base.len() as u8, 0, 8 + base.len() as u8, 0, asked.len() as u8, 0];
+            record.extend_from_slice(base);
+            record.extend_from_slice(asked);
+            text(&record, &field(FieldKind::PathAt, 0, 8))
+        };
+        assert_eq!(at(b"lib\0var\0/\0", b"a/./b//../c\0"), "/var/lib/a/c");
+        assert_eq!(at(b"lib\0var\0/\0", b"/etc/passwd\0"), "/etc/passwd");
+        assert_eq!(at(b"lib\0var\0/\0", b"../../../..\0"), "/");
+        assert_eq!(at(b"", b"/x/\0"), "/x");
+        assert_eq!(at(b"lib\0var\0/\0", b""), "/var/lib");
+        assert_eq!(at(b"", b"x\0"), "x");
+        assert_eq!(at(b"c\0\x01\0", b"../d\0"), "…/d");
+        assert_eq!(read(&[0; 8], &field(FieldKind::PathAt, 0, 8)), Value::Absent);
     }
 
     #[test]

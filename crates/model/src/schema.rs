@@ -72,6 +72,9 @@ pub struct Field {
     pub size: usize,
     /// What it means, with its unit.
     pub doc: String,
+    /// What its numbers are called, where they stand for something: the enumerators of its C type.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<(u64, String)>,
     /// Part of the common header: shown through the event's process and container, not as a field of its own.
     pub header: bool,
 }
@@ -94,6 +97,9 @@ pub enum FieldKind {
     Path,
     /// `path_buf`: a path in the fixed part, written leaf first.
     PathBuf,
+    /// `path_at`: a path as asked for and the directory it is relative to, both in the tail. Read as one absolute path,
+    /// without `.` and `..`; symbolic links are not followed.
+    PathAt,
     /// `args_ref`: NUL-separated strings in the tail.
     Args,
     /// `ip_address`: sixteen bytes, IPv4 mapped into IPv6.
@@ -108,6 +114,32 @@ pub enum FieldKind {
     FileType,
     /// `signal_number`: zero for none.
     Signal,
+    /// An enum: one of the field's names.
+    Name,
+    /// A typedef of an enum whose name ends in `_flags`: any of the field's names at once.
+    Flags,
+}
+
+impl Field {
+    /// What a number of this field is called: the name of an enum's value, or those of the flags that are set, joined
+    /// by `|`. What has no name stays a number.
+    pub fn name_of(&self, number: u64) -> String {
+        if let Some((_, name)) = self.names.iter().find(|(n, _)| *n == number) {
+            return name.clone();
+        }
+        if self.kind != FieldKind::Flags {
+            return number.to_string();
+        }
+        let set = self.names.iter().filter(|(bits, _)| *bits != 0 && number & bits == *bits);
+        let (mut names, known) = set.fold((Vec::new(), 0), |(mut names, known), (bits, name)| {
+            names.push(name.clone());
+            (names, known | bits)
+        });
+        if number & !known != 0 {
+            names.push(format!("{:#x}", number & !known));
+        }
+        names.join("|")
+    }
 }
 
 /// A `const volatile` of the object that can be set when the tracker starts.

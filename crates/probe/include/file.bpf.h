@@ -15,11 +15,11 @@
 /* The file behind a descriptor of the current process. */
 static __always_inline struct file *file_of(struct task_struct *task, u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd);
+	struct fdtable *table = LOAD(task, files, fdt);
+	struct file **files = LOAD(table, fd);
 	struct file *file = NULL;
 
-	if (fd < BPF_CORE_READ(table, max_fds))
+	if (fd < LOAD(table, max_fds))
 		bpf_probe_read_kernel(&file, sizeof(file), files + fd);
 	return file;
 }
@@ -32,7 +32,7 @@ static __always_inline bool in_writable_layer(struct inode *inode)
 {
 	void *upper = NULL;
 
-	if (BPF_CORE_READ(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
+	if (LOAD(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
 		return false;
 	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
 	return upper != NULL;
@@ -42,11 +42,11 @@ static __always_inline bool in_writable_layer(struct inode *inode)
 static __always_inline bool is_memfd(struct file *file)
 {
 	char name[8] = {};
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct inode *inode = LOAD(file, f_inode);
 
-	if (BPF_CORE_READ(inode, i_nlink) != 0 || BPF_CORE_READ(inode, i_sb, s_magic) != TMPFS_MAGIC)
+	if (LOAD(inode, i_nlink) != 0 || LOAD(inode, i_sb, s_magic) != TMPFS_MAGIC)
 		return false;
-	bpf_probe_read_kernel_str(name, 7, BPF_CORE_READ(file, f_path.dentry, d_name.name));
+	bpf_probe_read_kernel_str(name, 7, LOAD(file, f_path.dentry, d_name.name));
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
 

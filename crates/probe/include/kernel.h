@@ -6,6 +6,7 @@
  */
 #ifndef ETHOGRAM_KERNEL_H
 #define ETHOGRAM_KERNEL_H
+#define __VMLINUX_H__ /* libbpf: registers go by the kernel's own names */
 
 typedef signed char __s8;
 typedef unsigned char __u8;
@@ -37,10 +38,16 @@ enum { false = 0, true = 1 };
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_ARRAY_OF_MAPS = 12,
 	BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+/* Only ever asked whether this kernel has them. */
+enum bpf_func_id {
+	BPF_FUNC_task_pt_regs = 175,
 };
 
 enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
@@ -183,11 +190,13 @@ struct cred {
 };
 
 struct thread_info {
+	unsigned long flags;
 	u32 status;
 };
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	u32 pid;
 	u32 tgid;
 	u64 start_boottime;
@@ -266,7 +275,7 @@ struct bpf_iter__task_file {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long bx, cx, dx, si, di, ax, orig_ax;
+	unsigned long r10, r9, r8, bp, bx, cx, dx, si, di, ax, orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {

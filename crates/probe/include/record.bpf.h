@@ -6,7 +6,7 @@
 #ifndef ETHOGRAM_RECORD_H
 #define ETHOGRAM_RECORD_H
 
-#include "tracker.bpf.h"
+#include "file.bpf.h"
 
 #define RECORD_MAX 8192  /* a power of two: offsets are masked with it */
 #define PIECE_MAX 4096   /* the longest text written at once */
@@ -110,6 +110,19 @@ static __always_inline str_ref append_long_string(struct record *r, const void *
 	return since(r, start);
 }
 
+static __always_inline str_ref append_user_string(struct record *r, const void *text)
+{
+	u32 start = r->size;
+	long n;
+
+	if (start < RECORD_MAX - PIECE_MAX) {
+		n = bpf_probe_read_user_str(tail(r), PIECE_MAX, text);
+		if (n > 0)
+			r->size += n;
+	}
+	return since(r, start);
+}
+
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 {
 	return (struct mount *)((void *)mnt - bpf_core_field_offset(struct mount, mnt));
@@ -122,12 +135,12 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
  */
 static __always_inline path_ref append_path(struct record *r, const struct path *path, struct task_struct *task)
 {
-	struct dentry *dentry = BPF_CORE_READ(path, dentry);
-	struct vfsmount *vfsmount = BPF_CORE_READ(path, mnt);
+	struct dentry *dentry = LOAD(path, dentry);
+	struct vfsmount *vfsmount = LOAD(path, mnt);
 	struct mount *mount = mount_of(vfsmount);
-	struct dentry *root = BPF_CORE_READ(task, fs, root.dentry);
-	struct mount *root_mount = mount_of(BPF_CORE_READ(task, fs, root.mnt));
-	struct dentry *mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+	struct dentry *root = LOAD(task, fs, root.dentry);
+	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
+	struct dentry *mount_root = LOAD(mount, mnt.mnt_root);
 	u32 start = r->size;
 	u8 end = 1;
 
@@ -139,24 +152,24 @@ static __always_inline path_ref append_path(struct record *r, const struct path 
 			break;
 		}
 		if (dentry == mount_root) {
-			struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+			struct mount *above = LOAD(mount, mnt_parent);
 
 			if (above == mount) {
 				/* Another root than the process's own; of a mount that hangs nowhere, the file itself. */
 				end = r->size == start ? 0 : '/';
 				if (!end && !is_full(r))
-					append_name(r, BPF_CORE_READ(dentry, d_name.name));
+					append_name(r, LOAD(dentry, d_name.name));
 				break;
 			}
-			dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+			dentry = LOAD(mount, mnt_mountpoint);
 			mount = above;
-			mount_root = BPF_CORE_READ(mount, mnt.mnt_root);
+			mount_root = LOAD(mount, mnt.mnt_root);
 			continue;
 		}
-		parent = BPF_CORE_READ(dentry, d_parent);
+		parent = LOAD(dentry, d_parent);
 		if (is_full(r))
 			break;
-		append_name(r, BPF_CORE_READ(dentry, d_name.name));
+		append_name(r, LOAD(dentry, d_name.name));
 		if (parent == dentry) {
 			end = 0;
 			break;
@@ -171,6 +184,36 @@ static __always_inline path_ref append_path(struct record *r, const struct path 
 		r->size += 2;
 	}
 	return since(r, start);
+}
+
+#define AT_FDCWD (-100)
+
+/*
+ * A path as the current process gave it to a system call, and the directory it is relative to. The caller can change
+ * its memory meanwhile: this is what it says at the end of the call, where hooks on the operation itself are refused.
+ */
+static __always_inline path_at append_path_at(struct record *r, int directory, const char *asked)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	const struct path *base = NULL;
+	path_at at = {};
+	char first = 0;
+
+	bpf_probe_read_user(&first, 1, asked);
+	if (first != '/') {
+		if (directory == AT_FDCWD) {
+			base = &LOAD(task, fs)->pwd;
+		} else {
+			struct file *file = file_of(task, directory);
+
+			if (file)
+				base = &file->f_path;
+		}
+	}
+	if (base)
+		at.base = append_path(r, base, task);
+	at.asked = append_user_string(r, asked);
+	return at;
 }
 
 #endif

@@ -12,9 +12,7 @@
 #ifndef ETHOGRAM_TRACKER_H
 #define ETHOGRAM_TRACKER_H
 
-#include "kernel.h"
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
+#include "load.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -27,6 +25,12 @@ struct tail_ref {
 typedef struct tail_ref str_ref;
 typedef struct tail_ref path_ref;
 typedef struct tail_ref args_ref;
+
+struct path_at_refs {
+	struct tail_ref base;  /* the directory, leaf first; absent where `asked` is absolute */
+	struct tail_ref asked; /* what the caller gave */
+};
+typedef struct path_at_refs path_at;
 
 struct ip_bytes {
 	u8 bytes[16];
@@ -127,12 +131,12 @@ static __always_inline struct tracker_counters *count(void)
 
 static __always_inline u64 cgroup_of(struct task_struct *task)
 {
-	struct css_set *css = BPF_CORE_READ(task, cgroups);
+	struct css_set *css = LOAD(task, cgroups);
 	struct cgroup_subsys_state *state = NULL;
 	u32 index;
 
 	if (agent_cgroup_controller == 0)
-		return BPF_CORE_READ(css, dfl_cgrp, kn, id);
+		return LOAD(css, dfl_cgrp, kn, id);
 	if (agent_cgroup_controller == 1)
 		index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 	else if (agent_cgroup_controller == 2)
@@ -141,7 +145,7 @@ static __always_inline u64 cgroup_of(struct task_struct *task)
 		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
 	bpf_probe_read_kernel(&state, sizeof(state),
 			      (void *)&css->subsys + index * sizeof(state));
-	return BPF_CORE_READ(state, cgroup, kn, id);
+	return LOAD(state, cgroup, kn, id);
 }
 
 static __always_inline u64 current_cgroup(void)
@@ -184,10 +188,10 @@ static __always_inline void describe_current(struct event_header *h, u16 event, 
 
 	h->time = bpf_ktime_get_boot_ns();
 	h->cgroup = cgroup;
-	h->process_start = BPF_CORE_READ(task, group_leader, start_boottime);
+	h->process_start = LOAD(task, group_leader, start_boottime);
 	h->pid = pid_tgid >> 32;
 	h->tid = (u32)pid_tgid;
-	h->ppid = BPF_CORE_READ(task, real_parent, tgid);
+	h->ppid = LOAD(task, real_parent, tgid);
 	h->uid = (u32)bpf_get_current_uid_gid();
 	h->event = event;
 	h->reserved0 = 0;

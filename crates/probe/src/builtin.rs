@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use ethogram_model::TrackerSchema;
 
-use crate::{Error, Manifest, error::similar, params, schema};
+use crate::{Error, Manifest, error::similar, params, plan::Plan, schema};
 
 include!(concat!(env!("OUT_DIR"), "/trackers.rs"));
 
@@ -50,6 +50,18 @@ impl TrackerObject {
         &self.manifest.server
     }
 
+    /// What it needs: of each need the ways to it in the order in which they are tried, and of each way the programs
+    /// that are needed together.
+    ///
+    /// # Errors
+    /// Where the object is not one of a tracker, or its manifest names a program that it does not have.
+    pub fn needs(&self) -> Result<Vec<Vec<Vec<Program>>>, Error> {
+        let problem =
+            |problem| Error::BadObject { origin: format!("object of tracker '{}'", self.schema.name), problem };
+        let object = schema::open(&self.elf).map_err(problem)?;
+        Ok(Plan::new(&object, &self.schema.name, &self.manifest)?.needs())
+    }
+
     /// Checks values of its parameters without starting it.
     ///
     /// # Errors
@@ -65,6 +77,15 @@ impl TrackerObject {
     pub fn with_object(&self, elf: &[u8]) -> Result<Self, Error> {
         Self::new(&self.schema.name, elf, self.manifest.clone())
     }
+}
+
+/// A program of a tracker's object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its name in C, or that of its list of system calls.
+    pub name: String,
+    /// Where it attaches: `tp_btf/sched_process_exec`.
+    pub attach: String,
 }
 
 /// The trackers that are part of the binary, by name.

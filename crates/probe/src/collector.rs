@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 use crate::{
     Batch, Counters, Error, ProgramStatus, State, TrackerObject, TrackerStatus,
     counters::{KernelCounters, Outcome},
+    dispatcher::Dispatcher,
     error::similar,
     kernel::check_kernel,
     object::{self, Attached, Environment, Loaded},
@@ -19,14 +20,17 @@ use crate::{
 };
 
 /// How this host is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Settings {
-    /// Bytes of each tracker's ring; rounded up to a power of two of pages.
+    /// Bytes of the ring of a busy tracker, others have an eighth; rounded up to a power of two of pages.
     pub ring_bytes: u32,
     /// Where containers are told apart: 0 in cgroup v2, else in a hierarchy of v1: 1 memory, 2 pids, 3 cpu.
     pub controller: u32,
     /// That hierarchy's id, as in `/proc/self/cgroup`.
     pub hierarchy: u32,
+    /// Attach points that are not to be used: kinds (`fexit`, `kretprobe.multi`, `sys_exit`), or single ones
+    /// (`fexit/vfs_read`).
+    pub avoid: Vec<String>,
 }
 
 /// How a tracker is to be started.
@@ -61,8 +65,10 @@ pub enum Verdict {
 pub struct Collector {
     settings: Settings,
     gate: MapHandle,
+    dispatcher: Dispatcher,
     reader: Reader,
-    trackers: Mutex<BTreeMap<String, Tracker>>,
+    /// Each has a lock of its own: several can be loaded at the same time.
+    trackers: RwLock<BTreeMap<String, Arc<Mutex<Tracker>>>>,
 }
 
 struct Tracker {
@@ -101,9 +107,9 @@ impl Collector {
         };
         let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, 4, 32768, &options)
             .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
-        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::new(object));
-        let trackers = Mutex::new(trackers.into_iter().map(known).collect());
-        Ok(Self { settings, gate, reader: Reader::spawn(output)?, trackers })
+        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object));
+        let trackers = RwLock::new(trackers.into_iter().map(known).collect());
+        Ok(Self { settings, gate, dispatcher: Dispatcher::new()?, reader: Reader::spawn(output)?, trackers })
     }
 
     /// Adds a tracker, or gives a known one another object. One that runs is replaced: its programs are loaded before
@@ -113,14 +119,18 @@ impl Collector {
     /// Where it runs and the new object cannot; the old one goes on then.
     pub fn put(&self, object: TrackerObject) -> Result<TrackerStatus, Error> {
         let name = object.schema.name.to_string();
-        let mut trackers = self.lock();
-        let Some(tracker) = trackers.get_mut(&name) else {
-            let tracker = trackers.entry(name).or_insert(Tracker::new(object));
-            return Ok(tracker.status());
+        let mut trackers = self.trackers.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = trackers.get(&name).cloned() else {
+            let tracker = Tracker::shared(object);
+            let status = lock(&tracker).status();
+            trackers.insert(name, tracker);
+            return Ok(status);
         };
+        drop(trackers);
+        let mut tracker = lock(&known);
         if tracker.running.is_some() {
             let start = tracker.start.clone();
-            self.run(tracker, object, start)?;
+            self.run(&mut tracker, object, start)?;
         } else {
             tracker.object = object;
             tracker.programs.clear();
@@ -133,13 +143,13 @@ impl Collector {
     /// # Errors
     /// Where there is none of that name, it runs already, a parameter does not fit, or the kernel refuses it.
     pub fn start(&self, name: &str, start: Start) -> Result<TrackerStatus, Error> {
-        let mut trackers = self.lock();
-        let tracker = known(&mut trackers, name)?;
+        let known = self.known(name)?;
+        let mut tracker = lock(&known);
         if tracker.running.is_some() {
             return Err(Error::Running(name.into()));
         }
         let object = tracker.object.clone();
-        if let Err(error) = self.run(tracker, object, start) {
+        if let Err(error) = self.run(&mut tracker, object, start) {
             if error.is_unsupported() {
                 tracker.refused = Some(error.to_string());
             }
@@ -148,13 +158,32 @@ impl Collector {
         Ok(tracker.status())
     }
 
+    /// Starts several trackers, on all CPUs. What became of each, in the same order.
+    pub fn start_all(&self, wanted: Vec<(String, Start)>) -> Vec<(String, Result<TrackerStatus, Error>)> {
+        let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(wanted.len());
+        let queue = Mutex::new(wanted.into_iter().enumerate());
+        let done = Mutex::new(Vec::new());
+        let work = || {
+            // The queue is locked for as long as taking one from it lasts, and not while that one starts.
+            let next = || lock(&queue).next();
+            while let Some((index, (name, start))) = next() {
+                let result = self.start(&name, start);
+                lock(&done).push((index, name, result));
+            }
+        };
+        std::thread::scope(|threads| (0..workers).for_each(|_| _ = threads.spawn(work)));
+        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        done.sort_by_key(|(index, ..)| *index);
+        done.into_iter().map(|(_, name, result)| (name, result)).collect()
+    }
+
     /// Stops a tracker: detaches its programs, hands on what they had sent, and keeps its counts.
     ///
     /// # Errors
     /// Where there is none of that name, or it does not run.
     pub fn stop(&self, name: &str) -> Result<TrackerStatus, Error> {
-        let mut trackers = self.lock();
-        let tracker = known(&mut trackers, name)?;
+        let known = self.known(name)?;
+        let mut tracker = lock(&known);
         let running = tracker.running.take().ok_or_else(|| Error::NotRunning(name.into()))?;
         tracker.before += &self.end(running)?;
         tracker.programs.clear();
@@ -165,10 +194,12 @@ impl Collector {
     /// parameters. A tracker that is paused stays so.
     ///
     /// # Errors
-    /// Where one of them is not known or does not run; none is paused then.
+    /// Where one of them is not known or does not run; those before it are paused then.
     pub fn pause(&self, names: &[String]) -> Result<(), Error> {
         self.each_running(names, |running| {
-            running.attached.pause();
+            if !running.attached.is_paused() {
+                running.attached.pause();
+            }
             Ok(())
         })
     }
@@ -185,14 +216,9 @@ impl Collector {
     }
 
     fn each_running(&self, names: &[String], act: impl Fn(&mut Running) -> Result<(), Error>) -> Result<(), Error> {
-        let mut trackers = self.lock();
         for name in names {
-            if known(&mut trackers, name)?.running.is_none() {
-                return Err(Error::NotRunning(name.clone()));
-            }
-        }
-        for name in names {
-            known(&mut trackers, name)?.running.as_mut().map_or(Ok(()), &act)?;
+            let tracker = self.known(name)?;
+            act(lock(&tracker).running.as_mut().ok_or_else(|| Error::NotRunning(name.clone()))?)?;
         }
         Ok(())
     }
@@ -202,7 +228,8 @@ impl Collector {
     /// # Errors
     /// Where the reader thread has ended.
     pub fn stop_all(&self) -> Result<(), Error> {
-        for tracker in self.lock().values_mut() {
+        for tracker in self.all() {
+            let mut tracker = lock(&tracker);
             if let Some(running) = tracker.running.take() {
                 tracker.before += &self.end(running)?;
                 tracker.programs.clear();
@@ -213,17 +240,17 @@ impl Collector {
 
     /// All trackers as they stand, by name.
     pub fn status(&self) -> Vec<TrackerStatus> {
-        self.lock().values().map(Tracker::status).collect()
+        self.all().iter().map(|tracker| lock(tracker).status()).collect()
     }
 
     /// The object that a tracker is started from.
     pub fn object(&self, name: &str) -> Option<TrackerObject> {
-        self.lock().get(name).map(|t| t.object.clone())
+        self.known(name).ok().map(|t| lock(&t).object.clone())
     }
 
     /// Where to count what became of a tracker's events. It stays the same as long as the collector lives.
     pub fn outcome(&self, name: &str) -> Option<Arc<Outcome>> {
-        self.lock().get(name).map(|t| Arc::clone(&t.outcome))
+        self.known(name).ok().map(|t| Arc::clone(&lock(&t).outcome))
     }
 
     /// Hands on everything that was sent before this call.
@@ -253,13 +280,16 @@ impl Collector {
     }
 
     fn run(&self, tracker: &mut Tracker, object: TrackerObject, start: Start) -> Result<(), Error> {
+        let ring_bytes = self.ring_bytes(object.manifest.busy);
         let environment = Environment {
             gate: &self.gate,
+            dispatcher: &self.dispatcher,
             gated: start.gated,
             controller: self.settings.controller,
             hierarchy: self.settings.hierarchy,
-            wakeup_bytes: if start.urgent { 0 } else { self.ring_bytes() / 4 },
-            ring_bytes: self.ring_bytes(),
+            wakeup_bytes: if start.urgent { 0 } else { ring_bytes / 4 },
+            ring_bytes,
+            avoid: &self.settings.avoid,
         };
         let mut old = tracker.running.take();
         let (mut ended, mut lost) = (Counters::default(), None);
@@ -292,24 +322,39 @@ impl Collector {
 
     fn end(&self, running: Running) -> Result<Counters, Error> {
         let Running { id, attached, counters, object: _object } = running;
+        let missed = attached.missed();
         drop(attached);
         // Programs that were running when they were detached end within this: it waits for every CPU to have passed
         // a point at which none can run. Where the call is missing, draining twice has to do.
         _ = rustix::thread::membarrier(rustix::thread::MembarrierCommand::Global);
         self.reader.remove(id)?;
-        Ok(counters.read())
+        Ok(counters.read(missed))
     }
 
-    fn ring_bytes(&self) -> u32 {
-        self.settings.ring_bytes.clamp(PAGE, 1 << 30).next_power_of_two()
+    fn ring_bytes(&self, busy: bool) -> u32 {
+        let bytes = if busy { self.settings.ring_bytes } else { self.settings.ring_bytes / 8 };
+        bytes.clamp(PAGE, 1 << 30).next_power_of_two()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Tracker>> {
-        self.trackers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn all(&self) -> Vec<Arc<Mutex<Tracker>>> {
+        self.trackers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    fn known(&self, name: &str) -> Result<Arc<Mutex<Tracker>>, Error> {
+        let trackers = self.trackers.read().unwrap_or_else(PoisonError::into_inner);
+        trackers.get(name).cloned().ok_or_else(|| {
+            let known: Vec<_> = trackers.keys().cloned().collect();
+            let near = similar(name, known.iter().map(String::as_str));
+            Error::UnknownTracker { name: name.into(), near, known }
+        })
     }
 }
 
 impl Tracker {
+    fn shared(object: TrackerObject) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Self::new(object)))
+    }
+
     fn new(object: TrackerObject) -> Self {
         let (start, before, outcome) = (Start::default(), Counters::default(), Arc::default());
         Self { object, start, running: None, refused: None, programs: Vec::new(), before, outcome }
@@ -319,7 +364,7 @@ impl Tracker {
         let mut counters = self.before.clone();
         let state = match (&self.running, &self.refused) {
             (Some(running), _) => {
-                counters += &running.counters.read();
+                counters += &running.counters.read(running.attached.missed());
                 if running.attached.is_paused() { State::Paused } else { State::Running }
             }
             (None, Some(reason)) => State::Refused(reason.clone()),
@@ -342,13 +387,8 @@ impl Drop for Collector {
     }
 }
 
-fn known<'a>(trackers: &'a mut BTreeMap<String, Tracker>, name: &str) -> Result<&'a mut Tracker, Error> {
-    if !trackers.contains_key(name) {
-        let known: Vec<_> = trackers.keys().cloned().collect();
-        let near = similar(name, known.iter().map(String::as_str));
-        return Err(Error::UnknownTracker { name: name.into(), near, known });
-    }
-    trackers.get_mut(name).ok_or_else(|| Error::NotRunning(name.into()))
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn next_id() -> u64 {

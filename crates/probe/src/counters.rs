@@ -113,8 +113,8 @@ pub(crate) struct KernelCounters {
 }
 
 impl KernelCounters {
-    /// All counters; what was submitted is in flight.
-    pub(crate) fn read(&self) -> Counters {
+    /// All counters; what was submitted is in flight. `missed` are calls that no program ran for.
+    pub(crate) fn read(&self, missed: u64) -> Counters {
         let mut out = Counters::default();
         let Ok(Some(cpus)) = self.map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY) else { return out };
         let total = |offset: usize| -> u64 {
@@ -137,6 +137,9 @@ impl KernelCounters {
                 _ => {}
             }
         }
+        // Nobody looked at them, but there they were.
+        out.seen += missed;
+        out.dropped.insert(("hook".into(), "missed".into()), missed);
         out
     }
 }

@@ -4,26 +4,31 @@
 //! [`Collector`] loads it, chooses the attach points that this kernel has, and hands out [`ethogram_model::Event`]s.
 //! This is the only crate with unsafe code: each block says why it is sound.
 
+mod abilities;
 mod builtin;
 mod collector;
 mod counters;
+mod dispatcher;
 mod error;
 mod kernel;
 mod layout;
 mod manifest;
+mod missed;
 mod object;
 mod params;
+mod plan;
 mod reader;
 mod sample;
 pub mod schema;
 mod status;
+mod syscalls;
 
-pub use builtin::{TrackerObject, builtin, find};
+pub use builtin::{Program, TrackerObject, builtin, find};
 pub use collector::{Collector, Settings, Start, Verdict};
 pub use counters::{Counters, Outcome};
 pub use error::Error;
 pub use kernel::check_kernel;
-pub use manifest::Manifest;
+pub use manifest::{Choice, Manifest, Way};
 pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
 
 /// What the reader hands out at once: events in the order of their times.

@@ -17,6 +17,9 @@ pub struct Manifest {
     /// Whether the server starts it by itself.
     #[serde(default)]
     pub default: bool,
+    /// Whether many events a second are usual: then its ring has the configured size, else an eighth of it.
+    #[serde(default)]
+    pub busy: bool,
     /// What the agent itself needs it for.
     pub role: Option<Role>,
     /// Values of its parameters when the server starts it and nobody says otherwise.
@@ -30,12 +33,32 @@ pub struct Manifest {
     pub behaviour: Vec<BehaviourSpec>,
 }
 
-/// Programs that do the same on different kernels.
+/// Ways to the same on different kernels.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Choice {
-    /// Names of programs, the cheapest first: the first that loads and attaches is used.
-    pub of: Vec<String>,
+    /// The cheapest first: the first that loads and attaches is used.
+    pub of: Vec<Way>,
+}
+
+/// One way of a choice.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum Way {
+    /// A program, or a list of system calls, by its name in C.
+    One(String),
+    /// Several that are needed together. None at all: the tracker can go without.
+    All(Vec<String>),
+}
+
+impl Way {
+    /// The names of what it needs.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::All(names) => names,
+        }
+    }
 }
 
 impl Manifest {

@@ -1,15 +1,21 @@
-//! From a tracker's object to programs in the kernel: which of several alternatives this kernel has is found by trying.
+//! From a tracker's object to programs in the kernel: which of several ways this kernel has is found by trying.
 
-use std::{collections::BTreeMap, io::Read as _, os::fd::AsFd};
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    os::fd::{AsFd, OwnedFd},
+};
 
-use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject};
+use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject, ProgramAttachType};
 
 use crate::{
-    Error, ProgramState, ProgramStatus, TrackerObject,
+    Error, ProgramStatus, TrackerObject,
     counters::KernelCounters,
+    dispatcher::{Dispatcher, Place},
     kernel::{capture_log, explain},
     layout::Layout,
-    params,
+    missed, params,
+    plan::{Hook, How, Plan},
     sample::Sample,
     schema,
 };
@@ -18,11 +24,14 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Environment<'a> {
     pub(crate) gate: &'a MapHandle,
+    pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) gated: bool,
     pub(crate) controller: u32,
     pub(crate) hierarchy: u32,
     pub(crate) wakeup_bytes: u32,
     pub(crate) ring_bytes: u32,
+    /// Kinds of attach points that are not to be used.
+    pub(crate) avoid: &'a [String],
 }
 
 /// An object in the kernel.
@@ -33,15 +42,23 @@ pub(crate) struct Loaded {
     pub(crate) ring: Option<MapHandle>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) counters: KernelCounters,
-    sections: Vec<(String, String)>,
-    refused: BTreeMap<String, String>,
+    /// The programs that were loaded.
+    hooks: Vec<Hook>,
+    /// Where the object stands in the dispatcher.
+    place: Option<Place>,
 }
 
 /// The attached programs of an object. Dropping it detaches them.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    /// None while they are paused.
     links: Vec<Link>,
+    /// The programs that are attached by themselves, and not through the dispatcher.
+    own: Vec<OwnedFd>,
+    place: Option<Place>,
+    hooks: Vec<Hook>,
+    paused: bool,
+    /// What links that are gone had missed.
+    missed_before: u64,
     pub(crate) programs: Vec<ProgramStatus>,
 }
 
@@ -52,158 +69,212 @@ pub(crate) fn start(
     environment: Environment<'_>,
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
-    let mut refused = BTreeMap::new();
+    let name = &*tracker.schema.name;
+    let mut plan = Plan::new(&open(tracker)?, name, &tracker.manifest)?;
+    plan.refuse_kinds(environment.avoid);
     loop {
-        let loaded = load(tracker, values, environment, &mut refused)?;
+        let mut loaded = load(tracker, values, environment, &mut plan)?;
         before_attach();
         match loaded.attach() {
-            Ok(attached) => return Ok((loaded, attached)),
-            Err((program, reason)) => _ = refused.insert(program, reason),
+            Ok((links, own)) => {
+                let (place, hooks) = (loaded.place.take(), std::mem::take(&mut loaded.hooks));
+                let programs = plan.status();
+                let attached = Attached { links, own, place, hooks, paused: false, missed_before: 0, programs };
+                return Ok((loaded, attached));
+            }
+            Err((hook, reason)) => plan.refuse(&hook, reason),
         }
     }
+}
+
+impl Attached {
+    /// Calls that the kernel did not run the programs for.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed_before + missed::total(&self.links, &self.own)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// Detaches the programs; they stay loaded.
+    pub(crate) fn pause(&mut self) {
+        self.missed_before += self.links.iter().map(missed::by_link).sum::<u64>();
+        self.links.clear();
+        if let Some(place) = &self.place {
+            place.uninstall();
+        }
+        self.paused = true;
+    }
+
+    /// Attaches the programs again, without another walk. Where one cannot be, all stay detached.
+    pub(crate) fn resume(&mut self, object: &Object) -> Result<(), Error> {
+        let hooks: Vec<_> = self.hooks.iter().filter(|hook| !is_walk(hook)).collect();
+        match attach_all(object, &hooks, self.place.as_ref()) {
+            Ok((links, own)) => {
+                (self.links, self.own, self.paused) = (links, own, false);
+                Ok(())
+            }
+            Err((hook, reason)) => {
+                self.pause();
+                Err(Error::Unsupported(format!("{} could not be attached again: {reason}", hook.name)))
+            }
+        }
+    }
+}
+
+fn open(tracker: &TrackerObject) -> Result<OpenObject, Error> {
+    schema::open(&tracker.elf).map_err(|e| Error::BadObject {
+        origin: format!("object of tracker '{}'", tracker.schema.name),
+        problem: format!("is not a BPF object: {e}"),
+    })
 }
 
 fn load(
     tracker: &TrackerObject,
     values: &BTreeMap<String, String>,
     environment: Environment<'_>,
-    refused: &mut BTreeMap<String, String>,
+    plan: &mut Plan,
 ) -> Result<Loaded, Error> {
-    let name = &*tracker.schema.name;
-    let bad = |problem: String| Error::BadObject { origin: format!("object of tracker '{name}'"), problem };
     loop {
-        let mut open = schema::open(&tracker.elf).map_err(|e| bad(format!("is not a BPF object: {e}")))?;
-        let sections = sections(&open);
-        let wanted = choose(tracker, &sections, refused)?;
-        prepare(&mut open, tracker, values, environment)?;
-        for mut program in open.progs_mut() {
-            let used = wanted.iter().any(|w| program.name() == w.as_str());
-            program.set_autoload(used);
-        }
+        let hooks = plan.choose()?;
+        let place = place(tracker, environment.dispatcher, &hooks)?;
+        let level = place.as_ref().map_or(0, Place::level);
+        let open = prepare(tracker, values, environment, &hooks, level)?;
         let names = schema::btf_of(&open).map(|b| schema::counter_names(&b, "__counters")).unwrap_or_default();
         match capture_log(|| open.load()) {
-            Ok(object) => return finish(tracker, object, sections, names, refused.clone()),
+            Ok(object) => return finish(tracker, object, names, hooks, place),
             Err((error, log)) => {
-                let culprits = culprits(tracker, &wanted, values, environment)?;
+                let culprits = culprits(tracker, values, environment, &hooks, level)?;
                 if culprits.is_empty() {
+                    let name = &tracker.schema.name;
                     return Err(Error::Unsupported(format!("tracker '{name}': {}", explain(&error, &log))));
                 }
-                refused.extend(culprits);
+                culprits.into_iter().for_each(|(hook, reason)| plan.refuse(&hook, reason));
             }
         }
     }
 }
 
-fn sections(open: &OpenObject) -> Vec<(String, String)> {
-    let text = |t: &std::ffi::OsStr| t.to_string_lossy().into_owned();
-    open.progs().map(|p| (text(p.name()), text(p.section()))).collect()
-}
-
-/// The programs to load: every one that is in no choice, and of each choice the first that was not refused.
-fn choose(
-    tracker: &TrackerObject,
-    sections: &[(String, String)],
-    refused: &BTreeMap<String, String>,
-) -> Result<Vec<String>, Error> {
-    let unsupported = |names: &[&String]| {
-        let reasons: Vec<_> = names
-            .iter()
-            .map(|n| format!("{n}: {}", refused.get(*n).map_or("is not in the object", String::as_str)))
-            .collect();
-        Error::Unsupported(format!("tracker '{}' cannot run here: {}", tracker.schema.name, reasons.join("; ")))
+/// Room in the dispatcher for those programs that need it.
+fn place(tracker: &TrackerObject, dispatcher: &Dispatcher, hooks: &[Hook]) -> Result<Option<Place>, Error> {
+    let dispatched = hooks.iter().filter_map(|h| match &h.how {
+        How::Dispatched(wanted) => Some(wanted.slots.keys().copied()),
+        _ => None,
+    });
+    let slots: Vec<_> = dispatched.flatten().collect();
+    if slots.is_empty() {
+        return Ok(None);
+    }
+    let full = || {
+        let name = &tracker.schema.name;
+        Error::Unsupported(format!("tracker '{name}': too many trackers want the same system calls; stop one of them"))
     };
-    let choices = &tracker.manifest.choice;
-    let mut wanted = Vec::new();
-    for (program, _) in sections {
-        if !choices.iter().any(|c| c.of.contains(program)) {
-            if refused.contains_key(program) {
-                return Err(unsupported(&[program]));
-            }
-            wanted.push(program.clone());
-        }
-    }
-    for choice in choices {
-        let first = choice.of.iter().find(|p| !refused.contains_key(*p) && sections.iter().any(|(n, _)| n == *p));
-        match first {
-            Some(program) => wanted.push(program.clone()),
-            None => return Err(unsupported(&choice.of.iter().collect::<Vec<_>>())),
-        }
-    }
-    Ok(wanted)
-}
-
-/// Sets parameters, the agent's own constants and the maps that it owns or sizes.
-fn prepare(
-    open: &mut OpenObject,
-    tracker: &TrackerObject,
-    values: &BTreeMap<String, String>,
-    environment: Environment<'_>,
-) -> Result<(), Error> {
-    let kernel = |source| Error::Kernel { doing: format!("preparing tracker '{}'", tracker.schema.name), source };
-    let offsets = schema::btf_of(open).map(|b| schema::rodata_offsets(&b)).unwrap_or_default();
-    let constants = [
-        ("agent_tgid", std::process::id()),
-        ("agent_gate", environment.gated.into()),
-        ("agent_cgroup_controller", environment.controller),
-        ("agent_cgroup_hierarchy", environment.hierarchy),
-        ("agent_wakeup_bytes", environment.wakeup_bytes),
-    ];
-    let sends = tracker.schema.events.iter().any(|e| !e.sample);
-    let mut set = false;
-    for mut map in open.maps_mut() {
-        let name = map.name().to_string_lossy().into_owned();
-        if name == "gate" {
-            map.reuse_fd(environment.gate.as_fd()).map_err(kernel)?;
-        } else if name == "events" && sends {
-            map.set_max_entries(environment.ring_bytes).map_err(kernel)?;
-        } else if name == "events" {
-            map.set_autocreate(false).map_err(kernel)?;
-        } else if name.ends_with(".rodata")
-            && let Some(rodata) = map.initial_value_mut()
-        {
-            for (constant, value) in constants {
-                if let Some(bytes) = offsets.get(constant).and_then(|(at, _)| rodata.get_mut(*at..at + 4)) {
-                    bytes.copy_from_slice(&value.to_ne_bytes());
-                }
-            }
-            params::apply(&tracker.schema, values, rodata)?;
-            set = true;
-        }
-    }
-    if !set {
-        params::apply(&tracker.schema, values, &mut [])?;
-    }
-    Ok(())
+    dispatcher.reserve(slots).map(Some).ok_or_else(full)
 }
 
 /// Which of the programs this kernel refuses, each loaded alone.
 fn culprits(
     tracker: &TrackerObject,
-    wanted: &[String],
     values: &BTreeMap<String, String>,
     environment: Environment<'_>,
-) -> Result<BTreeMap<String, String>, Error> {
-    let mut culprits = BTreeMap::new();
-    for name in wanted {
-        let Ok(mut open) = schema::open(&tracker.elf) else { continue };
-        prepare(&mut open, tracker, values, environment)?;
-        for mut program in open.progs_mut() {
-            let used = program.name() == name.as_str();
-            program.set_autoload(used);
-        }
+    hooks: &[Hook],
+    level: u32,
+) -> Result<Vec<(Hook, String)>, Error> {
+    let mut culprits = Vec::new();
+    for hook in hooks {
+        let open = prepare(tracker, values, environment, std::slice::from_ref(hook), level)?;
         if let Err((error, log)) = capture_log(|| open.load()) {
-            culprits.insert(name.clone(), explain(&error, &log));
+            culprits.push((hook.clone(), explain(&error, &log)));
         }
     }
     Ok(culprits)
 }
 
+/// Opens the object and sets parameters, the agent's own constants, the maps that it owns or sizes, and which programs
+/// to load.
+fn prepare(
+    tracker: &TrackerObject,
+    values: &BTreeMap<String, String>,
+    environment: Environment<'_>,
+    hooks: &[Hook],
+    level: u32,
+) -> Result<OpenObject, Error> {
+    let name = &tracker.schema.name;
+    let kernel = |source| Error::Kernel { doing: format!("preparing tracker '{name}'"), source };
+    let mut open = open(tracker)?;
+    for mut program in open.progs_mut() {
+        let hook = hooks.iter().find(|h| program.name() == h.program.as_str());
+        program.set_autoload(hook.is_some());
+        if hook.is_some_and(|h| matches!(h.how, How::Returns(_))) {
+            program.set_attach_type(ProgramAttachType::KprobeMulti);
+        }
+    }
+    let rodata = constants(&open, environment, hooks, level);
+    let sends = tracker.schema.events.iter().any(|e| !e.sample);
+    let mut values_set = false;
+    for mut map in open.maps_mut() {
+        let name = map.name().to_string_lossy().into_owned();
+        if name == "gate" {
+            map.reuse_fd(environment.gate.as_fd()).map_err(kernel)?;
+        } else if name == "calls" {
+            map.reuse_fd(environment.dispatcher.calls().as_fd()).map_err(kernel)?;
+        } else if name == "events" && sends {
+            map.set_max_entries(environment.ring_bytes).map_err(kernel)?;
+        } else if name == "events" {
+            map.set_autocreate(false).map_err(kernel)?;
+        } else if name.ends_with(".rodata")
+            && let Some(data) = map.initial_value_mut()
+        {
+            for (at, bytes) in &rodata {
+                if let Some(place) = data.get_mut(*at..at + bytes.len()) {
+                    place.copy_from_slice(bytes);
+                }
+            }
+            params::apply(&tracker.schema, values, data)?;
+            values_set = true;
+        }
+    }
+    if !values_set {
+        params::apply(&tracker.schema, values, &mut [])?;
+    }
+    Ok(open)
+}
+
+/// What the agent writes into the object's read-only data, and where.
+fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], level: u32) -> Vec<(usize, Vec<u8>)> {
+    let offsets = schema::btf_of(open).map(|b| schema::rodata_offsets(&b)).unwrap_or_default();
+    let mut constants = Vec::new();
+    let numbers = [
+        ("agent_tgid", std::process::id()),
+        ("agent_gate", environment.gated.into()),
+        ("agent_cgroup_controller", environment.controller),
+        ("agent_cgroup_hierarchy", environment.hierarchy),
+        ("agent_wakeup_bytes", environment.wakeup_bytes),
+        ("agent_level", level),
+    ];
+    for (name, value) in numbers {
+        if let Some((at, _)) = offsets.get(name) {
+            constants.push((*at, value.to_ne_bytes().to_vec()));
+        }
+    }
+    for hook in hooks {
+        if let How::Returns(wanted) | How::EachReturn(wanted) | How::Dispatched(wanted) = &hook.how
+            && let Some((at, size)) = offsets.get(&format!("{}_which", hook.name))
+        {
+            let slots = wanted.slots.iter().filter(|(slot, _)| (**slot as usize) < *size);
+            constants.extend(slots.map(|(slot, which)| (at + *slot as usize, vec![*which])));
+        }
+    }
+    constants
+}
+
 fn finish(
     tracker: &TrackerObject,
     object: Object,
-    sections: Vec<(String, String)>,
     names: Vec<(String, usize)>,
-    refused: BTreeMap<String, String>,
+    hooks: Vec<Hook>,
+    place: Option<Place>,
 ) -> Result<Loaded, Error> {
     let kernel =
         |source| Error::Kernel { doing: format!("opening the maps of tracker '{}'", tracker.schema.name), source };
@@ -222,66 +293,64 @@ fn finish(
         samples.push(Sample::new(event.clone(), slot, first?, second?));
     }
     let layout = Layout::new(&tracker.schema.events);
-    Ok(Loaded { object, layout, ring, samples, counters, sections, refused })
+    Ok(Loaded { object, layout, ring, samples, counters, hooks, place })
 }
 
 impl Loaded {
     /// Attaches all loaded programs; those that walk what was there before the agent run last, once.
-    fn attach(&self) -> Result<Attached, (String, String)> {
-        let mut links = Vec::new();
-        let mut programs = Vec::new();
-        let mut ordered: Vec<_> = self.sections.iter().collect();
-        ordered.sort_by_key(|(_, section)| is_walk(section));
-        for (name, section) in ordered {
-            let program = self.object.progs_mut().find(|p| p.name() == name.as_str() && p.autoload());
-            let state = match (program, self.refused.get(name)) {
-                (Some(program), _) => {
-                    let link =
-                        capture_log(|| program.attach()).map_err(|(e, log)| (name.clone(), explain(&e, &log)))?;
-                    if is_walk(section) {
-                        walk(&link).map_err(|e| (name.clone(), e))?;
-                    } else {
-                        links.push(link);
-                    }
-                    ProgramState::Attached
-                }
-                (None, Some(reason)) => ProgramState::Refused(reason.clone()),
-                (None, None) => ProgramState::Unneeded,
-            };
-            programs.push(ProgramStatus { name: name.clone(), attach: section.clone(), state });
-        }
-        Ok(Attached { links, programs })
+    fn attach(&self) -> Result<(Vec<Link>, Vec<OwnedFd>), (Hook, String)> {
+        let mut ordered: Vec<_> = self.hooks.iter().collect();
+        ordered.sort_by_key(|hook| is_walk(hook));
+        attach_all(&self.object, &ordered, self.place.as_ref())
     }
 }
 
-impl Attached {
-    /// Detaches the programs; they stay loaded.
-    pub(crate) fn pause(&mut self) {
-        self.links.clear();
-    }
+/// Whether the hook's program runs once, over what was there before the agent.
+fn is_walk(hook: &Hook) -> bool {
+    hook.attach.starts_with("iter")
+}
 
-    pub(crate) fn is_paused(&self) -> bool {
-        self.links.is_empty()
-    }
-
-    /// Attaches the programs again, without another walk. Where one cannot be, all stay detached.
-    pub(crate) fn resume(&mut self, object: &Object) -> Result<(), Error> {
-        let hooked = |p: &&ProgramStatus| p.state == ProgramState::Attached && !is_walk(&p.attach);
-        let mut links = Vec::new();
-        for wanted in self.programs.iter().filter(hooked) {
-            if let Some(program) = object.progs_mut().find(|p| p.name() == wanted.name.as_str()) {
-                let again = |source| Error::Kernel { doing: format!("attaching {} again", wanted.name), source };
-                links.push(program.attach().map_err(again)?);
+/// Attaches programs in this order: their links, and those that are attached by themselves.
+fn attach_all(
+    object: &Object,
+    hooks: &[&Hook],
+    place: Option<&Place>,
+) -> Result<(Vec<Link>, Vec<OwnedFd>), (Hook, String)> {
+    let (mut links, mut own) = (Vec::new(), Vec::new());
+    for hook in hooks {
+        let refused = |reason| ((*hook).clone(), reason);
+        let Some(program) = object.progs_mut().find(|p| p.name() == hook.program.as_str()) else {
+            return Err(refused("is not in the object".into()));
+        };
+        let fd = program.as_fd().try_clone_to_owned().map_err(|e| refused(format!("keeping its descriptor: {e}")))?;
+        match &hook.how {
+            How::Section if is_walk(hook) => {
+                let link = attach(|| program.attach()).map_err(refused)?;
+                walk(&link).map_err(refused)?;
+            }
+            How::Section => links.push(attach(|| program.attach()).map_err(refused)?),
+            How::Returns(wanted) => {
+                let functions = wanted.functions();
+                links.push(attach(|| program.attach_kprobe_multi(true, functions.clone())).map_err(refused)?);
+            }
+            How::EachReturn(wanted) => {
+                for function in wanted.functions() {
+                    links.push(attach(|| program.attach_kprobe(true, &function)).map_err(refused)?);
+                }
+            }
+            How::Dispatched(wanted) => {
+                let place = place.ok_or_else(|| refused("has no place in the dispatcher".into()))?;
+                place.install(wanted.slots.keys().copied(), fd).map_err(refused)?;
+                continue;
             }
         }
-        self.links = links;
-        Ok(())
+        own.push(fd);
     }
+    Ok((links, own))
 }
 
-/// Whether a program of this section runs once, over what was there before the agent.
-fn is_walk(section: &str) -> bool {
-    section.starts_with("iter")
+fn attach(attach: impl FnOnce() -> libbpf_rs::Result<Link>) -> Result<Link, String> {
+    capture_log(attach).map_err(|(e, log)| explain(&e, &log))
 }
 
 fn walk(link: &Link) -> Result<(), String> {

@@ -7,7 +7,7 @@ use libbpf_rs::{
     AsRawLibbpf, MapType, ObjectBuilder, OpenObject,
     btf::{
         Btf, BtfKind, BtfType, HasSize, ReferencesType, TypeId,
-        types::{Array, Composite, DataSec, DeclTag, Int, IntEncoding, MemberAttr, Ptr, Var},
+        types::{Array, Composite, DataSec, DeclTag, Enum, Int, IntEncoding, MemberAttr, Ptr, Var},
     },
 };
 
@@ -165,9 +165,18 @@ fn flatten(
             kind_of(alias.as_deref(), resolved).ok_or_else(|| format!("'{label}' has no type that can be read"))?;
         let tag = |prefix| tags.get(ty, Some(index as u32), prefix);
         let name = tag("name:").map_or_else(|| label.clone(), str::to_owned);
-        out.push(Field { name, label, kind, offset, size, doc: tag("doc:").unwrap_or_default().into(), header });
+        let doc = tag("doc:").unwrap_or_default().into();
+        let names = Enum::try_from(resolved).map(|e| enumerators(&e)).unwrap_or_default();
+        out.push(Field { name, label, kind, offset, size, doc, names, header });
     }
     Ok(())
+}
+
+/// An enum's values and their names, without the name of the enum that they may begin with.
+fn enumerators(names: &Enum<'_>) -> Vec<(u64, String)> {
+    let prefix = format!("{}_", text(names.name()));
+    let short = |name: String| name.strip_prefix(&prefix).map(str::to_owned).unwrap_or(name);
+    names.iter().map(|m| (m.value as u64 & u64::from(u32::MAX), short(text(m.name)))).collect()
 }
 
 fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
@@ -176,6 +185,7 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("bool8") => FieldKind::Bool,
         Some("str_ref") => FieldKind::Str,
         Some("path_ref") => FieldKind::Path,
+        Some("path_at") => FieldKind::PathAt,
         Some("path_buf") => FieldKind::PathBuf,
         Some("args_ref") => FieldKind::Args,
         Some("ip_address") => FieldKind::Ip,
@@ -185,7 +195,9 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("file_type") => FieldKind::FileType,
         Some("signal_number") => FieldKind::Signal,
         _ => {
-            if Array::try_from(ty).is_ok() {
+            if Enum::try_from(ty).is_ok() {
+                if alias.is_some_and(|a| a.ends_with("_flags")) { FieldKind::Flags } else { FieldKind::Name }
+            } else if Array::try_from(ty).is_ok() {
                 FieldKind::Text
             } else if let Ok(int) = Int::try_from(ty) {
                 match int.encoding {
@@ -207,6 +219,9 @@ fn size_of(ty: BtfType<'_>) -> Option<usize> {
     }
     if let Ok(int) = Int::try_from(ty) {
         return Some(usize::from(int.bits).div_ceil(8));
+    }
+    if let Ok(names) = Enum::try_from(ty) {
+        return Some(names.size());
     }
     Composite::try_from(ty).ok().map(|c| c.size())
 }

@@ -18,6 +18,9 @@ use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
 mod accounting;
+pub(crate) mod child;
+mod dispatcher;
+mod examples;
 mod schemas;
 
 /// How long a test waits for what it caused.
@@ -31,8 +34,11 @@ pub(crate) struct Rig {
     seen: Vec<Event>,
 }
 
+/// Attach points can be left out, so that each alternative gets its turn: `ETHOGRAM_TEST_AVOID=fexit,kretprobe.multi`.
 pub(crate) fn settings() -> Settings {
-    Settings { ring_bytes: 1 << 22, controller: 0, hierarchy: 0 }
+    let avoid = std::env::var("ETHOGRAM_TEST_AVOID").unwrap_or_default();
+    let avoid = avoid.split(',').filter(|a| !a.is_empty()).map(str::to_owned).collect();
+    Settings { ring_bytes: 1 << 22, controller: 0, hierarchy: 0, avoid }
 }
 
 impl Rig {
@@ -55,6 +61,7 @@ impl Rig {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(event) = self.seen.iter().find(|e| wanted(e)) {
+                examples::offer(event);
                 return event.clone();
             }
             match self.events.recv_deadline(deadline) {

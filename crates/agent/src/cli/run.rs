@@ -53,7 +53,8 @@ async fn show(
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let start = Start { params, gated: !args.container.is_empty(), interval: args.interval.get(), ..Start::default() };
     let wanted = vec![Wanted { name: name.clone(), start, by_name: true }];
-    let plan = Plan { ring_bytes: config.collection.ring_bytes, trackers, wanted };
+    let avoid = config.collection.avoid.clone();
+    let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted };
     let (fail, failed) = oneshot::channel();
     let consumer =
         Show { tracker: name.clone(), containers: args.container.clone(), output, rows: false, fail: Some(fail) };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api,
-    config::Config,
+    config::{Config, Key},
     failure::Usage,
     nearest::suggestion,
     output::{self, Column},
@@ -23,10 +23,9 @@ const WHOLE: usize = 1000;
 pub(super) fn show(args: &SchemaArgs, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()> {
     let (schema, table) = match &args.of {
         SchemaOf::Config => {
-            let schema = Config::json_schema();
-            let mut rows = Vec::new();
-            keys(&schema, &serde_json::to_value(Config::default())?, "", &mut rows);
-            (schema, (["KEY", "DEFAULT", "MEANING"], rows))
+            let row = |k: Key| [k.name, k.default.unwrap_or_else(|| "none".into()), k.doc].map(Cow::from).into();
+            let rows = Config::keys()?.into_iter().map(row).collect();
+            (Config::json_schema(), (["KEY", "DEFAULT", "MEANING"], rows))
         }
         SchemaOf::Api => {
             let schema = serde_json::to_value(api::openapi())?;
@@ -50,20 +49,6 @@ pub(super) fn show(args: &SchemaArgs, builtin: fn() -> Vec<TrackerSchema>) -> an
 }
 
 type Row = Vec<Cow<'static, str>>;
-
-/// The keys of the configuration with their defaults.
-fn keys(schema: &Json, defaults: &Json, prefix: &str, out: &mut Vec<Row>) {
-    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
-        let key = format!("{prefix}{name}");
-        let default = &defaults[name];
-        if inner["properties"].is_object() {
-            keys(inner, default, &format!("{key}."), out);
-        } else {
-            let default = if default.is_null() { "none".to_owned() } else { default.to_string() };
-            out.push(vec![key.into(), default.into(), text(&inner["description"])]);
-        }
-    }
-}
 
 fn questions(openapi: &Json) -> Vec<Row> {
     let paths = openapi["paths"].as_object().into_iter().flatten();
@@ -98,16 +83,6 @@ fn text(value: &Json) -> Cow<'static, str> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_key_is_listed_with_its_default() {
-        let mut rows = Vec::new();
-        keys(&Config::json_schema(), &serde_json::to_value(Config::default()).unwrap(), "", &mut rows);
-        let default = |key: &str| rows.iter().find(|r| r[0] == key).map(|r| r[1].to_string());
-        assert_eq!(default("behaviour.learning_period").as_deref(), Some("\"24h\""));
-        assert_eq!(default("metrics.listen").as_deref(), Some("\"127.0.0.1:8528\""));
-        assert_eq!(default("trackers.enabled").as_deref(), Some("none"));
-    }
 
     #[test]
     fn every_question_has_a_meaning() {

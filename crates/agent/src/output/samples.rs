@@ -33,7 +33,7 @@ impl Samples {
         let mut columns =
             vec![Column::left("time (UTC)", 8, 8), Column::right("pid", 7), Column::left("container_name", 14, 20)];
         columns.extend(numbers.iter().map(|f| match f.kind {
-            FieldKind::FileType => Column::left(f.label.clone(), 7, 9),
+            FieldKind::FileType | FieldKind::Name => Column::left(f.label.clone(), 7, 9),
             _ => Column::right(f.label.clone(), 5),
         }));
         columns.push(Column::left("comm", 15, 15));
@@ -51,9 +51,9 @@ impl Samples {
 
 /// The sample's own fields: those of fixed width, and texts, which come last.
 fn halves(schema: &EventSchema) -> (Vec<&Field>, Vec<&Field>) {
-    use FieldKind::{Args, Path, PathBuf, Str, Text};
+    use FieldKind::{Args, Path, PathAt, PathBuf, Str, Text};
     let own = schema.fields.iter().filter(|f| !f.header && !render::is_internal(f));
-    own.partition(|f| !matches!(f.kind, Text | Str | Path | PathBuf | Args))
+    own.partition(|f| !matches!(f.kind, Text | Str | Path | PathAt | PathBuf | Args))
 }
 
 impl Rows for Samples {

@@ -32,6 +32,8 @@ const REWALK: Duration = Duration::from_secs(30);
 pub(crate) struct Plan {
     /// Bytes of each tracker's ring.
     pub(crate) ring_bytes: u32,
+    /// Attach points that are not to be used.
+    pub(crate) avoid: Vec<String>,
     /// All trackers that may be started, now or later.
     pub(crate) trackers: Vec<TrackerObject>,
     /// Those to start now.
@@ -71,19 +73,20 @@ impl<C: Consumer> Pipeline<C> {
                 Some(_) => 3,
             },
             hierarchy: hierarchy.id,
+            avoid: plan.avoid,
         };
         let roles: Vec<_> =
             plan.trackers.iter().filter_map(|t| t.schema.role.map(|r| (Arc::clone(&t.schema.name), r))).collect();
         let (output, batches) = bounded(BATCHES);
         let collector = Arc::new(Collector::new(settings, plan.trackers, output).map_err(refusal)?);
-        for role in [Role::Containers, Role::Lineage] {
-            for (name, _) in roles.iter().filter(|(_, r)| *r == role) {
-                let params = plan.wanted.iter().find(|w| w.name == **name).map(|w| w.start.params.clone());
-                // A container's name is asked for as soon as its cgroup is there; the rest can wait a tenth of a second.
-                let urgent = role == Role::Containers;
-                let start = Start { params: params.unwrap_or_default(), urgent, ..Start::default() };
-                collector.start(name, start).map_err(refusal)?;
-            }
+        let first = roles.iter().map(|(name, role)| {
+            let params = plan.wanted.iter().find(|w| w.name == **name).map(|w| w.start.params.clone());
+            // A container's name is asked for as soon as its cgroup is there; the rest can wait a tenth of a second.
+            let urgent = *role == Role::Containers;
+            (name.to_string(), Start { params: params.unwrap_or_default(), urgent, ..Start::default() })
+        });
+        for (_, started) in collector.start_all(first.collect()) {
+            started.map_err(refusal)?;
         }
 
         let (asks, asked) = tokio::sync::mpsc::channel(ASKS);
@@ -102,10 +105,14 @@ impl<C: Consumer> Pipeline<C> {
         let engine =
             std::thread::Builder::new().name("engine".into()).spawn(move || engine.run(&batches, &messages))?;
         let pipeline = Self { collector, control, hierarchy, engine };
-        for wanted in plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)) {
-            match pipeline.collector.start(&wanted.name, wanted.start) {
+        let rest: Vec<_> =
+            plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)).collect();
+        let by_name: Vec<_> = rest.iter().map(|w| w.by_name).collect();
+        let started = pipeline.collector.start_all(rest.into_iter().map(|w| (w.name, w.start)).collect());
+        for ((_, result), by_name) in started.into_iter().zip(by_name) {
+            match result {
                 Ok(_) => {}
-                Err(error) if error.is_unsupported() && !wanted.by_name => tracing::warn!("{error}; the rest runs"),
+                Err(error) if error.is_unsupported() && !by_name => tracing::warn!("{error}; the rest runs"),
                 Err(error) => {
                     pipeline.stop();
                     return Err(refusal(error));

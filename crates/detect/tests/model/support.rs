@@ -31,6 +31,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         offset,
         size,
         doc: String::new(),
+        names: Vec::new(),
         header: name == "process.executable.name",
     };
     let object = match kind {

@@ -28,12 +28,12 @@ const volatile u32 agent_cgroup_hierarchy;
 
 static __always_inline bool is_ours(struct cgroup *cgroup)
 {
-	return BPF_CORE_READ(cgroup, root, hierarchy_id) == agent_cgroup_hierarchy;
+	return LOAD(cgroup, root, hierarchy_id) == agent_cgroup_hierarchy;
 }
 
 static __always_inline u64 parent_of(struct cgroup *cgroup)
 {
-	return BPF_CORE_READ(cgroup, self.parent, cgroup, kn, id);
+	return LOAD(cgroup, self.parent, cgroup, kn, id);
 }
 
 SEC("tp_btf/cgroup_mkdir")
@@ -51,7 +51,7 @@ int BPF_PROG(cgroup_mkdir, struct cgroup *cgroup, const char *path)
 		return 0;
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_create, current_cgroup());
-	e->id = BPF_CORE_READ(cgroup, kn, id);
+	e->id = LOAD(cgroup, kn, id);
 	e->path = append_long_string(r, path);
 	if (agent_gate) {
 		/* A cgroup within one that is decided shares its verdict: nested containers need no answer. */
@@ -78,7 +78,7 @@ int BPF_PROG(cgroup_rmdir, struct cgroup *cgroup, const char *path)
 		return 0;
 	c->seen++;
 	describe_current(&e.header, EVENT_remove, current_cgroup());
-	e.id = BPF_CORE_READ(cgroup, kn, id);
+	e.id = LOAD(cgroup, kn, id);
 	submit(c, &e, sizeof(e));
 	return 0;
 }
@@ -98,8 +98,8 @@ int BPF_PROG(cgroup_attach_task, struct cgroup *cgroup, const char *path, struct
 		return 0;
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_attach, current_cgroup());
-	e->id = BPF_CORE_READ(cgroup, kn, id);
-	e->target = BPF_CORE_READ(task, tgid);
+	e->id = LOAD(cgroup, kn, id);
+	e->target = LOAD(task, tgid);
 	e->path = append_long_string(r, path);
 	send(c, r);
 	return 0;

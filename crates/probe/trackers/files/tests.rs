@@ -59,7 +59,10 @@ fn nothing_is_counted_twice_or_lost_between_intervals() {
     let pid = shell.pid();
     shell.go();
     let writes: u64 = rig.all().iter().filter(|e| of(e, pid) && text(e, "file.path") == path).map(|e| number(e, "file.writes")).sum();
-    assert_eq!(writes, 20_000);
     rig.collector.stop("files").unwrap();
-    assert_eq!(rig.counters().unaccounted(), 0);
+    let counters = rig.counters();
+    assert_eq!(counters.unaccounted(), 0);
+    // Return probes can miss a call when one task is preempted by another within them; the kernel counts that.
+    let missed = counters.dropped[&("hook".to_owned(), "missed".to_owned())];
+    assert!(writes <= 20_000 && writes + missed >= 20_000, "{writes} of 20000 counted, {missed} calls missed");
 }

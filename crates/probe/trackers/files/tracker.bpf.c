@@ -60,13 +60,13 @@ static __always_inline void add_row(struct tracker_counters *c, void *table, str
 	discard(r);
 }
 
-/* Counts one use of a descriptor. Not inlined: a call that copies between files is a use of two. */
-static __noinline int count_use(u32 fd, u64 bytes, bool is_write)
+/* Counts one use of a descriptor. */
+static __always_inline void count_use(u32 fd, u64 bytes, bool is_write)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct file *file = file_of(task, fd);
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	u32 mode = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+	struct inode *inode = LOAD(file, f_inode);
+	u32 mode = LOAD(inode, i_mode) & S_IFMT;
 	struct tracker_counters *c;
 	struct file_key key = {};
 	struct file_use *row;
@@ -75,27 +75,27 @@ static __noinline int count_use(u32 fd, u64 bytes, bool is_write)
 
 	/* Not ours to see, and by far the most frequent: sockets and pipes. */
 	if (mode != S_IFREG && !all_types)
-		return 0;
+		return;
 	c = count();
 	if (!c || !wanted(c, &cgroup))
-		return 0;
+		return;
 	key.process = bpf_get_current_pid_tgid() >> 32;
-	key.device = BPF_CORE_READ(inode, i_sb, s_dev);
-	key.inode = BPF_CORE_READ(inode, i_ino);
+	key.device = LOAD(inode, i_sb, s_dev);
+	key.inode = LOAD(inode, i_ino);
 	table = table_in(&use_tables);
 	if (!table)
-		return 0;
+		return;
 	row = bpf_map_lookup_elem(table, &key);
 	if (!row) {
 		u64 busy = c->dropped__scratch__busy;
 
 		add_row(c, table, &key, file, mode, cgroup);
 		if (busy != c->dropped__scratch__busy)
-			return 0;
+			return;
 		row = bpf_map_lookup_elem(table, &key);
 		if (!row) {
 			c->dropped__table__full++;
-			return 0;
+			return;
 		}
 	}
 	if (is_write) {
@@ -106,25 +106,36 @@ static __noinline int count_use(u32 fd, u64 bytes, bool is_write)
 		__sync_fetch_and_add(&row->read_bytes, bytes);
 	}
 	c->aggregated++;
-	return 0;
+	return;
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+enum used_calls {
+	SYS_read = 1,
+	SYS_readv,
+	SYS_pread64,
+	SYS_preadv,
+	SYS_preadv2,
+	SYS_write,
+	SYS_writev,
+	SYS_pwrite64,
+	SYS_pwritev,
+	SYS_pwritev2,
+	SYS_sendfile,
+	SYS_copy_file_range,
+};
+SYSCALLS(used)
 {
-	if (result < 0)
-		return 0;
-	switch (syscall_of(regs)) {
-	case CALL_READ:
-		return count_use(syscall_argument(regs, 0), result, false);
-	case CALL_WRITE:
-		return count_use(syscall_argument(regs, 0), result, true);
-	case CALL_SENDFILE:
-		count_use(syscall_argument(regs, 1), result, false);
-		return count_use(syscall_argument(regs, 0), result, true);
-	case CALL_COPY_FILE_RANGE:
-		count_use(syscall_argument(regs, 0), result, false);
-		return count_use(syscall_argument(regs, 2), result, true);
+	u32 from = argument(call, 0), to = from;
+
+	if (call->result < 0)
+		return;
+	/* A call that copies between files is a use of two. */
+	if (call->which == SYS_sendfile)
+		from = argument(call, 1);
+	else if (call->which == SYS_copy_file_range)
+		to = argument(call, 2);
+	for (u32 is_write = 0; is_write < 2; is_write++) {
+		if (is_write ? call->which >= SYS_write : call->which < SYS_write || call->which >= SYS_sendfile)
+			count_use(is_write ? to : from, call->result, is_write);
 	}
-	return 0;
 }

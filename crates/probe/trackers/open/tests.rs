@@ -1,4 +1,4 @@
-use crate::tests::*;
+use crate::tests::{child::forked, *};
 
 const ENOTDIR: u64 = 20;
 
@@ -62,4 +62,30 @@ fn reads_can_be_left_out() {
     rig.expect("the open for writing", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == "/dev/null");
     assert!(!rig.all().iter().any(|e| text(e, "file.path") == "/etc/hostname"));
     assert!(rig.counters().filtered["parameter"] > 0);
+}
+
+#[test]
+fn every_call_that_opens_is_reported() {
+    let mut rig = Rig::start("open");
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| std::ffi::CString::new(dir.path().join(name).to_str().unwrap()).unwrap();
+    let (one, two, three) = (path("one"), path("two"), path("three"));
+    let how = [libc::O_CREAT as u64 | libc::O_RDWR as u64, 0o600, 0];
+    let child = forked(|| {
+        // SAFETY: the texts end with NUL and the struct is as long as said.
+        unsafe {
+            libc::creat(one.as_ptr(), 0o600);
+            libc::syscall(libc::SYS_openat2, libc::AT_FDCWD, two.as_ptr(), how.as_ptr(), 24);
+            libc::open(three.as_ptr(), libc::O_CREAT | libc::O_WRONLY, 0o600);
+        }
+        0
+    });
+    let pid = child.pid();
+    child.go();
+    for (name, access) in [("one", 1), ("two", 2), ("three", 1)] {
+        let made = rig.expect(name, |e| is(e, "open") && of(e, pid) && text(e, "file.path").ends_with(name));
+        assert!(made.get("file.created").is_truthy());
+        assert_eq!(number(&made, "file.open.flags") & 3, access, "{name}");
+    }
+    assert_eq!(rig.all().iter().filter(|e| is(e, "open") && of(e, pid)).count(), 3);
 }

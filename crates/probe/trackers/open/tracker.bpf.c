@@ -65,8 +65,8 @@ static __always_inline void count_failure(struct tracker_counters *c, u64 cgroup
 static __always_inline void report_open(struct tracker_counters *c, u64 cgroup, struct file *file, u32 flags)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct inode *inode = BPF_CORE_READ(file, f_inode);
-	u32 mode = BPF_CORE_READ(file, f_mode);
+	struct inode *inode = LOAD(file, f_inode);
+	u32 mode = LOAD(file, f_mode);
 	struct file_open *e;
 	struct record *r;
 
@@ -84,54 +84,48 @@ static __always_inline void report_open(struct tracker_counters *c, u64 cgroup, 
 	e->created = !!(mode & FMODE_CREATED);
 	e->write = !!(mode & FMODE_WRITE);
 	e->writable_layer = in_writable_layer(inode);
-	e->type = BPF_CORE_READ(inode, i_mode) & S_IFMT;
+	e->type = LOAD(inode, i_mode) & S_IFMT;
 	e->path = append_path(r, &file->f_path, task);
 	send(c, r);
 }
 
 /*
- * Where the kernel offers no hook on opening itself, the end of the system call has the descriptor in hand. The file
- * is taken from the descriptor table: what was opened, not what the caller's memory says by now.
+ * The end of the system call has the descriptor in hand. The file is taken from the descriptor table: what was opened,
+ * not what the caller's memory says by now.
  */
-SEC("tp_btf/sys_exit")
-int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
+enum opened_calls { SYS_open = 1, SYS_openat, SYS_openat2, SYS_creat };
+SYSCALLS(opened)
 {
-	struct task_struct *task;
-	struct tracker_counters *c;
+	struct tracker_counters *c = count();
 	struct file *file;
 	u32 flags;
 	u64 cgroup;
 
-	switch (syscall_of(regs)) {
-	case CALL_OPEN:
-		flags = (u32)syscall_argument(regs, 1);
+	if (!c || !wanted(c, &cgroup))
+		return;
+	if (call->result < 0) {
+		count_failure(c, cgroup, -call->result);
+		return;
+	}
+	switch (call->which) {
+	case SYS_open:
+		flags = argument(call, 1);
 		break;
-	case CALL_OPENAT:
-		flags = (u32)syscall_argument(regs, 2);
+	case SYS_openat:
+		flags = argument(call, 2);
 		break;
-	case CALL_CREAT:
+	case SYS_creat:
 		flags = 01101; /* O_CREAT|O_WRONLY|O_TRUNC, says creat(2) */
 		break;
-	case CALL_OPENAT2:
+	default:
 		/* The first eight bytes of struct open_how. */
 		flags = 0;
-		bpf_probe_read_user(&flags, sizeof(flags), (void *)syscall_argument(regs, 2));
+		bpf_probe_read_user(&flags, sizeof(flags), (void *)argument(call, 2));
 		break;
-	default:
-		return 0;
 	}
-	c = count();
-	if (!c || !wanted(c, &cgroup))
-		return 0;
-	if (result < 0) {
-		count_failure(c, cgroup, -result);
-		return 0;
-	}
-	task = (struct task_struct *)bpf_get_current_task();
-	file = file_of(task, result);
+	file = file_of((struct task_struct *)bpf_get_current_task(), call->result);
 	if (file)
 		report_open(c, cgroup, file, flags);
 	else
 		c->dropped__file__closed++;
-	return 0;
 }

@@ -17,6 +17,18 @@ fn exec_tells_what_runs_with_which_arguments_and_where() {
 }
 
 #[test]
+fn a_program_at_a_terminal_is_told_from_one_without() {
+    let mut rig = Rig::start("process");
+    let shell = Shell::waiting("/bin/echo without; script -qec '/bin/echo with' /dev/null");
+    shell.go();
+    let mut echo = |arg: &str| {
+        rig.expect(arg, |e| is(e, "exec") && text(e, "process.executable.name") == "echo" && args(e).last().unwrap() == arg)
+    };
+    assert!(text(&echo("with"), "process.tty.name").starts_with("pts"));
+    assert_eq!(text(&echo("without"), "process.tty.name"), "");
+}
+
+#[test]
 fn long_arguments_are_cut_and_marked() {
     let mut rig = Rig::start_with("process", settings(), &[("max_args", "64")]);
     let shell = Shell::waiting("/bin/true aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");

@@ -43,13 +43,13 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	struct process_fork e = {};
 	u64 cgroup;
 
-	if (BPF_CORE_READ(child, tgid) != BPF_CORE_READ(child, pid))
+	if (LOAD(child, tgid) != LOAD(child, pid))
 		return 0;
 	if (!c || !wanted(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_fork, cgroup);
-	e.child = BPF_CORE_READ(child, tgid);
-	e.child_start = BPF_CORE_READ(child, start_boottime);
+	e.child = LOAD(child, tgid);
+	e.child_start = LOAD(child, start_boottime);
 	submit(c, &e, sizeof(e));
 	return 0;
 }
@@ -58,8 +58,8 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
  * were when the kernel judged them. */
 static __always_inline void append_args(struct process_exec *e, struct record *r, struct task_struct *task)
 {
-	unsigned long from = BPF_CORE_READ(task, mm, arg_start);
-	u64 size = BPF_CORE_READ(task, mm, arg_end) - from;
+	unsigned long from = LOAD(task, mm, arg_start);
+	u64 size = LOAD(task, mm, arg_end) - from;
 	u32 start = r->size;
 	u32 kept = size;
 
@@ -80,8 +80,8 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	struct tracker_counters *c = count();
 	struct process_exec *e;
 	struct record *r;
-	struct tty_struct *terminal = BPF_CORE_READ(task, signal, tty);
-	struct fs_struct *fs = BPF_CORE_READ(task, fs);
+	struct tty_struct *terminal = LOAD(task, signal, tty);
+	struct fs_struct *fs = LOAD(task, fs);
 	struct file *file;
 	u64 cgroup;
 
@@ -92,9 +92,9 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 		return 0;
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_exec, cgroup);
-	file = BPF_CORE_READ(bprm, file);
-	e->gid = BPF_CORE_READ(task, cred, gid.val);
-	e->writable_layer = in_writable_layer(BPF_CORE_READ(file, f_inode));
+	file = LOAD(bprm, file);
+	e->gid = LOAD(task, cred, gid.val);
+	e->writable_layer = in_writable_layer(LOAD(file, f_inode));
 	e->memfd = is_memfd(file);
 	e->tty[0] = 0;
 	if (terminal)
@@ -102,7 +102,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	append_args(e, r, task);
 	e->path = append_path(r, &file->f_path, task);
 	e->cwd = append_path(r, &fs->pwd, task);
-	e->filename = append_kernel_string(r, BPF_CORE_READ(bprm, filename));
+	e->filename = append_kernel_string(r, LOAD(bprm, filename));
 	send(c, r);
 	return 0;
 }
@@ -116,14 +116,14 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	u32 code;
 
 	/* The last thread to leave ends the process, whichever it is. */
-	if (BPF_CORE_READ(task, signal, live.counter) != 0)
+	if (LOAD(task, signal, live.counter) != 0)
 		return 0;
 	if (!c || !wanted(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_exit, cgroup);
-	code = BPF_CORE_READ(task, signal, group_exit_code);
+	code = LOAD(task, signal, group_exit_code);
 	if (!code)
-		code = BPF_CORE_READ(task, exit_code);
+		code = LOAD(task, exit_code);
 	e.code = code >> 8 & 0xff;
 	e.signal = code & 0x7f;
 	e.duration = e.header.time - e.header.process_start;

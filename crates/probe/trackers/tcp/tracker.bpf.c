@@ -99,36 +99,36 @@ static __always_inline void set_ipv4(ip_address *to, u32 address)
 
 static __always_inline void set_peer(ip_address *to, const struct sock *sk)
 {
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == INET)
-		set_ipv4(to, BPF_CORE_READ(sk, __sk_common.skc_daddr));
+	if (LOAD(sk, __sk_common.skc_family) == INET)
+		set_ipv4(to, LOAD(sk, __sk_common.skc_daddr));
 	else
 		bpf_probe_read_kernel(to, sizeof(*to), &sk->__sk_common.skc_v6_daddr);
 }
 
 static __always_inline void set_local(ip_address *to, const struct sock *sk)
 {
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == INET)
-		set_ipv4(to, BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr));
+	if (LOAD(sk, __sk_common.skc_family) == INET)
+		set_ipv4(to, LOAD(sk, __sk_common.skc_rcv_saddr));
 	else
 		bpf_probe_read_kernel(to, sizeof(*to), &sk->__sk_common.skc_v6_rcv_saddr);
 }
 
 static __always_inline u16 peer_port(const struct sock *sk)
 {
-	return bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	return bpf_ntohs(LOAD(sk, __sk_common.skc_dport));
 }
 
 static __always_inline u16 local_port(const struct sock *sk)
 {
-	u16 port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	u16 port = LOAD(sk, __sk_common.skc_num);
 
 	/* A socket gives its port back before it is closed. */
-	return port ? port : bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+	return port ? port : bpf_ntohs(LOAD((const struct inet_sock *)sk, inet_sport));
 }
 
 static __always_inline struct listener_key listener_of(const struct sock *sk)
 {
-	struct listener_key key = { .net = (u64)BPF_CORE_READ(sk, __sk_common.skc_net.net), .port = local_port(sk) };
+	struct listener_key key = { .net = (u64)LOAD(sk, __sk_common.skc_net.net), .port = local_port(sk) };
 
 	return key;
 }
@@ -160,7 +160,7 @@ static __always_inline void report_connect(struct tracker_counters *c, const str
 		set_local(&e.local_address, sk);
 		e.port = peer_port(sk);
 		e.local_port = local_port(sk);
-		e.error = established ? 0 : BPF_CORE_READ(sk, sk_err);
+		e.error = established ? 0 : LOAD(sk, sk_err);
 		submit(c, &e, sizeof(e));
 	}
 	if (!established)
@@ -224,10 +224,10 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 		set_local(&e.local_address, sk);
 		e.port = peer_port(sk);
 		e.local_port = local_port(sk);
-		e.sent = BPF_CORE_READ(tcp, bytes_sent) - BPF_CORE_READ(tcp, bytes_retrans);
-		e.received = BPF_CORE_READ(tcp, bytes_received);
+		e.sent = LOAD(tcp, bytes_sent) - LOAD(tcp, bytes_retrans);
+		e.received = LOAD(tcp, bytes_received);
 		/* The kernel counts the peer's FIN as a byte. */
-		if (e.received && BPF_CORE_READ(sk, __sk_common.skc_flags) & 1 << SOCK_DONE)
+		if (e.received && LOAD(sk, __sk_common.skc_flags) & 1 << SOCK_DONE)
 			e.received--;
 		submit(c, &e, sizeof(e));
 	}
@@ -240,7 +240,7 @@ int BPF_PROG(inet_sock_set_state, const struct sock *sk, int from, int to)
 	struct tracker_counters *c = count();
 	u64 id = (u64)sk;
 
-	if (!c || BPF_CORE_READ(sk, sk_protocol) != PROTOCOL_TCP)
+	if (!c || LOAD(sk, sk_protocol) != PROTOCOL_TCP)
 		return 0;
 	if (to == SYN_SENT)
 		begin_connect(id);
@@ -286,23 +286,23 @@ int known_sockets(struct bpf_iter__task_file *ctx)
 	u16 family;
 	u64 id;
 
-	if (!task || !file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!task || !file || (LOAD(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
-	socket = BPF_CORE_READ(file, private_data);
-	sk = BPF_CORE_READ(socket, sk);
-	family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	if ((family != INET && family != INET6) || BPF_CORE_READ(sk, sk_protocol) != PROTOCOL_TCP)
+	socket = LOAD(file, private_data);
+	sk = LOAD(socket, sk);
+	family = LOAD(sk, __sk_common.skc_family);
+	if ((family != INET && family != INET6) || LOAD(sk, sk_protocol) != PROTOCOL_TCP)
 		return 0;
 	who->cgroup = cgroup_of(task);
-	who->process_start = BPF_CORE_READ(task, group_leader, start_boottime);
-	who->pid = BPF_CORE_READ(task, tgid);
-	who->tid = BPF_CORE_READ(task, pid);
-	who->ppid = BPF_CORE_READ(task, real_parent, tgid);
-	who->uid = BPF_CORE_READ(task, cred, uid.val);
+	who->process_start = LOAD(task, group_leader, start_boottime);
+	who->pid = LOAD(task, tgid);
+	who->tid = LOAD(task, pid);
+	who->ppid = LOAD(task, real_parent, tgid);
+	who->uid = LOAD(task, cred, uid.val);
 	bpf_probe_read_kernel_str(who->comm, sizeof(who->comm), &task->comm);
 	id = (u64)sk;
 	key = listener_of(sk);
-	if (BPF_CORE_READ(sk, __sk_common.skc_state) != LISTEN)
+	if (LOAD(sk, __sk_common.skc_state) != LISTEN)
 		bpf_map_update_elem(&connections, &id, &connection, BPF_NOEXIST);
 	/* Once, whichever processes share the socket. */
 	else if (!bpf_map_update_elem(&listeners, &key, who, BPF_NOEXIST) && existing)

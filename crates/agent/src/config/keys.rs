@@ -1,0 +1,63 @@
+//! What can be configured: every key with its default and its meaning, from the configuration's own schema.
+
+use serde_json::Value as Json;
+
+use super::Config;
+
+/// A key of the configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// `behaviour.learning_period`
+    pub name: String,
+    /// As in a JSON schema: `string`, `integer`, `boolean`, `array`.
+    pub kind: String,
+    /// Its default, as it would be written; none where leaving it out means something of its own.
+    pub default: Option<String>,
+    /// What it means, with its unit.
+    pub doc: String,
+}
+
+impl Config {
+    /// All keys, in the order of the configuration.
+    ///
+    /// # Errors
+    /// None that the tests of this crate do not rule out.
+    pub fn keys() -> serde_json::Result<Vec<Key>> {
+        let mut keys = Vec::new();
+        collect(&Self::json_schema(), &serde_json::to_value(Self::default())?, "", &mut keys);
+        Ok(keys)
+    }
+}
+
+fn collect(schema: &Json, defaults: &Json, prefix: &str, out: &mut Vec<Key>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let (name, default) = (format!("{prefix}{name}"), &defaults[name]);
+        if inner["properties"].is_object() {
+            collect(inner, default, &format!("{name}."), out);
+        } else {
+            let kind = match &inner["type"] {
+                Json::Array(kinds) => kinds.iter().filter_map(Json::as_str).find(|k| *k != "null"),
+                kind => kind.as_str(),
+            };
+            let doc = inner["description"].as_str().unwrap_or_default().replace('\n', " ");
+            let default = (!default.is_null()).then(|| default.to_string());
+            out.push(Key { name, kind: kind.unwrap_or_default().into(), default, doc });
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_its_default_its_kind_and_a_meaning() {
+        let keys = Config::keys().unwrap();
+        let default = |name: &str| keys.iter().find(|k| k.name == name).unwrap().default.clone();
+        assert_eq!(default("behaviour.learning_period").as_deref(), Some("\"24h\""));
+        assert_eq!(default("metrics.listen").as_deref(), Some("\"127.0.0.1:8528\""));
+        assert_eq!(default("trackers.enabled"), None);
+        assert!(keys.iter().all(|k| !k.doc.is_empty() && !k.kind.is_empty()), "{keys:?}");
+    }
+}

@@ -1,0 +1,31 @@
+//! The configuration file.
+
+use ethogram_agent::config::Config;
+
+use crate::page::{block, code, sentence, table, titled};
+
+pub(crate) fn page() -> String {
+    let schema = Config::json_schema();
+    let keys = Config::keys().unwrap();
+    let mut out = titled("Configuration")
+        + "\nOne TOML file, `/etc/ethogram/ethogram.toml` or the one named by `--config`. Every key has a default. A \
+           key that means nothing is an error that names the nearest right one. `ethogram schema config` prints all \
+           of this as a JSON schema.\n";
+    for (section, about) in schema["properties"].as_object().unwrap() {
+        out += &format!("\n## [{section}]\n\n{}\n", sentence(about["description"].as_str().unwrap()));
+        let own = keys.iter().filter_map(|k| Some((k.name.strip_prefix(section)?.strip_prefix('.')?, k)));
+        let row = |(name, k): (&str, &ethogram_agent::config::Key)| {
+            [code(name), k.kind.clone(), code(k.default.as_deref().unwrap_or_default()), k.doc.clone()]
+        };
+        out += &table(["key", "type", "default", "meaning"], own.map(row));
+    }
+    out += "\nThe parameters of each tracker, on [its page](README.md#trackers), go into a section of their own, such \
+            as `[trackers.open]`.\n\n## All defaults\n";
+    out + &block("toml", &toml::to_string(&Config::default()).unwrap())
+}
+
+#[test]
+fn the_defaults_shown_are_a_configuration() {
+    let shown = toml::to_string(&Config::default()).unwrap();
+    assert_eq!(toml::from_str::<Config>(&shown).unwrap(), Config::default());
+}

@@ -1,0 +1,227 @@
+//! What of an object is to be loaded and where it attaches: units, each with ways from the cheapest to the dearest.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use libbpf_rs::{
+    OpenObject,
+    btf::{
+        BtfKind, ReferencesType,
+        types::{Enum, Ptr, Var},
+    },
+};
+
+use crate::{Error, Manifest, Program, ProgramState, ProgramStatus, abilities, schema, syscalls::Wanted};
+
+/// A program and where it attaches.
+#[derive(Debug, Clone)]
+pub(crate) struct Hook {
+    /// Its name in the object.
+    pub(crate) program: String,
+    /// What people call it: its name, or that of its list of system calls.
+    pub(crate) name: String,
+    /// Where it attaches: `fexit/vfs_read`, `kretprobe.multi/unlink,unlinkat`.
+    pub(crate) attach: String,
+    pub(crate) how: How,
+}
+
+/// How a program attaches.
+#[derive(Debug, Clone)]
+pub(crate) enum How {
+    /// As its section says.
+    Section,
+    /// To the return of the system calls' functions, all at once.
+    Returns(Arc<Wanted>),
+    /// The same, one after another, on kernels that cannot all at once.
+    EachReturn(Arc<Wanted>),
+    /// Through the dispatcher on the return of every system call.
+    Dispatched(Arc<Wanted>),
+}
+
+/// Something that the tracker needs, and the ways to it. Each way is a list of programs that are needed together.
+#[derive(Debug, Clone)]
+struct Unit {
+    ways: Vec<Vec<Hook>>,
+}
+
+/// All that an object's programs are for.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    units: Vec<Unit>,
+    /// Why a program cannot be used as said, by its name in the object and where it attaches.
+    refused: BTreeMap<(String, String), String>,
+    tracker: String,
+}
+
+impl Plan {
+    /// Of an object and its manifest.
+    pub(crate) fn new(open: &OpenObject, tracker: &str, manifest: &Manifest) -> Result<Self, Error> {
+        let lists = syscall_lists(open);
+        let text = |t: &std::ffi::OsStr| t.to_string_lossy().into_owned();
+        let sections: Vec<_> = open.progs().map(|p| (text(p.name()), text(p.section()))).collect();
+        let is_of_list = |name: &str| {
+            lists.iter().any(|(list, _)| {
+                name.strip_prefix(list.as_str()).is_some_and(|n| matches!(n, "_dispatched" | "_returned"))
+            })
+        };
+        // What each name that a manifest can use stands for: a program, or the three ways of a list of system calls.
+        let mut known: BTreeMap<String, Vec<Vec<Hook>>> = BTreeMap::new();
+        let mut order = Vec::new();
+        for (name, section) in sections.iter().filter(|(name, _)| !is_of_list(name)) {
+            let hook = Hook { program: name.clone(), name: name.clone(), attach: section.clone(), how: How::Section };
+            known.insert(name.clone(), vec![vec![hook]]);
+            order.push(name.clone());
+        }
+        for (list, wanted) in &lists {
+            known.insert(list.clone(), ways_of(list, wanted));
+            order.push(list.clone());
+        }
+        let mut units = Vec::new();
+        for name in order.iter().filter(|n| !manifest.choice.iter().any(|c| c.of.iter().any(|w| w.names().contains(n))))
+        {
+            units.push(Unit { ways: known.get(name).cloned().unwrap_or_default() });
+        }
+        for choice in &manifest.choice {
+            let mut ways = Vec::new();
+            for way in &choice.of {
+                let parts: Result<Vec<_>, Error> = way
+                    .names()
+                    .iter()
+                    .map(|name| {
+                        known.get(name).ok_or_else(|| Error::BadManifest {
+                            tracker: tracker.into(),
+                            problem: format!(
+                                "a choice names '{name}', which is neither a program nor a list of system calls"
+                            ),
+                        })
+                    })
+                    .collect();
+                ways.extend(combine(&parts?));
+            }
+            units.push(Unit { ways });
+        }
+        Ok(Self { units, refused: BTreeMap::new(), tracker: tracker.into() })
+    }
+
+    /// What there is to choose from.
+    pub(crate) fn needs(&self) -> Vec<Vec<Vec<Program>>> {
+        let program = |h: &Hook| Program { name: h.name.clone(), attach: h.attach.clone() };
+        let way = |way: &Vec<Hook>| way.iter().map(program).collect();
+        self.units.iter().map(|unit| unit.ways.iter().map(way).collect()).collect()
+    }
+
+    /// Remembers why a program cannot be used.
+    pub(crate) fn refuse(&mut self, hook: &Hook, reason: String) {
+        self.refused.insert((hook.program.clone(), hook.attach.clone()), reason);
+    }
+
+    /// The programs to use: of each unit the first way of which none was refused.
+    pub(crate) fn choose(&self) -> Result<Vec<Hook>, Error> {
+        let mut chosen = Vec::new();
+        for unit in &self.units {
+            match unit.ways.iter().find(|way| self.is_open(way)) {
+                Some(way) => chosen.extend(way.iter().cloned()),
+                None => {
+                    let reasons: Vec<_> = unit
+                        .ways
+                        .iter()
+                        .flatten()
+                        .filter_map(|h| self.reason(h).map(|r| format!("{} ({}): {r}", h.name, h.attach)))
+                        .collect();
+                    return Err(Error::Unsupported(format!(
+                        "tracker '{}' cannot run here: {}",
+                        self.tracker,
+                        reasons.join("; ")
+                    )));
+                }
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// What people are told of each program while the chosen ones are attached.
+    pub(crate) fn status(&self) -> Vec<ProgramStatus> {
+        let mut all = Vec::new();
+        for unit in &self.units {
+            let used = unit.ways.iter().position(|way| self.is_open(way));
+            for (index, hook) in unit.ways.iter().enumerate().flat_map(|(i, way)| way.iter().map(move |h| (i, h))) {
+                let state = match self.reason(hook) {
+                    Some(reason) => ProgramState::Refused(reason.clone()),
+                    None if used == Some(index) => ProgramState::Attached,
+                    None => ProgramState::Unneeded,
+                };
+                all.push(ProgramStatus { name: hook.name.clone(), attach: hook.attach.clone(), state });
+            }
+        }
+        all
+    }
+
+    fn is_open(&self, way: &[Hook]) -> bool {
+        way.iter().all(|hook| self.reason(hook).is_none())
+    }
+
+    fn reason(&self, hook: &Hook) -> Option<&String> {
+        self.refused.get(&(hook.program.clone(), hook.attach.clone()))
+    }
+
+    /// Spares the kernel what it refuses anyway, and the user what they do not want: kinds of attach points, or single
+    /// ones.
+    pub(crate) fn refuse_kinds(&mut self, avoid: &[String]) {
+        let hooks: Vec<_> = self.units.iter().flat_map(|u| u.ways.iter().flatten()).cloned().collect();
+        for hook in hooks {
+            let kind = hook.attach.split('/').next().unwrap_or_default();
+            let unwanted = avoid.iter().find(|a| a.as_str() == kind || a.as_str() == hook.attach);
+            if let Some(unwanted) = unwanted {
+                self.refuse(&hook, format!("left out, as '{unwanted}' is to be avoided"));
+            } else if let Some(reason) = abilities::refusal(kind) {
+                self.refuse(&hook, reason.into());
+            } else if let How::Returns(wanted) | How::EachReturn(wanted) = &hook.how
+                && wanted.functions().is_empty()
+            {
+                self.refuse(&hook, "the kernel does not name the functions behind these system calls".into());
+            }
+        }
+    }
+}
+
+/// The three ways to the return of system calls.
+fn ways_of(list: &str, wanted: &Arc<Wanted>) -> Vec<Vec<Hook>> {
+    let calls = wanted.names.join(",");
+    let hook = |suffix: &str, kind: &str, how| {
+        vec![Hook { program: format!("{list}_{suffix}"), name: list.into(), attach: format!("{kind}/{calls}"), how }]
+    };
+    vec![
+        hook("returned", "kretprobe.multi", How::Returns(Arc::clone(wanted))),
+        hook("returned", "kretprobe", How::EachReturn(Arc::clone(wanted))),
+        hook("dispatched", "sys_exit", How::Dispatched(Arc::clone(wanted))),
+    ]
+}
+
+/// All ways to have all parts.
+fn combine(parts: &[&Vec<Vec<Hook>>]) -> Vec<Vec<Hook>> {
+    parts.iter().fold(vec![Vec::new()], |ways, part| {
+        ways.iter().flat_map(|way| part.iter().map(|more| way.iter().chain(more).cloned().collect())).collect()
+    })
+}
+
+/// The lists of system calls that an object declares with SYSCALLS.
+fn syscall_lists(open: &OpenObject) -> Vec<(String, Arc<Wanted>)> {
+    let Some(btf) = schema::btf_of(open) else { return Vec::new() };
+    let text = |t: Option<&std::ffi::OsStr>| t.map(|t| t.to_string_lossy().into_owned()).unwrap_or_default();
+    let mut lists = Vec::new();
+    for var in btf.type_by_kind::<Var<'_>>() {
+        let name = text(var.name());
+        let Some(list) = name.strip_prefix("__syscalls_") else { continue };
+        let Ok(pointer) = Ptr::try_from(var.referenced_type().skip_mods_and_typedefs()) else { continue };
+        let pointee = pointer.referenced_type().skip_mods_and_typedefs();
+        if pointee.kind() != BtfKind::Enum {
+            continue;
+        }
+        let Ok(names) = Enum::try_from(pointee) else { continue };
+        let calls = names.iter().filter_map(|m| {
+            let name = text(m.name);
+            Some((name.strip_prefix("SYS_")?.to_owned(), u8::try_from(m.value).ok()?))
+        });
+        lists.push((list.to_owned(), Arc::new(Wanted::new(calls))));
+    }
+    lists
+}

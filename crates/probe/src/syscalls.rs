@@ -1,0 +1,106 @@
+//! System calls by name: their numbers, also those of 32-bit programs, and the kernel's functions behind them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    io::{BufRead, BufReader},
+    sync::OnceLock,
+};
+
+#[cfg(target_arch = "aarch64")]
+use syscalls::{aarch64::Sysno as Native, arm::Sysno as Compat};
+#[cfg(target_arch = "x86_64")]
+use syscalls::{x86::Sysno as Compat, x86_64::Sysno as Native};
+
+/// Numbers of an architecture, and places in each of `syscall.bpf.h`'s tables; those of 32-bit programs follow.
+pub(crate) const NUMBERS: u32 = 512;
+
+/// The prefixes of the functions behind system calls: of native ones, and of those of 32-bit programs.
+#[cfg(target_arch = "x86_64")]
+const FUNCTIONS: (&str, [&str; 2]) = ("__x64_sys_", ["__ia32_sys_", "__ia32_compat_sys_"]);
+#[cfg(target_arch = "aarch64")]
+const FUNCTIONS: (&str, [&str; 2]) = ("__arm64_sys_", ["__arm64_compat_sys_", "__arm64_sys_"]);
+
+/// The system calls that a tracker's program wants, by slot in the tables of `syscall.bpf.h`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Slot to the enumerator that the program knows the call by.
+    pub(crate) slots: BTreeMap<u32, u8>,
+    /// Their names in the kernel's own spelling.
+    pub(crate) names: Vec<String>,
+}
+
+impl Wanted {
+    /// Of names and enumerators. Names that this architecture lacks are left out.
+    pub(crate) fn new(calls: impl IntoIterator<Item = (String, u8)>) -> Self {
+        let mut wanted = Self::default();
+        for (name, which) in calls {
+            let native = name.parse::<Native>().ok().map(|n| n.id() as u32);
+            let compat = compat_names(&name).filter_map(|n| n.parse::<Compat>().ok()).map(|n| n.id() as u32 + NUMBERS);
+            let slots: Vec<_> = native.into_iter().filter(|n| *n < NUMBERS).chain(compat).collect();
+            wanted.slots.extend(slots.iter().map(|slot| (*slot, which)));
+            if !slots.is_empty() {
+                wanted.names.push(name);
+            }
+        }
+        wanted
+    }
+
+    /// The functions of this kernel that do them.
+    pub(crate) fn functions(&self) -> Vec<String> {
+        let known = kernel_functions();
+        let mut functions = BTreeSet::new();
+        for name in &self.names {
+            functions.insert(format!("{}{name}", FUNCTIONS.0));
+            for prefix in FUNCTIONS.1 {
+                functions.extend(compat_names(name).map(|n| format!("{prefix}{n}")));
+                functions.insert(format!("{prefix}{name}16"));
+            }
+            if name == "mmap" {
+                functions.insert(format!("{}mmap_pgoff", FUNCTIONS.1[0]));
+            }
+        }
+        functions.into_iter().filter(|f| known.contains(f)).collect()
+    }
+}
+
+/// How 32-bit architectures call what has a single name on 64-bit ones.
+fn compat_names(name: &str) -> impl Iterator<Item = String> {
+    let plain = (name != "mmap").then(|| name.to_owned()); // the old one takes a struct
+    let second = (name == "mmap").then(|| "mmap2".to_owned());
+    plain.into_iter().chain(second).chain([format!("{name}32"), format!("{name}64"), format!("{name}_time64")])
+}
+
+/// All functions behind system calls that the running kernel names. Read once; empty where it hides its symbols.
+fn kernel_functions() -> &'static BTreeSet<String> {
+    static FOUND: OnceLock<BTreeSet<String>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let Ok(file) = fs::File::open("/proc/kallsyms") else { return BTreeSet::new() };
+        let name = |line: String| {
+            let name = line.split_ascii_whitespace().nth(2)?;
+            let known = name.starts_with(FUNCTIONS.0) || FUNCTIONS.1.iter().any(|p| name.starts_with(p));
+            known.then(|| name.to_owned())
+        };
+        BufReader::with_capacity(1 << 16, file).lines().map_while(Result::ok).filter_map(name).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_stands_for_its_native_and_its_32_bit_numbers() {
+        let wanted = Wanted::new([("openat".into(), 1), ("setuid".into(), 2), ("no_such_call".into(), 3)]);
+        assert_eq!(wanted.names, ["openat", "setuid"]);
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(wanted.slots, BTreeMap::from([(257, 1), (512 + 295, 1), (105, 2), (512 + 23, 2), (512 + 213, 2)]));
+    }
+
+    #[test]
+    fn a_call_with_another_layout_in_32_bit_programs_is_not_mistaken() {
+        let wanted = Wanted::new([("mmap".into(), 1)]);
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(wanted.slots.into_keys().collect::<Vec<_>>(), [9, 512 + 192]);
+    }
+}
