@@ -5,6 +5,7 @@
 //! This is the only crate with unsafe code: each block says why it is sound.
 
 mod abilities;
+mod attach;
 mod builtin;
 mod cgroup;
 mod collector;

@@ -20,7 +20,7 @@ use rustix::{
     time::{ClockId, Timespec, clock_gettime},
 };
 
-use crate::{Batch, Error, counters::Outcome, layout::Layout, object, sample::Sample};
+use crate::{Batch, Error, attach, counters::Outcome, layout::Layout, sample::Sample};
 
 /// Records taken from a ring before the next one has its turn.
 const TURN: usize = 2048;
@@ -285,7 +285,7 @@ impl Loop {
 
 fn drain(source: &mut Active, inbox: &Inbox) {
     for link in &source.walks {
-        if let Err(error) = object::walk(link) {
+        if let Err(error) = attach::walk(link) {
             tracing::warn!("{error}; the next interval tries again");
         }
     }
