@@ -430,3 +430,64 @@ fn account(status: &TrackerStatus) -> Account {
         dropped,
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::record::read::{Item, Recorded};
+
+    #[test]
+    fn a_disk_that_is_too_slow_is_counted_and_marked_and_holds_up_nobody() {
+        let (queue, chunks) = bounded(2);
+        let shared = Arc::<Shared>::default();
+        let recording = Recording { queue, shared, writer: Arc::default() };
+        let mut recorder =
+            Recorder { recording, chunk: Chunk::default(), ticks: 0, schemas: FxHashMap::default(), gap: (0, 0) };
+        let trackers = ethogram_probe::builtin().unwrap();
+        let schema = &trackers[0].schema.events[0];
+        let event = || Event {
+            schema: Arc::clone(schema),
+            time_ns: 1,
+            record: vec![7; 60_000].into(),
+            context: Default::default(),
+        };
+        let sent = 50;
+        recorder.record(&Input::Events((0..sent).map(|_| event()).collect()));
+        assert_eq!(chunks.len(), 2);
+        let lost = recorder.recording.totals().events_lost;
+        assert!(lost > 20, "{lost}");
+        // There is room again.
+        let mut framer = Framer::new().unwrap();
+        let mut file = [&serde_json::to_vec(&header()).unwrap()[..], b"\n"].concat();
+        let mut write = |chunk: Chunk| file.extend_from_slice(framer.frame(&chunk.bytes).unwrap());
+        chunks.try_iter().for_each(&mut write);
+        recorder.record(&Input::Events(vec![event()]));
+        recorder.record(&Input::End(2));
+        chunks.try_iter().for_each(&mut write);
+
+        let mut recorded = Recorded::open(&*file).unwrap();
+        let (mut read, mut gap) = (0, None);
+        while let Ok(Some(item)) = recorded.next() {
+            match item {
+                Item::Input(Input::Events(batch)) => read += batch.len() as u64,
+                Item::Gap { events, notes } => gap = Some((events, notes)),
+                _ => {}
+            }
+        }
+        assert_eq!(read + lost, sent + 1, "all are there or counted");
+        assert_eq!(gap.unwrap().0, lost, "and the gap says so");
+    }
+
+    #[test]
+    fn a_full_disk_ends_the_recording_where_a_frame_ends() {
+        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let shared = Arc::new(Shared { is_ending: AtomicBool::new(true), ..Shared::default() });
+        let told = (0, Instant::now());
+        let mut writer = Writer { file, framer: Framer::new().unwrap(), shared, has_given_up: false, told };
+        assert!(!writer.write(b"a"));
+        writer.file = tempfile::tempfile().unwrap();
+        assert!(!writer.write(b"b"), "nothing follows what is missing");
+        assert_eq!(writer.file.metadata().unwrap().len(), 0);
+    }
+}
