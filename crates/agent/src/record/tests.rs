@@ -130,10 +130,15 @@ impl Consumer for Judge {
 
 /// A recording of these inputs, as the bytes of its file.
 fn recorded(inputs: &[Input], trackers: &[Arc<TrackerSchema>]) -> Vec<u8> {
+    recorded_after(&BTreeMap::new(), inputs, trackers)
+}
+
+/// As [`recorded`], where these profiles had been learnt before.
+fn recorded_after(profiles: &BTreeMap<String, String>, inputs: &[Input], trackers: &[Arc<TrackerSchema>]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r");
     let conditions = Conditions { learning_period_ns: PERIOD, ..Conditions::default() };
-    let mut recorder = Recorder::create(&path, conditions, trackers, &BTreeMap::new()).unwrap();
+    let mut recorder = Recorder::create(&path, conditions, trackers, profiles).unwrap();
     inputs.iter().for_each(|input| recorder.record(input));
     let totals = recorder.recording().finish(&[]);
     let bytes = fs::read(&path).unwrap();
@@ -180,6 +185,27 @@ fn a_replay_gives_what_was_given_live() {
         assert_eq!((played.damage, played.missing, played.events), (None, (0, 0), 25));
         assert_eq!(played.span_ns, (BEGIN + 1, BEGIN + 22 * SECOND));
         assert_eq!(played.consumer.result(), live);
+    }
+}
+
+#[test]
+fn a_replay_goes_on_from_what_had_been_learnt_before() {
+    let trackers = trackers();
+    let mut inputs = inputs(&trackers);
+    let mut learnt = Player::open(&*recorded(&inputs, &trackers)).unwrap().play(Judge::new(), |_| true);
+    let dirty = learnt.consumer.model.take_dirty().into_iter();
+    let profiles = dirty.map(|(uid, profile)| (uid, serde_json::to_string(&profile).unwrap())).collect();
+    // Only the container's coming, and one thing that it never did.
+    inputs.drain(4..);
+    let open = schema(&trackers, "open", "open");
+    inputs.push(Input::Events(vec![write(&open, 5 * SECOND, &["etc", "cron.d", "x"])]));
+    inputs.push(Input::End(BEGIN + 6 * SECOND));
+    for (profiles, alerts) in [(profiles, 1), (BTreeMap::new(), 0)] {
+        let bytes = recorded_after(&profiles, &inputs, &trackers);
+        let player = Player::open(&*bytes).unwrap();
+        let model = crate::server::model(PERIOD, player.profiles.iter().map(|(uid, json)| (&**uid, &**json)));
+        let played = player.play(Judge { model, lines: Vec::new() }, |_| true);
+        assert_eq!(played.consumer.lines.len(), alerts, "{:#?}", played.consumer.lines);
     }
 }
 
