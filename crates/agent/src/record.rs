@@ -4,12 +4,17 @@
 //! what is written can be read at any time, also when the end is missing: see [`frame`]. In the frames are entries, which
 //! frames never cut: see [`entry`]. docs/recording.md has the picture.
 
+mod disk;
 mod entry;
 mod frame;
 mod play;
 mod read;
 mod write;
 
+use std::fs;
+
+use ethogram_model::render;
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use entry::{Account, Conditions};
@@ -46,6 +51,27 @@ impl Header {
     pub(crate) const VERSION: u32 = 1;
     /// Bytes of the line at most.
     const MAX_LINE: u64 = 16 << 10;
+
+    /// For a recording that begins now on this host.
+    fn now() -> Self {
+        let read = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned()).unwrap_or_default();
+        let realtime_ns = nanoseconds(clock_gettime(ClockId::Realtime));
+        Self {
+            format: Header::FORMAT.into(),
+            version: Header::VERSION,
+            agent: env!("CARGO_PKG_VERSION").into(),
+            kernel: read("/proc/sys/kernel/osrelease"),
+            architecture: std::env::consts::ARCH.into(),
+            boot_id: read("/proc/sys/kernel/random/boot_id"),
+            begun: render::rfc3339(realtime_ns),
+            realtime_ns,
+            boottime_ns: nanoseconds(clock_gettime(ClockId::Boottime)),
+        }
+    }
+}
+
+fn nanoseconds(time: Timespec) -> u64 {
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod backend;
 mod judge;
 mod streams;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ethogram_detect::{Model, Profile, Settings};
@@ -96,7 +96,9 @@ async fn run(
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let plan = Plan { ring_bytes: config.collection.ring_bytes, trackers, wanted, recorder };
-    let pipeline = Pipeline::launch(plan, runtimes, &Handle::current(), judge)?;
+    let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judge);
+    // Where nothing was recorded, no file should be in the way of the next attempt.
+    let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
     let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config));
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);

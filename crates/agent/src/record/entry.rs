@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use ethogram_model::{Event, TrackerSchema};
+use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
 
 use super::frame::MAX_ENTRY;
@@ -88,6 +89,24 @@ pub(crate) struct Account {
     pub(crate) filtered: BTreeMap<String, u64>,
     /// Those lost, by stage and reason.
     pub(crate) dropped: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl Account {
+    pub(super) fn of(status: &TrackerStatus) -> Self {
+        let counters = &status.counters;
+        let mut dropped = BTreeMap::<String, BTreeMap<String, u64>>::new();
+        for ((stage, reason), n) in &counters.dropped {
+            dropped.entry(stage.clone()).or_default().insert(reason.clone(), *n);
+        }
+        Self {
+            tracker: status.schema.name.to_string(),
+            seen: counters.seen,
+            delivered: counters.delivered,
+            aggregated: counters.aggregated,
+            filtered: counters.filtered.clone(),
+            dropped,
+        }
+    }
 }
 
 /// Adds an event. Returns whether it fits.

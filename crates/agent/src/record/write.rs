@@ -1,30 +1,30 @@
 //! Writes a recording, without ever holding up the engine.
 //!
-//! The [`Recorder`] is the engine's: it copies what the engine takes into chunks, and gives each to a thread that
-//! compresses and writes it. Where too many wait, a chunk is lost: counted, told, and marked in the recording.
+//! The [`Recorder`] is the engine's: it copies what the engine takes into chunks, and gives each to the [`Writer`]'s
+//! thread. Where too many wait, a chunk is lost: counted, told, and marked in the recording.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
-    fs::{self, File, OpenOptions},
-    io::{self, Seek, Write},
+    fs::OpenOptions,
+    io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
 };
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use ethogram_model::{Event, EventSchema, TrackerSchema, render};
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use ethogram_model::{Event, EventSchema, TrackerSchema};
 use ethogram_probe::TrackerStatus;
 use rustc_hash::FxHashMap;
-use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::{
     Header,
+    disk::{Chunk, Shared, Writer},
     entry::{self, Account, Conditions, Note},
     frame::{FULL, Framer},
 };
@@ -38,10 +38,6 @@ const TICKS: u32 = 4;
 const SOME: usize = 256;
 /// Schemas that are told apart; beyond, all are told anew.
 const MAX_SCHEMAS: usize = 4096;
-/// Before a write that failed is tried again.
-const RETRY: Duration = Duration::from_millis(500);
-/// Between two complaints.
-const COMPLAINT: Duration = Duration::from_secs(10);
 
 /// Why a recording cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -70,32 +66,6 @@ pub(crate) struct Totals {
     pub(crate) notes_lost: u64,
     /// Bytes of the file.
     pub(crate) bytes: u64,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    events: AtomicU64,
-    events_lost: AtomicU64,
-    notes_lost: AtomicU64,
-    bytes: AtomicU64,
-    /// The last chunk is on its way: what cannot be written now is given up.
-    is_ending: AtomicBool,
-}
-
-/// Some entries, and how many of them are of which kind.
-#[derive(Default)]
-struct Chunk {
-    bytes: Vec<u8>,
-    events: u64,
-    notes: u64,
-}
-
-impl Chunk {
-    fn note(&mut self, note: &Note) -> bool {
-        let fits = entry::put_note(&mut self.bytes, note);
-        self.notes += u64::from(fits);
-        fits
-    }
 }
 
 /// The engine's side of a recording.
@@ -135,15 +105,14 @@ impl Recorder {
             _ => CreateError::Create { path: path.to_owned(), source },
         };
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
-        let mut header = serde_json::to_vec(&header()).map_err(|e| failed(e.into()))?;
+        let mut header = serde_json::to_vec(&Header::now()).map_err(|e| failed(e.into()))?;
         header.push(b'\n');
         file.write_all(&header).map_err(failed)?;
         let framer = Framer::new().map_err(failed)?;
 
         let shared = Arc::new(Shared { bytes: AtomicU64::new(header.len() as u64), ..Shared::default() });
         let (queue, chunks) = bounded(QUEUE);
-        let writer =
-            Writer { file, framer, shared: Arc::clone(&shared), has_given_up: false, told: (0, Instant::now()) };
+        let writer = Writer::new(file, framer, Arc::clone(&shared));
         let thread = thread::Builder::new().name("record".into()).spawn(move || writer.run(&chunks)).map_err(failed)?;
         let recording = Recording { queue, shared, writer: Arc::new(Mutex::new(Some(thread))) };
         let mut recorder =
@@ -209,7 +178,7 @@ impl Recorder {
 
     fn event(&mut self, event: &Event) {
         let schema = self.schema(&event.schema);
-        if entry::put_event(&mut self.chunk.bytes, schema, event) {
+        if schema.is_some_and(|schema| entry::put_event(&mut self.chunk.bytes, schema, event)) {
             self.chunk.events += 1;
         } else {
             self.recording.shared.events_lost.fetch_add(1, Relaxed);
@@ -224,16 +193,15 @@ impl Recorder {
         self.hand_over_full();
     }
 
-    /// The number of a schema, which is told now if it was not yet.
-    fn schema(&mut self, schema: &Arc<EventSchema>) -> u16 {
+    /// The number of a schema, which is told now if it was not yet. None where it is too large to be told.
+    fn schema(&mut self, schema: &Arc<EventSchema>) -> Option<u16> {
         let address = Arc::as_ptr(schema) as usize;
         if let Some((number, _)) = self.schemas.get(&address) {
-            return *number;
+            return Some(*number);
         }
         if self.schemas.len() >= MAX_SCHEMAS {
             self.forget();
         }
-        let number = self.schemas.len() as u16;
         self.tell(TrackerSchema {
             name: Arc::clone(&schema.tracker),
             summary: String::new(),
@@ -242,15 +210,20 @@ impl Recorder {
             events: vec![Arc::clone(schema)],
             params: Vec::new(),
         });
-        number
+        self.schemas.get(&address).map(|(number, _)| *number)
     }
 
+    /// Tells a tracker's schemas, and numbers them.
     fn tell(&mut self, tracker: TrackerSchema) {
-        for event in &tracker.events {
-            let number = self.schemas.len() as u16;
-            self.schemas.insert(Arc::as_ptr(event) as usize, (number, Arc::clone(event)));
+        let events = tracker.events.clone();
+        if !self.chunk.note(&Note::Tracker(Cow::Owned(tracker))) {
+            self.recording.shared.notes_lost.fetch_add(1, Relaxed);
+            return;
         }
-        self.chunk.note(&Note::Tracker(std::borrow::Cow::Owned(tracker)));
+        for event in events {
+            let number = self.schemas.len() as u16;
+            self.schemas.insert(Arc::as_ptr(&event) as usize, (number, event));
+        }
     }
 
     fn forget(&mut self) {
@@ -286,7 +259,7 @@ impl Recording {
     /// Says where all events went up to now.
     pub(crate) fn account(&self, status: &[TrackerStatus]) {
         let mut chunk = Chunk::default();
-        chunk.note(&Note::Account(status.iter().map(account).collect()));
+        chunk.note(&Note::Account(status.iter().map(Account::of).collect()));
         // Where it does not fit, the next one says the same.
         _ = self.queue.try_send(chunk);
     }
@@ -294,7 +267,7 @@ impl Recording {
     /// Says the last word, and waits until all is written.
     pub(crate) fn finish(&self, status: &[TrackerStatus]) -> Totals {
         let mut chunk = Chunk::default();
-        chunk.note(&Note::Account(status.iter().map(account).collect()));
+        chunk.note(&Note::Account(status.iter().map(Account::of).collect()));
         chunk.note(&Note::Closed);
         self.shared.is_ending.store(true, Relaxed);
         // An empty one is the last.
@@ -315,119 +288,6 @@ impl Recording {
             notes_lost: self.shared.notes_lost.load(Relaxed),
             bytes: self.shared.bytes.load(Relaxed),
         }
-    }
-}
-
-/// The thread that compresses and writes.
-struct Writer {
-    file: File,
-    framer: Framer,
-    shared: Arc<Shared>,
-    /// Something could not be written at the end: nothing may follow it.
-    has_given_up: bool,
-    /// How many lost events were complained about, and when.
-    told: (u64, Instant),
-}
-
-impl Writer {
-    fn run(mut self, chunks: &Receiver<Chunk>) {
-        for chunk in chunks {
-            if chunk.bytes.is_empty() {
-                break;
-            }
-            if self.write(&chunk.bytes) {
-                self.shared.events.fetch_add(chunk.events, Relaxed);
-            } else {
-                self.shared.events_lost.fetch_add(chunk.events, Relaxed);
-                self.shared.notes_lost.fetch_add(chunk.notes, Relaxed);
-            }
-            self.complain();
-        }
-        if let Err(error) = self.file.sync_data() {
-            tracing::error!("the recording may not be on the disk: {error}");
-        }
-    }
-
-    /// Writes one frame, whole or not at all. Where there is no room it waits for some, and the queue fills meanwhile;
-    /// at the end it gives up.
-    fn write(&mut self, raw: &[u8]) -> bool {
-        let Self { file, framer, shared, has_given_up, .. } = self;
-        if *has_given_up {
-            return false;
-        }
-        let frame = match framer.frame(raw) {
-            Ok(frame) => frame,
-            Err(error) => {
-                tracing::error!("the recording cannot be compressed, and ends here: {error}");
-                *has_given_up = true;
-                return false;
-            }
-        };
-        let offset = shared.bytes.load(Relaxed);
-        let mut failed = false;
-        loop {
-            let Err(error) = file.write_all(frame) else {
-                shared.bytes.store(offset + frame.len() as u64, Relaxed);
-                if failed {
-                    tracing::info!("the recording goes on");
-                }
-                return true;
-            };
-            if !std::mem::replace(&mut failed, true) {
-                tracing::error!("the recording cannot be written: {error}");
-            }
-            // Half a frame would make the rest unreadable.
-            _ = file.set_len(offset).and_then(|()| file.seek(io::SeekFrom::Start(offset)));
-            if shared.is_ending.load(Relaxed) {
-                *has_given_up = true;
-                return false;
-            }
-            thread::sleep(RETRY);
-        }
-    }
-
-    fn complain(&mut self) {
-        let lost = self.shared.events_lost.load(Relaxed);
-        if lost > self.told.0 && (self.told.0 == 0 || self.told.1.elapsed() > COMPLAINT) {
-            self.told = (lost, Instant::now());
-            tracing::warn!("the disk is too slow for the recording: {lost} events are missing in it so far");
-        }
-    }
-}
-
-fn header() -> Header {
-    let read = |path: &str| fs::read_to_string(path).map(|t| t.trim().to_owned()).unwrap_or_default();
-    let realtime_ns = nanoseconds(clock_gettime(ClockId::Realtime));
-    Header {
-        format: Header::FORMAT.into(),
-        version: Header::VERSION,
-        agent: env!("CARGO_PKG_VERSION").into(),
-        kernel: read("/proc/sys/kernel/osrelease"),
-        architecture: std::env::consts::ARCH.into(),
-        boot_id: read("/proc/sys/kernel/random/boot_id"),
-        begun: render::rfc3339(realtime_ns),
-        realtime_ns,
-        boottime_ns: nanoseconds(clock_gettime(ClockId::Boottime)),
-    }
-}
-
-fn nanoseconds(time: Timespec) -> u64 {
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
-}
-
-fn account(status: &TrackerStatus) -> Account {
-    let counters = &status.counters;
-    let mut dropped = BTreeMap::<String, BTreeMap<String, u64>>::new();
-    for ((stage, reason), n) in &counters.dropped {
-        dropped.entry(stage.clone()).or_default().insert(reason.clone(), *n);
-    }
-    Account {
-        tracker: status.schema.name.to_string(),
-        seen: counters.seen,
-        delivered: counters.delivered,
-        aggregated: counters.aggregated,
-        filtered: counters.filtered.clone(),
-        dropped,
     }
 }
 
@@ -459,7 +319,7 @@ mod tests {
         assert!(lost > 20, "{lost}");
         // There is room again.
         let mut framer = Framer::new().unwrap();
-        let mut file = [&serde_json::to_vec(&header()).unwrap()[..], b"\n"].concat();
+        let mut file = [&serde_json::to_vec(&Header::now()).unwrap()[..], b"\n"].concat();
         let mut write = |chunk: Chunk| file.extend_from_slice(framer.frame(&chunk.bytes).unwrap());
         chunks.try_iter().for_each(&mut write);
         recorder.record(&Input::Events(vec![event()]));
@@ -477,17 +337,5 @@ mod tests {
         }
         assert_eq!(read + lost, sent + 1, "all are there or counted");
         assert_eq!(gap.unwrap().0, lost, "and the gap says so");
-    }
-
-    #[test]
-    fn a_full_disk_ends_the_recording_where_a_frame_ends() {
-        let file = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let shared = Arc::new(Shared { is_ending: AtomicBool::new(true), ..Shared::default() });
-        let told = (0, Instant::now());
-        let mut writer = Writer { file, framer: Framer::new().unwrap(), shared, has_given_up: false, told };
-        assert!(!writer.write(b"a"));
-        writer.file = tempfile::tempfile().unwrap();
-        assert!(!writer.write(b"b"), "nothing follows what is missing");
-        assert_eq!(writer.file.metadata().unwrap().len(), 0);
     }
 }
