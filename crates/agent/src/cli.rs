@@ -6,10 +6,13 @@ mod client;
 mod doctor;
 mod exit;
 mod profile;
+mod record;
+mod replay;
 mod run;
 mod schema;
 mod server;
 mod trackers;
+mod until;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
@@ -17,7 +20,9 @@ use clap::Parser;
 use ethogram_model::TrackerSchema;
 use tracing_subscriber::filter::LevelFilter;
 
-pub use args::{Cli, Command, DoctorArgs, ListFormat, RunArgs, Setting};
+pub use args::{
+    Cli, Command, DoctorArgs, ListFormat, RecordArgs, ReplayArgs, ReplayFormat, RunArgs, ServerArgs, Setting,
+};
 
 use crate::config::Config;
 
@@ -38,14 +43,20 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
     if let Command::Schema(args) = &cli.command {
         return schema::show(args, builtin);
     }
+    // What a replay gives depends on no file of the machine on which it runs, but the one that is named.
+    if let Command::Replay(args) = &cli.command {
+        return replay::replay(args, cli.config.as_deref());
+    }
     let mut config = Config::load(cli.config.as_deref())?;
     let named = cli.socket.is_some();
     if let Some(socket) = cli.socket {
         config.api.socket = socket;
     }
     match cli.command {
-        Command::Server => server::serve(config),
+        Command::Server(args) => server::serve(config, &args),
         Command::Run(args) => run::run(&args, &config),
+        Command::Record(args) => record::record(&args, config),
+        Command::Replay(args) => replay::replay(&args, cli.config.as_deref()),
         Command::Doctor(args) => doctor::examine(&args, &config),
         Command::Trackers(args) => {
             asking(config.api.socket, async |c| trackers::answer(&args, &c, named, builtin).await)

@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod nearest;
 pub mod output;
 mod pipeline;
+mod record;
 mod secrets;
 mod server;
 pub mod sink;

@@ -74,6 +74,8 @@ pub struct MetricsSnapshot {
     pub identity: BTreeMap<&'static str, u64>,
     /// What became of behaviours, by outcome.
     pub behaviours: BTreeMap<&'static str, u64>,
+    /// What was recorded, and what was lost of it, by what; empty where nothing is recorded.
+    pub recording: BTreeMap<&'static str, u64>,
 }
 
 impl MetricsSnapshot {
@@ -100,6 +102,13 @@ impl MetricsSnapshot {
         page.family("ethogram_behaviours", Kind::Counter, "Behaviours seen, by what the model made of them.");
         for (outcome, n) in &self.behaviours {
             page.sample(&[("outcome", outcome)], *n);
+        }
+        if !self.recording.is_empty() {
+            let help = "What was recorded, and what the disk was too slow for, by what.";
+            page.family("ethogram_recording", Kind::Counter, help);
+            for (what, n) in &self.recording {
+                page.sample(&[("what", what)], *n);
+            }
         }
         page.family("ethogram_containers", Kind::Gauge, "Containers running now.");
         page.sample(&[], self.containers);

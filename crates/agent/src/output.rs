@@ -1,7 +1,8 @@
-//! How `ethogram run` shows events: a table, JSON lines or CSV, to the terminal or a file.
+//! How events are shown: a table, JSON lines, CSV or Parquet, to the terminal or a file.
 
 mod csv;
 mod details;
+mod parquet;
 mod samples;
 mod table;
 mod text;
@@ -66,6 +67,10 @@ trait Rows {
         Ok(())
     }
     fn flush(&mut self) -> io::Result<()>;
+    /// Nothing more comes.
+    fn close(&mut self) -> io::Result<()> {
+        self.flush()
+    }
 }
 
 /// Where it goes, and what is known of it.
@@ -104,6 +109,25 @@ impl Output {
         Ok(Self { rows: rows(format, tracker, target), target: name })
     }
 
+    /// Writes to a Parquet file, which is whole once it is closed.
+    ///
+    /// # Errors
+    /// As [`Output::new`].
+    pub fn parquet(tracker: &TrackerSchema, file: &Path) -> Result<Self, OutputError> {
+        let create = |source| OutputError::Create { path: file.to_owned(), source };
+        let rows = File::create(file).and_then(|to| parquet::Parquet::new(tracker, to)).map_err(create)?;
+        Ok(Self { rows: Box::new(rows), target: file.display().to_string() })
+    }
+
+    /// Writes the last of it.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn close(mut self) -> Result<(), OutputError> {
+        let result = self.rows.close();
+        self.explain(result)
+    }
+
     /// Adds an event.
     ///
     /// # Errors
@@ -132,10 +156,54 @@ impl Output {
     }
 
     fn explain(&self, result: io::Result<()>) -> Result<(), OutputError> {
-        result.map_err(|source| match source.kind() {
-            io::ErrorKind::BrokenPipe => OutputError::ReaderGone,
-            _ => OutputError::Write { target: self.target.clone(), source },
-        })
+        result.map_err(|source| explained(source, &self.target))
+    }
+}
+
+fn explained(source: io::Error, target: &str) -> OutputError {
+    match source.kind() {
+        io::ErrorKind::BrokenPipe => OutputError::ReaderGone,
+        _ => OutputError::Write { target: target.to_owned(), source },
+    }
+}
+
+/// Writes JSON values, one a line.
+pub struct Lines {
+    to: Box<dyn Write + Send>,
+    target: String,
+}
+
+impl Lines {
+    /// Writes to `file`, or to standard output.
+    ///
+    /// # Errors
+    /// As [`Output::new`].
+    pub fn new(file: Option<&Path>) -> Result<Self, OutputError> {
+        let (to, target): (Box<dyn Write + Send>, _) = match file {
+            Some(path) => {
+                let file =
+                    File::create(path).map_err(|source| OutputError::Create { path: path.to_owned(), source })?;
+                (Box::new(file), path.display().to_string())
+            }
+            None => (Box::new(io::stdout()), "standard output".to_owned()),
+        };
+        Ok(Self { to: Box::new(BufWriter::new(to)), target })
+    }
+
+    /// Adds a line.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn write(&mut self, value: &serde_json::Value) -> Result<(), OutputError> {
+        writeln!(self.to, "{value}").map_err(|source| explained(source, &self.target))
+    }
+
+    /// Hands on what is buffered.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        self.to.flush().map_err(|source| explained(source, &self.target))
     }
 }
 

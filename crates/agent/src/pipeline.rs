@@ -1,14 +1,20 @@
 //! The journey of an event from the reader to whoever wants it.
 //!
-//! One thread, the [`engine`], owns all state: which [`identity`] each cgroup and process has, and what its
-//! [`engine::Consumer`] makes of the events. Everything else talks to it through a [`control::Control`].
+//! One thread owns all state, the [`engine`]: which [`identity`] each cgroup and process has, and what its
+//! [`engine::Consumer`] makes of the events. It is fed [`live`], or by a replay. Everything else talks to it through a
+//! [`control::Control`].
 
 pub(crate) mod control;
 pub(crate) mod engine;
+mod gate;
 pub(crate) mod identity;
 mod launch;
+mod live;
 pub(crate) mod processes;
+mod selection;
 
 pub(crate) use control::Control;
-pub(crate) use engine::{Consumer, Engine};
+pub(crate) use engine::{Consumer, Engine, Input};
+pub(crate) use identity::Identity;
 pub(crate) use launch::{Pipeline, Plan, Wanted, found, refusal};
+pub(crate) use selection::Selection;

@@ -1,10 +1,26 @@
 //! Values of arguments and of environment variables that look like secrets are masked before anything else sees them.
 
+use ethogram_model::{Event, FieldKind};
+
 /// Names that make what follows them a secret.
 const NAMES: [&[u8]; 9] =
     [b"password", b"passwd", b"passphrase", b"secret", b"token", b"api-key", b"api_key", b"apikey", b"private-key"];
+/// The field whose texts are variables and not arguments.
+const ENVIRONMENT: &str = "process.environment_variables";
 /// What a masked byte becomes. Lengths stay: they are part of the behaviour.
 const MASK: u8 = b'*';
+
+/// Masks secrets in all arguments and variables of an event, where they lie in its record.
+pub(crate) fn mask_event(event: &mut Event) {
+    for field in event.schema.fields.iter().filter(|f| f.kind == FieldKind::Args) {
+        let reference = event.record.get(field.offset..).and_then(|r| r.get(..4));
+        let Some(&[o0, o1, l0, l1]) = reference else { continue };
+        let (offset, length) = (usize::from(u16::from_le_bytes([o0, o1])), usize::from(u16::from_le_bytes([l0, l1])));
+        if let Some(texts) = event.record.get_mut(offset..).and_then(|r| r.get_mut(..length)) {
+            if field.name == ENVIRONMENT { mask_environment(texts) } else { mask(texts) }
+        }
+    }
+}
 
 /// Masks secrets in NUL-separated arguments, in place: `--password=x`, `--token x`, `SECRET=x`, `user:x@host` in a
 /// URL, and what follows `Bearer` or `Basic`.

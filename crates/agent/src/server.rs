@@ -5,7 +5,7 @@ mod backend;
 mod judge;
 mod streams;
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ethogram_detect::{Model, Profile, Settings};
@@ -21,7 +21,8 @@ use crate::{
     config::Config,
     container::runtime::Runtimes,
     failure::Usage,
-    pipeline::{Pipeline, Plan, Wanted, refusal},
+    pipeline::{Pipeline, Plan, Selection, Wanted, refusal},
+    record::{Conditions, Recorder},
     sink::Sinks,
     store::{Contents, Store, Writer},
 };
@@ -29,22 +30,23 @@ use crate::{
 /// How long alerts that are under way may take to be written at the end.
 const LAST_ALERTS: Duration = Duration::from_secs(2);
 
-/// Serves until it is told to end. Takes everything it needs before it starts anything.
+/// Serves until it is told to end. Takes everything it needs before it starts anything. `record` names the file into
+/// which all that is judged is recorded.
 ///
 /// # Errors
 /// What is missing, in use, wrong or refused, and what would be right.
-pub(crate) fn serve(config: Config) -> anyhow::Result<()> {
+pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()> {
     let trackers = builtin()?;
     let wanted = wanted(&config, &trackers)?;
     ethogram_probe::check_kernel().map_err(refusal)?;
     let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let result = tasks.block_on(run(config, trackers, wanted));
+    let result = tasks.block_on(run(config, trackers, wanted, record));
     tasks.shutdown_timeout(Duration::from_millis(500));
     result
 }
 
 /// The trackers that the configuration asks for, their names and parameters checked.
-fn wanted(config: &Config, trackers: &[TrackerObject]) -> anyhow::Result<Vec<Wanted>> {
+pub(crate) fn wanted(config: &Config, trackers: &[TrackerObject]) -> anyhow::Result<Vec<Wanted>> {
     let named = config.trackers.enabled.as_ref();
     let names: Vec<String> = match named {
         Some(names) => names.clone(),
@@ -64,21 +66,40 @@ fn wanted(config: &Config, trackers: &[TrackerObject]) -> anyhow::Result<Vec<Wan
     names.into_iter().map(start).collect()
 }
 
-async fn run(config: Config, trackers: Vec<TrackerObject>, wanted: Vec<Wanted>) -> anyhow::Result<()> {
+async fn run(
+    config: Config,
+    trackers: Vec<TrackerObject>,
+    wanted: Vec<Wanted>,
+    record: Option<&Path>,
+) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.api, &config.metrics).await?;
     let opened = Store::open(&config.store.path)?;
     if let Some((path, why)) = &opened.set_aside {
         tracing::warn!("the store was damaged ({why}): it lies at {} now, and a new one is begun", path.display());
     }
     let sinks = Sinks::start(&config.alerts)?;
-    let (model, alerts) = restore(&config, opened.contents);
+    let selection = Selection { host: config.collection.host, containers: Vec::new() };
+    let learning_period_ns = config.behaviour.learning_period.as_ns();
+    let Contents { profiles, alerts } = opened.contents;
+    let recorder = match record {
+        None => None,
+        Some(path) => {
+            let conditions = Conditions { selection: selection.clone(), learning_period_ns };
+            let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
+            Some(Recorder::create(path, conditions, &schemas, &profiles)?)
+        }
+    };
+    let model = model(learning_period_ns, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
+    drop(profiles);
     let writer = Writer::start(opened.store)?;
-    let judge = Judge::new(config.collection.host, model, alerts, sinks, writer);
+    let judge = Judge::new(selection, model, AlertBook::restore(alerts), sinks, writer);
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let avoid = config.collection.avoid.clone();
-    let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted };
-    let pipeline = Pipeline::launch(plan, runtimes, &Handle::current(), judge)?;
+    let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted, recorder };
+    let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judge);
+    // Where nothing was recorded, no file should be in the way of the next attempt.
+    let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
     let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config));
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
@@ -98,11 +119,11 @@ async fn run(config: Config, trackers: Vec<TrackerObject>, wanted: Vec<Wanted>) 
     Ok(())
 }
 
-fn restore(config: &Config, contents: Contents) -> (Model, AlertBook) {
-    let period = u64::try_from(config.behaviour.learning_period.get().as_nanos()).unwrap_or(u64::MAX);
-    let mut model = Model::new(Settings { learning_period_ns: period, ..Settings::default() });
-    for (uid, json) in contents.profiles {
-        match serde_json::from_str::<Profile>(&json) {
+/// A model that goes on from profiles learnt before: workload, and profile as JSON.
+pub(crate) fn model<'a>(learning_period_ns: u64, profiles: impl Iterator<Item = (&'a str, &'a str)>) -> Model {
+    let mut model = Model::new(Settings { learning_period_ns, ..Settings::default() });
+    for (uid, json) in profiles {
+        match serde_json::from_str::<Profile>(json) {
             Ok(profile) => {
                 if let Err(unknown) = model.restore(profile) {
                     tracing::warn!("{unknown}");
@@ -111,5 +132,5 @@ fn restore(config: &Config, contents: Contents) -> (Model, AlertBook) {
             Err(error) => tracing::warn!("the stored profile {uid} cannot be read, it is learnt anew: {error}"),
         }
     }
-    (model, AlertBook::restore(contents.alerts))
+    model
 }

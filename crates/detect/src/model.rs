@@ -133,13 +133,15 @@ impl Held {
         Self { profile, counted_ns: now, taken_ns: now, is_dirty: true, is_touched: false }
     }
 
-    /// Brings the time learnt up to date. Once learning is over, it stays over.
+    /// Brings the time learnt up to date. Once learning is over, it stays over; the time beyond does not count, so that
+    /// it does not matter how often anybody looks.
     fn settle(&mut self, clock: &Clock, learning_period_ns: u64) {
         let profile = &mut self.profile;
         if profile.is_stable {
             return;
         }
-        profile.learnt_ns = profile.learnt_ns.saturating_add(clock.elapsed_ns - self.counted_ns);
+        let learnt_ns = profile.learnt_ns.saturating_add(clock.elapsed_ns - self.counted_ns);
+        profile.learnt_ns = learnt_ns.min(learning_period_ns.max(profile.learnt_ns));
         self.counted_ns = clock.elapsed_ns;
         if profile.learnt_ns >= learning_period_ns {
             profile.is_stable = true;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// Everything that is known of a tracker without loading it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrackerSchema {
     /// Name of the tracker's folder, and what users call it.
     pub name: Arc<str>,
@@ -32,7 +32,7 @@ pub enum Role {
 }
 
 /// The layout and meaning of one kind of record.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EventSchema {
     /// The tracker that makes it.
     pub tracker: Arc<str>,
@@ -58,7 +58,7 @@ impl EventSchema {
 }
 
 /// One field of a record.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     /// Its name in the vocabulary: `file.path`.
     pub name: String,
@@ -80,7 +80,7 @@ pub struct Field {
 }
 
 /// How a field's bytes are read. The C typedef's name decides it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FieldKind {
     /// An unsigned integer of the field's size.
@@ -152,7 +152,7 @@ impl Field {
 }
 
 /// A `const volatile` of the object that can be set when the tracker starts.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Param {
     /// Its name in C and on the command line.
     pub name: String,

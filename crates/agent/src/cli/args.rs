@@ -26,9 +26,13 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Collect, learn, judge and serve, until it is stopped
-    Server,
+    Server(ServerArgs),
     /// Show one tracker's events in the terminal
     Run(RunArgs),
+    /// Record what happens into a file, to be replayed anywhere
+    Record(RecordArgs),
+    /// Judge a recording again, or convert its events
+    Replay(ReplayArgs),
     /// List the trackers, and start or stop them in the running server
     Trackers(TrackersArgs),
     /// Say what works on this machine, and why the rest does not
@@ -70,6 +74,97 @@ impl FromStr for Setting {
             _ => Err("it must be PARAM=VALUE, such as min_ms=5"),
         }
     }
+}
+
+/// All of it.
+#[derive(Debug, Args)]
+pub struct ServerArgs {
+    /// Record all that is judged into a new file: its replay gives the same alerts
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+}
+
+/// A recording.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Containers are recorded from their first instruction, with what the runtimes say of them. Processes are recorded on the
+whole host, as they are the ancestors of those in containers. Arguments that look like secrets are masked; the rest of
+them is in the file, which only its owner can read.
+
+What is written can be read at any time, also after a crash. The last line tells how much was recorded, and whether
+anything was lost.
+
+Examples:
+  ethogram record /tmp/shop.egr --duration 10m               everything that the server would collect
+  ethogram record /tmp/shop.egr --container shop             one container, running or still to start
+  ethogram record /tmp/net.egr --trackers tcp                only some trackers
+  ethogram server --record /tmp/live.egr                     what a server judges, and what it had learnt before
+  ethogram replay /tmp/shop.egr                              its alerts, on any machine, without root")]
+pub struct RecordArgs {
+    /// The file; it must not be there yet
+    pub file: PathBuf,
+    /// How long to go on [default: until Ctrl-C]
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<Period>,
+    /// Only this container, by name or id, also if it starts later; may be repeated
+    #[arg(long, value_name = "NAME|ID")]
+    pub container: Vec<String>,
+    /// How long to wait for a container that no runtime knows yet
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub wait: Period,
+    /// Only these trackers, separated by commas [default: those of the server]
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub trackers: Vec<String>,
+    /// Also what happens outside containers
+    #[arg(long, conflicts_with = "container")]
+    pub host: bool,
+}
+
+/// A recording, once more.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The same engine runs over the recording, faster than real time, and gives the same result to the byte, on any machine,
+without root. Time comes from the recording. Learning goes on from what the server had learnt when it was recorded.
+
+A file that is cut or damaged is replayed up to the damage; then the exit code is 1, and the last line says where it is.
+
+Examples:
+  ethogram replay live.egr                                   alerts, as the server printed them
+  ethogram replay live.egr --profiles profiles.jsonl         and what was learnt
+  ethogram replay live.egr --config trial.toml               with another [behaviour] learning_period
+  ethogram replay live.egr -o json --tracker process         events, as 'ethogram run process -o json' prints them
+  ethogram replay live.egr -o parquet --output-file live.parquet")]
+pub struct ReplayArgs {
+    /// The recording
+    pub file: PathBuf,
+    /// What is printed
+    #[arg(short, long, value_enum, default_value = "alerts", value_name = "FORMAT")]
+    pub output: ReplayFormat,
+    /// Write to a file in place of the terminal
+    #[arg(long, value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+    /// Only events of this tracker; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub tracker: Vec<String>,
+    /// Only events of this container, by name or id; may be repeated
+    #[arg(long, value_name = "NAME|ID")]
+    pub container: Vec<String>,
+    /// Write what was learnt to a file, one profile a line, as GET /v1/profiles/ID gives it
+    #[arg(long, value_name = "FILE")]
+    pub profiles: Option<PathBuf>,
+}
+
+/// What a replay prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReplayFormat {
+    /// Alerts, one OCSF finding a line.
+    Alerts,
+    /// Events, one JSON object a line.
+    Json,
+    /// Events as RFC 4180, one column for each name of the vocabulary.
+    Csv,
+    /// Events as Apache Parquet, with the columns of CSV and their types.
+    Parquet,
 }
 
 /// One tracker, to the terminal.
@@ -245,6 +340,10 @@ mod tests {
             "ethogram run ./x.bpf.o -o json",
             "ethogram trackers -o json",
             "ethogram trackers start tcp --set a=b",
+            "ethogram server --record r",
+            "ethogram record r --duration 10s --container a --container b --trackers open,tcp",
+            "ethogram replay r --config /x --profiles p",
+            "ethogram replay r -o parquet --output-file f --tracker open --container a",
             "ethogram doctor -o json",
             "ethogram profile list -o json",
             "ethogram profile show web",
@@ -271,6 +370,9 @@ mod tests {
             "ethogram run open --set x",
             "ethogram run open --set =1",
             "ethogram run open -o yaml",
+            "ethogram record",
+            "ethogram record r --host --container a",
+            "ethogram replay r -o table",
             "ethogram alerts --severity bad",
             "ethogram profile",
             "ethogram nothing",

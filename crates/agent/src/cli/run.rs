@@ -1,19 +1,19 @@
 //! `ethogram run`: one tracker, to the terminal.
 
-use std::{cell::Cell, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ethogram_model::Event;
 use ethogram_probe::{Counters, Start, TrackerObject, builtin, find};
 use tokio::sync::oneshot;
 
-use super::RunArgs;
+use super::{RunArgs, until::Until};
 use crate::{
     config::Config,
     container::{runtime::Runtimes, table::Lookup},
     failure::Usage,
     output::{Output, OutputError},
-    pipeline::{Consumer, Pipeline, Plan, Wanted},
+    pipeline::{Consumer, Pipeline, Plan, Selection, Wanted},
 };
 
 pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<()> {
@@ -54,13 +54,18 @@ async fn show(
     let start = Start { params, gated: !args.container.is_empty(), interval: args.interval.get(), ..Start::default() };
     let wanted = vec![Wanted { name: name.clone(), start, by_name: true }];
     let avoid = config.collection.avoid.clone();
-    let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted };
+    let ring_bytes = config.collection.ring_bytes;
+    let plan = Plan { ring_bytes, avoid, trackers, wanted, recorder: None };
     let (fail, failed) = oneshot::channel();
-    let consumer =
-        Show { tracker: name.clone(), containers: args.container.clone(), output, rows: false, fail: Some(fail) };
+    let selection = Selection { host: args.container.is_empty(), containers: args.container.clone() };
+    let consumer = Show { tracker: name.clone(), selection, output, rows: false, fail: Some(fail) };
     let pipeline = Pipeline::launch(plan, Arc::clone(&runtimes), &tokio::runtime::Handle::current(), consumer)?;
 
-    let ended = until_end(args, &runtimes, failed).await;
+    let until = Until { duration: args.duration, containers: &args.container, wait: args.wait };
+    let ended = tokio::select! {
+        ended = until.end(&runtimes) => ended,
+        Ok(error) = failed => Err(error.into()),
+    };
     let (consumer, statuses) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
     let flushed = consumer.map_or(Ok(()), |mut c| c.output.flush());
     let status = statuses.into_iter().find(|s| *s.schema.name == *name).context("the tracker is gone")?;
@@ -69,57 +74,10 @@ async fn show(
     Ok(flushed?)
 }
 
-/// Waits for Ctrl-C, the end of the duration, or a failure.
-async fn until_end(args: &RunArgs, runtimes: &Runtimes, failed: oneshot::Receiver<OutputError>) -> anyhow::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    let duration = async {
-        match args.duration {
-            Some(duration) => tokio::time::sleep(duration.get()).await,
-            None => std::future::pending().await,
-        }
-    };
-    let unfound = Cell::new(None);
-    let unknown = async {
-        match missing(args, runtimes, &unfound).await {
-            Some(error) => error,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => Ok(()),
-        _ = terminate.recv() => Ok(()),
-        () = duration => unfound.take().map_or(Ok(()), Err),
-        Ok(error) = failed => Err(error.into()),
-        error = unknown => Err(error),
-    }
-}
-
-/// Whether one of the containers asked for is still unknown to every runtime after the time they are waited for.
-/// Meanwhile `unfound` says so of the one that is waited for.
-async fn missing(args: &RunArgs, runtimes: &Runtimes, unfound: &Cell<Option<anyhow::Error>>) -> Option<anyhow::Error> {
-    let deadline = tokio::time::Instant::now() + args.wait.get();
-    for wanted in &args.container {
-        let mut told = false;
-        while let Err(error) = runtimes.find(wanted).await {
-            if tokio::time::Instant::now() >= deadline {
-                return Some(Usage(error.to_string()).into());
-            }
-            if !std::mem::replace(&mut told, true) {
-                eprintln!("ethogram: waiting {} for container '{wanted}' to be created", args.wait);
-            }
-            unfound.set(Some(Usage(error.to_string()).into()));
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-        unfound.set(None);
-    }
-    None
-}
-
 /// Prints the events of one tracker.
 struct Show {
     tracker: String,
-    /// Names or ids; none means all, and the host too.
-    containers: Vec<String>,
+    selection: Selection,
     output: Output,
     rows: bool,
     fail: Option<oneshot::Sender<OutputError>>,
@@ -138,14 +96,7 @@ impl Show {
 
 impl Consumer for Show {
     fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        if self.containers.is_empty() {
-            return Some(true);
-        }
-        match lookup {
-            Lookup::Host => Some(false),
-            Lookup::Container(c) if c.name.is_some() => Some(self.containers.iter().any(|w| c.answers_to(w))),
-            Lookup::Container(_) | Lookup::Unknown => None,
-        }
+        self.selection.wants(lookup)
     }
 
     fn take(&mut self, event: &Event) {

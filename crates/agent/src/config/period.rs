@@ -20,6 +20,11 @@ impl Period {
     pub const fn get(self) -> Duration {
         self.0
     }
+
+    /// In nanoseconds; what is longer than they can count is the longest.
+    pub fn as_ns(self) -> u64 {
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 impl FromStr for Period {

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -27,7 +28,7 @@ const MAX_OPEN: usize = 8192;
 const MAX_ASKING: usize = 16;
 
 /// A container that the engine wants to know more about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ResolveRequest {
     /// Its id.
     pub(crate) id: String,
@@ -62,7 +63,8 @@ pub(crate) enum Ask {
 }
 
 /// What the resolver tells the engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Resolution {
     /// What a runtime says of a container, asked for or not.
     Known(Box<RuntimeContainer>),

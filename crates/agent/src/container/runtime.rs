@@ -15,6 +15,7 @@ mod runtimes;
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use ethogram_model::{Container, Image, Pod};
+use serde::{Deserialize, Serialize};
 
 use crate::secrets;
 
@@ -27,7 +28,8 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const MAX_ANSWER: usize = 16 << 20;
 
 /// The runtimes known by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Runtime {
     /// Docker Engine.
     Docker,
@@ -82,7 +84,7 @@ impl Default for RuntimeSettings {
 }
 
 /// What a runtime says of one container. Its strings are bounded, but whoever made the container chose them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RuntimeContainer {
     /// Who says it.
     pub(crate) runtime: Runtime,

@@ -17,6 +17,7 @@ fn snapshot() -> MetricsSnapshot {
         stream_dropped: 4,
         identity: [("cgroups_unknown", 2)].into(),
         behaviours: [("known", 7)].into(),
+        recording: [("events", 9)].into(),
     }
 }
 
@@ -58,6 +59,9 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_behaviours_total Behaviours seen, by what the model made of them.
     # TYPE ethogram_behaviours_total counter
     ethogram_behaviours_total{outcome="known"} 7
+    # HELP ethogram_recording_total What was recorded, and what the disk was too slow for, by what.
+    # TYPE ethogram_recording_total counter
+    ethogram_recording_total{what="events"} 9
     # HELP ethogram_containers Containers running now.
     # TYPE ethogram_containers gauge
     ethogram_containers 3

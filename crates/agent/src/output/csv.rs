@@ -42,7 +42,7 @@ impl Csv {
 }
 
 /// The common names, the context, and then the fields of every event, each once.
-fn header(tracker: &TrackerSchema) -> Vec<String> {
+pub(super) fn header(tracker: &TrackerSchema) -> Vec<String> {
     let fields = |header: bool| {
         let all = tracker.events.iter().flat_map(|e| &e.fields);
         all.filter(move |f| f.header == header && !render::is_internal(f)).map(|f| f.name.as_str())

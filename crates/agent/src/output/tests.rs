@@ -295,3 +295,35 @@ fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is() {
     let missing = Output::new(Format::Json, &tracker(&[]), Some(Path::new("/nonexistent/x"))).err().unwrap();
     assert_eq!(missing.to_string(), "cannot create /nonexistent/x: No such file or directory (os error 2)");
 }
+
+#[test]
+fn parquet_has_the_columns_of_csv_with_their_types() {
+    use ::parquet::{
+        file::reader::{FileReader, SerializedFileReader},
+        record::Field as Cell,
+    };
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.parquet");
+    let tracker = tracker(&[connect(), exec()]);
+    let mut out = Output::parquet(&tracker, &path).unwrap();
+    out.write(&connected()).unwrap();
+    out.write(&executed(b"wget\0a b\0")).unwrap();
+    out.close().unwrap();
+
+    let reader = SerializedFileReader::new(File::open(&path).unwrap()).unwrap();
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    let columns: Vec<Vec<(&str, &Cell)>> =
+        rows.iter().map(|r| r.get_column_iter().map(|(name, cell)| (name.as_str(), cell)).collect()).collect();
+    let names: Vec<&str> = columns[0].iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, csv::header(&tracker));
+    let cell = |row: usize, name: &str| columns[row].iter().find(|(n, _)| *n == name).unwrap().1;
+    assert_eq!(*cell(0, "network.peer.port"), Cell::ULong(80));
+    assert_eq!(*cell(0, "network.peer.address"), Cell::Str("10.0.0.7".into()));
+    assert_eq!(*cell(0, "memfd"), Cell::Null);
+    assert_eq!(*cell(1, "memfd"), Cell::Bool(true));
+    assert_eq!(*cell(1, "network.peer.port"), Cell::Null);
+    let Cell::ListInternal(args) = cell(1, "process.command_args") else { panic!("no list: {:?}", columns[1]) };
+    assert_eq!(args.elements(), [Cell::Str("wget".into()), Cell::Str("a b".into())]);
+    assert!(format!("{:?}", cell(0, "time")).contains("1700000000123456789"), "{:?}", cell(0, "time"));
+}

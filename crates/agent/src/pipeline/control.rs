@@ -4,10 +4,9 @@ use crossbeam_channel::{Sender, TrySendError};
 use tokio::sync::oneshot;
 
 use super::{
-    Consumer, Engine,
-    engine::{Message, Question},
+    Consumer, Engine, Input,
+    live::{Message, Question},
 };
-use crate::container::resolver::Resolution;
 
 /// The engine has ended.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -43,10 +42,22 @@ impl<C: Consumer> Control<C> {
             // Whoever asked may have gone meanwhile.
             _ = answer.send(question(engine));
         });
-        let mut message = Message::Question(question);
+        self.send(Message::Question(question)).await?;
+        answered.await.map_err(|_| EngineGone)
+    }
+
+    /// Gives the engine something to take, and waits until there is room for it.
+    ///
+    /// # Errors
+    /// Where the engine has ended.
+    pub(crate) async fn feed(&self, input: Input) -> Result<(), EngineGone> {
+        self.send(Message::Input(input)).await
+    }
+
+    async fn send(&self, mut message: Message<C>) -> Result<(), EngineGone> {
         loop {
             match self.messages.try_send(message) {
-                Ok(()) => break,
+                Ok(()) => return Ok(()),
                 Err(TrySendError::Disconnected(_)) => return Err(EngineGone),
                 Err(TrySendError::Full(back)) => {
                     message = back;
@@ -54,7 +65,6 @@ impl<C: Consumer> Control<C> {
                 }
             }
         }
-        answered.await.map_err(|_| EngineGone)
     }
 
     /// Tells the engine to take what was sent, and to end.
@@ -63,8 +73,8 @@ impl<C: Consumer> Control<C> {
         _ = self.messages.send(Message::Stop);
     }
 
-    /// Tells the engine what a runtime said. Returns whether there was room for it.
-    pub(crate) fn tell(&self, resolution: Resolution) -> bool {
-        self.messages.try_send(Message::Resolution(resolution)).is_ok()
+    /// Gives the engine something to take. Returns whether there was room for it.
+    pub(crate) fn try_feed(&self, input: Input) -> bool {
+        self.messages.try_send(Message::Input(input)).is_ok()
     }
 }

@@ -1,22 +1,15 @@
-//! The one thread that owns all state.
+//! All state, and the one step that changes it. Live or from a recording, what goes in is an [`Input`]: the same inputs
+//! in the same order give the same result, as there is no clock and no I/O in it.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-
-use crossbeam_channel::{Receiver, select, tick};
 use ethogram_model::Event;
-use ethogram_probe::{Batch, Collector, Outcome, Verdict};
-use rustc_hash::FxHashMap;
+use ethogram_probe::Batch;
 
-use super::identity::{Identified, Identity};
-use crate::container::{resolver::Resolution, table::Lookup};
-
-/// How often time-outs are looked at.
-const TICK: Duration = Duration::from_millis(250);
-/// Cgroups whose verdict is remembered; the kernel's own table has as many.
-const MAX_DECIDED: usize = 32_768;
+use super::{
+    gate::Gate,
+    identity::{Identified, Identity},
+    processes::Found,
+};
+use crate::container::{hierarchy::Walk, resolver::Resolution, table::Lookup};
 
 /// What is done with events. Everything happens on the engine's thread.
 pub(crate) trait Consumer: Send + 'static {
@@ -31,134 +24,97 @@ pub(crate) trait Consumer: Send + 'static {
     fn tick(&mut self, now_ns: u64);
 }
 
-pub(crate) type Question<C> = Box<dyn FnOnce(&mut Engine<C>) + Send>;
-
-/// What the engine is told besides events.
-pub(crate) enum Message<C: Consumer> {
+/// All that the engine's result depends on. Times are nanoseconds since the Unix epoch.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// What the reader handed on, in the order of its times.
+    Events(Batch),
+    /// What a runtime said of a container.
     Resolution(Resolution),
-    Question(Question<C>),
-    Stop,
+    /// The cgroups that a walk of the hierarchy found.
+    Walk {
+        /// What it found.
+        walk: Walk,
+        /// When it began.
+        started_ns: u64,
+        /// When it was over.
+        now_ns: u64,
+    },
+    /// Processes that were there before anybody looked.
+    Processes(Vec<Found>),
+    /// Time goes by.
+    Tick(u64),
+    /// Nothing more comes: what waits for a name goes on without.
+    End(u64),
 }
 
 /// All state.
 pub(crate) struct Engine<C> {
     pub(crate) identity: Identity,
     pub(crate) consumer: C,
-    collector: Arc<Collector>,
-    outcomes: FxHashMap<Arc<str>, Arc<Outcome>>,
-    /// What the gate was told.
-    decided: FxHashMap<u64, bool>,
+    /// None where events come from a recording.
+    pub(crate) gate: Option<Gate>,
+    /// Kept for its memory; empty between two steps.
+    ready: Vec<Identified>,
 }
 
 impl<C: Consumer> Engine<C> {
-    pub(crate) fn new(identity: Identity, consumer: C, collector: Arc<Collector>) -> Self {
-        let outcomes = collector.status().into_iter().filter_map(|s| {
-            let name = Arc::clone(&s.schema.name);
-            collector.outcome(&name).map(|outcome| (name, outcome))
-        });
-        Self { identity, consumer, outcomes: outcomes.collect(), collector, decided: FxHashMap::default() }
+    pub(crate) fn new(identity: Identity, consumer: C, gate: Option<Gate>) -> Self {
+        Self { identity, consumer, gate, ready: Vec::new() }
     }
 
-    /// Counts what becomes of another tracker's events from now on.
-    pub(crate) fn add_tracker(&mut self, name: Arc<str>, outcome: Arc<Outcome>) {
-        self.outcomes.insert(name, outcome);
-    }
-
-    /// Runs until it is told to stop, and then takes all that was sent before.
-    pub(crate) fn run(mut self, batches: &Receiver<Batch>, messages: &Receiver<Message<C>>) -> C {
-        let ticks = tick(TICK);
-        let mut ready = Vec::new();
-        loop {
-            select! {
-                recv(batches) -> batch => match batch {
-                    Ok(batch) => self.identify(batch, &mut ready),
-                    Err(_) => break,
-                },
-                recv(messages) -> message => match message {
-                    Ok(Message::Resolution(resolution)) => self.resolve(resolution, &mut ready),
-                    Ok(Message::Question(question)) => question(&mut self),
-                    Ok(Message::Stop) | Err(_) => break,
-                },
-                recv(ticks) -> _ => {
-                    let now = now_ns();
-                    self.identity.on_tick(now, &mut ready);
-                    self.consume(&mut ready);
-                    self.consumer.tick(now);
+    /// Takes what comes next.
+    pub(crate) fn step(&mut self, input: Input) {
+        let ready = &mut self.ready;
+        let mut now = None;
+        match input {
+            Input::Events(batch) => {
+                for event in batch {
+                    self.identity.take(event, ready);
                 }
             }
-            self.consume(&mut ready);
+            Input::Resolution(resolution) => {
+                // A cgroup taken for the host's turned out to be a container's: the gate has to be asked anew.
+                if let Some(change) = self.identity.on_resolution(resolution, ready)
+                    && change.is_new
+                    && let Some(gate) = &mut self.gate
+                {
+                    gate.forget(change.container.cgroup_id);
+                }
+            }
+            Input::Walk { walk, started_ns, now_ns } => self.identity.on_walk(&walk, started_ns, now_ns),
+            Input::Processes(found) => self.identity.adopt(found),
+            Input::Tick(now_ns) => {
+                self.identity.on_tick(now_ns, ready);
+                now = Some(now_ns);
+            }
+            Input::End(now_ns) => {
+                self.identity.finish(ready);
+                now = Some(now_ns);
+            }
         }
-        for batch in batches.try_iter() {
-            self.identify(batch, &mut ready);
+        self.consume();
+        if let Some(now_ns) = now {
+            self.consumer.tick(now_ns);
         }
-        self.finish(&mut ready)
     }
 
-    fn identify(&mut self, batch: Batch, ready: &mut Vec<Identified>) {
-        for event in batch {
-            self.identity.take(event, ready);
-        }
-    }
-
-    fn resolve(&mut self, resolution: Resolution, ready: &mut Vec<Identified>) {
-        // A cgroup that was taken for the host's turned out to be a container's: the gate has to be asked anew.
-        if let Some(change) = self.identity.on_resolution(resolution, ready)
-            && change.is_new
-            && self.decided.remove(&change.container.cgroup_id).is_some()
-        {
-            _ = self.collector.set_gate(change.container.cgroup_id, None);
-        }
-    }
-
-    fn finish(mut self, ready: &mut Vec<Identified>) -> C {
-        self.identity.finish(ready);
-        self.consume(ready);
-        self.consumer.tick(now_ns());
-        self.consumer
-    }
-
-    fn consume(&mut self, ready: &mut Vec<Identified>) {
-        if ready.is_empty() {
+    fn consume(&mut self) {
+        if self.ready.is_empty() {
             return;
         }
-        for Identified { event, cgroup, lookup } in ready.drain(..) {
+        for Identified { event, cgroup, lookup } in self.ready.drain(..) {
             let wants = self.consumer.wants(&lookup);
-            if let Some(wants) = wants {
-                self.decide(cgroup, wants, &lookup);
-            }
-            let sample = event.schema.sample;
-            let outcome = self.outcomes.get(&event.schema.tracker);
             if wants == Some(true) {
                 self.consumer.take(&event);
-                if let Some(outcome) = outcome {
-                    outcome.delivered(sample);
+            }
+            if let Some(gate) = &mut self.gate {
+                if let Some(wants) = wants {
+                    gate.decide(cgroup, wants, &lookup);
                 }
-            } else if let Some(outcome) = outcome {
-                outcome.filtered(sample);
+                gate.count(&event, wants == Some(true));
             }
         }
         self.consumer.end_batch();
     }
-
-    /// Tells the kernel, so that the next such event costs less.
-    fn decide(&mut self, cgroup: u64, wanted: bool, lookup: &Lookup) {
-        if self.decided.get(&cgroup) == Some(&wanted) || *lookup == Lookup::Unknown {
-            return;
-        }
-        if self.decided.len() >= MAX_DECIDED {
-            for cgroup in std::mem::take(&mut self.decided).into_keys() {
-                _ = self.collector.set_gate(cgroup, None);
-            }
-        }
-        let verdict = if wanted { Verdict::Wanted } else { Verdict::Unwanted };
-        // Where the table is full, the agent goes on filtering by itself.
-        if self.collector.set_gate(cgroup, Some(verdict)).is_ok() {
-            self.decided.insert(cgroup, wanted);
-        }
-    }
-}
-
-/// Nanoseconds since the Unix epoch.
-pub(crate) fn now_ns() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }

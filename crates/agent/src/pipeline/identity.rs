@@ -72,7 +72,7 @@ impl Identity {
         }
         let lookup = self.containers.lookup(subject.cgroup);
         if role == Some(Role::Lineage) {
-            self.learn_process(&mut event, &subject, &lookup);
+            self.learn_process(&event, &subject, &lookup);
         }
         event.context.process = self.processes.get(&subject);
         if role == Some(Role::Lineage) && &*event.schema.name == "exit" {
@@ -87,7 +87,7 @@ impl Identity {
             ready.push(finish(event, subject.cgroup, lookup));
             return;
         }
-        let due_ns = event.time_ns + PATIENCE_NS;
+        let due_ns = event.time_ns.saturating_add(PATIENCE_NS);
         *self.waiting.entry(subject.cgroup).or_default() += 1;
         self.held.push_back(Held { event, cgroup: subject.cgroup, due_ns });
         if self.held.len() > MAX_HELD {
@@ -174,7 +174,7 @@ impl Identity {
         }
     }
 
-    fn learn_process(&mut self, event: &mut Event, subject: &Subject, lookup: &Lookup) {
+    fn learn_process(&mut self, event: &Event, subject: &Subject, lookup: &Lookup) {
         match &*event.schema.name {
             "fork" => self.processes.on_fork(event, subject),
             "exec" => {

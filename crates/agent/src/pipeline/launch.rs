@@ -9,14 +9,16 @@ use ethogram_probe::{Collector, Settings, Start, TrackerObject, TrackerStatus};
 use tokio::runtime::Handle;
 
 use super::{
-    Consumer, Control, Engine,
-    engine::now_ns,
+    Consumer, Control, Engine, Input,
+    gate::Gate,
     identity::Identity,
+    live::{Live, now_ns},
     processes::{self, Found},
 };
 use crate::{
     container::{hierarchy::Hierarchy, resolver, runtime::Runtimes},
     failure::Unable,
+    record::{Recorder, Recording},
 };
 
 /// Batches between the reader and the engine. Each holds some thousand events at most; beyond, the rings hold them.
@@ -27,6 +29,8 @@ const MESSAGES: usize = 256;
 const ASKS: usize = 1024;
 /// How often the hierarchy is walked to make up for what its tracepoints may have missed.
 const REWALK: Duration = Duration::from_secs(30);
+/// How often a recording says where all events went.
+const ACCOUNT: Duration = Duration::from_secs(10);
 
 /// What to start.
 pub(crate) struct Plan {
@@ -38,6 +42,8 @@ pub(crate) struct Plan {
     pub(crate) trackers: Vec<TrackerObject>,
     /// Those to start now.
     pub(crate) wanted: Vec<Wanted>,
+    /// Where all that the engine takes is recorded.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 /// A tracker to start.
@@ -53,6 +59,7 @@ pub(crate) struct Pipeline<C: Consumer> {
     pub(crate) collector: Arc<Collector>,
     pub(crate) control: Control<C>,
     pub(crate) hierarchy: Hierarchy,
+    pub(crate) recording: Option<Recording>,
     engine: JoinHandle<C>,
 }
 
@@ -90,21 +97,25 @@ impl<C: Consumer> Pipeline<C> {
         }
 
         let (asks, asked) = tokio::sync::mpsc::channel(ASKS);
-        let mut identity = Identity::new(roles.iter().cloned(), asks);
-        let started = now_ns();
+        let identity = Identity::new(roles.iter().cloned(), asks);
+        let recording = plan.recorder.as_ref().map(Recorder::recording);
+        let engine = Engine::new(identity, consumer, Some(Gate::new(Arc::clone(&collector))));
+        let mut live = Live { engine, recorder: plan.recorder };
+        let started_ns = now_ns();
         let walk = hierarchy.walk().with_context(|| format!("cannot read {}", hierarchy.root.display()))?;
-        identity.on_walk(&walk, started, now_ns());
-        identity.adopt(found(&hierarchy));
+        live.feed(Input::Walk { walk, started_ns, now_ns: now_ns() });
+        live.feed(Input::Processes(found(&hierarchy)));
 
         let (sender, messages) = bounded(MESSAGES);
         let control = Control::new(sender);
         let teller = control.clone();
-        tasks.spawn(resolver::run(runtimes, asked, move |resolution| teller.tell(resolution)));
+        tasks.spawn(resolver::run(runtimes, asked, move |r| teller.try_feed(Input::Resolution(r))));
         tasks.spawn(rewalk(hierarchy.clone(), control.clone()));
-        let engine = Engine::new(identity, consumer, Arc::clone(&collector));
-        let engine =
-            std::thread::Builder::new().name("engine".into()).spawn(move || engine.run(&batches, &messages))?;
-        let pipeline = Self { collector, control, hierarchy, engine };
+        if let Some(recording) = recording.clone() {
+            tasks.spawn(account(Arc::clone(&collector), recording));
+        }
+        let engine = std::thread::Builder::new().name("engine".into()).spawn(move || live.run(&batches, &messages))?;
+        let pipeline = Self { collector, control, hierarchy, recording, engine };
         let rest: Vec<_> =
             plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)).collect();
         let by_name: Vec<_> = rest.iter().map(|w| w.by_name).collect();
@@ -129,7 +140,11 @@ impl<C: Consumer> Pipeline<C> {
         }
         self.control.stop();
         let consumer = self.engine.join().ok();
-        (consumer, self.collector.status())
+        let status = self.collector.status();
+        if let Some(recording) = self.recording {
+            recording.finish(&status);
+        }
+        (consumer, status)
     }
 }
 
@@ -143,9 +158,20 @@ async fn rewalk<C: Consumer>(hierarchy: Hierarchy, control: Control<C>) {
         tokio::time::sleep(REWALK).await;
         let hierarchy = hierarchy.clone();
         let walked = tokio::task::spawn_blocking(move || (now_ns(), hierarchy.walk())).await;
-        if let Ok((started, Ok(walk))) = walked
-            && control.ask(move |engine| engine.identity.on_walk(&walk, started, now_ns())).await.is_err()
+        if let Ok((started_ns, Ok(walk))) = walked
+            && control.feed(Input::Walk { walk, started_ns, now_ns: now_ns() }).await.is_err()
         {
+            return;
+        }
+    }
+}
+
+/// Has the recording say from time to time where all events went.
+async fn account(collector: Arc<Collector>, recording: Recording) {
+    loop {
+        tokio::time::sleep(ACCOUNT).await;
+        let (collector, recording) = (Arc::clone(&collector), recording.clone());
+        if tokio::task::spawn_blocking(move || recording.account(&collector.status())).await.is_err() {
             return;
         }
     }

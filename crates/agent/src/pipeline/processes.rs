@@ -4,6 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ethogram_model::{Event, Exec, Process, Value};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 
 use crate::secrets;
 
@@ -89,11 +90,8 @@ impl Processes {
         });
     }
 
-    /// A process runs another program. Its arguments and variables are masked, in the event too. `container` is the cgroup id of
-    /// the container in which it happened.
-    pub(crate) fn on_exec(&mut self, event: &mut Event, subject: &Subject, container: u64) {
-        mask(event, "process.command_args", secrets::mask);
-        mask(event, "process.environment_variables", secrets::mask_environment);
+    /// A process runs another program. `container` is the cgroup id of the container in which it happened.
+    pub(crate) fn on_exec(&mut self, event: &Event, subject: &Subject, container: u64) {
         let before = self.get(subject);
         let args = strings(&event.get("process.command_args"));
         let mut exec = Exec {
@@ -124,7 +122,7 @@ impl Processes {
 
     /// A process has ended.
     pub(crate) fn on_exit(&mut self, subject: &Subject, now_ns: u64) {
-        self.exited.push_back((now_ns + GRACE_NS, subject.pid, subject.start_ns));
+        self.exited.push_back((now_ns.saturating_add(GRACE_NS), subject.pid, subject.start_ns));
         self.expire(now_ns);
     }
 
@@ -193,7 +191,8 @@ fn called_name(event: &Event, args: &[String]) -> String {
     }
 }
 
-/// A process that procfs shows.
+/// A process that procfs shows, its secrets masked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Found {
     process: Process,
     exec: Exec,
@@ -233,16 +232,5 @@ fn strings(value: &Value<'_>) -> Vec<String> {
     match value {
         Value::List(list) => list.iter().map(|t| String::from_utf8_lossy(t).into_owned()).collect(),
         _ => Vec::new(),
-    }
-}
-
-/// Masks texts where they lie in the record, so that no one downstream can see them.
-fn mask(event: &mut Event, field: &str, hide: impl FnOnce(&mut [u8])) {
-    let Some(field) = event.schema.field(field) else { return };
-    let reference = event.record.get(field.offset..field.offset + 4);
-    let Some(&[o0, o1, l0, l1]) = reference else { return };
-    let (offset, length) = (usize::from(u16::from_le_bytes([o0, o1])), usize::from(u16::from_le_bytes([l0, l1])));
-    if let Some(texts) = event.record.get_mut(offset..).and_then(|r| r.get_mut(..length)) {
-        hide(texts);
     }
 }

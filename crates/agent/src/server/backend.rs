@@ -15,7 +15,8 @@ use crate::{
     config::Config,
     container::hierarchy::Hierarchy,
     metrics::{Counters, MetricsSnapshot, TrackerState},
-    pipeline::{Control, Pipeline, found},
+    pipeline::{Control, Input, Pipeline, found},
+    record::{Recording, Totals},
 };
 
 /// What the API asks.
@@ -24,6 +25,7 @@ pub(super) struct Server {
     control: Control<Judge>,
     collector: Arc<Collector>,
     hierarchy: Hierarchy,
+    recording: Option<Recording>,
     learning_ns: u64,
     gated: bool,
     /// Parameters that the configuration sets, by tracker.
@@ -39,7 +41,8 @@ impl Server {
             control: pipeline.control.clone(),
             collector: Arc::clone(&pipeline.collector),
             hierarchy: pipeline.hierarchy.clone(),
-            learning_ns: u64::try_from(config.behaviour.learning_period.get().as_nanos()).unwrap_or(u64::MAX),
+            recording: pipeline.recording.clone(),
+            learning_ns: config.behaviour.learning_period.as_ns(),
             gated: !config.collection.host,
             params: config.trackers.params.iter().map(values).collect(),
         }
@@ -108,7 +111,7 @@ impl Backend for Server {
             if status.schema.role == Some(Role::Lineage) {
                 // Whatever was forked while nobody looked.
                 let found = self.blocking(|s| Ok(found(&s.hierarchy))).await?;
-                self.control.ask(|engine| engine.identity.adopt(found)).await.map_err(|_| Refusal::Gone)?;
+                self.control.feed(Input::Processes(found)).await.map_err(|_| Refusal::Gone)?;
             }
             Ok(told(status))
         })
@@ -150,7 +153,9 @@ impl Backend for Server {
             let status = self.blocking(move |s| s.collector.put(object).map_err(refusal)).await?;
             if let Some(outcome) = self.collector.outcome(&name) {
                 let added = move |engine: &mut crate::pipeline::Engine<Judge>| {
-                    engine.add_tracker(Arc::clone(&schema.name), outcome);
+                    if let Some(gate) = &mut engine.gate {
+                        gate.add_tracker(Arc::clone(&schema.name), outcome);
+                    }
                 };
                 self.control.ask(added).await.map_err(|_| Refusal::Gone)?;
             }
@@ -228,6 +233,7 @@ impl Backend for Server {
                     }
                     MetricsSnapshot {
                         trackers: Vec::new(),
+                        recording: BTreeMap::new(),
                         alerts: judge.alerts.raised().clone(),
                         alerts_dropped: judge.sinks.dropped(),
                         containers: engine.identity.containers.containers().count() as u64,
@@ -239,6 +245,7 @@ impl Backend for Server {
                 })
                 .await
                 .map_err(|_| Refusal::Gone)?;
+            snapshot.recording = self.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default();
             snapshot.trackers = trackers
                 .into_iter()
                 .map(|t| (t.schema.name.to_string(), tracker_state(&t.state), counters(&t.counters)))
@@ -262,6 +269,15 @@ fn behaviours(counters: ethogram_detect::Counters) -> BTreeMap<&'static str, u64
         ("overflowed", counters.overflowed),
         ("untold", counters.untold),
         ("profile_evicted", counters.evicted),
+    ])
+}
+
+fn recorded(totals: Totals) -> BTreeMap<&'static str, u64> {
+    BTreeMap::from([
+        ("events", totals.events),
+        ("bytes", totals.bytes),
+        ("events_lost", totals.events_lost),
+        ("notes_lost", totals.notes_lost),
     ])
 }
 

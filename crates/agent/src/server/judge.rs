@@ -8,7 +8,7 @@ use ethogram_model::Event;
 use super::{alerts::AlertBook, streams::Streams};
 use crate::{
     container::table::Lookup,
-    pipeline::Consumer,
+    pipeline::{Consumer, Selection},
     sink::Sinks,
     store::{Batch, Writer},
 };
@@ -19,7 +19,7 @@ const SAVE_NS: u64 = 3_000_000_000;
 
 /// The server's state, owned by the engine's thread.
 pub(super) struct Judge {
-    host: bool,
+    selection: Selection,
     pub(super) model: Model,
     pub(super) alerts: AlertBook,
     pub(super) streams: Streams,
@@ -31,8 +31,9 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(host: bool, model: Model, alerts: AlertBook, sinks: Sinks, writer: Writer) -> Self {
-        Self { host, model, alerts, streams: Streams::default(), sinks, writer, unsaved: Batch::default(), saved_ns: 0 }
+    pub(super) fn new(selection: Selection, model: Model, alerts: AlertBook, sinks: Sinks, writer: Writer) -> Self {
+        let (streams, unsaved) = (Streams::default(), Batch::default());
+        Self { selection, model, alerts, streams, sinks, writer, unsaved, saved_ns: 0 }
     }
 
     /// Saves everything and waits until all alerts are written, but no longer than `patience` for those.
@@ -65,12 +66,7 @@ impl Judge {
 
 impl Consumer for Judge {
     fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        match lookup {
-            Lookup::Container(_) => Some(true),
-            _ if self.host => Some(true),
-            Lookup::Host => Some(false),
-            Lookup::Unknown => None,
-        }
+        self.selection.wants(lookup)
     }
 
     fn take(&mut self, event: &Event) {

@@ -10,6 +10,7 @@ mod identity;
 mod metrics;
 mod other_runtimes;
 mod persistence;
+mod recording;
 mod run;
 mod runtimes;
 mod support;

@@ -112,3 +112,22 @@ fn what_changed_is_stored_at_once_and_counts_within_seconds() {
     assert!(writes_are_told(&mut model, &web, "/srv/a", 130 * SECOND));
     assert_eq!(model.take_dirty().len(), 1);
 }
+
+#[test]
+fn it_does_not_matter_how_often_anybody_looks() {
+    let told = |is_looked_at: bool| {
+        let (mut model, web) = (model(), web());
+        judge(&mut model, web_server(&web, 0));
+        for tick in 0..50 {
+            model.advance(START + tick * SECOND);
+            if is_looked_at {
+                model.profiles();
+            }
+        }
+        let finding = model.judge(&web.write("/bin/sh", "/srv/a", 60 * SECOND)).remove(0);
+        (finding.reason, model.profiles().remove(0).learnt_ns)
+    };
+    let (reason, learnt_ns) = told(true);
+    assert_eq!(told(false), (reason, learnt_ns));
+    assert_eq!(learnt_ns, LEARNING);
+}

@@ -34,7 +34,7 @@ fn a_new_executable_is_one_finding_with_its_story() {
     assert_eq!(finding.title, "web: /bin/busybox (httpd) ran /usr/bin/curl");
     assert_eq!(
         finding.reason,
-        "/bin/busybox (httpd) ran /usr/bin/curl, which this workload never did in 60 s of learning; usual: /www/cgi-bin/count"
+        "/bin/busybox (httpd) ran /usr/bin/curl, which this workload never did in 20 s of learning; usual: /www/cgi-bin/count"
     );
     assert_eq!(finding.analytic, "behaviour.execute");
     assert_eq!(finding.severity, Severity::Medium);
@@ -291,7 +291,7 @@ fn a_profile_is_a_page() {
     assert!(text.lines().count() < 50, "{text}");
     for line in [
         "web:1@sha256:aabbccddeeff /bin/httpd -f",
-        "learnt in 60 s, judged; since 2026-05-28T20:26:40Z, 26 behaviours seen, 24 kept\n",
+        "learnt in 20 s, judged; since 2026-05-28T20:26:40Z, 26 behaviours seen, 24 kept\n",
         "execute\n  (outside)\n           1  /bin/busybox (httpd)\n",
         "listen\n  /bin/busybox (httpd)\n           2  80\n",
         "and 10 more",

@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) containerd_socket: PathBuf,
     /// Whether events outside containers are collected as well.
     pub(crate) host: bool,
+    /// Whether all is recorded, into [`Server::recording`].
+    pub(crate) record: bool,
 }
 
 impl Default for Settings {
@@ -29,6 +31,7 @@ impl Default for Settings {
             docker_socket: "/var/run/docker.sock".into(),
             containerd_socket: PathBuf::new(),
             host: false,
+            record: false,
         }
     }
 }
@@ -89,7 +92,9 @@ impl Server {
         );
         fs::write(at("ethogram.toml"), config).unwrap();
         let http = Http { socket: at("api.sock") };
-        let server = Self { process: spawn(&at("ethogram.toml")), http, metrics_port, folder };
+        let recording = at("recording");
+        let more = if settings.record { vec!["--record", recording.to_str().unwrap()] } else { Vec::new() };
+        let server = Self { process: spawn(&at("ethogram.toml"), &more), http, metrics_port, folder };
         server.await_ready()
     }
 
@@ -112,8 +117,13 @@ impl Server {
 
     /// Starts one that has ended again, on the same folders.
     pub(crate) fn restart(mut self) -> Self {
-        self.process = spawn(&self.folder.path().join("ethogram.toml"));
+        self.process = spawn(&self.folder.path().join("ethogram.toml"), &[]);
         self.await_ready()
+    }
+
+    /// What a server that records has recorded so far.
+    pub(crate) fn recording(&self) -> PathBuf {
+        self.folder.path().join("recording")
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -172,6 +182,7 @@ fn is_ours(alert: &Value) -> bool {
     alert["evidences"][0]["container"]["image"]["name"] == IMAGE
 }
 
-fn spawn(config: &Path) -> Process {
-    Process::spawn(ethogram(["server", "--config", config.to_str().unwrap()]))
+fn spawn(config: &Path, more: &[&str]) -> Process {
+    let args = ["server", "--config", config.to_str().unwrap()];
+    Process::spawn(ethogram(args.iter().chain(more).copied()))
 }

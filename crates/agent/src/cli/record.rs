@@ -1,0 +1,75 @@
+//! `ethogram record`: what the engine sees, into a file.
+
+use std::{fs, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use ethogram_model::Event;
+use ethogram_probe::{builtin, find};
+
+use super::{RecordArgs, until::Until};
+use crate::{
+    config::Config,
+    container::{runtime::Runtimes, table::Lookup},
+    failure::Usage,
+    pipeline::{Consumer, Pipeline, Plan, Selection, refusal},
+    record::{Conditions, Recorder, Totals},
+    server,
+};
+
+pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()> {
+    let trackers = builtin()?;
+    if !args.trackers.is_empty() {
+        for name in &args.trackers {
+            find(&trackers, name).map_err(|e| Usage(e.to_string()))?;
+        }
+        config.trackers.enabled = Some(args.trackers.clone());
+    }
+    config.collection.host = args.container.is_empty() && (args.host || config.collection.host);
+    let wanted = server::wanted(&config, &trackers)?;
+    ethogram_probe::check_kernel().map_err(refusal)?;
+
+    let conditions = Conditions {
+        selection: Selection { host: config.collection.host, containers: args.container.clone() },
+        learning_period_ns: config.behaviour.learning_period.as_ns(),
+    };
+    let consumer = Everything(conditions.selection.clone());
+    let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
+    let recorder = Recorder::create(&args.file, conditions, &schemas, &Default::default())?;
+    let (ring_bytes, avoid) = (config.collection.ring_bytes, config.collection.avoid.clone());
+    let plan = Plan { ring_bytes, avoid, trackers, wanted, recorder: Some(recorder) };
+
+    let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let result = tasks.block_on(run(args, &config, plan, consumer));
+    tasks.shutdown_timeout(Duration::from_millis(200));
+    let totals = result?;
+    let lost = match (totals.events_lost, totals.notes_lost) {
+        (0, 0) => String::new(),
+        (events, notes) => format!(", lost {events} events and {notes} notes: the disk was too slow"),
+    };
+    eprintln!("recorded {} events in {} bytes{lost}", totals.events, totals.bytes);
+    Ok(())
+}
+
+async fn run(args: &RecordArgs, config: &Config, plan: Plan, consumer: Everything) -> anyhow::Result<Totals> {
+    let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
+    let launched = Pipeline::launch(plan, Arc::clone(&runtimes), &tokio::runtime::Handle::current(), consumer);
+    // Where nothing was recorded, no file should be in the way of the next attempt.
+    let pipeline = launched.inspect_err(|_| drop(fs::remove_file(&args.file)))?;
+    let recording = pipeline.recording.clone().context("nothing is recorded")?;
+    let ended = Until { duration: args.duration, containers: &args.container, wait: args.wait }.end(&runtimes).await;
+    tokio::task::spawn_blocking(|| pipeline.stop()).await?;
+    ended.map(|()| recording.totals())
+}
+
+/// Wants what is to be recorded, and does nothing with it.
+struct Everything(Selection);
+
+impl Consumer for Everything {
+    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
+        self.0.wants(lookup)
+    }
+
+    fn take(&mut self, _: &Event) {}
+
+    fn tick(&mut self, _: u64) {}
+}

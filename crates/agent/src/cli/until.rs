@@ -1,0 +1,67 @@
+//! When a command that goes on ends.
+
+use std::{cell::Cell, time::Duration};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{config::Period, container::runtime::Runtimes, failure::Usage};
+
+/// What ends it, besides Ctrl-C.
+pub(super) struct Until<'a> {
+    /// The time is over.
+    pub(super) duration: Option<Period>,
+    /// One of these containers is unknown to every runtime,
+    pub(super) containers: &'a [String],
+    /// after so long.
+    pub(super) wait: Period,
+}
+
+impl Until<'_> {
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// Where a container never came.
+    pub(super) async fn end(&self, runtimes: &Runtimes) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let duration = async {
+            match self.duration {
+                Some(duration) => tokio::time::sleep(duration.get()).await,
+                None => std::future::pending().await,
+            }
+        };
+        let unfound = Cell::new(None);
+        let unknown = async {
+            match self.missing(runtimes, &unfound).await {
+                Some(error) => error,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => Ok(()),
+            _ = terminate.recv() => Ok(()),
+            () = duration => unfound.take().map_or(Ok(()), Err),
+            error = unknown => Err(error),
+        }
+    }
+
+    /// Whether one of the containers is still unknown to every runtime after the time they are waited for. Meanwhile
+    /// `unfound` says so of the one that is waited for.
+    async fn missing(&self, runtimes: &Runtimes, unfound: &Cell<Option<anyhow::Error>>) -> Option<anyhow::Error> {
+        let deadline = tokio::time::Instant::now() + self.wait.get();
+        for wanted in self.containers {
+            let mut told = false;
+            while let Err(error) = runtimes.find(wanted).await {
+                if tokio::time::Instant::now() >= deadline {
+                    return Some(Usage(error.to_string()).into());
+                }
+                if !std::mem::replace(&mut told, true) {
+                    eprintln!("ethogram: waiting {} for container '{wanted}' to be created", self.wait);
+                }
+                unfound.set(Some(Usage(error.to_string()).into()));
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            unfound.set(None);
+        }
+        None
+    }
+}

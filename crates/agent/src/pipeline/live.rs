@@ -1,0 +1,71 @@
+//! The engine's thread: feeds the engine with what happens now, and keeps a copy where it is recorded.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, select, tick};
+use ethogram_probe::Batch;
+
+use super::engine::{Consumer, Engine, Input};
+use crate::{record::Recorder, secrets};
+
+/// How often time-outs are looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Something to be done on the engine's thread. It must not change what the engine's result depends on: that is an
+/// [`Input`].
+pub(crate) type Question<C> = Box<dyn FnOnce(&mut Engine<C>) + Send>;
+
+/// What the engine is told besides events.
+pub(crate) enum Message<C: Consumer> {
+    Input(Input),
+    Question(Question<C>),
+    Stop,
+}
+
+/// Feeds an engine.
+pub(crate) struct Live<C> {
+    pub(crate) engine: Engine<C>,
+    pub(crate) recorder: Option<Recorder>,
+}
+
+impl<C: Consumer> Live<C> {
+    /// Runs until it is told to stop, and then takes all that was sent before.
+    pub(crate) fn run(mut self, batches: &Receiver<Batch>, messages: &Receiver<Message<C>>) -> C {
+        let ticks = tick(TICK);
+        loop {
+            select! {
+                recv(batches) -> batch => match batch {
+                    Ok(batch) => self.feed(Input::Events(batch)),
+                    Err(_) => break,
+                },
+                recv(messages) -> message => match message {
+                    Ok(Message::Input(input)) => self.feed(input),
+                    Ok(Message::Question(question)) => question(&mut self.engine),
+                    Ok(Message::Stop) | Err(_) => break,
+                },
+                recv(ticks) -> _ => self.feed(Input::Tick(now_ns())),
+            }
+        }
+        for batch in batches.try_iter() {
+            self.feed(Input::Events(batch));
+        }
+        self.feed(Input::End(now_ns()));
+        self.engine.consumer
+    }
+
+    /// Secrets are masked before anybody sees them, and before they are recorded.
+    pub(crate) fn feed(&mut self, mut input: Input) {
+        if let Input::Events(batch) = &mut input {
+            batch.iter_mut().for_each(secrets::mask_event);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(&input);
+        }
+        self.engine.step(input);
+    }
+}
+
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+}
