@@ -43,6 +43,21 @@ fn a_flood_into_a_tiny_ring_is_accounted_for_to_the_last_event() {
 }
 
 #[test]
+fn every_tracker_accounts_for_all_that_it_saw() {
+    for tracker in builtin().unwrap() {
+        let mut rig = Rig::start(tracker.schema.name.to_string().leak());
+        let shells: Vec<_> =
+            (0..2).map(|_| Shell::waiting("for i in 1 2 3 4 5; do cat /etc/hostname | cat; done")).collect();
+        shells.into_iter().for_each(|shell| _ = shell.go());
+        rig.all();
+        rig.collector.stop(rig.tracker).unwrap();
+        rig.all();
+        let counters = rig.counters();
+        assert_eq!((counters.unaccounted(), counters.in_flight), (0, 0), "{}: {counters:?}", rig.tracker);
+    }
+}
+
+#[test]
 fn starting_and_stopping_leaks_nothing_and_keeps_the_counts() {
     let mut rig = Rig::start("open");
     let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();

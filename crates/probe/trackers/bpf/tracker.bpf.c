@@ -84,12 +84,12 @@ enum attach_type {
 
 struct bpf_program_load {
 	struct event_header header;
+	char name[NAME_BYTES] FIELD("bpf.program.name", "its name, chosen by whoever wrote it");
 	enum bpf_prog_type type FIELD("bpf.program.type", "kind of program");
 	enum attach_type attach_type FIELD("bpf.program.attach_type", "what it can be attached to, where its kind leaves a choice");
 	u32 id FIELD("bpf.program.id", "the kernel's number for it; 0 where it was refused");
 	u32 instructions FIELD("bpf.program.instructions", "instructions given to the kernel");
 	error_number error FIELD("error.type", "why it was refused");
-	char name[NAME_BYTES] FIELD("bpf.program.name", "its name, chosen by whoever wrote it");
 	str_ref function FIELD("bpf.program.attach_function", "the kernel's function that it is for");
 	str_ref license FIELD("bpf.program.license", "the license that it claims");
 };
@@ -97,13 +97,13 @@ EVENT(load, struct bpf_program_load, 1);
 
 struct bpf_attach {
 	struct event_header header;
+	char name[NAME_BYTES] FIELD("bpf.program.name", "the program's name");
 	enum bpf_cmd command FIELD("bpf.command", "how it was attached, or that it was detached");
 	enum bpf_prog_type type FIELD("bpf.program.type", "kind of program");
 	enum attach_type attach_type FIELD("bpf.program.attach_type", "what it was attached to");
 	u32 id FIELD("bpf.program.id", "the kernel's number for the program; 0 where it was refused");
 	u32 interface FIELD("network.interface.index", "the network interface that it was attached to; 0: none");
 	error_number error FIELD("error.type", "why it was refused");
-	char name[NAME_BYTES] FIELD("bpf.program.name", "the program's name");
 	str_ref function FIELD("bpf.program.attach_function", "the kernel's function that it is for");
 	str_ref tracepoint FIELD("bpf.attach.tracepoint", "the raw tracepoint that it was attached to");
 	path_ref cgroup FIELD("bpf.attach.cgroup.path", "directory of the cgroup that it was attached to");
@@ -112,12 +112,12 @@ EVENT(attach, struct bpf_attach, 2);
 
 struct bpf_map_create {
 	struct event_header header;
+	char name[NAME_BYTES] FIELD("bpf.map.name", "its name, chosen by whoever wrote it");
 	enum bpf_map_type type FIELD("bpf.map.type", "kind of map");
 	u32 key_size FIELD("bpf.map.key_size", "bytes of a key");
 	u32 value_size FIELD("bpf.map.value_size", "bytes of a value");
 	u32 entries FIELD("bpf.map.max_entries", "entries at most, or bytes of a ring buffer");
 	error_number error FIELD("error.type", "why it was refused");
-	char name[NAME_BYTES] FIELD("bpf.map.name", "its name, chosen by whoever wrote it");
 };
 EVENT(map, struct bpf_map_create, 3);
 

@@ -24,9 +24,9 @@ typedef enum standard_stream standard_stream_flags;
 
 struct fd_socket {
 	struct event_header header;
+	standard_stream_flags streams FIELD("process.io.streams", "what became a socket, or was one");
 	enum descriptor_operation operation FIELD("file.descriptor.operation",
 						  "the system call; exec where a program began with it");
-	standard_stream_flags streams FIELD("process.io.streams", "what became a socket, or was one");
 	ip_address address FIELD("network.peer.address", "the peer's address; unspecified where there is no peer");
 	ip_address local_address FIELD("network.local.address", "own address");
 	u16 port FIELD("network.peer.port", "the peer's port; 0 where there is no peer");
@@ -37,9 +37,9 @@ EVENT(socket, struct fd_socket, 1);
 
 struct fd_local_socket {
 	struct event_header header;
+	standard_stream_flags streams FIELD("process.io.streams", "what became a socket, or was one");
 	enum descriptor_operation operation FIELD("file.descriptor.operation",
 						  "the system call; exec where a program began with it");
-	standard_stream_flags streams FIELD("process.io.streams", "what became a socket, or was one");
 	enum socket_family family FIELD("network.socket.family", "address family");
 	path_ref path FIELD("file.path", "file of the peer's socket, or of the own one; absent where neither has one");
 	str_ref abstract FIELD("network.socket.abstract_name", "name where it has no file, up to its first NUL");

@@ -84,9 +84,9 @@ struct pipe_key {
 struct pipe_use {
 	struct event_header header; /* the writer */
 	u32 reader FIELD("process.reader.pid", "a process that can read what this one writes");
+	char reader_name[16] FIELD("process.reader.executable.name", "name of the reader");
 	u32 readers FIELD("pipe.readers", "processes that can read it, this one too if it can");
 	bool8 elsewhere FIELD("process.reader.other_cgroup", "whether the reader runs in another cgroup, as in another container");
-	char reader_name[16] FIELD("process.reader.executable.name", "name of the reader");
 	path_buf path FIELD("file.path", "where the pipe has a name");
 };
 SAMPLE(pipe, struct pipe_key, struct pipe_use, 5, 8192);

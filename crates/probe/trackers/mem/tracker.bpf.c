@@ -33,9 +33,9 @@ typedef enum protection protection_flags;
 
 struct memory_executable {
 	struct event_header header;
-	enum memory_operation operation FIELD("memory.operation", "the system call: mmap, or mprotect and pkey_mprotect");
 	enum memory_kind kind FIELD("memory.kind", "what is unusual about it");
 	protection_flags protection FIELD("memory.protection", "protection asked for");
+	enum memory_operation operation FIELD("memory.operation", "the system call: mmap, or mprotect and pkey_mprotect");
 	error_number error FIELD("error.type", "why it was refused");
 	u64 address FIELD("memory.address", "where it begins");
 	u64 size FIELD("memory.size", "bytes");
@@ -56,11 +56,11 @@ typedef enum memfd memfd_flags;
 
 struct memory_file {
 	struct event_header header;
+	str_ref name FIELD("file.name", "the name given to it, which need not be unique");
 	enum memory_operation operation FIELD("memory.operation", "the system call: memfd_create or memfd_secret");
 	memfd_flags flags FIELD("file.memfd.flags", "flags asked for");
 	error_number error FIELD("error.type", "why it was refused");
 	u32 descriptor FIELD("file.descriptor", "its descriptor; the largest number where it was refused");
-	str_ref name FIELD("file.name", "the name given to it, which need not be unique");
 };
 EVENT(memfd, struct memory_file, 2);
 
@@ -68,10 +68,10 @@ struct memory_access {
 	struct event_header header;
 	enum memory_operation operation FIELD("memory.operation", "the system call: process_vm_readv or process_vm_writev");
 	u32 target FIELD("process.target.pid", "whose memory it was, in the host's namespace; 0 where there is no such process");
+	char target_name[16] FIELD("process.target.executable.name", "name of the target's thread");
 	u64 size FIELD("memory.size", "bytes copied");
 	error_number error FIELD("error.type", "why it was refused");
 	bool8 elsewhere FIELD("process.target.other_cgroup", "whether the target runs in another cgroup, as in another container");
-	char target_name[16] FIELD("process.target.executable.name", "name of the target's thread");
 };
 EVENT(access, struct memory_access, 3);
 

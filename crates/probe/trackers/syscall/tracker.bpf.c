@@ -7,7 +7,8 @@
 #include "sample.bpf.h"
 #include "syscall.bpf.h"
 
-PARAM(bool8, by_container, 0, "whether calls are counted by container, or by control group outside of them, and not by process");
+PARAM(bool8, by_container, 0,
+      "whether calls are counted by control group, as of a container, and not by process; a row then names whoever was first");
 
 #define CALLS (2 * SYSCALL_NUMBERS) /* native ones, and those of 32-bit programs */
 
@@ -20,7 +21,7 @@ typedef struct call_bytes syscall_set;
 struct call_key {
 	u64 in_cgroup INTERNAL("in_cgroup");
 	u32 process INTERNAL("process");
-	syscall_number number FIELD("system_call.name", "the system call");
+	syscall_number call FIELD("system_call.name", "the system call");
 };
 
 struct call_use {
@@ -69,7 +70,7 @@ struct {
 
 static __always_inline struct call_use *use_of(u64 cgroup, u32 number)
 {
-	struct call_key key = { .in_cgroup = cgroup, .number = number };
+	struct call_key key = { .in_cgroup = cgroup, .call = number };
 	void *table = table_in(&calls_tables);
 	struct call_use *row;
 
