@@ -25,14 +25,21 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut folders: Vec<_> = fs::read_dir(root.join("trackers"))?.collect::<Result<_, _>>()?;
     folders.sort_by_key(|f| f.file_name());
-    let (mut list, mut tests) = (String::new(), String::new());
+    let (mut list, mut hooks, mut tests) = (String::new(), String::new(), String::new());
     for folder in folders {
         let path = folder.path();
         let name = folder.file_name().into_string().map_err(|n| format!("{n:?} is no name for a tracker"))?;
         let object = out.join(format!("{name}.bpf.o"));
         compile(&path.join("tracker.bpf.c"), &object, &root.join("include"), &libbpf, arch)?;
         let manifest = path.join("tracker.toml");
-        writeln!(list, "({name:?}, include_bytes!({object:?}), include_str!({manifest:?})),")?;
+        let file = path.join("hook.rs");
+        let hook = if file.exists() {
+            writeln!(hooks, "#[path = {file:?}] pub(crate) mod {name};")?;
+            format!("Some(crate::hook::{name}::hook)")
+        } else {
+            "None".into()
+        };
+        writeln!(list, "({name:?}, include_bytes!({object:?}), include_str!({manifest:?}), {hook}),")?;
         let file = path.join("tests.rs");
         if file.exists() {
             writeln!(tests, "#[path = {file:?}] mod {name};")?;
@@ -41,10 +48,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(
         out.join("trackers.rs"),
         format!(
-            "/// Name, object and manifest of every tracker.\n\
-             pub(crate) static TRACKERS: &[(&str, &[u8], &str)] = &[\n{list}];\n"
+            "/// Name, object, manifest and hook of every tracker.\n\
+             pub(crate) static TRACKERS: &[(&str, &[u8], &str, Option<crate::hook::Hook>)] = &[\n{list}];\n"
         ),
     )?;
+    // For the test that they compile for the other architectures too.
+    let flags = ["x86", "arm64"].map(|arch| flags(&root.join("include"), &libbpf, arch));
+    writeln!(
+        tests,
+        "pub(crate) static CLANG: (&str, [&[&str]; 2]) = ({:?}, [&{:?}, &{:?}]);",
+        clang(),
+        flags[0],
+        flags[1]
+    )?;
+    fs::write(out.join("tracker_hooks.rs"), hooks)?;
     fs::write(out.join("tracker_tests.rs"), tests)?;
     let dispatcher = out.join("dispatcher.bpf.o");
     compile(&root.join("dispatcher/dispatcher.bpf.c"), &dispatcher, &root.join("include"), &libbpf, arch)?;
@@ -56,17 +73,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &str) -> Result<(), Box<dyn Error>> {
-    let clang = env::var("CLANG").unwrap_or_else(|_| "clang".into());
+    let clang = clang();
     let output = Command::new(&clang)
-        .args(["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"])
-        .arg(format!("-D__TARGET_ARCH_{arch}"))
-        .arg("-I")
-        .arg(include)
-        .arg("-I")
-        .arg(libbpf)
-        // Objects name their sources relatively: the same sources give the same bytes wherever they are built.
-        .arg(format!("-fdebug-prefix-map={}=.", include.parent().unwrap_or(include).display()))
-        .arg("-c")
+        .args(flags(include, libbpf, arch))
         .arg(source)
         .arg("-o")
         .arg(object)
@@ -76,4 +85,21 @@ fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &st
         return Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&output.stderr)).into());
     }
     Ok(())
+}
+
+fn clang() -> String {
+    env::var("CLANG").unwrap_or_else(|_| "clang".into())
+}
+
+fn flags(include: &Path, libbpf: &str, arch: &str) -> Vec<String> {
+    let flags = ["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"].map(str::to_owned);
+    let places = [
+        format!("-D__TARGET_ARCH_{arch}"),
+        format!("-I{}", include.display()),
+        format!("-I{libbpf}"),
+        // Objects name their sources relatively: the same sources give the same bytes wherever they are built.
+        format!("-fdebug-prefix-map={}=.", include.parent().unwrap_or(include).display()),
+        "-c".to_owned(),
+    ];
+    flags.into_iter().chain(places).collect()
 }

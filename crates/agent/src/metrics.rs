@@ -33,6 +33,8 @@ pub struct Counters {
 pub enum TrackerState {
     /// At least one of its programs is attached.
     Running,
+    /// Its programs are detached until somebody resumes it.
+    Paused,
     /// Nobody has started it.
     Stopped,
     /// This kernel refused all its programs.
@@ -40,12 +42,13 @@ pub enum TrackerState {
 }
 
 impl TrackerState {
-    const ALL: [Self; 3] = [Self::Running, Self::Stopped, Self::Refused];
+    const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Stopped, Self::Refused];
 
     /// As it is shown.
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
             Self::Refused => "refused",
         }

@@ -39,7 +39,9 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         return Value::Absent;
     };
     match field.kind {
-        FieldKind::Unsigned | FieldKind::OpenFlags | FieldKind::FileType => Value::Unsigned(unsigned(bytes)),
+        FieldKind::Unsigned | FieldKind::OpenFlags | FieldKind::FileType | FieldKind::FileMode => {
+            Value::Unsigned(unsigned(bytes))
+        }
         FieldKind::Errno | FieldKind::Signal => match unsigned(bytes) {
             0 => Value::Absent,
             n => Value::Unsigned(n),
@@ -48,6 +50,7 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
             0 if !field.names.iter().any(|(n, _)| *n == 0) => Value::Absent,
             n => Value::Unsigned(n),
         },
+        FieldKind::Names => names(bytes, field),
         FieldKind::Duration | FieldKind::Id if bytes.iter().all(|b| *b == u8::MAX) => Value::Absent,
         FieldKind::Duration | FieldKind::Id => Value::Unsigned(unsigned(bytes)),
         FieldKind::Signed => Value::Signed(signed(bytes)),
@@ -60,6 +63,7 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         FieldKind::Str => tail(record, bytes).map_or(Value::Absent, |t| Value::Text(Cow::Borrowed(until_nul(t)))),
         FieldKind::Path => tail(record, bytes).map_or(Value::Absent, path),
         FieldKind::PathAt => path_at(record, bytes),
+        FieldKind::RequestedPath => requested_path(record, bytes),
         FieldKind::Args => tail(record, bytes).map_or(Value::Absent, |t| {
             let t = t.strip_suffix(b"\0").unwrap_or(t);
             Value::List(t.split(|b| *b == 0).map(Cow::Borrowed).collect())
@@ -93,6 +97,14 @@ fn tail<'a>(record: &'a [u8], reference: &[u8]) -> Option<&'a [u8]> {
         return None;
     }
     record.get(offset..)?.get(..length)
+}
+
+/// The names, sorted, of the numbers whose byte is set.
+fn names(bytes: &[u8], field: &Field) -> Value<'static> {
+    let set = bytes.iter().enumerate().filter(|(_, byte)| **byte != 0);
+    let mut names: Vec<_> = set.map(|(number, _)| field.name_of(number as u64)).collect();
+    names.sort_unstable();
+    Value::List(names.into_iter().map(|name| Cow::Owned(name.into_bytes())).collect())
 }
 
 /// How the kernel side ends a path, see `path.bpf.h`: the walk reached the root, met its limit, or the file has no
@@ -153,6 +165,14 @@ fn path_at<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
     Value::Text(Cow::Owned(if relative { joined } else { [b"/".as_slice(), &joined].concat() }))
 }
 
+/// A path as asked for, if that is not how it was resolved.
+fn requested_path<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
+    let Some((resolved, asked)) = references.split_at_checked(4) else { return Value::Absent };
+    let resolved = tail(record, resolved).map_or(Value::Absent, path);
+    let asked = path_at(record, asked);
+    if asked == resolved { Value::Absent } else { asked }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn a_set_of_numbers_is_shown_by_their_names() {
+        let names = vec![(0, "read".to_owned()), (1, "write".to_owned()), (2, "close".to_owned())];
+        let set = Field { names, ..field(FieldKind::Names, 1, 4) };
+        let Value::List(shown) = read(&[9, 1, 0, 7, 1], &set) else { panic!("not a list") };
+        assert_eq!(shown, [b"3".as_slice(), b"close", b"read"]);
+        assert_eq!(read(&[9, 0, 0, 0, 0], &set), Value::List(Vec::new()));
+        assert_eq!(read(&[9, 1], &set), Value::Absent);
+    }
+
+    #[test]
     fn paths_are_put_together_from_the_leaf() {
         let at = |record: &[u8]| text(record, &field(FieldKind::PathBuf, 0, record.len()));
         assert_eq!(at(b"passwd\0etc\0/\0\0\0"), "/etc/passwd");
@@ -214,6 +244,20 @@ mod tests {
         assert_eq!(at(b"", b"x\0"), "x");
         assert_eq!(at(b"c\0\x01\0", b"../d\0"), "…/d");
         assert_eq!(read(&[0; 8], &field(FieldKind::PathAt, 0, 8)), Value::Absent);
+    }
+
+    #[test]
+    fn what_was_asked_for_is_told_where_it_is_something_else() {
+        let requested = |resolved: &[u8], asked: &[u8]| {
+            let asked_at = 12 + resolved.len() as u8;
+            let mut record = vec![12, 0, resolved.len() as u8, 0, 0, 0, 0, 0, asked_at, 0, asked.len() as u8, 0];
+            record.extend_from_slice(resolved);
+            record.extend_from_slice(asked);
+            text(&record, &field(FieldKind::RequestedPath, 0, 12))
+        };
+        assert_eq!(requested(b"x\0etc\0/\0", b"/tmp/link/x\0"), "/tmp/link/x");
+        assert_eq!(requested(b"x\0etc\0/\0", b"/etc/./x\0"), "");
+        assert_eq!(requested(b"x\0etc\0/\0", b""), "");
     }
 
     #[test]

@@ -74,6 +74,7 @@ pub fn field_json(event: &Event, field: &Field) -> Option<Json> {
         (FieldKind::Signal, Value::Unsigned(n)) => names::signal(n).into(),
         (FieldKind::OpenFlags, Value::Unsigned(n)) => names::open_flags(n).into(),
         (FieldKind::FileType, Value::Unsigned(n)) => names::file_type(n).into(),
+        (FieldKind::FileMode, Value::Unsigned(n)) => format!("{n:04o}").into(),
         (FieldKind::Name | FieldKind::Flags, Value::Unsigned(n)) => field.name_of(n).into(),
         (_, Value::Unsigned(n)) => n.into(),
         (_, Value::Signed(n)) => n.into(),

@@ -100,6 +100,8 @@ pub enum FieldKind {
     /// `path_at`: a path as asked for and the directory it is relative to, both in the tail. Read as one absolute path,
     /// without `.` and `..`; symbolic links are not followed.
     PathAt,
+    /// `requested_path`: a path as it was resolved, and then as `path_at`. Read as the latter, where they differ.
+    RequestedPath,
     /// `args_ref`: NUL-separated strings in the tail.
     Args,
     /// `ip_address`: sixteen bytes, IPv4 mapped into IPv6.
@@ -112,15 +114,19 @@ pub enum FieldKind {
     OpenFlags,
     /// `file_type`: the S_IFMT part of a mode.
     FileType,
+    /// `file_mode`: permissions, shown in octal.
+    FileMode,
     /// `signal_number`: zero for none.
     Signal,
     /// `optional_id`: of a user, a process and so on; all ones for none.
     Id,
-    /// An enum: one of the field's names.
+    /// An enum, or `syscall_number`: one of the field's names.
     Name,
     /// A typedef of an enum whose name ends in `_flags`, or of a number declared with `SET`: any of the field's names
     /// at once.
     Flags,
+    /// `syscall_set`: a byte for each number, and the names of those whose byte is not zero.
+    Names,
 }
 
 impl Field {

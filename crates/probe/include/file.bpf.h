@@ -9,6 +9,7 @@
 #define TMPFS_MAGIC 0x01021994
 #define S_IFMT 0170000
 #define S_IFREG 0100000
+#define S_IFDIR 0040000
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED (1 << 20)
 

@@ -27,8 +27,8 @@ struct {
 	__type(value, struct record);
 } scratch SEC(".maps");
 
-/* A scratch buffer that nobody uses, its fixed part still to be filled; give it back with send or discard. */
-static __always_inline struct record *begin(struct tracker_counters *c, u32 fixed)
+/* A scratch buffer that nobody uses, its fixed part still to be filled; give it back with discard. */
+static __always_inline struct record *borrow(u32 fixed)
 {
 	for (u32 slot = 0; slot < SCRATCH_SLOTS; slot++) {
 		u32 index = slot;
@@ -42,8 +42,17 @@ static __always_inline struct record *begin(struct tracker_counters *c, u32 fixe
 			return r;
 		}
 	}
-	c->dropped__scratch__busy++;
 	return NULL;
+}
+
+/* The same for a record that is to be sent; give it back with send or discard. */
+static __always_inline struct record *begin(struct tracker_counters *c, u32 fixed)
+{
+	struct record *r = borrow(fixed);
+
+	if (!r)
+		c->dropped__scratch__busy++;
+	return r;
 }
 
 static __always_inline void discard(struct record *r)
@@ -133,10 +142,9 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
  * process's root, 1 where the limit cut it, nothing where the file has no place in the process's tree (a memfd, a
  * pipe, another mount namespace). Leaf first because that is how the kernel links them: no second pass here.
  */
-static __always_inline path_ref append_path(struct record *r, const struct path *path, struct task_struct *task)
+static __always_inline path_ref append_place(struct record *r, struct vfsmount *vfsmount, struct dentry *dentry,
+					     struct task_struct *task)
 {
-	struct dentry *dentry = LOAD(path, dentry);
-	struct vfsmount *vfsmount = LOAD(path, mnt);
 	struct mount *mount = mount_of(vfsmount);
 	struct dentry *root = LOAD(task, fs, root.dentry);
 	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
@@ -186,11 +194,17 @@ static __always_inline path_ref append_path(struct record *r, const struct path 
 	return since(r, start);
 }
 
+static __always_inline path_ref append_path(struct record *r, const struct path *path, struct task_struct *task)
+{
+	return append_place(r, LOAD(path, mnt), LOAD(path, dentry), task);
+}
+
 #define AT_FDCWD (-100)
 
 /*
  * A path as the current process gave it to a system call, and the directory it is relative to. The caller can change
  * its memory meanwhile: this is what it says at the end of the call, where hooks on the operation itself are refused.
+ * Without a path it is what the descriptor stands for.
  */
 static __always_inline path_at append_path_at(struct record *r, int directory, const char *asked)
 {

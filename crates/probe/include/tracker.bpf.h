@@ -32,6 +32,12 @@ struct path_at_refs {
 };
 typedef struct path_at_refs path_at;
 
+struct requested_path_refs {
+	struct tail_ref resolved;
+	struct path_at_refs asked; /* shown where it is another path than `resolved` */
+};
+typedef struct requested_path_refs requested_path;
+
 struct ip_bytes {
 	u8 bytes[16];
 };
@@ -42,8 +48,10 @@ typedef u64 duration_ns;
 typedef u32 error_number;
 typedef u32 open_flags;
 typedef u32 file_type;
+typedef u32 file_mode;
 typedef u32 signal_number;
 typedef u32 optional_id;
+typedef u32 syscall_number; /* a call's slot, see syscall.bpf.h */
 
 #define UNKNOWN_DURATION (~0ULL)
 #define NO_ID (~0U)
@@ -102,6 +110,8 @@ struct tracker_counters {
 	u64 dropped__scratch__busy; /* nested deeper than there are scratch buffers */
 	u64 dropped__table__full;
 	u64 dropped__file__closed; /* another thread closed it before we could look */
+	u64 dropped__packet__unread; /* the kernel would not copy it */
+	u64 dropped__owner__unknown; /* nothing says which process it belongs to */
 };
 const struct tracker_counters *__counters = NULL;
 

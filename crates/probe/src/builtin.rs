@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use ethogram_model::TrackerSchema;
 
-use crate::{Error, Manifest, error::similar, params, plan::Plan, schema};
+use crate::{Error, Manifest, error::similar, hook::Hook, params, plan::Plan, schema};
 
 include!(concat!(env!("OUT_DIR"), "/trackers.rs"));
 
@@ -15,6 +15,7 @@ pub struct TrackerObject {
     pub schema: Arc<TrackerSchema>,
     pub(crate) manifest: Manifest,
     pub(crate) elf: Arc<[u8]>,
+    pub(crate) hook: Option<Hook>,
 }
 
 impl TrackerObject {
@@ -24,7 +25,7 @@ impl TrackerObject {
     /// Where the object is not one of a tracker, or does not fit its manifest.
     pub fn new(name: &str, elf: &[u8], manifest: Manifest) -> Result<Self, Error> {
         let schema = Arc::new(schema::read(name, elf, &manifest)?);
-        let object = Self { schema, manifest, elf: elf.into() };
+        let object = Self { schema, manifest, elf: elf.into(), hook: None };
         object.check(&object.manifest.server)?;
         Ok(object)
     }
@@ -75,7 +76,7 @@ impl TrackerObject {
     /// # Errors
     /// Where the object is not one of a tracker, or does not fit the manifest.
     pub fn with_object(&self, elf: &[u8]) -> Result<Self, Error> {
-        Self::new(&self.schema.name, elf, self.manifest.clone())
+        Ok(Self { hook: self.hook, ..Self::new(&self.schema.name, elf, self.manifest.clone())? })
     }
 }
 
@@ -95,7 +96,9 @@ pub struct Program {
 pub fn builtin() -> Result<Vec<TrackerObject>, Error> {
     TRACKERS
         .iter()
-        .map(|(name, elf, manifest)| TrackerObject::new(name, elf, Manifest::parse(name, manifest)?))
+        .map(|(name, elf, manifest, hook)| {
+            Ok(TrackerObject { hook: *hook, ..TrackerObject::new(name, elf, Manifest::parse(name, manifest)?)? })
+        })
         .collect()
 }
 

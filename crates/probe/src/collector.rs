@@ -11,11 +11,12 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
     Batch, Counters, Error, ProgramStatus, State, TrackerObject, TrackerStatus,
+    attach::Attached,
     counters::{KernelCounters, Outcome},
     dispatcher::Dispatcher,
     error::similar,
     kernel::check_kernel,
-    object::{self, Attached, Environment, Loaded},
+    object::{self, Environment, Loaded},
     reader::{Reader, Source},
 };
 
@@ -87,7 +88,7 @@ struct Running {
     /// Field order is drop order: programs are detached before their maps go.
     attached: Attached,
     counters: KernelCounters,
-    _object: libbpf_rs::Object,
+    object: libbpf_rs::Object,
 }
 
 /// Kernel memory for one ring is at least this, whatever is asked for.
@@ -190,6 +191,39 @@ impl Collector {
         Ok(tracker.status())
     }
 
+    /// Detaches the programs of these trackers, which takes milliseconds, and keeps everything else: tables, counts,
+    /// parameters. A tracker that is paused stays so.
+    ///
+    /// # Errors
+    /// Where one of them is not known or does not run; those before it are paused then.
+    pub fn pause(&self, names: &[String]) -> Result<(), Error> {
+        self.each_running(names, |running| {
+            if !running.attached.is_paused() {
+                running.attached.pause();
+            }
+            Ok(())
+        })
+    }
+
+    /// Attaches the programs of paused trackers again. One that is not paused goes on.
+    ///
+    /// # Errors
+    /// Where one of them is not known or does not run, or the kernel refuses what it had accepted before.
+    pub fn resume(&self, names: &[String]) -> Result<(), Error> {
+        self.each_running(names, |running| match running.attached.is_paused() {
+            true => running.attached.resume(&running.object),
+            false => Ok(()),
+        })
+    }
+
+    fn each_running(&self, names: &[String], act: impl Fn(&mut Running) -> Result<(), Error>) -> Result<(), Error> {
+        for name in names {
+            let tracker = self.known(name)?;
+            act(lock(&tracker).running.as_mut().ok_or_else(|| Error::NotRunning(name.clone()))?)?;
+        }
+        Ok(())
+    }
+
     /// Stops every tracker.
     ///
     /// # Errors
@@ -271,16 +305,17 @@ impl Collector {
         tracker.before += &ended;
         // Where the new one did not even load, the old one goes on.
         tracker.running = old;
-        let (loaded, attached) = started?;
+        let (loaded, mut attached) = started?;
         if let Some(error) = lost {
             return Err(error);
         }
         let Loaded { object: kernel_object, layout, ring, samples, counters, .. } = loaded;
         let id = next_id();
         let outcome = Arc::clone(&tracker.outcome);
-        self.reader.add(Source { id, layout, ring, samples, interval: start.interval, outcome })?;
+        let walks = std::mem::take(&mut attached.walks);
+        self.reader.add(Source { id, layout, ring, samples, walks, interval: start.interval, outcome })?;
         tracker.programs.clone_from(&attached.programs);
-        tracker.running = Some(Running { id, attached, counters, _object: kernel_object });
+        tracker.running = Some(Running { id, attached, counters, object: kernel_object });
         tracker.object = object;
         tracker.start = start;
         tracker.refused = None;
@@ -288,7 +323,7 @@ impl Collector {
     }
 
     fn end(&self, running: Running) -> Result<Counters, Error> {
-        let Running { id, attached, counters, _object } = running;
+        let Running { id, attached, counters, object: _object } = running;
         let missed = attached.missed();
         drop(attached);
         // Programs that were running when they were detached end within this: it waits for every CPU to have passed
@@ -332,7 +367,7 @@ impl Tracker {
         let state = match (&self.running, &self.refused) {
             (Some(running), _) => {
                 counters += &running.counters.read(running.attached.missed());
-                State::Running
+                if running.attached.is_paused() { State::Paused } else { State::Running }
             }
             (None, Some(reason)) => State::Refused(reason.clone()),
             (None, None) => State::Stopped,

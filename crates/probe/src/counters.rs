@@ -8,6 +8,8 @@ use std::{
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
+use crate::layout::Refusal;
+
 /// A tracker's counts since the agent started, over all its starts. None ever falls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -73,6 +75,7 @@ pub struct Outcome {
     rows: AtomicU64,
     filtered: AtomicU64,
     malformed: AtomicU64,
+    unparsed: AtomicU64,
 }
 
 impl Outcome {
@@ -89,19 +92,27 @@ impl Outcome {
         }
     }
 
-    pub(crate) fn malformed(&self) {
-        self.malformed.fetch_add(1, Ordering::Release);
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        let counter = match refusal {
+            Refusal::Malformed => &self.malformed,
+            Refusal::Unparsed => &self.unparsed,
+        };
+        counter.fetch_add(1, Ordering::Release);
     }
 
     /// Adds what became of the records that the kernel's part calls in flight.
     pub(crate) fn add_to(&self, counters: &mut Counters) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let (delivered, filtered, malformed) = (load(&self.delivered), load(&self.filtered), load(&self.malformed));
+        let unparsed = load(&self.unparsed);
         counters.delivered = delivered;
         counters.rows = load(&self.rows);
         *counters.filtered.entry("container".into()).or_default() += filtered;
         counters.dropped.insert(("read".into(), "malformed".into()), malformed);
-        counters.in_flight = counters.in_flight.saturating_sub(delivered + filtered + malformed);
+        if unparsed > 0 {
+            counters.filtered.insert("unparsed".into(), unparsed);
+        }
+        counters.in_flight = counters.in_flight.saturating_sub(delivered + filtered + malformed + unparsed);
     }
 }
 

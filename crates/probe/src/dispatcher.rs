@@ -31,7 +31,9 @@ struct State {
     calls: Arc<MapHandle>,
     /// Who wants each slot, by level.
     slots: BTreeMap<u32, [Entry; LEVELS]>,
-    attached: Option<(Link, Object)>,
+    object: Option<Object>,
+    /// None while no program is to be called.
+    link: Option<Link>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +62,7 @@ impl Dispatcher {
         let entries = (LEVELS as u32 + 1) * SLOTS;
         let calls = MapHandle::create(MapType::ProgArray, Some("calls"), 4, 4, entries, &options)
             .map_err(|source| Error::Kernel { doing: "making the dispatcher's map".into(), source })?;
-        let state = State { calls: Arc::new(calls), slots: BTreeMap::new(), attached: None };
+        let state = State { calls: Arc::new(calls), slots: BTreeMap::new(), object: None, link: None };
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -107,22 +109,34 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
+impl Place {
+    /// Has no program called until the next [`Place::install`]; the place stays its own.
+    pub(crate) fn uninstall(&self) {
+        self.set_all(|| Entry::Reserved);
+        self.dispatcher.lock().detach_where_idle();
+    }
+
+    fn set_all(&self, entry: impl Fn() -> Entry) {
         let mut state = self.dispatcher.lock();
         for slot in &self.slots {
             if let Some(levels) = state.slots.get_mut(slot) {
-                levels[self.level] = Entry::Free;
+                levels[self.level] = entry();
             }
             if let Err(error) = state.write(*slot) {
                 tracing::warn!("taking a program out of the dispatcher: {error}");
             }
-            if state.slots.get(slot).is_some_and(|levels| levels.iter().all(|l| matches!(l, Entry::Free))) {
-                state.slots.remove(slot);
-            }
         }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.set_all(|| Entry::Free);
+        let mut state = self.dispatcher.lock();
+        state.slots.retain(|_, levels| levels.iter().any(|l| !matches!(l, Entry::Free)));
+        state.detach_where_idle();
         if state.slots.is_empty() {
-            state.attached = None;
+            state.object = None;
         }
     }
 }
@@ -153,20 +167,31 @@ impl State {
     }
 
     fn attach(&mut self) -> Result<(), String> {
-        if self.attached.is_some() {
-            return Ok(());
+        if self.object.is_none() {
+            self.object = Some(self.load()?);
         }
+        if self.link.is_none() {
+            let program = self.object.as_ref().and_then(|object| object.progs_mut().next());
+            let program = program.ok_or("the dispatcher has no program")?;
+            self.link = Some(capture_log(|| program.attach()).map_err(|(e, log)| explain(&e, &log))?);
+        }
+        Ok(())
+    }
+
+    fn detach_where_idle(&mut self) {
+        let called = |entry: &Entry| matches!(entry, Entry::Program(_));
+        if !self.slots.values().flatten().any(called) {
+            self.link = None;
+        }
+    }
+
+    fn load(&self) -> Result<Object, String> {
         let mut open = schema::open(DISPATCHER)?;
         for mut map in open.maps_mut() {
             if map.name() == "calls" {
                 map.reuse_fd(self.calls.as_fd()).map_err(|e| e.to_string())?;
             }
         }
-        let object = capture_log(|| open.load()).map_err(|(e, log)| explain(&e, &log))?;
-        let attach = || object.progs_mut().next().map(|program| program.attach()).transpose();
-        let link = capture_log(attach).map_err(|(e, log)| explain(&e, &log))?;
-        let link = link.ok_or("the dispatcher has no program")?;
-        self.attached = Some((link, object));
-        Ok(())
+        capture_log(|| open.load()).map_err(|(e, log)| explain(&e, &log))
     }
 }

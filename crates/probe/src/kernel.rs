@@ -2,13 +2,16 @@
 
 use std::{cell::RefCell, fs, path::Path, sync::Once};
 
-use libbpf_rs::{MapCore, PrintLevel, set_print};
+use libbpf_rs::{ErrorKind, MapHandle, MapType, PrintLevel, set_print};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::Error;
 
 /// Lines kept of what libbpf prints about one failure.
 const LOG_LINES: usize = 400;
+
+/// A ring's size is a multiple of the page size, which is at most this on every architecture.
+const LARGEST_PAGE: u32 = 1 << 16;
 
 thread_local! {
     static LOG: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
@@ -76,44 +79,48 @@ pub fn check_kernel() -> Result<(), Error> {
             "this kernel has no BTF (/sys/kernel/btf/vmlinux is missing): it needs CONFIG_DEBUG_INFO_BTF=y",
         );
     }
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    if version(&release).is_some_and(|v| v < (5, 8)) {
-        return missing(&format!("kernel {} is too old: 5.8 is the first with BPF ring buffers", release.trim()));
-    }
-    let info = libbpf_rs::MapHandle::create(
-        libbpf_rs::MapType::Array,
-        Some("ethogram_check"),
-        4,
-        4,
-        1,
-        &libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-            ..Default::default()
-        },
-    )
-    .and_then(|m| m.info().map(|_| ()));
-    match info {
-        Ok(()) => Ok(()),
-        Err(e) => missing(&format!(
-            "the kernel refuses to create a BPF map: {e}; run as root outside of a restricted container"
-        )),
-    }
+    make_ring().map_err(|error| {
+        let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Error::Unsupported(no_ring(release.trim(), &error))
+    })
 }
 
-fn version(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+/// Tries what every tracker needs. The kernel's version would not tell: some distributions carry it in older ones.
+fn make_ring() -> libbpf_rs::Result<()> {
+    let options =
+        libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _, ..Default::default() };
+    MapHandle::create(MapType::RingBuf, Some("ethogram_check"), 0, 0, LARGEST_PAGE, &options).map(|_| ())
+}
+
+fn no_ring(release: &str, error: &libbpf_rs::Error) -> String {
+    match error.kind() {
+        ErrorKind::InvalidInput => {
+            format!("kernel {release} is too old: it has no BPF ring buffers, which came with 5.8")
+        }
+        _ => format!(
+            "kernel {release} refuses to create a BPF ring buffer: {error}; run as root outside of a restricted container"
+        ),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
-    fn versions_are_compared_by_number() {
-        assert_eq!(version("5.10.0-28-cloud-amd64"), Some((5, 10)));
-        assert!(version("6.18.44") > version("6.9.1"));
-        assert_eq!(version("nonsense"), None);
+    fn a_kernel_without_ring_buffers_is_told_from_one_that_forbids_them() {
+        let without = no_ring("4.18.0", &libbpf_rs::Error::from_raw_os_error(22));
+        assert!(without.starts_with("kernel 4.18.0 is too old"), "{without}");
+        let forbids = no_ring("6.1.0", &libbpf_rs::Error::from_raw_os_error(1));
+        assert!(forbids.starts_with("kernel 6.1.0 refuses") && forbids.contains("run as root"), "{forbids}");
+    }
+
+    #[test]
+    fn this_kernel_has_what_the_tests_need() {
+        make_ring().unwrap();
+        check_kernel().unwrap();
     }
 
     #[test]

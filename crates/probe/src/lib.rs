@@ -5,11 +5,14 @@
 //! This is the only crate with unsafe code: each block says why it is sound.
 
 mod abilities;
+mod attach;
 mod builtin;
+mod cgroup;
 mod collector;
 mod counters;
 mod dispatcher;
 mod error;
+mod hook;
 mod kernel;
 mod layout;
 mod manifest;

@@ -28,6 +28,9 @@ pub struct Manifest {
     /// Programs of which one is enough. A program that is in no choice is needed.
     #[serde(default)]
     pub choice: Vec<Choice>,
+    /// Iterators that run again before each reading of the samples, in this order.
+    #[serde(default)]
+    pub repeat: Vec<String>,
     /// Which events are behaviours.
     #[serde(default)]
     pub behaviour: Vec<BehaviourSpec>,

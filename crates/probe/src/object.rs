@@ -1,20 +1,17 @@
 //! From a tracker's object to programs in the kernel: which of several ways this kernel has is found by trying.
 
-use std::{
-    collections::BTreeMap,
-    io::Read as _,
-    os::fd::{AsFd, OwnedFd},
-};
+use std::{collections::BTreeMap, os::fd::AsFd};
 
-use libbpf_rs::{Iter, Link, MapCore, MapHandle, Object, OpenObject, ProgramAttachType};
+use libbpf_rs::{MapCore, MapHandle, Object, OpenObject, ProgramAttachType};
 
 use crate::{
-    Error, ProgramStatus, TrackerObject,
+    Error, TrackerObject,
+    attach::Attached,
     counters::KernelCounters,
     dispatcher::{Dispatcher, Place},
     kernel::{capture_log, explain},
     layout::Layout,
-    missed, params,
+    params,
     plan::{Hook, How, Plan},
     sample::Sample,
     schema,
@@ -43,19 +40,9 @@ pub(crate) struct Loaded {
     pub(crate) samples: Vec<Sample>,
     pub(crate) counters: KernelCounters,
     /// The programs that were loaded.
-    hooks: Vec<Hook>,
+    pub(crate) hooks: Vec<Hook>,
     /// Where the object stands in the dispatcher.
-    place: Option<Place>,
-}
-
-/// The attached programs of an object. Dropping it detaches them.
-#[derive(Debug)]
-pub(crate) struct Attached {
-    links: Vec<Link>,
-    /// The programs that are attached by themselves, and not through the dispatcher.
-    own: Vec<OwnedFd>,
-    _place: Option<Place>,
-    pub(crate) programs: Vec<ProgramStatus>,
+    pub(crate) place: Option<Place>,
 }
 
 /// Loads and attaches a tracker. `before_attach` runs when it is loaded, for what has to be done at the last moment.
@@ -71,20 +58,13 @@ pub(crate) fn start(
     loop {
         let mut loaded = load(tracker, values, environment, &mut plan)?;
         before_attach();
-        match loaded.attach() {
-            Ok((links, own)) => {
-                let place = loaded.place.take();
-                return Ok((loaded, Attached { links, own, _place: place, programs: plan.status() }));
+        match Attached::attach(&mut loaded, &tracker.manifest.repeat) {
+            Ok(mut attached) => {
+                attached.programs = plan.status();
+                return Ok((loaded, attached));
             }
             Err((hook, reason)) => plan.refuse(&hook, reason),
         }
-    }
-}
-
-impl Attached {
-    /// Calls that the kernel did not run the programs for.
-    pub(crate) fn missed(&self) -> u64 {
-        missed::total(&self.links, &self.own)
     }
 }
 
@@ -258,57 +238,6 @@ fn finish(
         let [first, second] = ["first", "second"].map(|which| handle(&format!("{}_{which}", event.name)));
         samples.push(Sample::new(event.clone(), slot, first?, second?));
     }
-    let layout = Layout::new(&tracker.schema.events);
+    let layout = Layout::new(&tracker.schema.events, tracker.hook);
     Ok(Loaded { object, layout, ring, samples, counters, hooks, place })
-}
-
-impl Loaded {
-    /// Attaches all loaded programs; those that walk what was there before the agent run last, once.
-    fn attach(&self) -> Result<(Vec<Link>, Vec<OwnedFd>), (Hook, String)> {
-        let (mut links, mut own) = (Vec::new(), Vec::new());
-        let is_walk = |hook: &Hook| hook.attach.starts_with("iter");
-        let mut ordered: Vec<_> = self.hooks.iter().collect();
-        ordered.sort_by_key(|hook| is_walk(hook));
-        for hook in ordered {
-            let refused = |reason| (hook.clone(), reason);
-            let Some(program) = self.object.progs_mut().find(|p| p.name() == hook.program.as_str()) else {
-                return Err(refused("is not in the object".into()));
-            };
-            let fd =
-                program.as_fd().try_clone_to_owned().map_err(|e| refused(format!("keeping its descriptor: {e}")))?;
-            match &hook.how {
-                How::Section if is_walk(hook) => {
-                    let link = attach(|| program.attach()).map_err(refused)?;
-                    walk(&link).map_err(refused)?;
-                }
-                How::Section => links.push(attach(|| program.attach()).map_err(refused)?),
-                How::Returns(wanted) => {
-                    let functions = wanted.functions();
-                    links.push(attach(|| program.attach_kprobe_multi(true, functions.clone())).map_err(refused)?);
-                }
-                How::EachReturn(wanted) => {
-                    for function in wanted.functions() {
-                        links.push(attach(|| program.attach_kprobe(true, &function)).map_err(refused)?);
-                    }
-                }
-                How::Dispatched(wanted) => {
-                    let place = self.place.as_ref().ok_or_else(|| refused("has no place in the dispatcher".into()))?;
-                    place.install(wanted.slots.keys().copied(), fd).map_err(refused)?;
-                    continue;
-                }
-            }
-            own.push(fd);
-        }
-        Ok((links, own))
-    }
-}
-
-fn attach(attach: impl FnOnce() -> libbpf_rs::Result<Link>) -> Result<Link, String> {
-    capture_log(attach).map_err(|(e, log)| explain(&e, &log))
-}
-
-fn walk(link: &Link) -> Result<(), String> {
-    let mut iter = Iter::new(link).map_err(|e| e.to_string())?;
-    let mut sink = Vec::new();
-    iter.read_to_end(&mut sink).map(|_| ()).map_err(|e| format!("walking what is there already: {e}"))
 }

@@ -29,6 +29,8 @@ pub(crate) struct Hook {
 pub(crate) enum How {
     /// As its section says.
     Section,
+    /// To the root of the cgroup v2 hierarchy, and so to every process.
+    Cgroup,
     /// To the return of the system calls' functions, all at once.
     Returns(Arc<Wanted>),
     /// The same, one after another, on kernels that cannot all at once.
@@ -67,13 +69,20 @@ impl Plan {
         let mut known: BTreeMap<String, Vec<Vec<Hook>>> = BTreeMap::new();
         let mut order = Vec::new();
         for (name, section) in sections.iter().filter(|(name, _)| !is_of_list(name)) {
-            let hook = Hook { program: name.clone(), name: name.clone(), attach: section.clone(), how: How::Section };
+            let how = if section.starts_with("cgroup") { How::Cgroup } else { How::Section };
+            let hook = Hook { program: name.clone(), name: name.clone(), attach: section.clone(), how };
             known.insert(name.clone(), vec![vec![hook]]);
             order.push(name.clone());
         }
         for (list, wanted) in &lists {
             known.insert(list.clone(), ways_of(list, wanted));
             order.push(list.clone());
+        }
+        if let Some(name) = manifest.repeat.iter().find(|name| !known.contains_key(*name)) {
+            return Err(Error::BadManifest {
+                tracker: tracker.into(),
+                problem: format!("'repeat' names '{name}', which is no program"),
+            });
         }
         let mut units = Vec::new();
         for name in order.iter().filter(|n| !manifest.choice.iter().any(|c| c.of.iter().any(|w| w.names().contains(n))))

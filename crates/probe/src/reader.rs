@@ -14,13 +14,13 @@ use std::{
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use ethogram_model::Event;
-use libbpf_rs::{MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, MapHandle, RingBuffer, RingBufferBuilder};
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
     time::{ClockId, Timespec, clock_gettime},
 };
 
-use crate::{Batch, Error, counters::Outcome, layout::Layout, sample::Sample};
+use crate::{Batch, Error, attach, counters::Outcome, layout::Layout, sample::Sample};
 
 /// Records taken from a ring before the next one has its turn.
 const TURN: usize = 2048;
@@ -37,6 +37,8 @@ pub(crate) struct Source {
     pub(crate) layout: Layout,
     pub(crate) ring: Option<MapHandle>,
     pub(crate) samples: Vec<Sample>,
+    /// Iterators that fill the samples.
+    pub(crate) walks: Vec<Link>,
     pub(crate) interval: Duration,
     pub(crate) outcome: Arc<Outcome>,
 }
@@ -120,6 +122,7 @@ struct Active {
     id: u64,
     ring: Option<RingBuffer<'static>>,
     samples: Vec<Sample>,
+    walks: Vec<Link>,
     layout: Layout,
     interval: Duration,
     due: Instant,
@@ -178,8 +181,8 @@ impl Loop {
                 let mut builder = RingBufferBuilder::new();
                 let take = move |record: &[u8]| {
                     match layout.event(record) {
-                        Some(event) => inbox.borrow_mut().push(event),
-                        None => outcome.malformed(),
+                        Ok(event) => inbox.borrow_mut().push(event),
+                        Err(refusal) => outcome.refused(refusal),
                     }
                     0
                 };
@@ -196,6 +199,7 @@ impl Loop {
             id: source.id,
             ring,
             samples: source.samples,
+            walks: source.walks,
             layout: source.layout,
             due: Instant::now() + source.interval,
             interval: source.interval,
@@ -280,6 +284,11 @@ impl Loop {
 }
 
 fn drain(source: &mut Active, inbox: &Inbox) {
+    for link in &source.walks {
+        if let Err(error) = attach::walk(link) {
+            tracing::warn!("{error}; the next interval tries again");
+        }
+    }
     for sample in &mut source.samples {
         match sample.drain(&source.layout) {
             Ok(rows) => inbox.borrow_mut().extend(rows),

@@ -11,7 +11,7 @@ use libbpf_rs::{
     },
 };
 
-use crate::{Error, Manifest, kernel};
+use crate::{Error, Manifest, kernel, syscalls};
 
 /// Reads the schema of the tracker `name` from its object. Needs no privileges.
 ///
@@ -166,11 +166,13 @@ fn flatten(
         let tag = |prefix| tags.get(ty, Some(index as u32), prefix);
         let name = tag("name:").map_or_else(|| label.clone(), str::to_owned);
         let doc = tag("doc:").unwrap_or_default().into();
+        let syscalls = matches!(alias.as_deref(), Some("syscall_number" | "syscall_set")).then(syscalls::names);
         let set = alias.as_deref().and_then(|a| set_of(btf, a));
-        let (kind, names) = match (set, Enum::try_from(resolved)) {
-            (Some(names), _) => (FieldKind::Flags, names),
-            (None, Ok(values)) => (kind, enumerators(&values)),
-            (None, Err(_)) => (kind, Vec::new()),
+        let (kind, names) = match (syscalls, set, Enum::try_from(resolved)) {
+            (Some(names), ..) => (kind, names),
+            (None, Some(names), _) => (FieldKind::Flags, names),
+            (None, None, Ok(values)) => (kind, enumerators(&values)),
+            (None, None, Err(_)) => (kind, Vec::new()),
         };
         out.push(Field { name, label, kind, offset, size, doc, names, header });
     }
@@ -201,6 +203,7 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("str_ref") => FieldKind::Str,
         Some("path_ref") => FieldKind::Path,
         Some("path_at") => FieldKind::PathAt,
+        Some("requested_path") => FieldKind::RequestedPath,
         Some("path_buf") => FieldKind::PathBuf,
         Some("args_ref") => FieldKind::Args,
         Some("ip_address") => FieldKind::Ip,
@@ -208,8 +211,11 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
         Some("error_number") => FieldKind::Errno,
         Some("open_flags") => FieldKind::OpenFlags,
         Some("file_type") => FieldKind::FileType,
+        Some("file_mode") => FieldKind::FileMode,
         Some("signal_number") => FieldKind::Signal,
         Some("optional_id") => FieldKind::Id,
+        Some("syscall_number") => FieldKind::Name,
+        Some("syscall_set") => FieldKind::Names,
         _ => {
             if Enum::try_from(ty).is_ok() {
                 if alias.is_some_and(|a| a.ends_with("_flags")) { FieldKind::Flags } else { FieldKind::Name }

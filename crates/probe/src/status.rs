@@ -26,6 +26,8 @@ pub struct TrackerStatus {
 pub enum State {
     /// Its programs are attached.
     Running,
+    /// It is started, and its programs are detached until it is resumed.
+    Paused,
     /// Nobody started it, or somebody stopped it.
     Stopped,
     /// This kernel or these privileges cannot run it, with the reason.

@@ -56,12 +56,27 @@ impl Wanted {
                 functions.extend(compat_names(name).map(|n| format!("{prefix}{n}")));
                 functions.insert(format!("{prefix}{name}16"));
             }
+            if name == "umount2" {
+                functions.insert(format!("{}umount", FUNCTIONS.0));
+                functions.extend(FUNCTIONS.1.iter().map(|prefix| format!("{prefix}umount")));
+            }
             if name == "mmap" {
                 functions.insert(format!("{}mmap_pgoff", FUNCTIONS.1[0]));
             }
         }
         functions.into_iter().filter(|f| known.contains(f)).collect()
     }
+}
+
+/// What each slot's system call is called. Those of 32-bit programs say so.
+pub(crate) fn names() -> Vec<(u64, String)> {
+    let native = Native::iter().map(|n| (n.id() as u64, n.name().to_owned()));
+    let compat = Compat::iter().map(|n| (n.id() as u64 + u64::from(NUMBERS), format!("{} (32-bit)", n.name())));
+    native
+        .filter(|(slot, _)| *slot < u64::from(NUMBERS))
+        .chain(compat)
+        .filter(|(slot, _)| *slot < 2 * u64::from(NUMBERS))
+        .collect()
 }
 
 /// How 32-bit architectures call what has a single name on 64-bit ones.
@@ -95,6 +110,15 @@ mod tests {
         assert_eq!(wanted.names, ["openat", "setuid"]);
         #[cfg(target_arch = "x86_64")]
         assert_eq!(wanted.slots, BTreeMap::from([(257, 1), (512 + 295, 1), (105, 2), (512 + 23, 2), (512 + 213, 2)]));
+    }
+
+    #[test]
+    fn each_slot_has_a_name() {
+        let names = names();
+        let name = |slot: u32| names.iter().find(|(s, _)| *s == u64::from(slot)).map(|(_, name)| name.as_str());
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!([name(0), name(257), name(512 + 295)], [Some("read"), Some("openat"), Some("openat (32-bit)")]);
+        assert_eq!((name(511), name(1023)), (None, None));
     }
 
     #[test]

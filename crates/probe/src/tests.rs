@@ -13,18 +13,32 @@ use std::{
 use crossbeam_channel::{Receiver, unbounded};
 use ethogram_model::{Event, Value, render};
 
-use crate::{Batch, Collector, Counters, Settings, Start, State, builtin};
+use crate::{Batch, Collector, Counters, ProgramStatus, Settings, Start, State, TrackerStatus, builtin};
 
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
 mod accounting;
+mod architectures;
+mod attach;
 pub(crate) mod child;
 mod dispatcher;
 mod examples;
 mod schemas;
 
+/// How many times slower than usual this machine is, as under emulation: `ETHOGRAM_TEST_PATIENCE`, 1 by default.
+fn slowness() -> u32 {
+    std::env::var("ETHOGRAM_TEST_PATIENCE").map_or(1, |p| p.parse().expect("ETHOGRAM_TEST_PATIENCE is no number"))
+}
+
 /// How long a test waits for what it caused.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) fn patience() -> Duration {
+    Duration::from_secs(10) * slowness()
+}
+
+/// How often a test repeats what it otherwise does `usual` times.
+pub(crate) fn repeats(usual: u64) -> u64 {
+    (usual / u64::from(slowness())).max(1)
+}
 
 /// A collector of this test's own, running one tracker.
 pub(crate) struct Rig {
@@ -58,7 +72,7 @@ impl Rig {
 
     /// Waits for an event for which `wanted` holds.
     pub(crate) fn expect(&mut self, what: &str, wanted: impl Fn(&Event) -> bool) -> Event {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(event) = self.seen.iter().find(|e| wanted(e)) {
                 examples::offer(event);
@@ -90,7 +104,16 @@ impl Rig {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        self.collector.status().into_iter().find(|s| &*s.schema.name == self.tracker).unwrap().counters
+        self.status().counters
+    }
+
+    /// What attaches the tracker here.
+    pub(crate) fn programs(&self) -> Vec<ProgramStatus> {
+        self.status().programs
+    }
+
+    fn status(&self) -> TrackerStatus {
+        self.collector.status().into_iter().find(|s| &*s.schema.name == self.tracker).unwrap()
     }
 }
 
@@ -126,6 +149,12 @@ pub(crate) fn is(event: &Event, name: &str) -> bool {
 
 pub(crate) fn number(event: &Event, field: &str) -> u64 {
     event.get(field).as_u64().unwrap_or(u64::MAX)
+}
+
+/// A field as people see it.
+pub(crate) fn shown(event: &Event, field: &str) -> String {
+    let shown = event.schema.field(field).and_then(|f| render::field_json(event, f));
+    shown.map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).unwrap_or_default()
 }
 
 pub(crate) fn text(event: &Event, field: &str) -> String {

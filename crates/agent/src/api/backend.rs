@@ -24,6 +24,11 @@ pub trait Backend: Send + Sync + 'static {
     fn start(&self, name: String, params: BTreeMap<String, String>) -> Answer<'_, TrackerStatus>;
     /// Stops a tracker.
     fn stop(&self, name: String) -> Answer<'_, TrackerStatus>;
+    /// Detaches the programs of these trackers until they are resumed; without names, of all but those that tell
+    /// processes and containers apart. Gives the names.
+    fn pause(&self, names: Vec<String>) -> Answer<'_, Vec<String>>;
+    /// Attaches the programs of these paused trackers again; without names, of all. Gives the names.
+    fn resume(&self, names: Vec<String>) -> Answer<'_, Vec<String>>;
     /// Loads a `.bpf.o` under that name and starts it, in the place of the one that bore the name.
     fn put_object(&self, name: String, object: Vec<u8>) -> Answer<'_, TrackerStatus>;
     /// The containers that run now.

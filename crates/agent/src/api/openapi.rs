@@ -11,6 +11,8 @@ use super::routes;
         routes::trackers,
         routes::start,
         routes::stop,
+        routes::pause,
+        routes::resume,
         routes::put_object,
         routes::containers,
         routes::profiles,

@@ -11,7 +11,7 @@ use axum::{
     },
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
-    routing::{delete, get, put},
+    routing::{delete, get, post, put},
 };
 use ethogram_detect::ProfileTree;
 use ethogram_model::{Severity, render};
@@ -41,6 +41,8 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
     Router::new()
         .route("/v1/trackers", get(trackers).post(start))
         .route("/v1/trackers/{name}", delete(stop))
+        .route("/v1/pause", post(pause))
+        .route("/v1/resume", post(resume))
         .route("/v1/containers", get(containers))
         .route("/v1/profiles", get(profiles))
         .route("/v1/profiles/{id}", get(profile))
@@ -121,6 +123,43 @@ pub(super) async fn start(
     ))]
 pub(super) async fn stop(State(engine): Engine, Path(name): Path<String>) -> Answered<Json<TrackerStatus>> {
     Ok(Json(engine.stop(name).await?))
+}
+
+/// Which trackers to pause or resume.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    /// Their names; none are all that can be paused.
+    #[serde(default)]
+    trackers: Vec<String>,
+}
+
+/// Detaches trackers' programs until they are resumed: from then on they cost nothing. All that they have is kept.
+#[utoipa::path(post, path = "/v1/pause", request_body = Option<Which>, responses(
+    (status = 200, body = Vec<String>, description = "The names of those that are paused"),
+    (status = 404, description = "No such tracker", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "One does not run, or the agent needs it", body = Problem,
+        content_type = "application/problem+json"),
+))]
+pub(super) async fn pause(
+    State(engine): Engine,
+    body: Result<Option<Json<Which>>, JsonRejection>,
+) -> Answered<Json<Vec<String>>> {
+    Ok(Json(engine.pause(body?.unwrap_or_default().0.trackers).await?))
+}
+
+/// Attaches the programs of paused trackers again.
+#[utoipa::path(post, path = "/v1/resume", request_body = Option<Which>, responses(
+    (status = 200, body = Vec<String>, description = "The names of those that run again"),
+    (status = 404, description = "No such tracker", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "One is stopped", body = Problem, content_type = "application/problem+json"),
+    (status = 501, description = "This kernel cannot", body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn resume(
+    State(engine): Engine,
+    body: Result<Option<Json<Which>>, JsonRejection>,
+) -> Answered<Json<Vec<String>>> {
+    Ok(Json(engine.resume(body?.unwrap_or_default().0.trackers).await?))
 }
 
 /// Loads an object (`.bpf.o`) and starts it, in the place of the tracker that bore the name.

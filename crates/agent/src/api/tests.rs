@@ -102,6 +102,12 @@ impl Backend for Fake {
             None => Err(Refusal::unknown("tracker", &name, TRACKERS)),
         })
     }
+    fn pause(&self, names: Vec<String>) -> Answer<'_, Vec<String>> {
+        now(Ok(names))
+    }
+    fn resume(&self, names: Vec<String>) -> Answer<'_, Vec<String>> {
+        now(Ok(names))
+    }
     fn put_object(&self, name: String, object: Vec<u8>) -> Answer<'_, TrackerStatus> {
         let params = [("bytes".to_owned(), object.len().to_string())].into();
         now(Ok(status(&name, TrackerState::Running, &params)))
@@ -186,6 +192,17 @@ async fn trackers_are_started_and_stopped() {
 }
 
 #[tokio::test]
+async fn pausing_takes_names_or_nothing() {
+    let fake = Arc::new(Fake::default());
+    for path in ["/v1/pause", "/v1/resume"] {
+        let some = json_of(&fake, request("POST", path, r#"{"trackers":["tcp"]}"#), StatusCode::OK).await;
+        assert_eq!(some, json!(["tcp"]));
+        let bare = Request::builder().method("POST").uri(path).body(Body::empty()).unwrap();
+        assert_eq!(json_of(&fake, bare, StatusCode::OK).await, json!([]));
+    }
+}
+
+#[tokio::test]
 async fn wrong_questions_are_problems_that_say_what_is_right() {
     let fake = Arc::new(Fake::default());
     for (method, path, text, status, says) in [
@@ -194,6 +211,7 @@ async fn wrong_questions_are_problems_that_say_what_is_right() {
         ("POST", "/v1/trackers", r#"{"name":"#, 400, "EOF"),
         ("POST", "/v1/trackers", r#"{"nmae":"open"}"#, 422, "unknown field `nmae`, expected `name` or `params`"),
         ("POST", "/v1/trackers", r#"{"name":"open","params":{"a":[]}}"#, 422, "expected a number, true or false"),
+        ("POST", "/v1/pause", r#"{"tracker":"open"}"#, 422, "unknown field `tracker`, expected `trackers`"),
         ("GET", "/v1/nothing", "", 404, "/v1/nothing"),
         ("GET", "/v1/profiles/x", "", 404, "no profile is called \"x\""),
         ("PATCH", "/v1/trackers", "", 405, "PATCH"),

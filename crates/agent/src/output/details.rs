@@ -61,7 +61,7 @@ pub(super) fn cell(event: &Event, field: &Field) -> Option<String> {
 }
 
 pub(super) fn is_path(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::Path | FieldKind::PathAt | FieldKind::PathBuf)
+    matches!(field.kind, FieldKind::Path | FieldKind::PathAt | FieldKind::RequestedPath | FieldKind::PathBuf)
 }
 
 fn is_bytes(field: &Field) -> bool {

@@ -51,9 +51,9 @@ impl Samples {
 
 /// The sample's own fields: those of fixed width, and texts, which come last.
 fn halves(schema: &EventSchema) -> (Vec<&Field>, Vec<&Field>) {
-    use FieldKind::{Args, Path, PathAt, PathBuf, Str, Text};
+    use FieldKind::{Args, Names, Path, PathAt, PathBuf, RequestedPath, Str, Text};
     let own = schema.fields.iter().filter(|f| !f.header && !render::is_internal(f));
-    own.partition(|f| !matches!(f.kind, Text | Str | Path | PathAt | PathBuf | Args))
+    own.partition(|f| !matches!(f.kind, Text | Str | Path | PathAt | RequestedPath | PathBuf | Args | Names))
 }
 
 impl Rows for Samples {

@@ -72,6 +72,12 @@ impl Server {
         self.collector.start(name, Start { params, gated, ..Start::default() })
     }
 
+    /// The trackers that can be paused: those that run, without those that the agent itself listens to.
+    fn pausable(&self) -> Vec<String> {
+        let runs = |s: &Status| matches!(s.state, State::Running | State::Paused) && s.schema.role.is_none();
+        self.collector.status().iter().filter(|s| runs(s)).map(|s| s.schema.name.to_string()).collect()
+    }
+
     fn schema(&self, name: &str) -> Option<Arc<TrackerSchema>> {
         self.collector.status().into_iter().find(|s| &*s.schema.name == name).map(|s| s.schema)
     }
@@ -114,6 +120,25 @@ impl Backend for Server {
                 return Err(refusal(Error::Needed(name)));
             }
             s.collector.stop(&name).map(told).map_err(refusal)
+        }))
+    }
+
+    fn pause(&self, names: Vec<String>) -> Answer<'_, Vec<String>> {
+        Box::pin(self.blocking(move |s| {
+            let names = if names.is_empty() { s.pausable() } else { names };
+            if let Some(name) = names.iter().find(|n| s.schema(n).is_some_and(|t| t.role.is_some())) {
+                return Err(refusal(Error::Needed(name.clone())));
+            }
+            s.collector.pause(&names).map_err(refusal)?;
+            Ok(names)
+        }))
+    }
+
+    fn resume(&self, names: Vec<String>) -> Answer<'_, Vec<String>> {
+        Box::pin(self.blocking(move |s| {
+            let names = if names.is_empty() { s.pausable() } else { names };
+            s.collector.resume(&names).map_err(refusal)?;
+            Ok(names)
         }))
     }
 
@@ -260,6 +285,7 @@ fn refusal(error: Error) -> Refusal {
 fn tracker_state(state: &State) -> TrackerState {
     match state {
         State::Running => TrackerState::Running,
+        State::Paused => TrackerState::Paused,
         State::Stopped => TrackerState::Stopped,
         State::Refused(_) => TrackerState::Refused,
     }

@@ -106,6 +106,31 @@ fn a_stopped_tracker_is_silent_and_the_others_lose_and_repeat_nothing() {
 }
 
 #[test]
+fn a_paused_tracker_is_silent_and_goes_on_where_it_was() {
+    let server = Server::start(&Settings::default());
+    let container = Container::idle("pause");
+    server.await_container(&container.name);
+    let opens = || tracker(&server, "open")["counters"]["seen"].as_u64().unwrap();
+    let open = || drop(container.exec(&["cat", "/www/index.html"]));
+    eventually("the first open", seconds(10), || {
+        open();
+        (opens() > 0).then_some(())
+    });
+    let all = json!(["files", "open", "tcp"]);
+    for _ in 0..10 {
+        assert_eq!(server.http.expect("POST", "/v1/pause", Some(&json!({})), 200), all);
+        assert_eq!(tracker(&server, "open")["state"], "paused");
+        assert_eq!(tracker(&server, "process")["state"], "running", "processes are told apart all the time");
+        let before = opens();
+        open();
+        assert_eq!(opens(), before, "what is paused sees nothing");
+        assert_eq!(server.http.expect("POST", "/v1/resume", Some(&json!({})), 200), all);
+        open();
+        assert!(opens() > before, "what is resumed sees, and keeps its counts");
+    }
+}
+
+#[test]
 fn wrong_requests_are_problems() {
     let server = Server::start(&Settings::default());
     let problem = |method: &str, path: &str, body: Option<Value>, status: u16, words: &[&str]| {
@@ -117,6 +142,8 @@ fn wrong_requests_are_problems() {
     problem("POST", "/v1/trackers", Some(json!({ "name": "fils" })), 404, &["fils", "files"]);
     problem("POST", "/v1/trackers", Some(json!({ "name": "files" })), 409, &["files"]);
     problem("DELETE", "/v1/trackers/fils", None, 404, &["fils", "files"]);
+    problem("POST", "/v1/pause", Some(json!({ "trackers": ["cgroup"] })), 409, &["cgroup"]);
+    problem("POST", "/v1/resume", Some(json!({ "trackers": ["fils"] })), 404, &["fils", "files"]);
     server.http.expect("DELETE", "/v1/trackers/process", None, 200);
     let unknown = json!({ "name": "process", "params": { "max_arg": 1 } });
     problem("POST", "/v1/trackers", Some(unknown), 422, &["max_arg", "max_args"]);

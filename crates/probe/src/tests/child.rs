@@ -65,3 +65,42 @@ impl Drop for Forked {
         }
     }
 }
+
+/// Operations of io_uring.
+pub(crate) const IO_URING_OPENAT: u8 = 18;
+pub(crate) const IO_URING_UNLINKAT: u8 = 36;
+
+/// Does something to a path through io_uring, and by no system call of that name. False where this kernel allows no
+/// io_uring. For [`forked`].
+pub(crate) fn by_io_uring(operation: u8, path: &std::ffi::CStr, flags: i32) -> bool {
+    const ENTER_GETEVENTS: u32 = 1;
+    const SUBMISSIONS: i64 = 0x1000_0000;
+    // struct io_uring_params: the offsets of the submission ring's tail and array are its 12th and 17th number.
+    let mut params = [0u32; 30];
+    // SAFETY: the kernel fills the params, which are as long as it expects, and maps a page or more of each ring;
+    // offsets are those that it gave. Everything ends with the child.
+    unsafe {
+        let ring = libc::syscall(libc::SYS_io_uring_setup, 1, params.as_mut_ptr()) as i32;
+        if ring < 0 {
+            return false;
+        }
+        let map = |at| {
+            let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_POPULATE);
+            libc::mmap(std::ptr::null_mut(), 4096, access, kind, ring, at).cast::<u8>()
+        };
+        let (submissions, entries) = (map(0), map(SUBMISSIONS));
+        if submissions == libc::MAP_FAILED.cast() || entries == libc::MAP_FAILED.cast() {
+            return false;
+        }
+        entries.write_bytes(0, 64);
+        entries.write(operation);
+        entries.add(4).cast::<i32>().write(libc::AT_FDCWD);
+        entries.add(16).cast::<u64>().write(path.as_ptr() as u64);
+        entries.add(28).cast::<i32>().write(flags);
+        submissions.add(params[16] as usize).cast::<u32>().write(0);
+        submissions.add(params[11] as usize).cast::<u32>().write_volatile(1);
+        let none = std::ptr::null::<u8>();
+        let done = libc::syscall(libc::SYS_io_uring_enter, ring, 1, 1, ENTER_GETEVENTS, none, 0);
+        done == 1
+    }
+}

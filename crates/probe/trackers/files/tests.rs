@@ -1,4 +1,4 @@
-use crate::tests::*;
+use crate::tests::{child::forked, *};
 
 #[test]
 fn reads_and_writes_are_counted_exactly() {
@@ -35,6 +35,46 @@ fn what_is_copied_in_the_kernel_is_read_here_and_written_there() {
 }
 
 #[test]
+fn every_call_that_reads_or_writes_counts_once() {
+    let mut rig = Rig::start("files");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let name = std::ffi::CString::new(path.clone()).unwrap();
+    let child = forked(|| {
+        let (mut buffer, mut ends) = ([0u8; 8], [0; 2]);
+        let at = buffer.as_mut_ptr().cast();
+        let piece = libc::iovec { iov_base: at, iov_len: 4 };
+        let pieces = [piece, piece];
+        // SAFETY: the buffer is as long as is said everywhere, and everything lives until the child ends.
+        unsafe {
+            let fd = libc::open(name.as_ptr(), libc::O_RDWR);
+            let done = [
+                libc::write(fd, at, 8),
+                libc::pwrite(fd, at, 8, 8),
+                libc::writev(fd, pieces.as_ptr(), 2),
+                libc::pwritev(fd, pieces.as_ptr(), 2, 8),
+                libc::lseek(fd, 0, libc::SEEK_SET) as isize + 8,
+                libc::read(fd, at, 8),
+                libc::pread(fd, at, 8, 0),
+                libc::readv(fd, pieces.as_ptr(), 2),
+                libc::preadv(fd, pieces.as_ptr(), 2, 0),
+                libc::pipe(ends.as_mut_ptr()) as isize + 8,
+                libc::splice(fd, &mut 0, ends[1], std::ptr::null_mut(), 8, 0),
+                libc::splice(ends[0], std::ptr::null_mut(), fd, &mut 0, 8, 0),
+            ];
+            done.iter().position(|bytes| *bytes != 8).map_or(0, |first| first as i32 + 1)
+        }
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0, "that many calls went until one failed");
+    rig.expect("the writing", |e| of(e, pid) && text(e, "file.path") == path);
+    let rows: Vec<_> = rig.all().iter().filter(|e| of(e, pid) && text(e, "file.path") == path).cloned().collect();
+    let total = |field: &str| rows.iter().map(|e| number(e, field)).sum::<u64>();
+    assert_eq!((total("file.reads"), total("file.read_bytes")), (5, 40));
+    assert_eq!((total("file.writes"), total("file.write_bytes")), (5, 40));
+}
+
+#[test]
 fn pipes_count_only_on_request() {
     for (all_types, expected) in [("false", false), ("true", true)] {
         let mut rig = Rig::start_with("files", settings(), &[("all_types", all_types)]);
@@ -55,7 +95,8 @@ fn nothing_is_counted_twice_or_lost_between_intervals() {
     let mut rig = Rig::start("files");
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().to_str().unwrap().to_owned();
-    let shell = Shell::waiting(&format!("i=0; while [ $i -lt 20000 ]; do echo x; i=$((i+1)); done > {path}"));
+    let expected = repeats(20_000);
+    let shell = Shell::waiting(&format!("i=0; while [ $i -lt {expected} ]; do echo x; i=$((i+1)); done > {path}"));
     let pid = shell.pid();
     shell.go();
     let writes: u64 = rig.all().iter().filter(|e| of(e, pid) && text(e, "file.path") == path).map(|e| number(e, "file.writes")).sum();
@@ -64,5 +105,5 @@ fn nothing_is_counted_twice_or_lost_between_intervals() {
     assert_eq!(counters.unaccounted(), 0);
     // Return probes can miss a call when one task is preempted by another within them; the kernel counts that.
     let missed = counters.dropped[&("hook".to_owned(), "missed".to_owned())];
-    assert!(writes <= 20_000 && writes + missed >= 20_000, "{writes} of 20000 counted, {missed} calls missed");
+    assert!(writes <= expected && writes + missed >= expected, "{writes} of {expected} counted, {missed} calls missed");
 }

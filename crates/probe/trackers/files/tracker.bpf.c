@@ -60,11 +60,9 @@ static __always_inline void add_row(struct tracker_counters *c, void *table, str
 	discard(r);
 }
 
-/* Counts one use of a descriptor. */
-static __always_inline void count_use(u32 fd, u64 bytes, bool is_write)
+/* Counts one use of a file. */
+static __always_inline void count_use(struct file *file, u64 bytes, bool is_write)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct file *file = file_of(task, fd);
 	struct inode *inode = LOAD(file, f_inode);
 	u32 mode = LOAD(inode, i_mode) & S_IFMT;
 	struct tracker_counters *c;
@@ -109,6 +107,67 @@ static __always_inline void count_use(u32 fd, u64 bytes, bool is_write)
 	return;
 }
 
+/* The functions behind calls that read or write, for regular files no more work than a look at their type. */
+SEC("fexit/vfs_read")
+int BPF_PROG(vfs_read_fexit, struct file *file, char *buffer, u64 size, s64 *position, long result)
+{
+	if (result >= 0)
+		count_use(file, result, false);
+	return 0;
+}
+
+SEC("fexit/vfs_write")
+int BPF_PROG(vfs_write_fexit, struct file *file, const char *buffer, u64 size, s64 *position, long result)
+{
+	if (result >= 0)
+		count_use(file, result, true);
+	return 0;
+}
+
+SEC("fexit/vfs_readv")
+int BPF_PROG(vfs_readv_fexit, struct file *file, void *pieces, u64 count, s64 *position, int flags, long result)
+{
+	if (result >= 0)
+		count_use(file, result, false);
+	return 0;
+}
+
+SEC("fexit/vfs_writev")
+int BPF_PROG(vfs_writev_fexit, struct file *file, void *pieces, u64 count, s64 *position, int flags, long result)
+{
+	if (result >= 0)
+		count_use(file, result, true);
+	return 0;
+}
+
+static __always_inline void count_copy(u32 from, u32 to, u64 bytes)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+
+#pragma clang loop unroll(disable)
+	for (u32 is_write = 0; is_write < 2; is_write++) {
+		struct file *file = file_of(task, is_write ? to : from);
+
+		if (file)
+			count_use(file, bytes, is_write);
+	}
+}
+
+/* A call that copies between files is a use of two. */
+enum copied_calls { SYS_sendfile = 1, SYS_copy_file_range, SYS_splice };
+SYSCALLS(copied)
+{
+	u32 first = argument(call, 0);
+
+	if (call->result < 0)
+		return;
+	if (call->which == SYS_sendfile)
+		count_copy(argument(call, 1), first, call->result);
+	else
+		count_copy(first, argument(call, 2), call->result);
+}
+
+/* Without such probes: what reads, and what writes. */
 enum used_calls {
 	SYS_read = 1,
 	SYS_readv,
@@ -120,22 +179,14 @@ enum used_calls {
 	SYS_pwrite64,
 	SYS_pwritev,
 	SYS_pwritev2,
-	SYS_sendfile,
-	SYS_copy_file_range,
 };
 SYSCALLS(used)
 {
-	u32 from = argument(call, 0), to = from;
+	struct file *file;
 
 	if (call->result < 0)
 		return;
-	/* A call that copies between files is a use of two. */
-	if (call->which == SYS_sendfile)
-		from = argument(call, 1);
-	else if (call->which == SYS_copy_file_range)
-		to = argument(call, 2);
-	for (u32 is_write = 0; is_write < 2; is_write++) {
-		if (is_write ? call->which >= SYS_write : call->which < SYS_write || call->which >= SYS_sendfile)
-			count_use(is_write ? to : from, call->result, is_write);
-	}
+	file = file_of((struct task_struct *)bpf_get_current_task(), argument(call, 0));
+	if (file)
+		count_use(file, call->result, call->which >= SYS_write);
 }

@@ -1,4 +1,10 @@
-use crate::tests::{child::forked, *};
+use crate::{
+    ProgramState,
+    tests::{
+        child::{IO_URING_OPENAT, by_io_uring, forked},
+        *,
+    },
+};
 
 const ENOTDIR: u64 = 20;
 
@@ -88,4 +94,39 @@ fn every_call_that_opens_is_reported() {
         assert_eq!(number(&made, "file.open.flags") & 3, access, "{name}");
     }
     assert_eq!(rig.all().iter().filter(|e| is(e, "open") && of(e, pid)).count(), 3);
+}
+
+#[test]
+fn what_io_uring_opens_is_reported_where_the_kernel_allows() {
+    let mut rig = Rig::start("open");
+    let dir = tempfile::tempdir().unwrap();
+    let (file, last) = (dir.path().join("file"), dir.path().join("last"));
+    let paths = [&file, &last].map(|p| std::ffi::CString::new(p.to_str().unwrap()).unwrap());
+    let child = forked(|| {
+        by_io_uring(IO_URING_OPENAT, &paths[0], libc::O_CREAT | libc::O_WRONLY);
+        // SAFETY: the text ends with NUL.
+        unsafe { libc::creat(paths[1].as_ptr(), 0o600) };
+        0
+    });
+    let pid = child.pid();
+    child.go();
+    rig.expect("the last open", |e| is(e, "open") && of(e, pid) && text(e, "file.path").ends_with("/last"));
+    let is_seen = rig.programs().iter().any(|p| p.name != "opened" && p.state == ProgramState::Attached);
+    let opened: Vec<_> = rig.all().iter().filter(|e| of(e, pid) && text(e, "file.path").ends_with("/file")).cloned().collect();
+    assert_eq!(opened.len(), usize::from(is_seen && file.exists()));
+    assert!(opened.iter().all(|e| e.get("file.created").is_truthy() && number(e, "file.open.flags") == 0o101));
+    assert!(!rig.all().iter().any(|e| is(e, "failure") && of(e, pid)));
+}
+
+#[test]
+fn running_a_program_is_no_open_of_it() {
+    let mut rig = Rig::start("open");
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("program");
+    std::fs::copy("/bin/sh", &program).unwrap();
+    let shell = Shell::waiting(&format!("exec {} -c ': < /dev/null'", program.display()));
+    let pid = shell.pid();
+    shell.go();
+    rig.expect("what it opens itself", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == "/dev/null");
+    assert!(!rig.all().iter().any(|e| of(e, pid) && text(e, "file.path").ends_with("/program")));
 }

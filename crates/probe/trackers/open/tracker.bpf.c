@@ -8,10 +8,20 @@
 PARAM(bool8, failures, 1, "whether opens that fail are counted");
 PARAM(bool8, reads, 1, "whether opens for reading only are reported");
 
+#define O_CLOEXEC 02000000
+/* The kernel sets it by itself. */
+#if defined(__TARGET_ARCH_arm64)
+#define O_LARGEFILE 0400000
+#else
+#define O_LARGEFILE 0100000
+#endif
+
+#define AS_FAR_AS_CACHED (1U << 31) /* no flag of open's */
+
 struct file_open {
 	struct event_header header;
 	path_ref path FIELD("file.path", "the file that was opened, symbolic links resolved");
-	open_flags flags FIELD("file.open.flags", "flags as asked for");
+	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's");
 	u32 mode INTERNAL("mode");
 	bool8 created FIELD("file.created", "whether this open created the file");
 	bool8 write FIELD("file.open.write", "whether it was opened for writing");
@@ -79,7 +89,7 @@ static __always_inline void report_open(struct tracker_counters *c, u64 cgroup, 
 		return;
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_open, cgroup);
-	e->flags = flags;
+	e->flags = flags & ~(O_CLOEXEC | O_LARGEFILE | AS_FAR_AS_CACHED);
 	e->mode = mode;
 	e->created = !!(mode & FMODE_CREATED);
 	e->write = !!(mode & FMODE_WRITE);
@@ -89,8 +99,120 @@ static __always_inline void report_open(struct tracker_counters *c, u64 cgroup, 
 	send(c, r);
 }
 
+#define FMODE_EXEC 0x20
+#define PF_KTHREAD 0x200000
+#define LOOKUP_CACHED 0x200000
+#define O_NONBLOCK 04000
+#define EAGAIN 11
+#define MAX_ERRNO 4095
+
+/* The flags of an open, and whether it is the first try of io_uring: as far as it gets without waiting. */
+static __always_inline u32 flags_of(const struct open_flags *how)
+{
+	u32 flags = LOAD(how, open_flag);
+
+	if (LOAD(how, lookup_flags) & LOOKUP_CACHED)
+		flags = (flags & ~O_NONBLOCK) | AS_FAR_AS_CACHED;
+	return flags;
+}
+
+/* Whether a process asked for it: not the kernel for itself, nor to run a program. */
+static __always_inline bool is_asked_for(u32 flags)
+{
+	return !(flags & FMODE_EXEC) && !(LOAD((struct task_struct *)bpf_get_current_task(), flags) & PF_KTHREAD);
+}
+
+/* What the function behind every open gave: a file, or an error. Opens by io_uring come by here too. */
+static __always_inline void opened_file(struct file *file, u32 flags)
+{
+	long error = -(long)file;
+	struct tracker_counters *c;
+	u64 cgroup;
+
+	if (!is_asked_for(flags))
+		return;
+	if (error == EAGAIN && flags & AS_FAR_AS_CACHED)
+		return;
+	c = count();
+	if (!c || !wanted(c, &cgroup))
+		return;
+	if (error > 0 && error <= MAX_ERRNO)
+		count_failure(c, cgroup, error);
+	else
+		report_open(c, cgroup, file, flags);
+}
+
+SEC("fexit/do_filp_open")
+int BPF_PROG(filp_open_fexit, int directory, struct filename *name, const struct open_flags *how, struct file *file)
+{
+	opened_file(file, flags_of(how));
+	return 0;
+}
+
+/* The name of the same from 7.0 on. */
+SEC("fexit/do_file_open")
+int BPF_PROG(file_open_fexit, int directory, struct filename *name, const struct open_flags *how, struct file *file)
+{
+	opened_file(file, flags_of(how));
+	return 0;
+}
+
+/* Flags of the opens that are on their way, by thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u64);
+	__type(value, u32);
+} opening SEC(".maps");
+
+static __always_inline int open_entered(struct pt_regs *ctx)
+{
+	u32 flags = flags_of((const struct open_flags *)PT_REGS_PARM3(ctx));
+	u64 thread = bpf_get_current_pid_tgid();
+
+	if (is_asked_for(flags))
+		bpf_map_update_elem(&opening, &thread, &flags, BPF_ANY);
+	return 0;
+}
+
+static __always_inline int open_left(struct pt_regs *ctx)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	u32 *flags = bpf_map_lookup_elem(&opening, &thread);
+
+	if (flags) {
+		opened_file((struct file *)PT_REGS_RC(ctx), *flags);
+		bpf_map_delete_elem(&opening, &thread);
+	}
+	return 0;
+}
+
+SEC("kprobe/do_filp_open")
+int filp_open_kprobe(struct pt_regs *ctx)
+{
+	return open_entered(ctx);
+}
+
+SEC("kretprobe/do_filp_open")
+int filp_open_kretprobe(struct pt_regs *ctx)
+{
+	return open_left(ctx);
+}
+
+SEC("kprobe/do_file_open")
+int file_open_kprobe(struct pt_regs *ctx)
+{
+	return open_entered(ctx);
+}
+
+SEC("kretprobe/do_file_open")
+int file_open_kretprobe(struct pt_regs *ctx)
+{
+	return open_left(ctx);
+}
+
 /*
- * The end of the system call has the descriptor in hand. The file is taken from the descriptor table: what was opened,
+ * Without such probes: the end of the system call has the descriptor in hand. The file is taken from the descriptor table: what was opened,
  * not what the caller's memory says by now.
  */
 enum opened_calls { SYS_open = 1, SYS_openat, SYS_openat2, SYS_creat };

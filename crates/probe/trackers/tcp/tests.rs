@@ -1,10 +1,14 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    os::fd::AsRawFd,
     thread,
+    time::Duration,
 };
 
-use crate::tests::*;
+use ethogram_model::Event;
+
+use crate::tests::{child::forked, *};
 
 /// Two helpers in children would hide nothing but cost much: the agent's own process is filtered, so the client is
 /// a shell's child and the server is too.
@@ -65,7 +69,7 @@ fn accepted_connections_belong_to_the_listener_also_one_from_before() {
         let mut rig = (!before).then(|| Rig::start("tcp"));
         let script = format!("import socket; s = socket.create_server((\"127.0.0.1\", {port})); c, _ = s.accept(); c.recv(1); c.close()");
         let mut server = std::process::Command::new("python3").arg("-c").arg(script).spawn().unwrap();
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = std::time::Instant::now() + patience();
         let line = format!("0100007F:{port:04X} 00000000:0000 0A");
         while !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&line) {
             assert!(std::time::Instant::now() < deadline, "the server does not listen");
@@ -94,7 +98,7 @@ fn ports_listened_on_before_are_told_once_and_only_on_request() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let script = format!("import socket, os; s = socket.create_server((\"127.0.0.1\", {port})); os.fork(); s.accept()");
     let mut server = std::process::Command::new("python3").arg("-c").arg(script).spawn().unwrap();
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + patience();
     while !std::fs::read_to_string("/proc/net/tcp").unwrap().contains(&format!("0100007F:{port:04X} 00000000:0000 0A")) {
         assert!(std::time::Instant::now() < deadline, "the server does not listen");
         thread::yield_now();
@@ -109,4 +113,89 @@ fn ports_listened_on_before_are_told_once_and_only_on_request() {
         TcpStream::connect(("127.0.0.1", port)).unwrap();
     }
     server.wait().unwrap();
+}
+
+/// Closes a connection in haste: with a reset.
+fn reset(stream: &TcpStream) {
+    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+    let size = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: the option's value is as long as said.
+    let done = unsafe {
+        libc::setsockopt(stream.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, (&raw const linger).cast(), size)
+    };
+    assert_eq!(done, 0);
+}
+
+#[test]
+fn resets_are_told_by_who_sent_and_who_received_them() {
+    for direction in ["receive", "transmit"] {
+        let mut rig = Rig::start("tcp");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+            if direction == "receive" {
+                reset(&stream);
+            } else {
+                _ = stream.read(&mut [0]);
+            }
+        });
+        let child = forked(|| {
+            let Ok(mut stream) = TcpStream::connect(to) else { return 1 };
+            if stream.write_all(b"x").is_err() {
+                return 2;
+            }
+            if direction == "transmit" {
+                reset(&stream);
+            } else {
+                _ = stream.read(&mut [0]);
+            }
+            0
+        });
+        let pid = child.pid();
+        assert_eq!(child.go(), 0);
+        server.join().unwrap();
+        let event = rig.expect("the reset", |e| is(e, "reset") && of(e, pid));
+        assert_eq!(render::to_json(&event)["network"]["io"]["direction"], direction);
+        assert_eq!(event.get("network.peer.address"), Value::Ip(to.ip()));
+        assert_eq!(number(&event, "network.peer.port"), u64::from(to.port()));
+        assert_eq!(rig.all().iter().filter(|e| is(e, "reset") && of(e, pid)).count(), 1);
+    }
+}
+
+#[test]
+fn round_trips_are_counted_by_peer_and_an_orderly_end_is_no_reset() {
+    let mut rig = Rig::start("tcp");
+    let (pid, port) = exchange("127.0.0.1:0", &mut rig);
+    let here = |e: &Event| of(e, pid) && number(e, "network.peer.port") == u64::from(port);
+    let route = rig.expect("the round trip", |e| is(e, "route") && here(e));
+    let json = render::to_json(&route);
+    let times = json["network"]["connection"]["round_trip"].as_object().unwrap();
+    assert_eq!(times.len(), 9);
+    assert_eq!(times.values().map(|n| n.as_u64().unwrap()).sum::<u64>(), 1);
+    assert_eq!(number(&route, "network.connection.closed"), 1);
+    let close = rig.expect("close", |e| is(e, "close") && here(e));
+    assert!((1..5_000_000_000).contains(&number(&close, "network.connection.round_trip")));
+    assert!(!rig.all().iter().any(|e| is(e, "reset") && of(e, pid)));
+    rig.collector.stop("tcp").unwrap();
+    assert_eq!(rig.counters().unaccounted(), 0);
+}
+
+#[test]
+fn what_is_sent_again_is_counted() {
+    let mut rig = Rig::start("tcp");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // One connection may wait; who comes then gets no answer, and asks again.
+    // SAFETY: a plain number.
+    assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
+    let to = listener.local_addr().unwrap();
+    let _waiting = TcpStream::connect(to).unwrap();
+    let child = forked(|| i32::from(TcpStream::connect_timeout(&to, Duration::from_millis(2500)).is_ok()));
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    let route = rig.expect("the retransmit", |e| is(e, "route") && of(e, pid));
+    assert_eq!(number(&route, "network.peer.port"), u64::from(to.port()));
+    assert!(number(&route, "network.connection.retransmits") >= 1);
+    assert_eq!(number(&route, "network.connection.closed"), 0);
 }

@@ -3,14 +3,10 @@
  * TCP connections from the changes of their state: outside the path of system calls, so a service's requests do not
  * pay for it. A connection's later states change in interrupts, on behalf of no process: who opened it is remembered.
  */
-#include "tracker.bpf.h"
-#include <bpf/bpf_endian.h>
+#include "sample.bpf.h"
+#include "socket.bpf.h"
 
 enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7, LISTEN = 10 };
-enum { INET = 2, INET6 = 10 };
-#define PROTOCOL_TCP 6
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
 #define SOCK_DONE 1
 
 struct tcp_connect {
@@ -51,6 +47,8 @@ struct tcp_close {
 	u64 sent FIELD("network.connection.sent_bytes", "bytes sent, repeated ones not counted");
 	u64 received FIELD("network.connection.received_bytes", "bytes received");
 	duration_ns duration FIELD("network.connection.duration", "from the first packet; absent if the agent came later");
+	duration_ns round_trip FIELD("network.connection.round_trip", "usual time to the peer and back; absent if unknown");
+	u32 retransmits FIELD("network.connection.retransmits", "segments sent again");
 };
 EVENT(close, struct tcp_close, 4);
 
@@ -60,6 +58,42 @@ struct tcp_listening {
 	u16 local_port FIELD("network.local.port", "own port");
 };
 EVENT(listening, struct tcp_listening, 5);
+
+enum direction { direction_receive = 1, direction_transmit };
+
+struct tcp_reset {
+	struct event_header header;
+	ip_address address FIELD("network.peer.address", "the peer's address");
+	ip_address local_address FIELD("network.local.address", "own address");
+	u16 port FIELD("network.peer.port", "the peer's port");
+	u16 local_port FIELD("network.local.port", "own port");
+	enum direction direction FIELD("network.io.direction", "transmit: by this side; receive: by the peer");
+};
+EVENT(reset, struct tcp_reset, 6);
+
+/* Opened here: by peer and its port. Opened by the peer: by peer and the own port, as those of clients pass. */
+struct route_key {
+	ip_address address FIELD("network.peer.address", "the peer's address");
+	u32 process INTERNAL("process");
+	u16 port FIELD("network.peer.port", "the peer's port; 0 where it opened the connections");
+	u16 local_port FIELD("network.local.port", "own port; 0 where this side opened the connections");
+};
+
+struct tcp_route {
+	struct event_header header;
+	u64 retransmits FIELD("network.connection.retransmits", "segments sent again since the last row");
+	u64 closed FIELD("network.connection.closed", "connections closed since the last row, of which there is a round trip");
+	u64 to_16us FIELD("network.connection.round_trip.to_16us", "of these, round trips up to 16 microseconds");
+	u64 to_64us FIELD("network.connection.round_trip.to_64us", "up to 64 microseconds");
+	u64 to_256us FIELD("network.connection.round_trip.to_256us", "up to 256 microseconds");
+	u64 to_1ms FIELD("network.connection.round_trip.to_1ms", "up to 1.024 milliseconds");
+	u64 to_4ms FIELD("network.connection.round_trip.to_4ms", "up to 4.096 milliseconds");
+	u64 to_16ms FIELD("network.connection.round_trip.to_16ms", "up to 16.384 milliseconds");
+	u64 to_65ms FIELD("network.connection.round_trip.to_65ms", "up to 65.536 milliseconds");
+	u64 to_262ms FIELD("network.connection.round_trip.to_262ms", "up to 262.144 milliseconds");
+	u64 longer FIELD("network.connection.round_trip.longer", "longer ones");
+};
+SAMPLE(route, struct route_key, struct tcp_route, 7, 8192);
 
 PARAM(bool8, existing, 0, "whether ports that were listened on before are told once at the start");
 
@@ -89,42 +123,6 @@ struct {
 	__type(key, struct listener_key);
 	__type(value, struct event_header);
 } listeners SEC(".maps");
-
-static __always_inline void set_ipv4(ip_address *to, u32 address)
-{
-	__builtin_memset(to, 0, sizeof(*to));
-	to->bytes[10] = to->bytes[11] = 0xff;
-	__builtin_memcpy(to->bytes + 12, &address, 4);
-}
-
-static __always_inline void set_peer(ip_address *to, const struct sock *sk)
-{
-	if (LOAD(sk, __sk_common.skc_family) == INET)
-		set_ipv4(to, LOAD(sk, __sk_common.skc_daddr));
-	else
-		bpf_probe_read_kernel(to, sizeof(*to), &sk->__sk_common.skc_v6_daddr);
-}
-
-static __always_inline void set_local(ip_address *to, const struct sock *sk)
-{
-	if (LOAD(sk, __sk_common.skc_family) == INET)
-		set_ipv4(to, LOAD(sk, __sk_common.skc_rcv_saddr));
-	else
-		bpf_probe_read_kernel(to, sizeof(*to), &sk->__sk_common.skc_v6_rcv_saddr);
-}
-
-static __always_inline u16 peer_port(const struct sock *sk)
-{
-	return bpf_ntohs(LOAD(sk, __sk_common.skc_dport));
-}
-
-static __always_inline u16 local_port(const struct sock *sk)
-{
-	u16 port = LOAD(sk, __sk_common.skc_num);
-
-	/* A socket gives its port back before it is closed. */
-	return port ? port : bpf_ntohs(LOAD((const struct inet_sock *)sk, inet_sport));
-}
 
 static __always_inline struct listener_key listener_of(const struct sock *sk)
 {
@@ -206,11 +204,57 @@ static __always_inline void report_listen(struct tracker_counters *c, const stru
 	submit(c, &e, sizeof(e));
 }
 
+/* The row of the connection's peer, where there is room for one. Counts what it is asked for as seen. */
+static __always_inline struct tcp_route *route_of(struct tracker_counters *c, const struct sock *sk,
+						  const struct connection *connection)
+{
+	struct route_key key = { .process = connection->who.pid };
+	void *table = table_in(&route_tables);
+	struct tcp_route *row;
+
+	set_peer(&key.address, sk);
+	if (connection->accepted)
+		key.local_port = local_port(sk);
+	else
+		key.port = peer_port(sk);
+	row = table ? bpf_map_lookup_elem(table, &key) : NULL;
+	if (!row && table) {
+		struct tcp_route first = { .header = connection->who };
+
+		first.header.event = EVENT_route;
+		first.header.time = bpf_ktime_get_boot_ns();
+		bpf_map_update_elem(table, &key, &first, BPF_NOEXIST);
+		row = bpf_map_lookup_elem(table, &key);
+	}
+	if (row)
+		c->aggregated++;
+	else
+		c->dropped__table__full++;
+	return row;
+}
+
+static __always_inline void count_round_trip(struct tcp_route *row, u32 us)
+{
+	__sync_fetch_and_add(&row->closed, 1);
+	__sync_fetch_and_add(us <= 16	   ? &row->to_16us :
+			     us <= 64	   ? &row->to_64us :
+			     us <= 256	   ? &row->to_256us :
+			     us <= 1024	   ? &row->to_1ms :
+			     us <= 4096	   ? &row->to_4ms :
+			     us <= 16384   ? &row->to_16ms :
+			     us <= 65536   ? &row->to_65ms :
+			     us <= 262144  ? &row->to_262ms :
+					     &row->longer,
+			     1);
+}
+
 static __always_inline void report_close(struct tracker_counters *c, const struct sock *sk, u64 id)
 {
 	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
 	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
+	u32 round_trip = LOAD(tcp, srtt_us) >> 3;
 	struct tcp_close e = {};
+	struct tcp_route *row;
 
 	if (!connection)
 		return;
@@ -229,7 +273,14 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 		/* The kernel counts the peer's FIN as a byte. */
 		if (e.received && LOAD(sk, __sk_common.skc_flags) & 1 << SOCK_DONE)
 			e.received--;
+		e.round_trip = round_trip ? round_trip * 1000ULL : UNKNOWN_DURATION;
+		e.retransmits = LOAD(tcp, total_retrans);
 		submit(c, &e, sizeof(e));
+	}
+	if (round_trip && wanted_from(c, connection->who.pid, connection->who.cgroup)) {
+		row = route_of(c, sk, connection);
+		if (row)
+			count_round_trip(row, round_trip);
 	}
 	bpf_map_delete_elem(&connections, &id);
 }
@@ -240,7 +291,7 @@ int BPF_PROG(inet_sock_set_state, const struct sock *sk, int from, int to)
 	struct tracker_counters *c = count();
 	u64 id = (u64)sk;
 
-	if (!c || LOAD(sk, sk_protocol) != PROTOCOL_TCP)
+	if (!c || LOAD(sk, sk_protocol) != transport_tcp)
 		return 0;
 	if (to == SYN_SENT)
 		begin_connect(id);
@@ -257,6 +308,67 @@ int BPF_PROG(inet_sock_set_state, const struct sock *sk, int from, int to)
 	return 0;
 }
 
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(tcp_retransmit_skb, const struct sock *sk)
+{
+	struct tracker_counters *c = count();
+	u64 id = (u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct tcp_route *row;
+
+	if (!c || !connection || !wanted_from(c, connection->who.pid, connection->who.cgroup))
+		return 0;
+	row = route_of(c, sk, connection);
+	if (row)
+		__sync_fetch_and_add(&row->retransmits, 1);
+	return 0;
+}
+
+static __always_inline void report_reset(const struct sock *sk, enum direction direction)
+{
+	struct tracker_counters *c = count();
+	u32 state = LOAD(sk, __sk_common.skc_state);
+	u64 id = (u64)sk;
+	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct tcp_reset e = { .direction = direction };
+
+	/* A connection that is refused says so itself. */
+	if (!c || state == SYN_SENT)
+		return;
+	if (connection)
+		e.header = connection->who;
+	else if (direction == direction_transmit && state == CLOSE)
+		/* Closed with data unread, or in haste: the reset follows in the same call. */
+		describe_current(&e.header, EVENT_reset, current_cgroup());
+	else
+		return;
+	if (!wanted_from(c, e.header.pid, e.header.cgroup))
+		return;
+	e.header.event = EVENT_reset;
+	e.header.time = bpf_ktime_get_boot_ns();
+	set_peer(&e.address, sk);
+	set_local(&e.local_address, sk);
+	e.port = peer_port(sk);
+	e.local_port = local_port(sk);
+	submit(c, &e, sizeof(e));
+}
+
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(tcp_send_reset, const struct sock *sk)
+{
+	/* Where no socket was addressed there is none. */
+	if (sk)
+		report_reset(sk, direction_transmit);
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(tcp_receive_reset, const struct sock *sk)
+{
+	report_reset(sk, direction_receive);
+	return 0;
+}
+
 static __always_inline void report_listening(const struct sock *sk, struct event_header *who)
 {
 	struct tracker_counters *c = count();
@@ -265,8 +377,6 @@ static __always_inline void report_listening(const struct sock *sk, struct event
 	if (!c || !wanted_from(c, who->pid, who->cgroup))
 		return;
 	e.header = *who;
-	e.header.event = EVENT_listening;
-	e.header.time = bpf_ktime_get_boot_ns();
 	set_local(&e.local_address, sk);
 	e.local_port = local_port(sk);
 	submit(c, &e, sizeof(e));
@@ -281,25 +391,15 @@ int known_sockets(struct bpf_iter__task_file *ctx)
 	struct file *file = ctx->file;
 	struct event_header *who = &connection.who;
 	struct listener_key key;
-	struct socket *socket;
 	struct sock *sk;
-	u16 family;
 	u64 id;
 
-	if (!task || !file || (LOAD(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!task || !file)
 		return 0;
-	socket = LOAD(file, private_data);
-	sk = LOAD(socket, sk);
-	family = LOAD(sk, __sk_common.skc_family);
-	if ((family != INET && family != INET6) || LOAD(sk, sk_protocol) != PROTOCOL_TCP)
+	sk = sock_of(file);
+	if (!sk || !is_ip(LOAD(sk, __sk_common.skc_family)) || LOAD(sk, sk_protocol) != transport_tcp)
 		return 0;
-	who->cgroup = cgroup_of(task);
-	who->process_start = LOAD(task, group_leader, start_boottime);
-	who->pid = LOAD(task, tgid);
-	who->tid = LOAD(task, pid);
-	who->ppid = LOAD(task, real_parent, tgid);
-	who->uid = LOAD(task, cred, uid.val);
-	bpf_probe_read_kernel_str(who->comm, sizeof(who->comm), &task->comm);
+	describe_task(who, EVENT_listening, cgroup_of(task), task);
 	id = (u64)sk;
 	key = listener_of(sk);
 	if (LOAD(sk, __sk_common.skc_state) != LISTEN)

@@ -1,0 +1,95 @@
+"""The command line."""
+
+import argparse
+import fcntl
+import importlib
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from . import containers, cpu
+from .bench import Bench
+from .results import Results
+
+# In the order of the table.
+SCENARIOS = ("start", "web", "processes", "build", "files", "pipe", "flood", "event", "growth")
+TARGET = Path("target/bench")
+LOCK = "/run/lock/ethogram-bench"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="script/bench", description="Measures what Ethogram costs.")
+    parser.add_argument("scenario", nargs="*", help=f"what to measure; without it, all: {', '.join(SCENARIOS)}")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--long", action="store_true", help="more rounds, and 500 containers: about an hour")
+    length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help=f"where figures go; the Markdown goes beside it ({TARGET}/results.json)")
+    parser.add_argument("--update-readme", action="store_true", help="put the table of goals into README.md")
+    parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--tools", type=Path, required=True, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if unknown := [name for name in given.scenario if name not in SCENARIOS]:
+        parser.error(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
+    if given.brief and given.update_readme:
+        parser.error("figures of --brief are not for the README")
+    # Figures that say nothing are not put beside those that do.
+    given.json = given.json or TARGET / ("brief.json" if given.brief else "results.json")
+    given.length = "long" if given.long else "brief" if given.brief else "default"
+    return given
+
+
+def main():
+    given = arguments()
+    # Ended from outside, what was started is ended as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    modules = {name: importlib.import_module(f".scenarios.{name}", __package__) for name in SCENARIOS}
+    # Until this process ends. Two at a time would measure, and remove, each other.
+    alone = open(LOCK, "w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"error: another bench is running ({LOCK} is locked): wait for its end")
+    results = Results(given.json, given.binary)
+    failed = []
+    containers.remove_all()
+    cpu.remove_left_over()
+    try:
+        for name in given.scenario or SCENARIOS:
+            if not measure(name, modules[name], given, results):
+                failed.append(name)
+    finally:
+        containers.remove_all()
+    markdown = given.json.with_suffix(".md")
+    markdown.write_text(results.markdown(modules))
+    print(markdown.read_text())
+    if given.update_readme:
+        results.update_readme(modules)
+    if failed:
+        sys.exit(f"error: not measured: {', '.join(failed)}; the reasons are above")
+
+
+def measure(name, module, given, results):
+    bench = Bench(given.binary, given.tools, TARGET, given.length)
+    print(f"==> {name}: {module.__doc__.splitlines()[0]}", file=sys.stderr, flush=True)
+    begin = time.monotonic()
+    try:
+        figures = module.run(bench)
+    except Exception:  # One that fails must not cost the others.
+        traceback.print_exc()
+        return False
+    finally:
+        containers.remove_containers()
+    seconds = round(time.monotonic() - begin)
+    print(f"==> {name}: {seconds} s", file=sys.stderr, flush=True)
+    words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"])]
+    entry = {"command": " ".join(words), "seconds": seconds, "figures": figures, "left_out": bench.contenders.left_out}
+    results.put(name, entry)
+    return True
+
+
+try:
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)

@@ -1,0 +1,71 @@
+"""What was measured, as JSON and as Markdown, and the README's table from it."""
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+
+from .goals import number
+
+README = Path("README.md")
+BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
+GOALS = "| goal | | measured | spread | |\n|---|---|---:|---|---|\n"
+
+
+class Results:
+    """One entry a scenario. Those of earlier calls stay as long as binary and kernel are the same."""
+
+    def __init__(self, file, binary):
+        self.file = Path(file)
+        self.machine = {
+            "binary_sha256": hashlib.sha256(Path(binary).read_bytes()).hexdigest(),
+            "kernel": platform.release(),
+            "processors": os.cpu_count(),
+            "memory_mib": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20,
+        }
+        self.scenarios = {}
+        try:
+            found = json.loads(self.file.read_text())
+            if found["machine"] == self.machine:
+                self.scenarios = found["scenarios"]
+        except (OSError, ValueError, KeyError):
+            pass  # There is none, or it is of another form: this call makes a new one.
+
+    def put(self, name, entry):
+        self.scenarios[name] = entry
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self.file.write_text(json.dumps({"machine": self.machine, "scenarios": self.scenarios}, indent=1) + "\n")
+
+    def _ordered(self, names):
+        return [(name, self.scenarios[name]) for name in names if name in self.scenarios]
+
+    def goals(self, modules):
+        lines = [goal.row() for name, entry in self._ordered(modules) for goal in modules[name].goals(entry["figures"])]
+        return GOALS + "\n".join(lines)
+
+    def _where(self):
+        m = self.machine
+        return f"Linux {m['kernel']}, {m['processors']} processors, {number(m['memory_mib'] / 1024)} GiB"
+
+    def _commands(self, names):
+        return ", ".join(sorted({f"`{entry['command']}`" for _, entry in self._ordered(names)}))
+
+    def markdown(self, modules):
+        parts = ["# What Ethogram costs", f"{self._where()}. Made by {self._commands(modules)}.", self.goals(modules)]
+        for name, entry in self._ordered(modules):
+            module = modules[name]
+            parts += [f"## {name}", module.__doc__.strip(), module.tables(entry["figures"])]
+            if entry["left_out"]:
+                left_out = "; ".join(f"{tool}: {reason}" for tool, reason in entry["left_out"].items())
+                parts.append(f"Not measured here: {left_out}")
+        return "\n\n".join(parts) + "\n"
+
+    def update_readme(self, modules):
+        text = README.read_text()
+        if text.count(BEGIN) != 1 or text.count(END) != 1:
+            raise SystemExit(f"error: {README} has no place for the table: {BEGIN} and {END}, each on a line of its own")
+        head, rest = text.split(BEGIN)
+        tail = rest.split(END)[1]
+        table = f"{self._where()}; made by {self._commands(modules)}:\n\n{self.goals(modules)}"
+        README.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}")

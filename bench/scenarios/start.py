@@ -1,0 +1,36 @@
+"""The binary, and from its start to every default tracker attached."""
+
+from .. import stats
+from ..agent import Agent
+from ..goals import Goal, between, number
+
+
+def run(bench):
+    times = []
+    for _ in range(bench.amount(2, 7, 15)):
+        with Agent() as agent:
+            times.append(1000 * agent.start_seconds)
+            trackers = agent.trackers()
+    missing = [name for name, t in trackers.items() if t["default"] and t["state"] != "running"]
+    return {
+        "binary_bytes": bench.binary.stat().st_size,
+        "ready_ms": stats.spread(times),
+        "trackers": sorted(trackers),
+        "not_running": missing,
+    }
+
+
+def tables(result):
+    ready = result["ready_ms"]
+    return (
+        f"Release binary: {number(result['binary_bytes'] / 1e6)} MB. Ready, with {', '.join(result['trackers'])}: "
+        f"{number(ready['median'])} ms ({between(ready)}, {ready['runs']} runs)."
+    )
+
+
+def goals(result):
+    ready = result["ready_ms"]
+    return [
+        Goal("one static binary", 12, result["binary_bytes"] / 1e6, " MB"),
+        Goal("from start to every default tracker attached", 300, ready["median"], " ms", spread=between(ready)),
+    ]

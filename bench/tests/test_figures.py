@@ -1,0 +1,103 @@
+"""Statistics, goals and the README's table."""
+
+import math
+import random
+import tempfile
+import types
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from bench import results, stats
+from bench.agent import difference, unaccounted
+from bench.goals import Goal, number
+
+
+class Statistics(unittest.TestCase):
+    def test_a_small_ratio_is_found_in_noise_and_outliers(self):
+        noise = random.Random(7)
+        logs = [math.log(1.03) + noise.gauss(0, 0.05) for _ in range(400)] + [2.0] * 20 + [-2.0] * 20
+        found = stats.ratio(logs)
+        self.assertAlmostEqual(found["percent"], 3, delta=1)
+        self.assertLess(found["error"], 0.6)
+        self.assertGreater(found["error"], 0.1)
+        self.assertEqual(found, stats.ratio(logs), "the same data give the same figures")
+
+    def test_no_difference_is_within_its_error(self):
+        noise = random.Random(8)
+        found = stats.ratio([noise.gauss(0, 0.05) for _ in range(400)])
+        self.assertLess(abs(found["percent"]), 3 * found["error"])
+
+    def test_nothing_measured_is_no_ratio(self):
+        self.assertIsNone(stats.ratio([]))
+
+
+class Goals(unittest.TestCase):
+    def test_verdicts(self):
+        self.assertEqual(Goal("", 30, 28, " MB").verdict(), "met")
+        self.assertEqual(Goal("", 30, 42.5, " MB").verdict(), "missed by 12.5 MB")
+        self.assertEqual(Goal("", 1, 1.2, " %", 0.4).verdict(), "cannot be told within the error")
+        self.assertEqual(Goal("", 1, 3, " %", 0.4).verdict(), "missed by 2 %")
+        self.assertEqual(Goal("", 500_000, 600_000, "", at_least=True).verdict(), "met")
+        self.assertEqual(Goal("", 500_000, 90_000, "", at_least=True).verdict(), "missed by 410,000")
+        self.assertEqual(Goal("", 0, 1, "").verdict(), "missed by 1")
+
+    def test_numbers(self):
+        self.assertEqual([number(n) for n in (0, 1234567, 99.96, 9.996, -0.5, 7, None)],
+                         ["0", "1,234,567", "100.0", "10.00", "-0.50", "7", "-"])
+
+
+class Counters(unittest.TestCase):
+    def test_what_is_not_accounted_for_shows(self):
+        nothing = {"seen": 0, "delivered": 0, "aggregated": 0, "filtered": 0, "dropped": 0}
+        all_found = {"seen": 10, "delivered": 4, "aggregated": 3, "filtered": 2, "dropped": 1}
+        self.assertEqual(unaccounted(difference({"open": all_found}, {"open": nothing})), 0)
+        self.assertEqual(unaccounted(difference({"open": {**all_found, "delivered": 3}}, {})), 1)
+
+
+class Table(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.binary = self.folder / "binary"
+        self.binary.write_bytes(b"one")
+        self.modules = {"start": types.SimpleNamespace(
+            __doc__="Start.", goals=lambda figures: [Goal("size", 12, figures["mb"], " MB")], tables=lambda _: "")}
+
+    def put(self, megabytes):
+        made = results.Results(self.folder / "results.json", self.binary)
+        made.put("start", {"command": "script/bench start", "figures": {"mb": megabytes}, "left_out": {}})
+        return made
+
+    def test_the_readme_is_changed_between_the_markers_and_nowhere_else(self):
+        readme = self.folder / "README.md"
+        readme.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+        with mock.patch.object(results, "README", readme):
+            self.put(10.5).update_readme(self.modules)
+            first = readme.read_text()
+            self.put(13.0).update_readme(self.modules)
+        self.assertIn("| size | at most 12 MB | 10.5 MB |  | met |", first)
+        self.assertIn("`script/bench start`", first)
+        self.assertIn("missed by 1.00 MB", readme.read_text())
+        self.assertNotIn("10.5", readme.read_text())
+        for text in (first, readme.read_text()):
+            self.assertTrue(text.startswith("before\n<!-- bench -->\n") and text.endswith("\n<!-- /bench -->\nafter\n"))
+            self.assertNotIn("old", text)
+
+    def test_a_readme_without_a_place_is_left_alone(self):
+        readme = self.folder / "README.md"
+        readme.write_text("nothing here\n")
+        with mock.patch.object(results, "README", readme), self.assertRaises(SystemExit):
+            self.put(1).update_readme(self.modules)
+        self.assertEqual(readme.read_text(), "nothing here\n")
+
+    def test_earlier_figures_stay_for_the_same_binary_only(self):
+        self.put(10.5)
+        self.assertIn("start", results.Results(self.folder / "results.json", self.binary).scenarios)
+        self.binary.write_bytes(b"another")
+        self.assertEqual(results.Results(self.folder / "results.json", self.binary).scenarios, {})
+
+
+if __name__ == "__main__":
+    unittest.main()

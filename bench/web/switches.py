@@ -1,0 +1,58 @@
+"""What is switched on and off within a running service, in milliseconds. On and off say how everything is, whatever was
+on before."""
+
+from pathlib import Path
+
+TRACING = Path("/sys/kernel/tracing/instances/ethogram-bench")
+
+
+class Trackers:
+    """Some of the agent's trackers, all others paused: programs are detached, so off costs nothing."""
+
+    def __init__(self, name, agent, names=()):
+        self.name, self.agent, self.names = name, agent, names
+
+    def on(self):
+        if self.names:
+            self.agent.pause()
+        self.agent.resume(self.names)
+
+    def off(self):
+        self.agent.pause()
+
+
+class Same:
+    """The same on both sides: what comes out is noise."""
+
+    def __init__(self, name, agent):
+        self.name, self.agent = name, agent
+
+    def on(self):
+        self.agent.resume()
+
+    off = on
+
+
+class BareTracepoint:
+    """One tracepoint on the exit of one system call, without any program: the least that looking at system calls by
+    tracepoint can cost."""
+
+    name = "one bare syscall tracepoint"
+    file = TRACING / "events/syscalls/sys_exit_openat/enable"
+
+    def __init__(self, agent):
+        self.agent = agent
+        TRACING.mkdir(exist_ok=True)
+        (TRACING / "buffer_size_kb").write_text("64")
+
+    def on(self):
+        self.agent.pause()
+        self.file.write_text("1")
+
+    def off(self):
+        self.agent.pause()
+        self.file.write_text("0")
+
+    def remove(self):
+        self.file.write_text("0")
+        TRACING.rmdir()

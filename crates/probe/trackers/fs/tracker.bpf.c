@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
+/*
+ * Changes of files' names and attributes. The return of the system call says what was asked for and how it ended. Where
+ * the functions of the kernel's security hooks can be attached to, they say which file that really was, and see what
+ * was asked for through io_uring too.
+ */
+#include "resolved.bpf.h"
+
+PARAM(bool8, failures, 0, "whether failures are reported that are no refusals (EPERM, EACCES, EROFS) too");
+
+#define CHANGE                                                                                                         \
+	struct event_header header;                                                                                    \
+	path_at path FIELD("file.path", "the file; symbolic links are resolved unless file.path_unresolved is true");  \
+	requested_path requested FIELD("file.requested_path", "the path as asked for, where it is another");           \
+	error_number error FIELD("error.type", "why it failed; absent where it did not");                              \
+	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel told the paths only as asked for");        \
+	bool8 writable_layer FIELD("file.writable_layer", "whether the file was written in the container and is not "  \
+							  "from its image; false also where that cannot be told");     \
+	bool8 io_uring FIELD("file.io_uring",                                                                          \
+			     "whether it was asked for through io_uring: told as it begins, how it ends is unknown")
+
+struct file_change {
+	CHANGE;
+};
+
+struct file_remove {
+	CHANGE;
+	bool8 directory FIELD("file.directory", "whether a directory was to be removed");
+};
+EVENT(remove, struct file_remove, 1);
+
+enum rename_bits { RENAME_NOREPLACE = 1, RENAME_EXCHANGE = 2, RENAME_WHITEOUT = 4 };
+typedef enum rename_bits rename_flags;
+
+struct file_rename {
+	CHANGE;
+	path_at new_path FIELD("file.new_path", "its new path, as file.path is");
+	requested_path new_requested FIELD("file.new_requested_path", "the new path as asked for, where it is another");
+	rename_flags flags FIELD("file.rename.flags", "flags of renameat2");
+};
+EVENT(rename, struct file_rename, 2);
+
+struct file_link {
+	CHANGE;
+	path_at target FIELD("file.link.target_path", "the file that gets file.path as another name");
+	requested_path target_requested FIELD("file.link.requested_target_path",
+					      "the target as asked for, where it is another");
+};
+EVENT(link, struct file_link, 3);
+
+struct file_symlink {
+	CHANGE;
+	str_ref target FIELD("file.symbolic_link.target_path", "what the new symbolic link says");
+};
+EVENT(symlink, struct file_symlink, 4);
+
+struct file_mkdir {
+	CHANGE;
+	file_mode mode FIELD("file.mode", "permissions asked for, the process's umask not taken off");
+};
+EVENT(mkdir, struct file_mkdir, 5);
+
+struct file_mknod {
+	CHANGE;
+	file_mode mode FIELD("file.mode", "permissions asked for, the process's umask not taken off");
+	file_type type FIELD("file.type", "kind of file");
+	u32 major FIELD("file.device.major", "major number of a device");
+	u32 minor FIELD("file.device.minor", "minor number of a device");
+};
+EVENT(mknod, struct file_mknod, 6);
+
+struct file_chmod {
+	CHANGE;
+	file_mode mode FIELD("file.mode", "new permissions");
+};
+EVENT(chmod, struct file_chmod, 7);
+
+struct file_chown {
+	CHANGE;
+	s64 owner FIELD("file.owner.id", "new owner, in the process's user namespace; -1: left as it was");
+	s64 group FIELD("file.group.id", "new group, in the process's user namespace; -1: left as it was");
+};
+EVENT(chown, struct file_chown, 8);
+
+struct file_truncate {
+	CHANGE;
+	u64 size FIELD("file.size", "new size in bytes");
+};
+EVENT(truncate, struct file_truncate, 9);
+
+struct file_setxattr {
+	CHANGE;
+	str_ref name FIELD("file.attribute.name", "the extended attribute");
+	bool8 removed FIELD("file.attribute.removed", "whether it is removed, and not set");
+};
+EVENT(setxattr, struct file_setxattr, 10);
+
+/* The events that have a second path have it there. */
+struct two_paths {
+	CHANGE;
+	path_at path2;
+	requested_path requested2;
+};
+
+/* What was asked for. */
+struct change {
+	u16 event;
+	u16 size; /* of the event */
+	bool io_uring;
+	bool has_second;
+	u32 error;
+	int directory, directory2; /* what the paths are relative to */
+	const char *path, *path2;  /* none: the file of the descriptor `directory` */
+	const char *text;          /* a symbolic link's target, an attribute's name */
+	u64 number, number2;       /* mode, size, owner; group, device */
+};
+
+#define IS(NAME, TYPE) (change->event = EVENT_##NAME, change->size = sizeof(TYPE))
+
+/* It is kept behind the record that is being made and not on the stack: for the verifier, all changes are then one. */
+static __always_inline struct change *change_of(struct record *r)
+{
+	return (void *)(r->data + RECORD_MAX);
+}
+
+static __always_inline bool is_refusal(u32 error)
+{
+	return error == 1 || error == 13 || error == 30; /* EPERM, EACCES, EROFS */
+}
+
+static __always_inline void append_text(struct record *r, str_ref *to, const struct change *change)
+{
+	*to = change->io_uring ? append_long_string(r, change->text) : append_user_string(r, change->text);
+}
+
+/* What is particular to each event. */
+static __always_inline void fill(struct record *r, const struct change *change)
+{
+	u64 n = change->number;
+	void *at = r->data;
+
+	switch (change->event) {
+	case EVENT_remove:
+		((struct file_remove *)at)->directory = !!n;
+		break;
+	case EVENT_rename:
+		((struct file_rename *)at)->flags = n;
+		break;
+	case EVENT_symlink:
+		append_text(r, &((struct file_symlink *)at)->target, change);
+		break;
+	case EVENT_mkdir:
+		((struct file_mkdir *)at)->mode = n & 07777;
+		break;
+	case EVENT_mknod: {
+		struct file_mknod *e = at;
+		u32 device = change->number2;
+
+		e->mode = n & 07777;
+		e->type = n & S_IFMT ? n & S_IFMT : S_IFREG;
+		e->major = device >> 8 & 0xfff;
+		e->minor = (device & 0xff) | (device >> 12 & 0xfff00);
+		break;
+	}
+	case EVENT_chmod:
+		((struct file_chmod *)at)->mode = n & 07777;
+		break;
+	case EVENT_chown:
+		((struct file_chown *)at)->owner = (u32)n == ~0U ? -1LL : (u32)n;
+		((struct file_chown *)at)->group = (u32)change->number2 == ~0U ? -1LL : (u32)change->number2;
+		break;
+	case EVENT_truncate:
+		((struct file_truncate *)at)->size = n;
+		break;
+	case EVENT_setxattr:
+		((struct file_setxattr *)at)->removed = n;
+		append_text(r, &((struct file_setxattr *)at)->name, change);
+		break;
+	}
+}
+
+/* A record for a change, whose event is not chosen yet; none if nobody wants it. */
+static __always_inline struct record *begin_change(struct tracker_counters *c, u32 error, u64 *cgroup)
+{
+	struct record *r;
+
+	if (!wanted(c, cgroup))
+		return NULL;
+	if (error && !failures && !is_refusal(error)) {
+		c->filtered__parameter++;
+		return NULL;
+	}
+	r = begin(c, 0);
+	if (r) {
+		__builtin_memset(change_of(r), 0, sizeof(struct change));
+		change_of(r)->error = error;
+	}
+	return r;
+}
+
+static __always_inline void report(struct tracker_counters *c, struct record *r, u64 cgroup)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct change *change = change_of(r);
+	const struct resolved *found = NULL;
+	path_at asked = {}, asked2 = {};
+	struct file_change *e;
+
+	r->size = change->size;
+	e = (void *)r->data;
+	/* The largest of them. */
+	__builtin_memset(e, 0, sizeof(struct file_rename));
+	describe_current(&e->header, change->event, cgroup);
+	e->error = change->error;
+	e->io_uring = change->io_uring;
+	if (change->path || change->io_uring)
+		found = find_resolved();
+	if (found) {
+		e->writable_layer = found->writable_layer;
+	} else if (change->path) {
+		e->unresolved = 1;
+	} else {
+		struct file *file = file_of(task, change->directory);
+
+		e->writable_layer = file && in_writable_layer(LOAD(file, f_inode));
+	}
+	if (!change->io_uring)
+		asked = append_path_at(r, change->directory, change->path);
+	set_path(r, &e->path, &e->requested, found, 0, found ? found->first : 0, asked);
+	if (change->has_second) {
+		struct two_paths *two = (void *)r->data;
+
+		if (!change->io_uring)
+			asked2 = append_path_at(r, change->directory2, change->path2);
+		set_path(r, &two->path2, &two->requested2, found, found ? found->first : 0, found ? found->second : 0,
+			 asked2);
+	}
+	fill(r, change);
+	send(c, r);
+}
+
+/* In three groups: by path, by path and the directory that it is relative to, by descriptor. */
+enum changes_calls {
+	SYS_unlink = 1,
+	SYS_rmdir,
+	SYS_rename,
+	SYS_link,
+	SYS_symlink,
+	SYS_mkdir,
+	SYS_mknod,
+	SYS_chmod,
+	SYS_chown,
+	SYS_lchown,
+	SYS_truncate,
+	SYS_setxattr,
+	SYS_lsetxattr,
+	SYS_removexattr,
+	SYS_lremovexattr,
+
+	SYS_unlinkat,
+	SYS_renameat,
+	SYS_renameat2,
+	SYS_linkat,
+	SYS_symlinkat,
+	SYS_mkdirat,
+	SYS_mknodat,
+	SYS_fchmodat,
+	SYS_fchmodat2,
+	SYS_fchownat,
+	SYS_setxattrat,
+	SYS_removexattrat,
+
+	SYS_fchmod,
+	SYS_fchown,
+	SYS_ftruncate,
+	SYS_fsetxattr,
+	SYS_fremovexattr,
+};
+
+#define AT_REMOVEDIR 0x200
+
+static __always_inline void read_call(const struct call *call, struct change *change)
+{
+	bool at = call->which >= SYS_unlinkat && call->which < SYS_fchmod;
+	u64 a0 = argument(call, 0), a1 = argument(call, 1), a2 = argument(call, 2), a3 = argument(call, 3);
+	/* What follows the path. */
+	u64 next = at ? a2 : a1, second = at ? a3 : a2;
+
+	change->directory = at || call->which >= SYS_fchmod ? (int)a0 : AT_FDCWD;
+	change->path = (void *)(at ? a1 : call->which < SYS_unlinkat ? a0 : 0);
+	switch (call->which) {
+	case SYS_unlink:
+	case SYS_rmdir:
+	case SYS_unlinkat:
+		IS(remove, struct file_remove);
+		change->number = at ? next & AT_REMOVEDIR : call->which == SYS_rmdir;
+		break;
+	case SYS_rename:
+	case SYS_renameat:
+	case SYS_renameat2:
+		IS(rename, struct file_rename);
+		change->has_second = true;
+		change->directory2 = at ? (int)next : AT_FDCWD;
+		change->path2 = (void *)(at ? second : next);
+		change->number = call->which == SYS_renameat2 ? argument(call, 4) : 0;
+		break;
+	case SYS_link:
+	case SYS_linkat:
+		IS(link, struct file_link);
+		change->has_second = true;
+		change->directory2 = change->directory;
+		change->path2 = change->path;
+		change->directory = at ? (int)next : AT_FDCWD;
+		change->path = (void *)(at ? second : next);
+		break;
+	case SYS_symlink:
+	case SYS_symlinkat:
+		IS(symlink, struct file_symlink);
+		change->text = (void *)a0;
+		change->directory = at ? (int)a1 : AT_FDCWD;
+		change->path = (void *)next;
+		break;
+	case SYS_mkdir:
+	case SYS_mkdirat:
+		IS(mkdir, struct file_mkdir);
+		change->number = next;
+		break;
+	case SYS_mknod:
+	case SYS_mknodat:
+		IS(mknod, struct file_mknod);
+		change->number = next;
+		change->number2 = second;
+		break;
+	case SYS_chmod:
+	case SYS_fchmodat:
+	case SYS_fchmodat2:
+	case SYS_fchmod:
+		IS(chmod, struct file_chmod);
+		change->number = next;
+		break;
+	case SYS_chown:
+	case SYS_lchown:
+	case SYS_fchownat:
+	case SYS_fchown:
+		IS(chown, struct file_chown);
+		change->number = next;
+		change->number2 = second;
+		break;
+	case SYS_truncate:
+	case SYS_ftruncate:
+		IS(truncate, struct file_truncate);
+		change->number = next;
+		break;
+	case SYS_setxattr:
+	case SYS_lsetxattr:
+	case SYS_setxattrat:
+	case SYS_fsetxattr:
+		IS(setxattr, struct file_setxattr);
+		change->text = (void *)(at ? second : next);
+		break;
+	case SYS_removexattr:
+	case SYS_lremovexattr:
+	case SYS_removexattrat:
+	case SYS_fremovexattr:
+		IS(setxattr, struct file_setxattr);
+		change->text = (void *)(at ? second : next);
+		change->number = true;
+		break;
+	}
+}
+
+SYSCALLS(changes)
+{
+	struct tracker_counters *c = count();
+	struct record *r;
+	u64 cgroup;
+
+	if (!c)
+		return;
+	r = begin_change(c, call->result < 0 ? -call->result : 0, &cgroup);
+	if (r) {
+		read_call(call, change_of(r));
+		report(c, r, cgroup);
+	}
+	forget_resolved();
+}
+
+/*
+ * The functions of the security hooks: the kernel has found the file and is about to ask whether this is allowed. Creating
+ * a file by open, or binding a socket to a path, comes by here too, and is not ours.
+ */
+static __noinline void found(const struct change *change, const struct path *at, struct dentry *dentry,
+			     const struct path *at2, struct dentry *dentry2)
+{
+	u32 slot = call_slot(entry_registers());
+	bool is_call = slot < 2 * SYSCALL_NUMBERS && changes_which[slot];
+	struct tracker_counters *c = count();
+	struct record *r;
+	u64 cgroup;
+
+	if (!c)
+		return;
+	if (!is_call && !(change->event && is_by_io_uring(slot)))
+		return;
+	keep_resolved(LOAD(at, mnt), dentry, LOAD(at2, mnt), dentry2);
+	if (is_call)
+		return;
+	r = begin_change(c, 0, &cgroup);
+	if (r) {
+		*change_of(r) = *change;
+		change_of(r)->io_uring = true;
+		change_of(r)->has_second = dentry2 != NULL;
+		report(c, r, cgroup);
+	}
+	forget_resolved();
+}
+
+/* One body for both kinds of probes on a function's entry. */
+#define ON_ENTRY(NAME)                                                                                                 \
+	static __always_inline void NAME##_entered(u64 a, u64 b, u64 c, u64 d, u64 e);                                 \
+	SEC("fentry/security_path_" #NAME) int NAME##_fentry(u64 *ctx)                                                 \
+	{                                                                                                              \
+		NAME##_entered(ctx[0], ctx[1], ctx[2], ctx[3], ctx[4]);                                                \
+		return 0;                                                                                              \
+	}                                                                                                              \
+	SEC("kprobe/security_path_" #NAME) int NAME##_kprobe(struct pt_regs *ctx)                                      \
+	{                                                                                                              \
+		NAME##_entered(PT_REGS_PARM1(ctx), PT_REGS_PARM2(ctx), PT_REGS_PARM3(ctx), PT_REGS_PARM4(ctx),         \
+			       PT_REGS_PARM5(ctx));                                                                    \
+		return 0;                                                                                              \
+	}                                                                                                              \
+	static __always_inline void NAME##_entered(u64 a, u64 b, u64 c, u64 d, u64 e)
+
+ON_ENTRY(unlink) /* directory, dentry */
+{
+	struct change asked = {}, *change = &asked;
+
+	IS(remove, struct file_remove);
+	found(change, (void *)a, (void *)b, NULL, NULL);
+}
+
+ON_ENTRY(rmdir) /* directory, dentry */
+{
+	struct change asked = { .number = true }, *change = &asked;
+
+	IS(remove, struct file_remove);
+	found(change, (void *)a, (void *)b, NULL, NULL);
+}
+
+ON_ENTRY(rename) /* directory, dentry, new directory, new dentry, flags */
+{
+	struct change asked = { .number = e }, *change = &asked;
+
+	IS(rename, struct file_rename);
+	found(change, (void *)a, (void *)b, (void *)c, (void *)d);
+}
+
+ON_ENTRY(link) /* target's dentry, directory, dentry: both are on one mount */
+{
+	struct change asked = {}, *change = &asked;
+
+	IS(link, struct file_link);
+	found(change, (void *)b, (void *)c, (void *)b, (void *)a);
+}
+
+ON_ENTRY(symlink) /* directory, dentry, target */
+{
+	struct change asked = { .text = (void *)c }, *change = &asked;
+
+	IS(symlink, struct file_symlink);
+	found(change, (void *)a, (void *)b, NULL, NULL);
+}
+
+ON_ENTRY(mkdir) /* directory, dentry, mode */
+{
+	struct change asked = { .number = c }, *change = &asked;
+
+	IS(mkdir, struct file_mkdir);
+	found(change, (void *)a, (void *)b, NULL, NULL);
+}
+
+/* What follows io_uring does not do, or without a path. */
+ON_ENTRY(mknod) /* directory, dentry */
+{
+	struct change unasked = {};
+
+	found(&unasked, (void *)a, (void *)b, NULL, NULL);
+}
+
+ON_ENTRY(chmod) /* path */
+{
+	struct change unasked = {};
+
+	found(&unasked, (void *)a, LOAD((struct path *)a, dentry), NULL, NULL);
+}
+
+ON_ENTRY(chown) /* path */
+{
+	struct change unasked = {};
+
+	found(&unasked, (void *)a, LOAD((struct path *)a, dentry), NULL, NULL);
+}
+
+ON_ENTRY(truncate) /* path */
+{
+	struct change unasked = {};
+
+	found(&unasked, (void *)a, LOAD((struct path *)a, dentry), NULL, NULL);
+}

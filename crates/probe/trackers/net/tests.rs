@@ -1,0 +1,265 @@
+use std::{
+    mem,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::unix::net::UnixListener,
+    thread,
+    time::Duration,
+};
+
+use ethogram_model::Event;
+
+use crate::tests::{child::forked, *};
+
+/// An address of the loopback network that no other test uses.
+fn address_of_this_test(number: u8) -> Ipv4Addr {
+    let [.., a, b, c] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, a.wrapping_add(number), b, c | 1)
+}
+
+fn sum(rows: &[Event], field: &str) -> u64 {
+    rows.iter().map(|row| number(row, field)).sum()
+}
+
+#[test]
+fn datagrams_are_counted_by_peer_and_the_first_one_is_told() {
+    for address in ["127.0.0.1:0", "[::1]:0"] {
+        let mut rig = Rig::start("net");
+        let server = UdpSocket::bind(address).unwrap();
+        let (to, any): (SocketAddr, SocketAddr) = (server.local_addr().unwrap(), address.parse().unwrap());
+        let child = forked(|| {
+            let client = UdpSocket::bind(any);
+            let sent = client.and_then(|client| {
+                client.send_to(&[0; 5], to)?;
+                client.connect(to)?;
+                client.send(&[0; 10])?;
+                client.send(&[])?;
+                client.recv(&mut [0; 100])
+            });
+            i32::from(sent.ok() != Some(7))
+        });
+        let pid = child.pid();
+        let answer = thread::spawn(move || {
+            let (_, from) = server.recv_from(&mut [0; 100]).unwrap();
+            server.send_to(b"1234567", from).unwrap();
+        });
+        assert_eq!(child.go(), 0);
+        answer.join().unwrap();
+        let here = |e: &Event| of(e, pid) && number(e, "network.peer.port") == u64::from(to.port());
+        let all = rig.all().to_vec();
+        let rows: Vec<_> = all.iter().filter(|e| is(e, "flow") && here(e)).cloned().collect();
+        assert_eq!((sum(&rows, "network.flow.sent_datagrams"), sum(&rows, "network.flow.sent_bytes")), (3, 15));
+        assert_eq!((sum(&rows, "network.flow.received_datagrams"), sum(&rows, "network.flow.received_bytes")), (1, 7));
+        assert_eq!(rows[0].get("network.peer.address"), Value::Ip(to.ip()));
+        let peers: Vec<_> = all.iter().filter(|e| is(e, "peer") && of(e, pid)).collect();
+        assert_eq!(peers.len(), 1);
+        assert_eq!(peers[0].get("network.peer.address"), Value::Ip(to.ip()));
+        assert!(here(peers[0]));
+        let bind = all.iter().find(|e| is(e, "bind") && of(e, pid)).unwrap();
+        assert_eq!(number(bind, "network.local.requested_port"), 0);
+        assert_eq!(number(bind, "network.local.port"), number(peers[0], "network.local.port"));
+        rig.collector.stop("net").unwrap();
+        assert_eq!(rig.counters().unaccounted(), 0);
+    }
+}
+
+#[test]
+fn a_server_has_its_clients_by_address_and_calls_nobody() {
+    let mut rig = Rig::start("net");
+    let at = SocketAddr::from((address_of_this_test(0), 7777));
+    let child = forked(|| {
+        let answered = UdpSocket::bind(at).and_then(|server| {
+            let (_, from) = server.recv_from(&mut [0; 100])?;
+            server.send_to(&[0; 6], from)
+        });
+        i32::from(answered.is_err())
+    });
+    let pid = child.pid();
+    let client = thread::spawn(move || {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        for _ in 0..500 {
+            client.send_to(b"ping", at).unwrap();
+            if client.recv(&mut [0; 100]).is_ok() {
+                return;
+            }
+        }
+        panic!("no answer");
+    });
+    assert_eq!(child.go(), 0);
+    client.join().unwrap();
+    let bind = rig.expect("the bind", |e| is(e, "bind") && of(e, pid));
+    assert_eq!(bind.get("network.local.address"), Value::Ip(at.ip()));
+    assert_eq!((number(&bind, "network.local.port"), number(&bind, "network.local.requested_port")), (7777, 7777));
+    let rows: Vec<_> = rig.all().iter().filter(|e| is(e, "flow") && of(e, pid)).cloned().collect();
+    let received = sum(&rows, "network.flow.received_datagrams");
+    assert!(received >= 1);
+    assert_eq!(sum(&rows, "network.flow.received_bytes"), 4 * received);
+    assert_eq!((sum(&rows, "network.flow.sent_datagrams"), sum(&rows, "network.flow.sent_bytes")), (1, 6));
+    for row in &rows {
+        assert_eq!((number(row, "network.peer.port"), number(row, "network.local.port")), (0, 7777));
+    }
+    assert!(!rig.all().iter().any(|e| is(e, "peer") && of(e, pid)));
+}
+
+#[test]
+fn sockets_from_before_the_agent_are_known() {
+    let at = SocketAddr::from((address_of_this_test(1), 7778));
+    let ready = UdpSocket::bind(at).unwrap();
+    // This process gives it away.
+    let child = forked(move || i32::from(ready.recv_from(&mut [0; 100]).is_err()));
+    let pid = child.pid();
+    let mut rig = Rig::start("net");
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"ping", at).unwrap();
+    assert_eq!(child.go(), 0);
+    let flow = rig.expect("the datagram", |e| is(e, "flow") && of(e, pid));
+    assert_eq!((number(&flow, "network.local.port"), number(&flow, "network.flow.received_bytes")), (7778, 4));
+}
+
+#[test]
+fn a_tcp_connection_is_no_business_of_this_tracker() {
+    let mut rig = Rig::start("net");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let child = forked(|| {
+        let own = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        i32::from(own.is_err() || TcpStream::connect(to).is_err())
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    drop(listener);
+    assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 0);
+}
+
+#[test]
+fn sockets_that_see_or_forge_packets_are_told_also_where_refused() {
+    let mut rig = Rig::start("net");
+    let all = i32::from(libc::ETH_P_ALL as u16).swap_bytes() >> 16 & 0xffff;
+    let child = forked(|| {
+        // SAFETY: plain numbers only.
+        unsafe {
+            libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, all);
+            libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP);
+            for (family, kind) in [(libc::AF_INET, libc::SOCK_DGRAM), (libc::AF_INET6, libc::SOCK_STREAM)] {
+                libc::socket(family, kind, 0);
+            }
+            libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+            libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, 0);
+            libc::syscall(libc::SYS_setuid, 65_534);
+            libc::socket(libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_UDP);
+        }
+        0
+    });
+    let pid = child.pid();
+    child.go();
+    let sockets: Vec<_> = rig.all().iter().filter(|e| of(e, pid)).map(render::to_json).collect();
+    let socket = |i: usize, field: &str| sockets[i]["network"]["socket"][field].clone();
+    assert_eq!(sockets.len(), 3, "{sockets:?}");
+    assert_eq!((socket(0, "family"), socket(0, "type")), ("AF_PACKET".into(), "SOCK_RAW".into()));
+    assert_eq!(socket(0, "ether_type"), "ETH_P_ALL");
+    assert_eq!((socket(1, "family"), sockets[1]["network"]["transport"].clone()), ("AF_INET".into(), "icmp".into()));
+    assert!(sockets[1].get("error").is_none());
+    assert_eq!(sockets[2]["network"]["transport"], "udp");
+    assert_eq!(sockets[2]["error"]["type"], "EPERM");
+}
+
+#[test]
+fn an_address_that_is_taken_is_a_failed_bind() {
+    let mut rig = Rig::start("net");
+    let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    let child = forked(|| i32::from(UdpSocket::bind(at).is_ok()));
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    let bind = rig.expect("the bind", |e| is(e, "bind") && of(e, pid));
+    assert_eq!(number(&bind, "network.local.requested_port"), u64::from(at.port()));
+    assert_eq!(number(&bind, "error.type"), libc::EADDRINUSE as u64);
+}
+
+/// A unix address, and its length.
+fn unix_address(name: &[u8]) -> (libc::sockaddr_un, libc::socklen_t) {
+    // SAFETY: all zeroes are an address.
+    let mut address: libc::sockaddr_un = unsafe { mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as _;
+    address.sun_path.iter_mut().zip(name).for_each(|(to, from)| *to = *from as _);
+    (address, (2 + name.len()) as _)
+}
+
+/// Connects to an address in a child, after going to a directory.
+fn connect_in_child(directory: &std::path::Path, name: &[u8]) -> u32 {
+    let directory = std::ffi::CString::new(directory.to_str().unwrap()).unwrap();
+    let (address, length) = unix_address(name);
+    let child = forked(|| {
+        // SAFETY: the text ends with NUL, and the address is as long as said.
+        unsafe {
+            libc::chdir(directory.as_ptr());
+            let socket = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+            libc::connect(socket, (&raw const address).cast(), length)
+        }
+    });
+    let pid = child.pid();
+    child.go();
+    pid
+}
+
+#[test]
+fn a_unix_socket_is_told_as_asked_for_and_as_it_is() {
+    let mut rig = Rig::start("net");
+    let directory = tempfile::tempdir().unwrap();
+    let real = directory.path().join("real.sock");
+    let _listener = UnixListener::bind(&real).unwrap();
+    std::os::unix::fs::symlink("real.sock", directory.path().join("link.sock")).unwrap();
+    for asked in ["link.sock", "./real.sock"] {
+        let pid = connect_in_child(directory.path(), asked.as_bytes());
+        let connect = rig.expect("the connect", |e| is(e, "unix_connect") && of(e, pid));
+        assert_eq!(text(&connect, "file.path"), real.to_str().unwrap());
+        let asked = directory.path().join(asked.trim_start_matches("./"));
+        assert_eq!(text(&connect, "file.requested_path"), asked.to_str().unwrap());
+        assert_eq!(connect.get("network.socket.abstract_name"), Value::Absent);
+        assert_eq!(number(&connect, "network.socket.type"), libc::SOCK_STREAM as u64);
+        assert_eq!(connect.get("error.type"), Value::Absent);
+    }
+}
+
+#[test]
+fn a_unix_socket_that_is_missing_is_told_on_request_only() {
+    for missing in [false, true] {
+        let mut rig = Rig::start_with("net", settings(), &[("missing", if missing { "true" } else { "false" })]);
+        let directory = tempfile::tempdir().unwrap();
+        let pid = connect_in_child(directory.path(), b"nothing.sock");
+        let connect = rig.all().iter().find(|e| of(e, pid)).cloned();
+        assert_eq!(connect.is_some(), missing);
+        if let Some(connect) = connect {
+            assert_eq!(number(&connect, "error.type"), libc::ENOENT as u64);
+            assert!(text(&connect, "file.requested_path").ends_with("/nothing.sock"));
+            assert_eq!(connect.get("file.path"), Value::Absent);
+        }
+    }
+}
+
+#[test]
+fn unix_sockets_are_told_as_they_are_bound_and_listened_on() {
+    let mut rig = Rig::start("net");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("s").to_str().unwrap().to_owned();
+    let hidden = format!("\0ethogram-test-{}", std::process::id());
+    for (name, shown, hidden) in [(path.as_str(), path.as_str(), ""), (&hidden, "", hidden.trim_start_matches('\0'))] {
+        let (address, length) = unix_address(name.as_bytes());
+        let child = forked(|| {
+            // SAFETY: the address is as long as said.
+            unsafe {
+                let socket = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+                libc::bind(socket, (&raw const address).cast(), length);
+                libc::listen(socket, 1);
+                let client = libc::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0);
+                libc::connect(client, (&raw const address).cast(), length)
+            }
+        });
+        let pid = child.pid();
+        assert_eq!(child.go(), 0);
+        for event in ["unix_bind", "unix_listen", "unix_connect"] {
+            let told = rig.expect(event, |e| is(e, event) && of(e, pid));
+            assert_eq!((text(&told, "file.path").as_str(), text(&told, "network.socket.abstract_name").as_str()), (shown, hidden));
+        }
+        assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 3);
+    }
+}
