@@ -18,14 +18,14 @@ struct user_change {
 	error_number error FIELD("error.type", "why it was refused");
 	enum user_calls call FIELD("process.credentials.call", "the system call");
 	optional_id real FIELD("process.real_user.id", "real user id after it");
-	optional_id effective FIELD("process.effective_user.id", "effective user id after it");
-	optional_id saved FIELD("process.saved_user.id", "saved user id after it");
-	optional_id filesystem FIELD("process.filesystem_user.id",
-				     "user id for access to files after it, where it is not the effective one");
 	optional_id was_real FIELD("process.previous.real_user.id", "real user id before it, where it changed");
+	optional_id effective FIELD("process.effective_user.id", "effective user id after it");
 	optional_id was_effective FIELD("process.previous.effective_user.id",
 					"effective user id before it, where it changed");
+	optional_id saved FIELD("process.saved_user.id", "saved user id after it");
 	optional_id was_saved FIELD("process.previous.saved_user.id", "saved user id before it, where it changed");
+	optional_id filesystem FIELD("process.filesystem_user.id",
+				     "user id for access to files after it, where it is not the effective one");
 	optional_id wanted_real FIELD("process.requested.real_user.id", "real user id as asked for, where refused");
 	optional_id wanted_effective FIELD("process.requested.effective_user.id",
 					   "effective user id as asked for, where refused");
@@ -40,14 +40,14 @@ struct group_change {
 	error_number error FIELD("error.type", "why it was refused");
 	enum group_calls call FIELD("process.credentials.call", "the system call");
 	optional_id real FIELD("process.real_group.id", "real group id after it");
-	optional_id effective FIELD("process.effective_group.id", "effective group id after it");
-	optional_id saved FIELD("process.saved_group.id", "saved group id after it");
-	optional_id filesystem FIELD("process.filesystem_group.id",
-				     "group id for access to files after it, where it is not the effective one");
 	optional_id was_real FIELD("process.previous.real_group.id", "real group id before it, where it changed");
+	optional_id effective FIELD("process.effective_group.id", "effective group id after it");
 	optional_id was_effective FIELD("process.previous.effective_group.id",
 					"effective group id before it, where it changed");
+	optional_id saved FIELD("process.saved_group.id", "saved group id after it");
 	optional_id was_saved FIELD("process.previous.saved_group.id", "saved group id before it, where it changed");
+	optional_id filesystem FIELD("process.filesystem_group.id",
+				     "group id for access to files after it, where it is not the effective one");
 	optional_id wanted_real FIELD("process.requested.real_group.id", "real group id as asked for, where refused");
 	optional_id wanted_effective FIELD("process.requested.effective_group.id",
 					   "effective group id as asked for, where refused");
@@ -68,11 +68,11 @@ struct capability_change {
 	struct event_header header;
 	error_number error FIELD("error.type", "why it was refused");
 	u32 padding INTERNAL("padding");
+	capability_set gained FIELD("process.capabilities.gained", "effective or permitted ones that it has got");
+	capability_set lost FIELD("process.capabilities.lost", "effective or permitted ones that it has lost");
 	capability_set effective FIELD("process.capabilities.effective", "effective ones after it");
 	capability_set permitted FIELD("process.capabilities.permitted", "permitted ones after it");
 	capability_set inheritable FIELD("process.capabilities.inheritable", "inheritable ones after it");
-	capability_set gained FIELD("process.capabilities.gained", "effective or permitted ones that it has got");
-	capability_set lost FIELD("process.capabilities.lost", "effective or permitted ones that it has lost");
 };
 EVENT(capabilities, struct capability_change, 4);
 

@@ -50,9 +50,9 @@ struct ptrace_use {
 	optional_id asked FIELD("ptrace.requested.pid", "the target as the caller named it, in the caller's namespace");
 	optional_id target FIELD("ptrace.target.pid",
 				 "process id of the target in the host's namespace; absent where a refusal left it unknown");
-	u64 address FIELD("ptrace.address", "the address, or the number of the registers, that it is about");
-	u64 target_cgroup FIELD("ptrace.target.cgroup.id", "cgroup of the target");
 	char target_name[16] FIELD("ptrace.target.name", "name of the target");
+	u64 address FIELD("ptrace.address", "the address, or the number of the registers, that it is about");
+	u64 target_cgroup FIELD("ptrace.target.cgroup.id", "cgroup of the target; 0 where it is unknown");
 	bool8 other_cgroup FIELD("ptrace.target.other_cgroup",
 				 "whether the target is in another cgroup: in another container, or outside of any");
 };
