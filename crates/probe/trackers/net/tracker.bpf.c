@@ -112,6 +112,17 @@ struct {
 	__type(value, u8);
 } peers SEC(".maps");
 
+/* A new socket may lie where one lay that is gone. */
+SEC("cgroup/sock_create")
+int socket_made(struct bpf_sock *sk)
+{
+	u64 id = (u64)sk;
+
+	if (sk->type == SOCK_DGRAM)
+		bpf_map_delete_elem(&owners, &id);
+	return PASS;
+}
+
 static __always_inline struct owner *own(u64 id, struct task_struct *task)
 {
 	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
