@@ -19,6 +19,20 @@ struct __sk_buff {
 	struct bpf_sock *sk;
 };
 
+struct bpf_sock {
+	u32 unused0[2];
+	u32 type;
+};
+
+struct bpf_sock_addr {
+	u32 unused0;
+	u32 user_ip4;
+	u32 user_ip6[4];
+	u32 user_port;
+	u32 unused1[9];
+	struct bpf_sock *sk;
+};
+
 #define PASS 1 /* what a program on packets has to return */
 
 struct packet {
@@ -53,16 +67,92 @@ static __always_inline struct sock *socket_of(struct __sk_buff *skb)
 	return socket;
 }
 
-/* The other side of a packet: as the socket names it where it is connected, so before any address translation. */
+struct destination {
+	u64 socket;
+	ip_address address;
+	u32 port;
+	u32 padding;
+};
+
+/* Where a thread last sent to by a socket that is not connected, in its own words: what leaves may be translated. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, u32);
+	__type(value, struct destination);
+} destinations SEC(".maps");
+
+static __always_inline u32 current_thread(void)
+{
+	return LOAD((struct task_struct *)bpf_get_current_task(), pid);
+}
+
+static __always_inline void remember(struct destination *destination, u32 port)
+{
+	u32 thread = current_thread();
+	struct destination *known = bpf_map_lookup_elem(&destinations, &thread);
+
+	destination->port = bpf_ntohs(port);
+	if (known)
+		*known = *destination; /* only this thread looks at it, and in place it costs a third */
+	else
+		bpf_map_update_elem(&destinations, &thread, destination, BPF_ANY);
+}
+
+SEC("cgroup/sendmsg4")
+int destination_of_ipv4(struct bpf_sock_addr *ctx)
+{
+	struct destination destination = { .socket = (u64)ctx->sk };
+
+	set_ipv4(&destination.address, ctx->user_ip4);
+	remember(&destination, ctx->user_port);
+	return PASS;
+}
+
+SEC("cgroup/sendmsg6")
+int destination_of_ipv6(struct bpf_sock_addr *ctx)
+{
+	struct destination destination = { .socket = (u64)ctx->sk };
+	u32 *words = (u32 *)&destination.address;
+
+	words[0] = ctx->user_ip6[0];
+	words[1] = ctx->user_ip6[1];
+	words[2] = ctx->user_ip6[2];
+	words[3] = ctx->user_ip6[3];
+	remember(&destination, ctx->user_port);
+	return PASS;
+}
+
+/* Where the current thread sends a packet by a socket that is not connected; nothing if it did not say, as with "any
+ * address" for this machine. */
+static __always_inline struct destination *destination_by(const struct sock *sk)
+{
+	u32 thread = current_thread();
+	struct destination *destination = bpf_map_lookup_elem(&destinations, &thread);
+	u32 *last;
+
+	if (!destination || destination->socket != (u64)sk)
+		return NULL;
+	last = (u32 *)&destination->address.bytes[12];
+	return *last ? destination : NULL;
+}
+
+/* The other side of a packet, as this side named it: before any address is translated. */
 static __always_inline u16 set_packet_peer(ip_address *to, struct __sk_buff *skb, struct packet packet,
 					   const struct sock *sk, bool sent)
 {
 	u16 port = LOAD(sk, __sk_common.skc_dport);
+	struct destination *named;
 	u32 ipv4 = 0;
 
 	if (port) {
 		set_peer(to, sk);
 		return bpf_ntohs(port);
+	}
+	named = sent ? destination_by(sk) : NULL;
+	if (named) {
+		*to = named->address;
+		return named->port;
 	}
 	if (packet.ipv6) {
 		bpf_skb_load_bytes(skb, sent ? 24 : 8, to, sizeof(*to));

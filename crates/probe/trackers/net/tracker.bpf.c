@@ -73,7 +73,7 @@ EVENT(bind, struct net_bind, 4);
 struct unix_use {
 	struct event_header header;
 	path_ref path FIELD("file.path", "the socket, as whoever made it named it; absent where it has no file");
-	path_at asked FIELD("file.requested_path", "the socket as asked for");
+	path_at asked FIELD("file.requested_path", "the socket as asked for; with its directory where it was refused");
 	str_ref abstract FIELD("network.socket.abstract_name", "name of a socket that has no file, up to its first NUL");
 	enum socket_type type FIELD("network.socket.type", "type of socket");
 	error_number error FIELD("error.type", "why it was refused");
@@ -111,6 +111,17 @@ struct {
 	__type(key, struct peer_key);
 	__type(value, u8);
 } peers SEC(".maps");
+
+/* A new socket may lie where one lay that is gone. */
+SEC("cgroup/sock_create")
+int socket_made(struct bpf_sock *sk)
+{
+	u64 id = (u64)sk;
+
+	if (sk->type == SOCK_DGRAM)
+		bpf_map_delete_elem(&owners, &id);
+	return PASS;
+}
 
 static __always_inline struct owner *own(u64 id, struct task_struct *task)
 {
@@ -274,16 +285,13 @@ static __always_inline void report_bind(const struct call *call, struct sock *sk
 	submit(c, &e, sizeof(e));
 }
 
-/* The name of a unix socket: a path as it is linked in the directories of whoever bound it, or a name without file. */
-static __always_inline void append_unix_name(struct record *r, struct unix_use *e, struct unix_sock *unix_sk,
-					     struct task_struct *task)
+/* The name of a socket that has no file. The kernel's copy ends with its length, not with NUL. */
+static __always_inline void append_abstract_name(struct record *r, struct unix_use *e, struct unix_sock *named)
 {
-	struct unix_address *address = LOAD(unix_sk, addr);
+	struct unix_address *address = LOAD(named, addr);
 	u32 length = LOAD(address, len) - 2;
-	char name[128] = {}; /* the kernel's copy ends with its length, not with NUL */
+	char name[128] = {};
 
-	if (LOAD(unix_sk, path.dentry))
-		e->path = append_path(r, &unix_sk->path, task);
 	if (!address || length > SUN_PATH_MAX)
 		return;
 	barrier_var(length);
@@ -292,25 +300,21 @@ static __always_inline void append_unix_name(struct record *r, struct unix_use *
 		e->abstract = append_kernel_string(r, name + 1);
 }
 
-/* The address as the caller gave it, which need not end with NUL. */
-static __always_inline void append_asked(struct record *r, struct unix_use *e, const struct call *call,
-					 struct task_struct *task)
+/* The address as the caller gave it, which need not end with NUL. Returns whether it is relative. */
+static __always_inline bool append_asked(struct record *r, struct unix_use *e, const struct call *call)
 {
-	char path[128] = {};
 	u32 length = (u32)argument(call, 2) - 2;
+	char path[128] = {};
 
 	if (length == 0 || length > SUN_PATH_MAX)
-		return;
+		return false;
 	barrier_var(length);
 	bpf_probe_read_user(path, length & 127, (void *)argument(call, 1) + 2);
-	if (!path[0]) {
-		if (!e->abstract.length)
-			e->abstract = append_kernel_string(r, path + 1);
-		return;
-	}
-	if (path[0] != '/')
-		e->asked.base = append_path(r, &LOAD(task, fs)->pwd, task);
-	e->asked.asked = append_kernel_string(r, path);
+	if (path[0])
+		e->asked.asked = append_kernel_string(r, path);
+	else if (!e->abstract.length)
+		e->abstract = append_kernel_string(r, path + 1);
+	return path[0] && path[0] != '/';
 }
 
 static __always_inline void report_unix(const struct call *call, struct sock *sk, u16 event)
@@ -318,6 +322,9 @@ static __always_inline void report_unix(const struct call *call, struct sock *sk
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct unix_sock *named = (struct unix_sock *)sk;
 	struct tracker_counters *c = count();
+	const struct path *path = NULL;
+	struct tail_ref walked;
+	bool is_relative = false;
 	struct unix_use *e;
 	struct record *r;
 	u64 cgroup;
@@ -338,10 +345,23 @@ static __always_inline void report_unix(const struct call *call, struct sock *sk
 	e->error = call->result < 0 ? -call->result : 0;
 	if (event == EVENT_unix_connect)
 		named = (struct unix_sock *)LOAD(named, peer);
-	if (named && !e->error)
-		append_unix_name(r, e, named, task);
+	if (!e->error)
+		append_abstract_name(r, e, named);
 	if (event != EVENT_unix_listen)
-		append_asked(r, e, call, task);
+		is_relative = append_asked(r, e, call);
+	/* One walk for both, as the verifier goes every way there is: to the socket, or where there is none to the
+	 * directory that it was looked for in. */
+	if (e->error)
+		path = is_relative ? &LOAD(task, fs)->pwd : NULL;
+	else if (LOAD(named, path.dentry))
+		path = &named->path;
+	if (path) {
+		walked = append_path(r, path, task);
+		if (e->error)
+			e->asked.base = walked;
+		else
+			e->path = walked;
+	}
 	send(c, r);
 }
 
