@@ -410,7 +410,7 @@ static __noinline void found(const struct change *change, const struct path *at,
 	if (r) {
 		*change_of(r) = *change;
 		change_of(r)->has_second = dentry2 != NULL;
-		report(c, r, cgroup, false);
+		report(c, r, cgroup, true);
 	}
 	forget_resolved();
 }
