@@ -52,6 +52,7 @@ impl Wanted {
         let mut functions = BTreeSet::new();
         for name in &self.names {
             functions.insert(format!("{}{name}", FUNCTIONS.0));
+            functions.insert(format!("{}{name}64", FUNCTIONS.0)); // sendfile is that
             for prefix in FUNCTIONS.1 {
                 functions.extend(compat_names(name).map(|n| format!("{prefix}{n}")));
                 functions.insert(format!("{prefix}{name}16"));

@@ -106,7 +106,6 @@ struct two_paths {
 struct change {
 	u16 event;
 	u16 size; /* of the event */
-	bool io_uring;
 	bool has_second;
 	u32 error;
 	int directory, directory2; /* what the paths are relative to */
@@ -128,13 +127,13 @@ static __always_inline bool is_refusal(u32 error)
 	return error == 1 || error == 13 || error == 30; /* EPERM, EACCES, EROFS */
 }
 
-static __always_inline void append_text(struct record *r, str_ref *to, const struct change *change)
+static __always_inline void append_text(struct record *r, str_ref *to, const struct change *change, bool io_uring)
 {
-	*to = change->io_uring ? append_long_string(r, change->text) : append_user_string(r, change->text);
+	*to = io_uring ? append_long_string(r, change->text) : append_user_string(r, change->text);
 }
 
 /* What is particular to each event. */
-static __always_inline void fill(struct record *r, const struct change *change)
+static __always_inline void fill(struct record *r, const struct change *change, bool io_uring)
 {
 	u64 n = change->number;
 	void *at = r->data;
@@ -147,7 +146,7 @@ static __always_inline void fill(struct record *r, const struct change *change)
 		((struct file_rename *)at)->flags = n;
 		break;
 	case EVENT_symlink:
-		append_text(r, &((struct file_symlink *)at)->target, change);
+		append_text(r, &((struct file_symlink *)at)->target, change, io_uring);
 		break;
 	case EVENT_mkdir:
 		((struct file_mkdir *)at)->mode = n & 07777;
@@ -174,7 +173,7 @@ static __always_inline void fill(struct record *r, const struct change *change)
 		break;
 	case EVENT_setxattr:
 		((struct file_setxattr *)at)->removed = n;
-		append_text(r, &((struct file_setxattr *)at)->name, change);
+		append_text(r, &((struct file_setxattr *)at)->name, change, io_uring);
 		break;
 	}
 }
@@ -198,7 +197,7 @@ static __always_inline struct record *begin_change(struct tracker_counters *c, u
 	return r;
 }
 
-static __always_inline void report(struct tracker_counters *c, struct record *r, u64 cgroup)
+static __always_inline void report(struct tracker_counters *c, struct record *r, u64 cgroup, bool io_uring)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct change *change = change_of(r);
@@ -212,8 +211,14 @@ static __always_inline void report(struct tracker_counters *c, struct record *r,
 	__builtin_memset(e, 0, sizeof(struct file_rename));
 	describe_current(&e->header, change->event, cgroup);
 	e->error = change->error;
-	e->io_uring = change->io_uring;
-	if (change->path || change->io_uring)
+	e->io_uring = io_uring;
+	/* First all that walks, then all that asks whether there is anything to find: fewer ways for the verifier. */
+	if (!io_uring) {
+		asked = append_path_at(r, change->directory, change->path);
+		if (change->has_second)
+			asked2 = append_path_at(r, change->directory2, change->path2);
+	}
+	if (change->path || io_uring)
 		found = find_resolved();
 	if (found) {
 		e->writable_layer = found->writable_layer;
@@ -224,18 +229,14 @@ static __always_inline void report(struct tracker_counters *c, struct record *r,
 
 		e->writable_layer = file && in_writable_layer(LOAD(file, f_inode));
 	}
-	if (!change->io_uring)
-		asked = append_path_at(r, change->directory, change->path);
 	set_path(r, &e->path, &e->requested, found, 0, found ? found->first : 0, asked);
 	if (change->has_second) {
 		struct two_paths *two = (void *)r->data;
 
-		if (!change->io_uring)
-			asked2 = append_path_at(r, change->directory2, change->path2);
 		set_path(r, &two->path2, &two->requested2, found, found ? found->first : 0, found ? found->second : 0,
 			 asked2);
 	}
-	fill(r, change);
+	fill(r, change, io_uring);
 	send(c, r);
 }
 
@@ -380,7 +381,7 @@ SYSCALLS(changes)
 	r = begin_change(c, call->result < 0 ? -call->result : 0, &cgroup);
 	if (r) {
 		read_call(call, change_of(r));
-		report(c, r, cgroup);
+		report(c, r, cgroup, false);
 	}
 	forget_resolved();
 }
@@ -408,9 +409,8 @@ static __noinline void found(const struct change *change, const struct path *at,
 	r = begin_change(c, 0, &cgroup);
 	if (r) {
 		*change_of(r) = *change;
-		change_of(r)->io_uring = true;
 		change_of(r)->has_second = dentry2 != NULL;
-		report(c, r, cgroup);
+		report(c, r, cgroup, true);
 	}
 	forget_resolved();
 }
