@@ -84,6 +84,45 @@ fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &st
     if !output.status.success() {
         return Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&output.stderr)).into());
     }
+    strip(object)
+}
+
+/// Takes out what only a debugger reads: the types and lines that the agent and the kernel read are in BTF, and DWARF
+/// would be half of the binary. Its sections stay, empty, so that nothing has to be renumbered.
+fn strip(object: &Path) -> Result<(), Box<dyn Error>> {
+    let elf = fs::read(object)?;
+    let number = |at: usize, bytes: usize| -> Option<usize> {
+        let bytes = elf.get(at..at + bytes)?;
+        Some(bytes.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b)))
+    };
+    let stripped = || -> Option<Vec<u8>> {
+        // Offsets are those of Elf64_Ehdr and Elf64_Shdr.
+        let (headers, entry, count) = (number(0x28, 8)?, number(0x3a, 2)?, number(0x3c, 2)?);
+        let names = number(headers + number(0x3e, 2)? * entry + 0x18, 8)?;
+        let mut out = elf.get(..0x40)?.to_vec();
+        let mut table = elf.get(headers..headers + count * entry)?.to_vec();
+        for (index, header) in table.chunks_exact_mut(entry).enumerate() {
+            let at = headers + index * entry;
+            let (kind, from, size) = (number(at + 4, 4)?, number(at + 0x18, 8)?, number(at + 0x20, 8)?);
+            let name = elf.get(names + number(at, 4)?..)?;
+            let is_dwarf = name.starts_with(b".debug") || name.starts_with(b".rel.debug");
+            const NOBITS: usize = 8;
+            let kept = if is_dwarf || kind == NOBITS { 0 } else { size };
+            out.resize(out.len().next_multiple_of(8), 0);
+            header[0x18..0x20].copy_from_slice(&(out.len() as u64).to_le_bytes());
+            if is_dwarf {
+                header[0x20..0x28].fill(0);
+            }
+            out.extend_from_slice(elf.get(from..from + kept)?);
+        }
+        out.resize(out.len().next_multiple_of(8), 0);
+        let at = out.len() as u64;
+        out.get_mut(0x28..0x30)?.copy_from_slice(&at.to_le_bytes());
+        out.extend_from_slice(&table);
+        Some(out)
+    };
+    let stripped = stripped().ok_or_else(|| format!("{} is no ELF object", object.display()))?;
+    fs::write(object, stripped)?;
     Ok(())
 }
 

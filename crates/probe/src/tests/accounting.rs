@@ -94,7 +94,7 @@ fn wrong_names_and_values_are_refused_and_nothing_starts() {
     let rig = Rig::start("open");
     let set = |k: &str, v: &str| Start { params: BTreeMap::from([(k.into(), v.into())]), ..Start::default() };
     let error = |name: &str, start| rig.collector.start(name, start).unwrap_err().to_string();
-    assert!(error("proces", Start::default()).contains("did you mean process?"));
+    assert!(error("proces", Start::default()).contains("did you mean process"));
     assert!(error("process", set("max_arg", "1")).contains("did you mean max_args?"));
     assert!(error("process", set("max_args", "many")).contains("'many' is not a number from 0 to 4294967295"));
     assert!(error("open", Start::default()).contains("is running already"));
