@@ -161,8 +161,13 @@ pub(crate) fn text(event: &Event, field: &str) -> String {
     event.get(field).to_text().into_owned()
 }
 
+/// Whether that process did it.
 pub(crate) fn of(event: &Event, pid: u32) -> bool {
-    number(event, "process.pid") == u64::from(pid)
+    let is_its = number(event, "process.pid") == u64::from(pid);
+    if is_its {
+        examples::offer(event);
+    }
+    is_its
 }
 
 pub(crate) fn args(event: &Event) -> Vec<String> {

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::support::{Container, Process, Server, Settings, eventually, seconds};
 
-const DEFAULT: [&str; 4] = ["files", "open", "process", "tcp"];
+const DEFAULT: [&str; 15] = [
+    "bpf", "cred", "dns", "fd", "files", "fs", "mem", "module", "mount", "net", "oom", "open", "process", "ptrace", "tcp",
+];
 
 fn tracker(server: &Server, name: &str) -> Value {
     let all = server.http.get("/v1/trackers");
@@ -52,7 +54,7 @@ fn starting_and_stopping_leaks_nothing() {
     };
     round();
     let before = descriptors(&server);
-    for _ in 0..10 {
+    for _ in 0..3 {
         round();
     }
     eventually(&format!("the descriptors to be as before: {before:?}"), seconds(10), || {
