@@ -73,7 +73,7 @@ pub struct Field {
     /// What it means, with its unit.
     pub doc: String,
     /// What its numbers are called, where they stand for something: the enumerators of its C type.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<(u64, String)>,
     /// Part of the common header: shown through the event's process and container, not as a field of its own.
     pub header: bool,

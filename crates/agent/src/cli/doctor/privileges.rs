@@ -83,6 +83,7 @@ fn missing(held: CapabilitySet, maps_are_locked_memory: bool) -> Vec<Missing> {
     let wanted = [
         (CapabilitySet::BPF, "CAP_BPF", "to load programs", !admin, true),
         (CapabilitySet::PERFMON, "CAP_PERFMON", "to attach them and to let them read the kernel", !admin, true),
+        (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN", "to see datagrams and DNS", !admin, true),
         (CapabilitySet::DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "to read other users' files in /proc", true, !admin),
         (CapabilitySet::SYS_PTRACE, "CAP_SYS_PTRACE", "to know what runs since before the agent", true, false),
         (CapabilitySet::SYS_RESOURCE, "CAP_SYS_RESOURCE", "to lock memory for maps", maps_are_locked_memory, false),
@@ -101,10 +102,10 @@ mod tests {
 
     #[test]
     fn what_is_missing_has_a_name() {
-        let all = ["CAP_BPF", "CAP_PERFMON", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"];
+        let all = ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"];
         assert_eq!(names(CapabilitySet::empty()), all);
         assert_eq!(names(CapabilitySet::BPF | CapabilitySet::PERFMON), all[2..]);
-        assert_eq!(names(CapabilitySet::SYS_ADMIN), all[2..]);
+        assert_eq!(names(CapabilitySet::SYS_ADMIN), all[3..]);
         assert!(missing(CapabilitySet::SYS_ADMIN, false).iter().all(|m| !m.required));
         assert!(missing(CapabilitySet::BPF, false).iter().any(|m| m.required));
         assert!(missing(CapabilitySet::empty(), true).iter().any(|m| m.name == "CAP_SYS_RESOURCE"));
