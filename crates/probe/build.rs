@@ -87,8 +87,8 @@ fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &st
     strip(object)
 }
 
-/// Takes out what only a debugger reads: the types and lines that the agent and the kernel read are in BTF, and DWARF
-/// would be half of the binary. Its sections stay, empty, so that nothing has to be renumbered.
+/// Takes out what only debuggers and linkers read: the types that the agent and the kernel read are in BTF, and DWARF
+/// would be half of the binary. The sections stay, empty, so that nothing has to be renumbered.
 fn strip(object: &Path) -> Result<(), Box<dyn Error>> {
     let elf = fs::read(object)?;
     let number = |at: usize, bytes: usize| -> Option<usize> {
@@ -105,15 +105,20 @@ fn strip(object: &Path) -> Result<(), Box<dyn Error>> {
             let at = headers + index * entry;
             let (kind, from, size) = (number(at + 4, 4)?, number(at + 0x18, 8)?, number(at + 0x20, 8)?);
             let name = elf.get(names + number(at, 4)?..)?;
-            let is_dwarf = name.starts_with(b".debug") || name.starts_with(b".rel.debug");
+            let is_unread = [&b".debug"[..], b".rel.debug", b".rel.BTF"].iter().any(|n| name.starts_with(n));
             const NOBITS: usize = 8;
-            let kept = if is_dwarf || kind == NOBITS { 0 } else { size };
             out.resize(out.len().next_multiple_of(8), 0);
             header[0x18..0x20].copy_from_slice(&(out.len() as u64).to_le_bytes());
-            if is_dwarf {
-                header[0x20..0x28].fill(0);
+            if kind == NOBITS {
+                continue;
             }
-            out.extend_from_slice(elf.get(from..from + kept)?);
+            let kept = match elf.get(from..from + size)? {
+                _ if is_unread => Vec::new(),
+                section if name.starts_with(b".BTF.ext\0") => without_lines(section)?,
+                section => section.to_vec(),
+            };
+            header[0x20..0x28].copy_from_slice(&(kept.len() as u64).to_le_bytes());
+            out.extend_from_slice(&kept);
         }
         out.resize(out.len().next_multiple_of(8), 0);
         let at = out.len() as u64;
@@ -124,6 +129,21 @@ fn strip(object: &Path) -> Result<(), Box<dyn Error>> {
     let stripped = stripped().ok_or_else(|| format!("{} is no ELF object", object.display()))?;
     fs::write(object, stripped)?;
     Ok(())
+}
+
+/// A section `.BTF.ext` without the lines of its programs' sources, which are a third of an object. Of them the verifier
+/// only makes remarks in its log.
+fn without_lines(section: &[u8]) -> Option<Vec<u8>> {
+    let number = |at: usize| Some(u32::from_le_bytes(section.get(at..at + 4)?.try_into().ok()?));
+    // Offsets are those of struct btf_ext_header; what they point at is counted from its end.
+    let (header, line_from, line_bytes, relocations) = (number(4)?, number(16)?, number(20)?, number(24)?);
+    let (from, to) = ((header + line_from) as usize, (header + line_from + line_bytes) as usize);
+    let mut out = [section.get(..from)?, section.get(to..)?].concat();
+    out.get_mut(20..24)?.fill(0);
+    if relocations > line_from {
+        out.get_mut(24..28)?.copy_from_slice(&(relocations - line_bytes).to_le_bytes());
+    }
+    Some(out)
 }
 
 fn clang() -> String {

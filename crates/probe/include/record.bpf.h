@@ -14,9 +14,19 @@
 #define PATH_PARTS 48    /* names and mount points followed on the way to the root */
 #define SCRATCH_SLOTS 3  /* a program can be interrupted by another on its CPU */
 
+/* A walk to the root keeps its place in memory: of what is read from there the verifier knows nothing, so that all ways
+ * through the loop look the same to it and it follows one. */
+struct walk {
+	struct mount *mount;
+	struct dentry *mount_root;
+	struct dentry *dentry;
+	u64 end; /* how it ended */
+};
+
 struct record {
 	u32 busy;
 	u32 size;
+	struct walk walk;
 	u8 data[RECORD_MAX + PIECE_MAX];
 };
 
@@ -145,49 +155,58 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 static __always_inline path_ref append_place(struct record *r, struct vfsmount *vfsmount, struct dentry *dentry,
 					     struct task_struct *task)
 {
-	struct mount *mount = mount_of(vfsmount);
 	struct dentry *root = LOAD(task, fs, root.dentry);
 	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
-	struct dentry *mount_root = LOAD(mount, mnt.mnt_root);
+	struct walk *walk = &r->walk;
 	u32 start = r->size;
-	u8 end = 1;
 
+	walk->mount = mount_of(vfsmount);
+	walk->mount_root = LOAD(vfsmount, mnt_root);
+	walk->dentry = dentry;
+	walk->end = 1;
 	for (int i = 0; i < PATH_PARTS; i++) {
-		struct dentry *parent;
+		struct dentry *here, *parent;
+		struct mount *mount;
 
-		if (dentry == root && mount == root_mount) {
-			end = '/';
+		barrier();
+		here = walk->dentry;
+		mount = walk->mount;
+		if (here == root && mount == root_mount) {
+			walk->end = '/';
 			break;
 		}
-		if (dentry == mount_root) {
+		if (here == walk->mount_root) {
 			struct mount *above = LOAD(mount, mnt_parent);
 
 			if (above == mount) {
 				/* Another root than the process's own; of a mount that hangs nowhere, the file itself. */
-				end = r->size == start ? 0 : '/';
-				if (!end && !is_full(r))
-					append_name(r, LOAD(dentry, d_name.name));
+				walk->end = '/';
+				if (r->size == start) {
+					walk->end = 0;
+					append_kernel_string(r, LOAD(here, d_name.name));
+				}
 				break;
 			}
-			dentry = LOAD(mount, mnt_mountpoint);
-			mount = above;
-			mount_root = LOAD(mount, mnt.mnt_root);
+			walk->dentry = LOAD(mount, mnt_mountpoint);
+			walk->mount = above;
+			walk->mount_root = LOAD(above, mnt.mnt_root);
 			continue;
 		}
-		parent = LOAD(dentry, d_parent);
+		parent = LOAD(here, d_parent);
 		if (is_full(r))
 			break;
-		append_name(r, LOAD(dentry, d_name.name));
-		if (parent == dentry) {
-			end = 0;
+		append_name(r, LOAD(here, d_name.name));
+		if (parent == here) {
+			walk->end = 0;
 			break;
 		}
-		dentry = parent;
+		walk->dentry = parent;
 	}
-	if (end && !is_full(r)) {
+	barrier();
+	if (walk->end && !is_full(r)) {
 		u8 *at = tail(r);
 
-		at[0] = end;
+		at[0] = walk->end;
 		at[1] = 0;
 		r->size += 2;
 	}

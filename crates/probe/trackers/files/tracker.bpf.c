@@ -140,31 +140,25 @@ int BPF_PROG(vfs_writev_fexit, struct file *file, void *pieces, u64 count, s64 *
 	return 0;
 }
 
-static __always_inline void count_copy(u32 from, u32 to, u64 bytes)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-#pragma clang loop unroll(disable)
-	for (u32 is_write = 0; is_write < 2; is_write++) {
-		struct file *file = file_of(task, is_write ? to : from);
-
-		if (file)
-			count_use(file, bytes, is_write);
-	}
-}
-
 /* A call that copies between files is a use of two. */
 enum copied_calls { SYS_sendfile = 1, SYS_copy_file_range, SYS_splice };
 SYSCALLS(copied)
 {
-	u32 first = argument(call, 0);
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	u32 first = argument(call, 0), second = argument(call, 1), third = argument(call, 2);
+	bool is_reversed = call->which == SYS_sendfile;
 
 	if (call->result < 0)
 		return;
-	if (call->which == SYS_sendfile)
-		count_copy(argument(call, 1), first, call->result);
-	else
-		count_copy(first, argument(call, 2), call->result);
+#pragma clang loop unroll(disable)
+	for (u32 is_write = 0; is_write < 2; is_write++) {
+		u32 to = is_reversed ? first : third;
+		u32 from = is_reversed ? second : first;
+		struct file *file = file_of(task, is_write ? to : from);
+
+		if (file)
+			count_use(file, call->result, is_write);
+	}
 }
 
 /* Without such probes: what reads, and what writes. */
