@@ -69,7 +69,7 @@ pub(crate) fn start(
 }
 
 fn open(tracker: &TrackerObject) -> Result<OpenObject, Error> {
-    schema::open(&tracker.elf).map_err(|e| Error::BadObject {
+    schema::open(&tracker.elf.bytes(&tracker.schema.name)?).map_err(|e| Error::BadObject {
         origin: format!("object of tracker '{}'", tracker.schema.name),
         problem: format!("is not a BPF object: {e}"),
     })
