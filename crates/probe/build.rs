@@ -39,7 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         } else {
             "None".into()
         };
-        writeln!(list, "({name:?}, include_bytes!({object:?}), include_str!({manifest:?}), {hook}),")?;
+        let elf = fs::read(&object)?;
+        let packed = out.join(format!("{name}.bpf.o.zst"));
+        fs::write(&packed, zstd::bulk::compress(&elf, 19)?)?;
+        let elf = format!("Elf::Packed {{ bytes: include_bytes!({packed:?}), size: {} }}", elf.len());
+        writeln!(list, "({name:?}, {elf}, include_str!({manifest:?}), {hook}),")?;
         let file = path.join("tests.rs");
         if file.exists() {
             writeln!(tests, "#[path = {file:?}] mod {name};")?;
@@ -49,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.join("trackers.rs"),
         format!(
             "/// Name, object, manifest and hook of every tracker.\n\
-             pub(crate) static TRACKERS: &[(&str, &[u8], &str, Option<crate::hook::Hook>)] = &[\n{list}];\n"
+             pub(crate) static TRACKERS: &[(&str, Elf, &str, Option<crate::hook::Hook>)] = &[\n{list}];\n"
         ),
     )?;
     // For the test that they compile for the other architectures too.

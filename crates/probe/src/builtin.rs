@@ -1,6 +1,6 @@
 //! The trackers that are part of the binary, and those that are loaded from files.
 
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use ethogram_model::TrackerSchema;
 
@@ -14,7 +14,7 @@ pub struct TrackerObject {
     /// What it sends, counts and takes.
     pub schema: Arc<TrackerSchema>,
     pub(crate) manifest: Manifest,
-    pub(crate) elf: Arc<[u8]>,
+    pub(crate) elf: Elf,
     pub(crate) hook: Option<Hook>,
 }
 
@@ -24,8 +24,12 @@ impl TrackerObject {
     /// # Errors
     /// Where the object is not one of a tracker, or does not fit its manifest.
     pub fn new(name: &str, elf: &[u8], manifest: Manifest) -> Result<Self, Error> {
-        let schema = Arc::new(schema::read(name, elf, &manifest)?);
-        let object = Self { schema, manifest, elf: elf.into(), hook: None };
+        Self::of(name, Elf::Plain(elf.into()), manifest)
+    }
+
+    fn of(name: &str, elf: Elf, manifest: Manifest) -> Result<Self, Error> {
+        let schema = Arc::new(schema::read(name, &elf.bytes(name)?, &manifest)?);
+        let object = Self { schema, manifest, elf, hook: None };
         object.check(&object.manifest.server)?;
         Ok(object)
     }
@@ -59,7 +63,7 @@ impl TrackerObject {
     pub fn needs(&self) -> Result<Vec<Vec<Vec<Program>>>, Error> {
         let problem =
             |problem| Error::BadObject { origin: format!("object of tracker '{}'", self.schema.name), problem };
-        let object = schema::open(&self.elf).map_err(problem)?;
+        let object = schema::open(&self.elf.bytes(&self.schema.name)?).map_err(problem)?;
         Ok(Plan::new(&object, &self.schema.name, &self.manifest)?.needs())
     }
 
@@ -80,6 +84,34 @@ impl TrackerObject {
     }
 }
 
+/// An object's bytes.
+#[derive(Debug, Clone)]
+pub(crate) enum Elf {
+    Plain(Arc<[u8]>),
+    /// As part of the binary, compressed: most of the time nobody reads it.
+    Packed {
+        bytes: &'static [u8],
+        /// When it is unpacked.
+        size: usize,
+    },
+}
+
+impl Elf {
+    /// The bytes of the object of `tracker`, unpacked.
+    pub(crate) fn bytes(&self, tracker: &str) -> Result<Cow<'_, [u8]>, Error> {
+        match self {
+            Self::Plain(bytes) => Ok(Cow::Borrowed(bytes)),
+            Self::Packed { bytes, size } => {
+                let unpacked = zstd::bulk::decompress(bytes, *size);
+                unpacked.map(Cow::Owned).map_err(|e| Error::BadObject {
+                    origin: format!("object of tracker '{tracker}'"),
+                    problem: format!("cannot be unpacked: {e}"),
+                })
+            }
+        }
+    }
+}
+
 /// A program of a tracker's object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
@@ -97,7 +129,7 @@ pub fn builtin() -> Result<Vec<TrackerObject>, Error> {
     TRACKERS
         .iter()
         .map(|(name, elf, manifest, hook)| {
-            Ok(TrackerObject { hook: *hook, ..TrackerObject::new(name, elf, Manifest::parse(name, manifest)?)? })
+            Ok(TrackerObject { hook: *hook, ..TrackerObject::of(name, elf.clone(), Manifest::parse(name, manifest)?)? })
         })
         .collect()
 }

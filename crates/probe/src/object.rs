@@ -53,10 +53,13 @@ pub(crate) fn start(
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
     let name = &*tracker.schema.name;
-    let mut plan = Plan::new(&open(tracker)?, name, &tracker.manifest)?;
+    let first = open(tracker)?;
+    let mut plan = Plan::new(&first, name, &tracker.manifest)?;
     plan.refuse_kinds(environment.avoid);
+    // An object can be loaded once: the one that was opened for the plan serves the first attempt.
+    let mut opened = Some(first);
     loop {
-        let mut loaded = load(tracker, values, environment, &mut plan)?;
+        let mut loaded = load(tracker, values, environment, &mut plan, &mut opened)?;
         before_attach();
         match Attached::attach(&mut loaded, &tracker.manifest.repeat) {
             Ok(mut attached) => {
@@ -69,7 +72,7 @@ pub(crate) fn start(
 }
 
 fn open(tracker: &TrackerObject) -> Result<OpenObject, Error> {
-    schema::open(&tracker.elf).map_err(|e| Error::BadObject {
+    schema::open(&tracker.elf.bytes(&tracker.schema.name)?).map_err(|e| Error::BadObject {
         origin: format!("object of tracker '{}'", tracker.schema.name),
         problem: format!("is not a BPF object: {e}"),
     })
@@ -80,12 +83,14 @@ fn load(
     values: &BTreeMap<String, String>,
     environment: Environment<'_>,
     plan: &mut Plan,
+    opened: &mut Option<OpenObject>,
 ) -> Result<Loaded, Error> {
     loop {
         let hooks = plan.choose()?;
         let place = place(tracker, environment.dispatcher, &hooks)?;
         let level = place.as_ref().map_or(0, Place::level);
-        let open = prepare(tracker, values, environment, &hooks, level)?;
+        let open = opened.take().map_or_else(|| open(tracker), Ok)?;
+        let open = prepare(open, tracker, values, environment, &hooks, level)?;
         let names = schema::btf_of(&open).map(|b| schema::counter_names(&b, "__counters")).unwrap_or_default();
         match capture_log(|| open.load()) {
             Ok(object) => return finish(tracker, object, names, hooks, place),
@@ -128,7 +133,7 @@ fn culprits(
 ) -> Result<Vec<(Hook, String)>, Error> {
     let mut culprits = Vec::new();
     for hook in hooks {
-        let open = prepare(tracker, values, environment, std::slice::from_ref(hook), level)?;
+        let open = prepare(open(tracker)?, tracker, values, environment, std::slice::from_ref(hook), level)?;
         if let Err((error, log)) = capture_log(|| open.load()) {
             culprits.push((hook.clone(), explain(&error, &log)));
         }
@@ -136,9 +141,9 @@ fn culprits(
     Ok(culprits)
 }
 
-/// Opens the object and sets parameters, the agent's own constants, the maps that it owns or sizes, and which programs
-/// to load.
+/// Sets parameters, the agent's own constants, the maps that it owns or sizes, and which programs to load.
 fn prepare(
+    mut open: OpenObject,
     tracker: &TrackerObject,
     values: &BTreeMap<String, String>,
     environment: Environment<'_>,
@@ -147,7 +152,6 @@ fn prepare(
 ) -> Result<OpenObject, Error> {
     let name = &tracker.schema.name;
     let kernel = |source| Error::Kernel { doing: format!("preparing tracker '{name}'"), source };
-    let mut open = open(tracker)?;
     for mut program in open.progs_mut() {
         let hook = hooks.iter().find(|h| program.name() == h.program.as_str());
         program.set_autoload(hook.is_some());
