@@ -7,6 +7,7 @@ pub mod config;
 mod container;
 pub mod failure;
 mod http;
+mod interrupt;
 pub mod metrics;
 pub mod nearest;
 pub mod output;

@@ -10,10 +10,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use anyhow::Context;
 use ethogram_detect::{Model, Profile, Settings};
 use ethogram_probe::{Start, TrackerObject, builtin, find};
-use tokio::{
-    runtime::Handle,
-    signal::unix::{SignalKind, signal},
-};
+use tokio::runtime::Handle;
 
 use self::{alerts::AlertBook, backend::Server, judge::Judge};
 use crate::{
@@ -21,6 +18,7 @@ use crate::{
     config::Config,
     container::runtime::Runtimes,
     failure::Usage,
+    interrupt::Interrupt,
     pipeline::{Pipeline, Plan, Selection, Wanted, refusal},
     record::{Conditions, Recorder},
     sink::Sinks,
@@ -97,6 +95,7 @@ async fn run(
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let avoid = config.collection.avoid.clone();
     let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted, recorder };
+    let mut interrupt = Interrupt::listen()?;
     let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judge);
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
@@ -106,11 +105,7 @@ async fn run(
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
     tracing::info!("ready: API at {}{at}", config.api.socket.display());
 
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    interrupt.wait().await;
     tracing::info!("ending");
     server.stop().await;
     let (judge, _) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;

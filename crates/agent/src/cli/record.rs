@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     container::{runtime::Runtimes, table::Lookup},
     failure::Usage,
+    interrupt::Interrupt,
     pipeline::{Consumer, Pipeline, Plan, Selection, refusal},
     record::{Conditions, Recorder, Totals},
     server,
@@ -52,11 +53,13 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
 
 async fn run(args: &RecordArgs, config: &Config, plan: Plan, consumer: Everything) -> anyhow::Result<Totals> {
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
+    let mut interrupt = Interrupt::listen()?;
     let launched = Pipeline::launch(plan, Arc::clone(&runtimes), &tokio::runtime::Handle::current(), consumer);
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(fs::remove_file(&args.file)))?;
     let recording = pipeline.recording.clone().context("nothing is recorded")?;
-    let ended = Until { duration: args.duration, containers: &args.container, wait: args.wait }.end(&runtimes).await;
+    let until = Until { duration: args.duration, containers: &args.container, wait: args.wait };
+    let ended = until.end(&runtimes, &mut interrupt).await;
     tokio::task::spawn_blocking(|| pipeline.stop()).await?;
     ended.map(|()| recording.totals())
 }

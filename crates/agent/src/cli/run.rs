@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     container::{runtime::Runtimes, table::Lookup},
     failure::Usage,
+    interrupt::Interrupt,
     output::{Output, OutputError},
     pipeline::{Consumer, Pipeline, Plan, Selection, Wanted},
 };
@@ -59,11 +60,12 @@ async fn show(
     let (fail, failed) = oneshot::channel();
     let selection = Selection { host: args.container.is_empty(), containers: args.container.clone() };
     let consumer = Show { tracker: name.clone(), selection, output, rows: false, fail: Some(fail) };
+    let mut interrupt = Interrupt::listen()?;
     let pipeline = Pipeline::launch(plan, Arc::clone(&runtimes), &tokio::runtime::Handle::current(), consumer)?;
 
     let until = Until { duration: args.duration, containers: &args.container, wait: args.wait };
     let ended = tokio::select! {
-        ended = until.end(&runtimes) => ended,
+        ended = until.end(&runtimes, &mut interrupt) => ended,
         Ok(error) = failed => Err(error.into()),
     };
     let (consumer, statuses) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;

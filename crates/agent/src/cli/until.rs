@@ -2,9 +2,7 @@
 
 use std::{cell::Cell, time::Duration};
 
-use tokio::signal::unix::{SignalKind, signal};
-
-use crate::{config::Period, container::runtime::Runtimes, failure::Usage};
+use crate::{config::Period, container::runtime::Runtimes, failure::Usage, interrupt::Interrupt};
 
 /// What ends it, besides Ctrl-C.
 pub(super) struct Until<'a> {
@@ -21,8 +19,7 @@ impl Until<'_> {
     ///
     /// # Errors
     /// Where a container never came.
-    pub(super) async fn end(&self, runtimes: &Runtimes) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
+    pub(super) async fn end(&self, runtimes: &Runtimes, interrupt: &mut Interrupt) -> anyhow::Result<()> {
         let duration = async {
             match self.duration {
                 Some(duration) => tokio::time::sleep(duration.get()).await,
@@ -37,8 +34,7 @@ impl Until<'_> {
             }
         };
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => Ok(()),
-            _ = terminate.recv() => Ok(()),
+            () = interrupt.wait() => Ok(()),
             () = duration => unfound.take().map_or(Ok(()), Err),
             error = unknown => Err(error),
         }
