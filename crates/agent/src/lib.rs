@@ -9,7 +9,6 @@ pub mod failure;
 mod http;
 mod interrupt;
 pub mod metrics;
-pub mod nearest;
 pub mod output;
 mod pipeline;
 mod record;

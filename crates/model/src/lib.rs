@@ -8,6 +8,7 @@
 pub mod context;
 pub mod event;
 pub mod finding;
+pub mod nearest;
 pub mod render;
 pub mod schema;
 pub mod value;

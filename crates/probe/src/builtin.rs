@@ -2,9 +2,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use ethogram_model::TrackerSchema;
+use ethogram_model::{TrackerSchema, nearest::nearest};
 
-use crate::{Error, Manifest, error::similar, hook::Hook, params, plan::Plan, schema};
+use crate::{Error, Manifest, hook::Hook, params, plan::Plan, schema};
 
 include!(concat!(env!("OUT_DIR"), "/trackers.rs"));
 
@@ -143,7 +143,7 @@ pub fn find<'a>(trackers: &'a [TrackerObject], name: &str) -> Result<&'a Tracker
         let known = || trackers.iter().map(|t| &*t.schema.name);
         Error::UnknownTracker {
             name: name.into(),
-            near: similar(name, known()),
+            near: nearest(name, known()),
             known: known().map(str::to_owned).collect(),
         }
     })

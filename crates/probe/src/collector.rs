@@ -7,6 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
+use ethogram_model::nearest::nearest;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
     attach::Attached,
     counters::{KernelCounters, Outcome},
     dispatcher::Dispatcher,
-    error::similar,
     kernel::check_kernel,
     object::{self, Environment, Loaded},
     reader::{Reader, Source},
@@ -346,7 +346,7 @@ impl Collector {
         let trackers = self.trackers.read().unwrap_or_else(PoisonError::into_inner);
         trackers.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = trackers.keys().cloned().collect();
-            let near = similar(name, known.iter().map(String::as_str));
+            let near = nearest(name, &known);
             Error::UnknownTracker { name: name.into(), near, known }
         })
     }

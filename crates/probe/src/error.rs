@@ -102,11 +102,3 @@ impl Error {
 fn nearest(near: &[String]) -> String {
     if near.is_empty() { String::new() } else { format!(" (did you mean {}?)", near.join(" or ")) }
 }
-
-/// The names most similar to `wanted`, best first, at most three.
-pub(crate) fn similar<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let mut scored: Vec<_> = known.into_iter().map(|k| (strsim::jaro_winkler(wanted, k), k)).collect();
-    scored.retain(|(score, _)| *score > 0.75);
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
-    scored.into_iter().take(3).map(|(_, k)| k.to_owned()).collect()
-}

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ethogram_model::{Param, TrackerSchema};
+use ethogram_model::{Param, TrackerSchema, nearest::nearest};
 
-use crate::{Error, error::similar};
+use crate::Error;
 
 /// Checks values against a tracker's parameters and writes them into a copy of its `.rodata`.
 pub(crate) fn apply(schema: &TrackerSchema, values: &BTreeMap<String, String>, rodata: &mut [u8]) -> Result<(), Error> {
@@ -14,7 +14,7 @@ pub(crate) fn apply(schema: &TrackerSchema, values: &BTreeMap<String, String>, r
             Error::UnknownParam {
                 tracker: schema.name.to_string(),
                 name: name.clone(),
-                near: similar(name, known()),
+                near: nearest(name, known()),
                 known: known().map(str::to_owned).collect(),
             }
         })?;

@@ -3,15 +3,15 @@
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use ethogram_detect::ProfileTree;
-use ethogram_model::{Container, Finding, Severity};
+use ethogram_model::{
+    Container, Finding, Severity,
+    nearest::{nearest, suggestion},
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
 use utoipa::ToSchema;
 
-use crate::{
-    metrics::{Counters, MetricsSnapshot, TrackerState},
-    nearest::{nearest, suggestion},
-};
+use crate::metrics::{Counters, MetricsSnapshot, TrackerState};
 
 /// An answer that takes a while.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;

@@ -3,14 +3,13 @@
 use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, time::Instant};
 
 use ethogram_detect::Model;
-use ethogram_model::{Event, TrackerSchema, render};
+use ethogram_model::{Event, TrackerSchema, nearest::suggestion, render};
 
 use super::{ReplayArgs, ReplayFormat};
 use crate::{
     config::Config,
     container::table::Lookup,
     failure::Usage,
-    nearest,
     output::{Format, Lines, Output, OutputError},
     pipeline::{Consumer, Selection},
     record::{OpenError, Played, Player},
@@ -87,7 +86,7 @@ fn convert(args: &ReplayArgs, format: ReplayFormat, recording: Recording) -> any
     for name in &args.tracker {
         if !recording.trackers.iter().any(|t| *t.name == **name) {
             let names = recording.trackers.iter().map(|t| &t.name);
-            let near = nearest::suggestion(name, names.map(ToString::to_string));
+            let near = suggestion(name, names.map(ToString::to_string));
             return Err(Usage(format!("the recording has no tracker '{name}'{near}")).into());
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ethogram_model::{TrackerSchema, render};
+use ethogram_model::{TrackerSchema, nearest::suggestion, render};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -13,7 +13,6 @@ use crate::{
     api,
     config::{Config, Key},
     failure::Usage,
-    nearest::suggestion,
     output::{self, Column},
 };
 

@@ -173,8 +173,9 @@ fn make_image() {
         .args(["import", "--change", &label, "--change", "ENV PATH=/bin", "-", IMAGE])
         .stdin(tar.stdout.take().unwrap());
     let import = import.output().unwrap();
-    assert!(tar.wait().unwrap().success());
+    // First, as tar has nobody who reads where this failed.
     assert!(import.status.success(), "docker import: {}", String::from_utf8_lossy(&import.stderr));
+    assert!(tar.wait().unwrap().success());
 }
 
 fn fill(root: &Path) {

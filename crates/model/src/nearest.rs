@@ -2,6 +2,8 @@
 
 /// How alike two names must be, of 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;
+/// How much less alike than the likest is not offered beside it.
+const BESIDE: f64 = 0.1;
 
 /// Of 1. Letters exchanged in a short name weigh little, though the names share few places.
 fn likeness(a: &str, b: &str) -> f64 {
@@ -18,7 +20,8 @@ pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) 
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .collect();
     alike.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    alike.into_iter().take(3).map(|(_, name)| name).collect()
+    let least = alike.first().map_or(0.0, |(likest, _)| likest - BESIDE);
+    alike.into_iter().take_while(|(likeness, _)| *likeness >= least).take(3).map(|(_, name)| name).collect()
 }
 
 /// `, did you mean a or b?`, or all there are where none is alike.
@@ -38,13 +41,13 @@ mod tests {
 
     #[test]
     fn slips_are_recognised_and_other_words_are_not() {
-        let names = ["process", "open", "files", "tcp"];
+        let names = ["process", "ptrace", "open", "files", "tcp"];
         assert_eq!(nearest("opne", names), ["open"]);
         assert_eq!(nearest("tpc", names), ["tcp"]);
         assert_eq!(nearest("proces", names), ["process"]);
         assert!(nearest("zzz", names).is_empty());
         assert_eq!(suggestion("file", names), ", did you mean files?");
-        assert_eq!(suggestion("zzz", names), ", there are process, open, files, tcp");
+        assert_eq!(suggestion("zzz", names), ", there are process, ptrace, open, files, tcp");
         assert_eq!(suggestion("zzz", [""; 0]), "");
     }
 }
