@@ -43,7 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let packed = out.join(format!("{name}.bpf.o.zst"));
         fs::write(&packed, zstd::bulk::compress(&elf, 19)?)?;
         let elf = format!("Elf::Packed {{ bytes: include_bytes!({packed:?}), size: {} }}", elf.len());
-        writeln!(list, "({name:?}, {elf}, include_str!({manifest:?}), {hook}),")?;
+        writeln!(
+            list,
+            "Builtin {{ name: {name:?}, elf: {elf}, manifest: include_str!({manifest:?}), hook: {hook} }},"
+        )?;
         let file = path.join("tests.rs");
         if file.exists() {
             writeln!(tests, "#[path = {file:?}] mod {name};")?;
@@ -51,10 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     fs::write(
         out.join("trackers.rs"),
-        format!(
-            "/// Name, object, manifest and hook of every tracker.\n\
-             pub(crate) static TRACKERS: &[(&str, Elf, &str, Option<crate::hook::Hook>)] = &[\n{list}];\n"
-        ),
+        format!("/// Every tracker, by name.\nstatic TRACKERS: &[Builtin] = &[\n{list}];\n"),
     )?;
     // For the test that they compile for the other architectures too.
     let flags = ["x86", "arm64"].map(|arch| flags(&root.join("include"), &libbpf, arch));

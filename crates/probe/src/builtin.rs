@@ -84,6 +84,21 @@ impl TrackerObject {
     }
 }
 
+/// What the binary holds of a tracker.
+struct Builtin {
+    name: &'static str,
+    elf: Elf,
+    manifest: &'static str,
+    hook: Option<Hook>,
+}
+
+impl Builtin {
+    fn tracker(&self) -> Result<TrackerObject, Error> {
+        let manifest = Manifest::parse(self.name, self.manifest)?;
+        Ok(TrackerObject { hook: self.hook, ..TrackerObject::of(self.name, self.elf.clone(), manifest)? })
+    }
+}
+
 /// An object's bytes.
 #[derive(Debug, Clone)]
 pub(crate) enum Elf {
@@ -126,12 +141,13 @@ pub struct Program {
 /// # Errors
 /// Where one is not what it should be, which the tests of this crate rule out.
 pub fn builtin() -> Result<Vec<TrackerObject>, Error> {
-    TRACKERS
-        .iter()
-        .map(|(name, elf, manifest, hook)| {
-            Ok(TrackerObject { hook: *hook, ..TrackerObject::of(name, elf.clone(), Manifest::parse(name, manifest)?)? })
-        })
-        .collect()
+    TRACKERS.iter().map(Builtin::tracker).collect()
+}
+
+/// The one of that name, without reading the others.
+#[cfg(test)]
+pub(crate) fn builtin_named(name: &str) -> TrackerObject {
+    TRACKERS.iter().find(|b| b.name == name).unwrap().tracker().unwrap()
 }
 
 /// The tracker of that name among `trackers`.

@@ -13,7 +13,9 @@ use std::{
 use crossbeam_channel::{Receiver, unbounded};
 use ethogram_model::{Event, Value, render};
 
-use crate::{Batch, Collector, Counters, ProgramStatus, Settings, Start, State, TrackerStatus, builtin};
+use crate::{
+    Batch, Collector, Counters, ProgramStatus, Settings, Start, State, TrackerStatus, builtin, builtin::builtin_named,
+};
 
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));
 
@@ -62,7 +64,7 @@ impl Rig {
 
     pub(crate) fn start_with(tracker: &'static str, settings: Settings, params: &[(&str, &str)]) -> Self {
         let (output, events) = unbounded();
-        let collector = Collector::new(settings, builtin().unwrap(), output).unwrap();
+        let collector = Collector::new(settings, vec![builtin_named(tracker)], output).unwrap();
         let params = params.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
         let start = Start { params, urgent: true, interval: Duration::from_millis(50), ..Start::default() };
         let status = collector.start(tracker, start).unwrap();
