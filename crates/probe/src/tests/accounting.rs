@@ -91,13 +91,15 @@ fn what_the_agent_itself_does_is_filtered() {
 
 #[test]
 fn wrong_names_and_values_are_refused_and_nothing_starts() {
-    let rig = Rig::start("open");
+    let (output, _events) = unbounded();
+    let collector = Collector::new(settings(), builtin().unwrap(), output).unwrap();
+    collector.start("open", Start::default()).unwrap();
     let set = |k: &str, v: &str| Start { params: BTreeMap::from([(k.into(), v.into())]), ..Start::default() };
-    let error = |name: &str, start| rig.collector.start(name, start).unwrap_err().to_string();
+    let error = |name: &str, start| collector.start(name, start).unwrap_err().to_string();
     assert!(error("proces", Start::default()).contains("did you mean process"));
     assert!(error("process", set("max_arg", "1")).contains("did you mean max_args?"));
     assert!(error("process", set("max_args", "many")).contains("'many' is not a number from 0 to 4294967295"));
     assert!(error("open", Start::default()).contains("is running already"));
-    let running: Vec<_> = rig.collector.status().into_iter().filter(|s| s.state == State::Running).collect();
+    let running: Vec<_> = collector.status().into_iter().filter(|s| s.state == State::Running).collect();
     assert_eq!(running.len(), 1);
 }
