@@ -77,7 +77,7 @@ class Program(Nothing):
                 kind = os.readlink(entry)
             except OSError:
                 continue
-            found += "perf_event" in kind or "bpf_link" in kind or "bpf-link" in kind
+            found += "perf_event" in kind or "bpf_link" in kind or "bpf-link" in kind or "/dev/scap" in kind
         return found
 
     def stop(self):

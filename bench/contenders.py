@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 
 # What is looked at, in the tool's own words.
 STRACED = {"exec": "execve,clone,vfork,exit_group", "open": "openat", "readwrite": "read,write", "tcp": "connect,accept4"}
+SYSDIG = {"exec": "clone,vfork,execve,procexit", "open": "open,openat", "readwrite": "read,write", "tcp": "connect,accept"}
 
 
 class Ethogram(Nothing):
@@ -71,6 +72,11 @@ class Contenders:
         script = self.work / f"{'-'.join(kinds)}.bt"
         script.write_text("".join((HERE / "trace" / f"{kind}.bt").read_text() for kind in kinds))
         return _slowed(Program("bpftrace", ["bpftrace", script], {"BPFTRACE_STRLEN": "200"}), slower)
+
+    def sysdig(self, kinds, slower=1):
+        """By its own kernel module or probe, which most machines have to build first."""
+        events = ",".join(SYSDIG[kind] for kind in kinds)
+        return _slowed(Program("sysdig", ["sysdig", f"evt.type in ({events})"]), slower)
 
     def audit(self, kinds, slower=1):
         return _slowed(Audit(kinds, self.tools, self.work / "audit"), slower)

@@ -7,7 +7,7 @@ KINDS = ("exec", "open")
 
 def run(bench):
     tools = bench.contenders
-    others = [tools.bpftrace(KINDS, 2), tools.audit(KINDS, 4), tools.strace(KINDS, 8)]
+    others = [tools.bpftrace(KINDS, 2), tools.sysdig(KINDS, 2), tools.audit(KINDS, 4), tools.strace(KINDS, 8)]
     return compare(bench, "compile", *bench.amount((4, 2), (16, 5), (64, 20)), others)
 
 

@@ -7,7 +7,7 @@ KINDS = ("readwrite",)
 
 def run(bench):
     tools = bench.contenders
-    others = [tools.bpftrace(KINDS), tools.audit(KINDS, 50), tools.strace(KINDS, 100)]
+    others = [tools.bpftrace(KINDS), tools.sysdig(KINDS), tools.audit(KINDS, 50), tools.strace(KINDS, 100)]
     return compare(bench, "pipe", *bench.amount((20_000, 2), (500_000, 5), (500_000, 20)), others)
 
 

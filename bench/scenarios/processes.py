@@ -7,7 +7,10 @@ KINDS = ("exec",)
 
 def run(bench):
     tools = bench.contenders
-    others = [tools.libbpf("execsnoop", 8), tools.bpftrace(KINDS, 8), tools.audit(KINDS, 8), tools.strace(KINDS, 40)]
+    others = [
+        tools.libbpf("execsnoop", 8), tools.bpftrace(KINDS, 8), tools.sysdig(KINDS, 8), tools.audit(KINDS, 8),
+        tools.strace(KINDS, 40),
+    ]
     # 20,000 on each side: in rounds, because the machine is not the same for as long as they take.
     return compare(bench, "processes", *bench.amount((200, 2), (4000, 5), (4000, 20)), others)
 

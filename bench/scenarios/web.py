@@ -63,7 +63,7 @@ def _own_share(agent, service, client, seconds=10):
 def _runs(bench, service):
     tools = bench.contenders
     others = [
-        tools.bpftrace(KINDS), tools.libbpf("opensnoop"), tools.audit(("exec", "open", "tcp")),
+        tools.bpftrace(KINDS), tools.libbpf("opensnoop"), tools.sysdig(KINDS), tools.audit(("exec", "open", "tcp")),
         tools.strace_attached(KINDS, service.group().pids()),
     ]
     everyone = [Nothing(), Nothing("no agent, again"), Ethogram(), *tools.usable(others)]

@@ -257,10 +257,19 @@ impl Model {
 
     /// The profiles to be stored: those that changed since the last call. Mere counts wait a few seconds.
     pub fn take_dirty(&mut self) -> Vec<(String, Profile)> {
+        self.take_changed(COUNTS_WAIT_NS)
+    }
+
+    /// The same at the end, when nothing can wait any more.
+    pub fn take_last(&mut self) -> Vec<(String, Profile)> {
+        self.take_changed(0)
+    }
+
+    fn take_changed(&mut self, counts_wait_ns: u64) -> Vec<(String, Profile)> {
         let mut out = Vec::new();
         for (uid, held) in &mut self.profiles {
             held.settle(&self.clock, self.settings.learning_period_ns);
-            let has_waited = self.clock.elapsed_ns - held.taken_ns >= COUNTS_WAIT_NS;
+            let has_waited = self.clock.elapsed_ns - held.taken_ns >= counts_wait_ns;
             if held.is_dirty || has_waited && (held.is_touched || !held.profile.is_stable) {
                 held.is_dirty = false;
                 held.is_touched = false;

@@ -218,6 +218,31 @@ static __always_inline path_ref append_path(struct record *r, const struct path 
 	return append_place(r, LOAD(path, mnt), LOAD(path, dentry), task);
 }
 
+#define PATH_BYTES 256
+
+/* A path in the fixed part, as samples have it: written as append_path writes it. */
+struct path_bytes {
+	u8 bytes[PATH_BYTES];
+};
+typedef struct path_bytes path_buf;
+
+/* Puts a path into a sample's row, which is the head of the record, of `size` bytes, and nothing is behind it yet. */
+static __always_inline void fill_path(struct path_bytes *to, struct record *r, u32 size, const struct path *path,
+				      struct task_struct *task)
+{
+	u32 length;
+
+	append_path(r, path, task);
+	length = r->size - size;
+	__builtin_memset(to, 0, sizeof(*to));
+	if (length > PATH_BYTES) {
+		bpf_probe_read_kernel(to->bytes, PATH_BYTES - 3, r->data + size);
+		to->bytes[PATH_BYTES - 2] = 1; /* cut */
+	} else if (length) {
+		bpf_probe_read_kernel(to->bytes, length, r->data + size);
+	}
+}
+
 #define AT_FDCWD (-100)
 
 /*

@@ -91,9 +91,6 @@ struct Running {
     object: libbpf_rs::Object,
 }
 
-/// Kernel memory for one ring is at least this, whatever is asked for.
-const PAGE: u32 = 4096;
-
 impl Collector {
     /// Knows `trackers`, runs none of them yet, and hands events to `output`.
     ///
@@ -335,7 +332,8 @@ impl Collector {
 
     fn ring_bytes(&self, busy: bool) -> u32 {
         let bytes = if busy { self.settings.ring_bytes } else { self.settings.ring_bytes / 8 };
-        bytes.clamp(PAGE, 1 << 30).next_power_of_two()
+        let page = u32::try_from(rustix::param::page_size()).unwrap_or(1 << 16);
+        bytes.clamp(page, 1 << 30).next_power_of_two()
     }
 
     fn all(&self) -> Vec<Arc<Mutex<Tracker>>> {

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ethogram_detect::Model;
+use ethogram_detect::{Model, Profile};
 use ethogram_model::Event;
 
 use super::{alerts::AlertBook, streams::Streams};
@@ -38,7 +38,8 @@ impl Judge {
 
     /// Saves everything and waits until all alerts are written, but no longer than `patience` for those.
     pub(super) fn finish(mut self, patience: Duration) {
-        self.collect_unsaved();
+        let last = self.model.take_last();
+        self.collect_unsaved(last);
         let mut batch = self.unsaved;
         while let Err(back) = self.writer.submit(batch) {
             batch = back;
@@ -48,12 +49,12 @@ impl Judge {
         self.sinks.finish(patience);
     }
 
-    fn collect_unsaved(&mut self) {
+    fn collect_unsaved(&mut self, profiles: Vec<(String, Profile)>) {
         for update in self.model.take_updates() {
             self.alerts.update(update);
         }
         let mut batch = Batch { alerts: self.alerts.take_unsaved(), ..Batch::default() };
-        for (uid, profile) in self.model.take_dirty() {
+        for (uid, profile) in profiles {
             match serde_json::to_string(&profile) {
                 Ok(json) => _ = batch.profiles.insert(uid, Some(json)),
                 Err(error) => tracing::error!("the profile {uid} cannot be stored: {error}"),
@@ -88,7 +89,8 @@ impl Consumer for Judge {
             return;
         }
         self.saved_ns = now_ns;
-        self.collect_unsaved();
+        let profiles = self.model.take_dirty();
+        self.collect_unsaved(profiles);
         if !self.unsaved.is_empty()
             && let Err(back) = self.writer.submit(std::mem::take(&mut self.unsaved))
         {

@@ -107,6 +107,8 @@ fn what_changed_is_stored_at_once_and_counts_within_seconds() {
     model.take_dirty();
     judge(&mut model, web_server(&web, 33));
     assert_eq!(model.take_dirty().len(), 0);
+    assert_eq!(model.take_last().len(), 1, "at the end nothing waits");
+    assert_eq!(model.take_last().len(), 0);
     judge(&mut model, web_server(&web, 120));
     assert_eq!(model.take_dirty().len(), 1);
     assert!(writes_are_told(&mut model, &web, "/srv/a", 130 * SECOND));

@@ -7,14 +7,6 @@
 
 PARAM(bool8, all_types, 0, "whether pipes, sockets, terminals and other files that are not regular count too");
 
-#define PATH_BYTES 256
-
-/* Names from the leaf to the root, see append_path. */
-struct path_bytes {
-	u8 bytes[PATH_BYTES];
-};
-typedef struct path_bytes path_buf;
-
 struct file_key {
 	u32 process INTERNAL("process");
 	u32 device INTERNAL("device");
@@ -39,7 +31,6 @@ static __always_inline void add_row(struct tracker_counters *c, void *table, str
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct record *r = begin(c, sizeof(struct file_use));
 	struct file_use *row;
-	u32 length;
 
 	if (!r)
 		return;
@@ -47,15 +38,7 @@ static __always_inline void add_row(struct tracker_counters *c, void *table, str
 	describe_current(&row->header, EVENT_use, cgroup);
 	row->reads = row->writes = row->read_bytes = row->write_bytes = 0;
 	row->type = mode;
-	append_path(r, &file->f_path, task);
-	length = r->size - sizeof(*row);
-	__builtin_memset(&row->filename, 0, sizeof(row->filename));
-	if (length > PATH_BYTES) {
-		bpf_probe_read_kernel(row->filename.bytes, PATH_BYTES - 3, r->data + sizeof(*row));
-		row->filename.bytes[PATH_BYTES - 2] = 1; /* cut */
-	} else if (length) {
-		bpf_probe_read_kernel(row->filename.bytes, length, r->data + sizeof(*row));
-	}
+	fill_path(&row->filename, r, sizeof(*row), &file->f_path, task);
 	bpf_map_update_elem(table, key, row, BPF_NOEXIST);
 	discard(r);
 }

@@ -67,14 +67,6 @@ struct ipc_use {
 };
 SAMPLE(use, struct use_key, struct ipc_use, 4, 8192);
 
-#define PATH_BYTES 256
-
-/* Names from the leaf to the root, see append_path. */
-struct path_bytes {
-	u8 bytes[PATH_BYTES];
-};
-typedef struct path_bytes path_buf;
-
 struct pipe_key {
 	u64 id FIELD("pipe.id", "the pipe's inode");
 	u32 device INTERNAL("device");
@@ -305,7 +297,6 @@ static __always_inline void add_pipe(struct tracker_counters *c, struct pipe_key
 	void *table = table_in(&pipe_tables);
 	struct record *r = begin(c, sizeof(struct pipe_use));
 	struct pipe_use *row;
-	u32 length;
 
 	if (!r)
 		return;
@@ -315,15 +306,7 @@ static __always_inline void add_pipe(struct tracker_counters *c, struct pipe_key
 	row->readers = readers->count;
 	row->elsewhere = reader->cgroup != row->header.cgroup;
 	__builtin_memcpy(row->reader_name, reader->name, sizeof(row->reader_name));
-	append_path(r, &file->f_path, task);
-	length = r->size - sizeof(*row);
-	__builtin_memset(&row->path, 0, sizeof(row->path));
-	if (length > PATH_BYTES) {
-		bpf_probe_read_kernel(row->path.bytes, PATH_BYTES - 3, r->data + sizeof(*row));
-		row->path.bytes[PATH_BYTES - 2] = 1; /* cut */
-	} else if (length) {
-		bpf_probe_read_kernel(row->path.bytes, length, r->data + sizeof(*row));
-	}
+	fill_path(&row->path, r, sizeof(*row), &file->f_path, task);
 	if (table && !bpf_map_update_elem(table, key, row, BPF_ANY))
 		c->aggregated++;
 	else
