@@ -3,8 +3,9 @@
 use std::{borrow::Cow, collections::BTreeMap, fs, path::Path, sync::Arc};
 
 use ethogram_model::{TrackerSchema, nearest::nearest};
+use libbpf_rs::OpenObject;
 
-use crate::{Error, Manifest, hook::Hook, params, plan::Plan, schema};
+use crate::{Error, Manifest, hook::Hook, kernel_types::KernelTypes, params, plan::Plan, schema};
 
 include!(concat!(env!("OUT_DIR"), "/trackers.rs"));
 
@@ -15,6 +16,8 @@ pub struct TrackerObject {
     pub schema: Arc<TrackerSchema>,
     pub(crate) manifest: Manifest,
     pub(crate) elf: Elf,
+    /// The kernel's types that its programs may read, and its own.
+    pub(crate) type_names: Vec<String>,
     pub(crate) hook: Option<Hook>,
 }
 
@@ -28,8 +31,10 @@ impl TrackerObject {
     }
 
     fn of(name: &str, elf: Elf, manifest: Manifest) -> Result<Self, Error> {
-        let schema = Arc::new(schema::read(name, &elf.bytes(name)?, &manifest)?);
-        let object = Self { schema, manifest, elf, hook: None };
+        let object = elf.open(name, None)?;
+        let schema = Arc::new(schema::read(name, &object, &manifest)?);
+        let type_names = schema::type_names(&object);
+        let object = Self { schema, manifest, elf, type_names, hook: None };
         object.check(&object.manifest.server)?;
         Ok(object)
     }
@@ -61,9 +66,7 @@ impl TrackerObject {
     /// # Errors
     /// Where the object is not one of a tracker, or its manifest names a program that it does not have.
     pub fn needs(&self) -> Result<Vec<Vec<Vec<Program>>>, Error> {
-        let problem =
-            |problem| Error::BadObject { origin: format!("object of tracker '{}'", self.schema.name), problem };
-        let object = schema::open(&self.elf.bytes(&self.schema.name)?).map_err(problem)?;
+        let object = self.elf.open(&self.schema.name, None)?;
         Ok(Plan::new(&object, &self.schema.name, &self.manifest)?.needs())
     }
 
@@ -112,6 +115,14 @@ pub(crate) enum Elf {
 }
 
 impl Elf {
+    /// Opens the object of `tracker` without loading anything into the kernel.
+    pub(crate) fn open(&self, tracker: &str, types: Option<&KernelTypes>) -> Result<OpenObject, Error> {
+        schema::open(&self.bytes(tracker)?, types).map_err(|e| Error::BadObject {
+            origin: format!("object of tracker '{tracker}'"),
+            problem: format!("is not a BPF object: {e}"),
+        })
+    }
+
     /// The bytes of the object of `tracker`, unpacked.
     pub(crate) fn bytes(&self, tracker: &str) -> Result<Cow<'_, [u8]>, Error> {
         match self {

@@ -1,8 +1,8 @@
 //! Trackers as they start and stop while everything else goes on.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use crate::{
     counters::{KernelCounters, Outcome},
     dispatcher::Dispatcher,
     kernel::check_kernel,
+    kernel_types::KernelTypes,
     object::{self, Environment, Loaded},
     reader::{Reader, Source},
 };
@@ -68,6 +69,9 @@ pub struct Collector {
     gate: MapHandle,
     dispatcher: Dispatcher,
     reader: Reader,
+    /// What the known trackers' programs may read of the kernel; made when the first one starts.
+    types: OnceLock<Option<KernelTypes>>,
+    type_names: HashSet<String>,
     /// Each has a lock of its own: several can be loaded at the same time.
     trackers: RwLock<BTreeMap<String, Arc<Mutex<Tracker>>>>,
 }
@@ -105,9 +109,11 @@ impl Collector {
         };
         let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, 4, 32768, &options)
             .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
+        let type_names = trackers.iter().flat_map(|t| &t.type_names).cloned().collect();
         let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object));
         let trackers = RwLock::new(trackers.into_iter().map(known).collect());
-        Ok(Self { settings, gate, dispatcher: Dispatcher::new()?, reader: Reader::spawn(output)?, trackers })
+        let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output)?);
+        Ok(Self { settings, gate, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
     }
 
     /// Adds a tracker, or gives a known one another object. One that runs is replaced: its programs are loaded before
@@ -282,6 +288,7 @@ impl Collector {
         let environment = Environment {
             gate: &self.gate,
             dispatcher: &self.dispatcher,
+            types: self.types.get_or_init(|| KernelTypes::of(self.type_names.clone())).as_ref(),
             gated: start.gated,
             controller: self.settings.controller,
             hierarchy: self.settings.hierarchy,

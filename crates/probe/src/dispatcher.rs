@@ -186,7 +186,7 @@ impl State {
     }
 
     fn load(&self) -> Result<Object, String> {
-        let mut open = schema::open(DISPATCHER)?;
+        let mut open = schema::open(DISPATCHER, None)?;
         for mut map in open.maps_mut() {
             if map.name() == "calls" {
                 map.reuse_fd(self.calls.as_fd()).map_err(|e| e.to_string())?;

@@ -1,6 +1,6 @@
 //! The kernel side: trackers, the loader that starts and stops them, and the thread that reads their rings.
 //!
-//! A tracker is a folder in `trackers/`. Its C, compiled by the build, says in its BTF what it sends ([`schema`]);
+//! A tracker is a folder in `trackers/`. Its C, compiled by the build, says in its BTF what it sends;
 //! [`Collector`] loads it, chooses the attach points that this kernel has, and hands out [`ethogram_model::Event`]s.
 //! This is the only crate with unsafe code: each block says why it is sound.
 
@@ -14,6 +14,7 @@ mod dispatcher;
 mod error;
 mod hook;
 mod kernel;
+mod kernel_types;
 mod layout;
 mod manifest;
 mod missed;
@@ -22,7 +23,7 @@ mod params;
 mod plan;
 mod reader;
 mod sample;
-pub mod schema;
+mod schema;
 mod status;
 mod syscalls;
 

@@ -10,6 +10,7 @@ use crate::{
     counters::KernelCounters,
     dispatcher::{Dispatcher, Place},
     kernel::{capture_log, explain},
+    kernel_types::KernelTypes,
     layout::Layout,
     params,
     plan::{Hook, How, Plan},
@@ -22,6 +23,7 @@ use crate::{
 pub(crate) struct Environment<'a> {
     pub(crate) gate: &'a MapHandle,
     pub(crate) dispatcher: &'a Dispatcher,
+    pub(crate) types: Option<&'a KernelTypes>,
     pub(crate) gated: bool,
     pub(crate) controller: u32,
     pub(crate) hierarchy: u32,
@@ -53,7 +55,7 @@ pub(crate) fn start(
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
     let name = &*tracker.schema.name;
-    let first = open(tracker)?;
+    let first = open(tracker, environment)?;
     let mut plan = Plan::new(&first, name, &tracker.manifest)?;
     plan.refuse_kinds(environment.avoid);
     // An object can be loaded once: the one that was opened for the plan serves the first attempt.
@@ -71,11 +73,9 @@ pub(crate) fn start(
     }
 }
 
-fn open(tracker: &TrackerObject) -> Result<OpenObject, Error> {
-    schema::open(&tracker.elf.bytes(&tracker.schema.name)?).map_err(|e| Error::BadObject {
-        origin: format!("object of tracker '{}'", tracker.schema.name),
-        problem: format!("is not a BPF object: {e}"),
-    })
+fn open(tracker: &TrackerObject, environment: Environment<'_>) -> Result<OpenObject, Error> {
+    let types = environment.types.filter(|types| types.cover(&tracker.type_names));
+    tracker.elf.open(&tracker.schema.name, types)
 }
 
 fn load(
@@ -89,7 +89,7 @@ fn load(
         let hooks = plan.choose()?;
         let place = place(tracker, environment.dispatcher, &hooks)?;
         let level = place.as_ref().map_or(0, Place::level);
-        let open = opened.take().map_or_else(|| open(tracker), Ok)?;
+        let open = opened.take().map_or_else(|| open(tracker, environment), Ok)?;
         let open = prepare(open, tracker, values, environment, &hooks, level)?;
         let names = schema::btf_of(&open).map(|b| schema::counter_names(&b, "__counters")).unwrap_or_default();
         match capture_log(|| open.load()) {
@@ -133,7 +133,8 @@ fn culprits(
 ) -> Result<Vec<(Hook, String)>, Error> {
     let mut culprits = Vec::new();
     for hook in hooks {
-        let open = prepare(open(tracker)?, tracker, values, environment, std::slice::from_ref(hook), level)?;
+        let open =
+            prepare(open(tracker, environment)?, tracker, values, environment, std::slice::from_ref(hook), level)?;
         if let Err((error, log)) = capture_log(|| open.load()) {
             culprits.push((hook.clone(), explain(&error, &log)));
         }

@@ -7,20 +7,23 @@ use libbpf_rs::{
     AsRawLibbpf, MapType, ObjectBuilder, OpenObject,
     btf::{
         Btf, BtfKind, BtfType, HasSize, ReferencesType, TypeId,
-        types::{Array, Composite, DataSec, DeclTag, Enum, Int, IntEncoding, MemberAttr, Ptr, Var},
+        types::{Array, Composite, DataSec, DeclTag, Enum, Enum64, Int, IntEncoding, MemberAttr, Ptr, Typedef, Var},
     },
 };
 
-use crate::{Error, Manifest, kernel, syscalls};
+use crate::{
+    Error, Manifest, kernel,
+    kernel_types::{KernelTypes, essential},
+    syscalls,
+};
 
-/// Reads the schema of the tracker `name` from its object. Needs no privileges.
+/// Reads the schema of the tracker `name` from its object.
 ///
 /// # Errors
 /// Where the object is not one of a tracker, or its manifest names an event or field that it does not have.
-pub fn read(name: &str, elf: &[u8], manifest: &Manifest) -> Result<TrackerSchema, Error> {
+pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Result<TrackerSchema, Error> {
     let bad = |problem: String| Error::BadObject { origin: format!("object of tracker '{name}'"), problem };
-    let object = open(elf).map_err(|e| bad(format!("is not a BPF object: {e}")))?;
-    let btf = btf_of(&object).ok_or_else(|| bad("has no BTF; compile it with clang -g".into()))?;
+    let btf = btf_of(object).ok_or_else(|| bad("has no BTF; compile it with clang -g".into()))?;
     let tags = Tags::collect(&btf);
     let mut events = Vec::new();
     for var in btf.type_by_kind::<Var<'_>>() {
@@ -73,13 +76,31 @@ pub fn read(name: &str, elf: &[u8], manifest: &Manifest) -> Result<TrackerSchema
         default: manifest.default,
         role: manifest.role,
         events,
-        params: params(&object, &btf, &tags).map_err(bad)?,
+        params: params(object, &btf, &tags).map_err(bad)?,
     })
 }
 
-/// Opens an object without loading anything into the kernel.
-pub(crate) fn open(elf: &[u8]) -> Result<OpenObject, String> {
-    kernel::capture_log(|| ObjectBuilder::default().open_memory(elf)).map_err(|(e, log)| kernel::explain(&e, &log))
+/// Opens an object without loading anything into the kernel. It will look for kernel types in those of `types`.
+pub(crate) fn open(elf: &[u8], types: Option<&KernelTypes>) -> Result<OpenObject, String> {
+    let open = || {
+        let mut builder = ObjectBuilder::default();
+        if let Some(types) = types {
+            builder.btf_custom_path(types.path())?;
+        }
+        builder.open_memory(elf)
+    };
+    kernel::capture_log(open).map_err(|(e, log)| kernel::explain(&e, &log))
+}
+
+/// The types that the object has, by what their names begin with: those of the kernel among them are looked up by these names.
+pub(crate) fn type_names(object: &OpenObject) -> Vec<String> {
+    let Some(btf) = btf_of(object) else { return Vec::new() };
+    let composites = btf.type_by_kind::<Composite<'_>>().map(|c| text(c.name()));
+    let enums = btf.type_by_kind::<Enum<'_>>().map(|e| text(e.name()));
+    let wide = btf.type_by_kind::<Enum64<'_>>().map(|e| text(e.name()));
+    let aliases = btf.type_by_kind::<Typedef<'_>>().map(|t| text(t.name()));
+    let names = composites.chain(enums).chain(wide).chain(aliases).filter(|name| !name.is_empty());
+    names.map(|name| essential(&name).to_owned()).collect()
 }
 
 /// The object's BTF, with the offsets of its data sections filled in by libbpf.
