@@ -11,9 +11,9 @@ PARTS, PART = 10, 100
 
 
 def run(bench):
-    seconds = bench.amount(3, 20, 60)
+    seconds = bench.amount(3, 60, 60)
     with bench.load_container() as container:
-        alone = container.load("flood", seconds // 3)
+        alone = container.load("flood", max(1, seconds // 6))
         with Agent() as agent:
             return {"files_per_second_alone": _rate(alone), **_flood(container, agent, seconds)}
 
