@@ -26,12 +26,12 @@ def run(bench):
 
 
 def _measure(container, agent, load, count):
-    counters, programs, threads = agent.settled_counters(), _programs(agent.pid), cpu.threads_ns(agent.pid)
+    counters, before, threads = agent.settled_counters(), programs(agent.pid), cpu.threads_ns(agent.pid)
     container.load(load, count)
     events = difference(agent.settled_counters(), counters)
     ran = {}
-    for id, after in _programs(agent.pid).items():
-        earlier = programs.get(id, {"ns": 0, "runs": 0})
+    for id, after in programs(agent.pid).items():
+        earlier = before.get(id, {"ns": 0, "runs": 0})
         runs, ns = after["runs"] - earlier["runs"], after["ns"] - earlier["ns"]
         if runs:
             ran[f"{after['name']} #{id}"] = {"runs": runs, "ns": ns, "ns_per_run": ns / runs}
@@ -48,7 +48,7 @@ def _measure(container, agent, load, count):
     }
 
 
-def _programs(pid):
+def programs(pid):
     """By id, the programs that a process holds: name, nanoseconds and runs so far."""
     held = set()
     for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
@@ -75,7 +75,7 @@ def tables(result):
         )
         for name, r in result.items()
     ]
-    programs = [
+    rows = [
         (load, name, f"{p['runs']:,}", number(p["ns_per_run"]))
         for load, r in result.items()
         for name, p in sorted(r["programs"].items(), key=lambda item: -item[1]["ns"])
@@ -88,7 +88,7 @@ def tables(result):
             loads,
         )
         + "\n\nBy program, those with more than 1 % of a load's time:\n\n"
-        + table(("load", "program", "runs", "ns a run"), programs)
+        + table(("load", "program", "runs", "ns a run"), rows)
     )
 
 

@@ -5,7 +5,7 @@ use std::{
     os::fd::{AsFd, AsRawFd, OwnedFd},
 };
 
-use libbpf_rs::{Iter, Link, Object};
+use libbpf_rs::{Iter, KprobeMultiOpts, Link, Object};
 
 use crate::{
     Error, ProgramStatus, cgroup,
@@ -114,8 +114,16 @@ fn attach_all(object: &Object, hooks: &[&Hook], place: Option<&Place>) -> Result
                 links.push(attach(|| program.attach_cgroup(root.as_raw_fd())).map_err(refused)?);
             }
             How::Returns(wanted) => {
-                let functions = wanted.functions();
-                links.push(attach(|| program.attach_kprobe_multi(true, functions.clone())).map_err(refused)?);
+                let symbols = wanted.functions();
+                // Linux 6.18 has no cookies where none are given, and crashes whoever reads the link's fdinfo.
+                let cookies = vec![0; symbols.len()];
+                let options = || KprobeMultiOpts {
+                    symbols: symbols.clone(),
+                    cookies: cookies.clone(),
+                    retprobe: true,
+                    ..Default::default()
+                };
+                links.push(attach(|| program.attach_kprobe_multi_with_opts(options())).map_err(refused)?);
             }
             How::EachReturn(wanted) => {
                 for function in wanted.functions() {

@@ -1,0 +1,1 @@
+"""What is measured in other kernels, where time is counted in instructions."""

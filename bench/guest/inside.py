@@ -1,0 +1,90 @@
+"""The program of a guest: measures, and prints what it found as one line of JSON.
+
+The guest's clock counts instructions, one a nanosecond, and its one processor is never idle under the load. So the time that
+a packet takes is the number of instructions that the whole machine spends on it."""
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+
+from .. import stats
+from ..agent import Agent
+from ..web import Client, switches, windows
+from ..scenarios import event
+from .service import Service
+
+
+class Meter(windows.Meter):
+    """By the clock: what the kernel says of the whole machine's time is only as exact as its tick."""
+
+    def look(self):
+        load = sum(group.ns() for group in self.load)
+        return time.monotonic_ns() - self.agent.group.ns(), load, self.service.packets()
+
+
+def main(seconds, avoid):
+    Agent.binary = Path("/ethogram")
+    Agent.avoid = [kind for kind in avoid.split(",") if kind]
+    with Service() as service, Agent() as agent, Client(service.url, 100_000) as client:
+        arms = {"agent": switches.Trackers("ethogram", agent), "same": switches.Same("the same on both sides", agent)}
+        meter = Meter(service, client, agent)
+        agent.resume()
+        time.sleep(1)
+        if not client.runs():
+            raise RuntimeError(f"the client ended:\n{client.process.stdout.read()}")
+        idle = _idle_ticks()
+        logs, switching = windows.measure(meter, arms, seconds)
+        idle = _idle_ticks() - idle
+        agent.resume()
+        own = _own(meter, agent, seconds / 4)
+        programs = _by_program(meter, agent)
+        attached = {name: _attached(tracker) for name, tracker in agent.trackers().items()}
+    return {
+        "kernel": platform.release(),
+        "seconds": seconds,
+        "idle_ticks": idle,
+        "arms": {
+            name: {which: stats.ratio(values) for which, values in found.items()} for name, found in logs.items()
+        },
+        "switching_ms": switching,
+        "own": own,
+        "attached": attached,
+        "programs": programs,
+    }
+
+
+def _by_program(meter, agent):
+    """What each program costs a packet, in instructions. Their own counting is in it."""
+    event.SWITCH.write_text("1")
+    before, (_, _, packets) = event.programs(agent.pid), meter.look()
+    time.sleep(2)
+    after, packets = event.programs(agent.pid), meter.look()[2] - packets
+    event.SWITCH.write_text("0")
+    found = {}
+    for id, program in after.items():
+        earlier = before.get(id, {"ns": 0, "runs": 0})
+        runs, ns = program["runs"] - earlier["runs"], program["ns"] - earlier["ns"]
+        if runs:
+            found[f"{program['name']} #{id}"] = {"runs_per_packet": runs / packets, "per_run": ns / runs, "per_packet": ns / packets}
+    return dict(sorted(found.items(), key=lambda item: -item[1]["per_packet"]))
+
+
+def _own(meter, agent, seconds):
+    """Instructions for a packet, and the share of them that is the agent's own, with all on and nothing switched."""
+    (before, _, packets), own, begin = meter.look(), agent.group.ns(), time.monotonic_ns()
+    time.sleep(seconds)
+    after, wall = meter.look(), time.monotonic_ns() - begin
+    return {"share_percent": 100 * (agent.group.ns() - own) / wall, "per_packet": (after[0] - before) / (after[2] - packets)}
+
+
+def _attached(tracker):
+    return sorted({p["attach"].split("/")[0] for p in tracker["programs"] if p["state"] == "attached"})
+
+
+def _idle_ticks():
+    return int(Path("/proc/stat").read_text().split()[4])
+
+
+print("@@ figures " + json.dumps(main(float(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")), flush=True)
