@@ -87,4 +87,5 @@ def _idle_ticks():
     return int(Path("/proc/stat").read_text().split()[4])
 
 
-print("@@ figures " + json.dumps(main(float(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")), flush=True)
+if __name__ == "__main__":
+    print("@@ figures " + json.dumps(main(float(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")), flush=True)

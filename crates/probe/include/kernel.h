@@ -478,6 +478,20 @@ struct sock {
 	struct socket *sk_socket;
 };
 
+struct skb_shared_info {
+	u16 gso_segs;
+};
+
+struct sk_buff {
+	struct sock *sk;
+	u32 len;
+	u16 transport_header;
+	u16 network_header;
+	u32 end;
+	u8 *head;
+	u8 *data;
+};
+
 struct socket {
 	struct file *file;
 	struct sock *sk;

@@ -137,23 +137,32 @@ static __always_inline struct destination *destination_by(const struct sock *sk)
 	return *last ? destination : NULL;
 }
 
-/* The other side of a packet, as this side named it: before any address is translated. */
-static __always_inline u16 set_packet_peer(ip_address *to, struct __sk_buff *skb, struct packet packet,
-					   const struct sock *sk, bool sent)
+/* The other side of a packet, where its socket or its sender names it: before any address is translated. 0 where neither does. */
+static __always_inline u16 set_named_peer(ip_address *to, const struct sock *sk, bool sent)
 {
 	u16 port = LOAD(sk, __sk_common.skc_dport);
 	struct destination *named;
-	u32 ipv4 = 0;
 
 	if (port) {
 		set_peer(to, sk);
 		return bpf_ntohs(port);
 	}
 	named = sent ? destination_by(sk) : NULL;
-	if (named) {
-		*to = named->address;
-		return named->port;
-	}
+	if (!named)
+		return 0;
+	*to = named->address;
+	return named->port;
+}
+
+/* The other side of a packet. */
+static __always_inline u16 set_packet_peer(ip_address *to, struct __sk_buff *skb, struct packet packet,
+					   const struct sock *sk, bool sent)
+{
+	u16 port = set_named_peer(to, sk, sent);
+	u32 ipv4 = 0;
+
+	if (port)
+		return port;
 	if (packet.ipv6) {
 		bpf_skb_load_bytes(skb, sent ? 24 : 8, to, sizeof(*to));
 	} else {
@@ -161,6 +170,27 @@ static __always_inline u16 set_packet_peer(ip_address *to, struct __sk_buff *skb
 		set_ipv4(to, ipv4);
 	}
 	bpf_skb_load_bytes(skb, packet.at + (sent ? 2 : 0), &port, sizeof(port));
+	return bpf_ntohs(port);
+}
+
+/* The same, from the headers as they lie in the kernel's memory. */
+static __always_inline u16 set_datagram_peer(ip_address *to, const u8 *network, const u8 *transport,
+					     const struct sock *sk, bool sent)
+{
+	u16 port = set_named_peer(to, sk, sent);
+	u32 ipv4 = 0;
+	u8 version = 0;
+
+	if (port)
+		return port;
+	bpf_probe_read_kernel(&version, sizeof(version), network);
+	if (version >> 4 == 6) {
+		bpf_probe_read_kernel(to, sizeof(*to), network + (sent ? 24 : 8));
+	} else {
+		bpf_probe_read_kernel(&ipv4, sizeof(ipv4), network + (sent ? 16 : 12));
+		set_ipv4(to, ipv4);
+	}
+	bpf_probe_read_kernel(&port, sizeof(port), transport + (sent ? 2 : 0));
 	return bpf_ntohs(port);
 }
 

@@ -187,48 +187,108 @@ static __always_inline void count_datagrams(struct tracker_counters *c, const st
 	c->aggregated += datagrams;
 }
 
+/* Of datagrams that come by: whose they are, where that is known and wanted. They are counted as seen. */
+static __always_inline struct owner *owner_of(struct tracker_counters *c, struct sock *sk, u32 datagrams, bool sent)
+{
+	u64 id = (u64)sk;
+	struct owner *owner = sent ? own(id, (struct task_struct *)bpf_get_current_task()) :
+				     bpf_map_lookup_elem(&owners, &id);
+
+	if (!owner) {
+		c->seen += datagrams;
+		c->dropped__owner__unknown += datagrams;
+		return NULL;
+	}
+	if (!wanted_from(c, owner->who.pid, owner->who.cgroup))
+		return NULL;
+	c->seen += datagrams - 1;
+	if (owner->begun == BEGUN_BY_NOBODY)
+		owner->begun = sent ? BEGUN_HERE : BEGUN_BY_PEER;
+	return owner;
+}
+
+/* Counts them. The key has the peer already. */
+static __always_inline void count_flow(struct tracker_counters *c, struct owner *owner, struct flow_key *key,
+				       struct sock *sk, u32 datagrams, u32 bytes, bool sent)
+{
+	key->process = owner->who.pid;
+	if (owner->begun == BEGUN_BY_PEER) {
+		key->port = 0;
+		key->local_port = local_port(sk);
+	} else if (sent) {
+		report_peer(c, owner, key, sk);
+	}
+	count_datagrams(c, owner, key, datagrams, bytes, sent);
+}
+
+/* A tunnel's socket has no file: it is the kernel's own. */
+static __always_inline bool is_of_a_process(const struct sock *sk)
+{
+	return sk && LOAD(sk, sk_socket, file);
+}
+
 static __always_inline void count_packet(struct __sk_buff *skb, bool sent)
 {
 	struct packet packet = look_at(skb);
+	u32 datagrams = skb->gso_segs ?: 1;
 	struct flow_key key = {};
 	struct tracker_counters *c;
 	struct owner *owner;
-	u32 datagrams, size;
 	struct sock *sk;
-	u64 id;
 
 	if (packet.protocol != transport_udp)
 		return;
 	sk = socket_of(skb);
-	id = (u64)sk;
-	/* A tunnel's: the kernel's own. */
-	if (!sk || !LOAD(sk, sk_socket, file))
-		return;
 	c = count();
-	if (!c)
+	if (!is_of_a_process(sk) || !c)
 		return;
-	datagrams = skb->gso_segs ?: 1;
-	size = skb->len - packet.at - 8;
-	owner = sent ? own(id, (struct task_struct *)bpf_get_current_task()) : bpf_map_lookup_elem(&owners, &id);
-	if (!owner) {
-		c->seen += datagrams;
-		c->dropped__owner__unknown += datagrams;
+	owner = owner_of(c, sk, datagrams, sent);
+	if (!owner)
 		return;
-	}
-	if (!wanted_from(c, owner->who.pid, owner->who.cgroup))
-		return;
-	c->seen += datagrams - 1;
-	if (owner->begun == BEGUN_BY_NOBODY)
-		owner->begun = sent ? BEGUN_HERE : BEGUN_BY_PEER;
-	key.process = owner->who.pid;
 	key.port = set_packet_peer(&key.address, skb, packet, sk, sent);
-	if (owner->begun == BEGUN_BY_PEER) {
-		key.port = 0;
-		key.local_port = local_port(sk);
-	} else if (sent) {
-		report_peer(c, owner, &key, sk);
-	}
-	count_datagrams(c, owner, &key, datagrams, size, sent);
+	count_flow(c, owner, &key, sk, datagrams, skb->len - packet.at - 8, sent);
+}
+
+/* The same where the kernel's functions for datagrams can be attached to, which no packet of TCP passes. */
+static __always_inline void count_datagram(struct sock *sk, struct sk_buff *skb, bool sent)
+{
+	const u8 *head = LOAD(skb, head);
+	const u8 *transport = head + LOAD(skb, transport_header);
+	const struct skb_shared_info *shared = (const void *)(head + LOAD(skb, end));
+	u32 bytes = LOAD(skb, len) - (u32)(transport - LOAD(skb, data)) - 8;
+	u32 datagrams = LOAD(shared, gso_segs) ?: 1;
+	struct flow_key key = {};
+	struct tracker_counters *c = count();
+	struct owner *owner;
+
+	if (!is_of_a_process(sk) || LOAD(sk, sk_protocol) != transport_udp || !c)
+		return;
+	owner = owner_of(c, sk, datagrams, sent);
+	if (!owner)
+		return;
+	key.port = set_datagram_peer(&key.address, head + LOAD(skb, network_header), transport, sk, sent);
+	count_flow(c, owner, &key, sk, datagrams, bytes, sent);
+}
+
+SEC("fentry/ip_send_skb")
+int BPF_PROG(ipv4_sent, void *net, struct sk_buff *skb)
+{
+	count_datagram(LOAD(skb, sk), skb, true);
+	return 0;
+}
+
+SEC("fentry/ip6_send_skb")
+int BPF_PROG(ipv6_sent, struct sk_buff *skb)
+{
+	count_datagram(LOAD(skb, sk), skb, true);
+	return 0;
+}
+
+SEC("fentry/__udp_enqueue_schedule_skb")
+int BPF_PROG(udp_received, struct sock *sk, struct sk_buff *skb)
+{
+	count_datagram(sk, skb, false);
+	return 0;
 }
 
 SEC("cgroup_skb/egress")
