@@ -239,6 +239,18 @@ static __always_inline void count_operation(u32 operation)
 		report_hidden(c, operation);
 }
 
+struct io_kiocb {
+	u8 opcode;
+} __attribute__((preserve_access_index));
+
+/* From 6.4 on. Needs no tracefs, unlike the others. */
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(submitted, struct io_kiocb *request)
+{
+	count_operation(LOAD(request, opcode));
+	return 0;
+}
+
 /* Tracepoints whose arguments changed again and again, and whose records kept this name. */
 struct trace_event_raw_io_uring_submit_req {
 	u8 opcode;
