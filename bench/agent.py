@@ -85,8 +85,8 @@ class Agent:
         return self.process.pid
 
     def trackers(self):
-        """By name, those that run."""
-        return {t["name"]: t for t in self.api.ask("GET", "/v1/trackers") if t["state"] in ("running", "paused")}
+        """By name, those that are started."""
+        return {t["name"]: t for t in self.api.ask("GET", "/v1/trackers") if t["state"] in ("running", "idle", "paused")}
 
     def syscall_wide(self):
         """Names of the running trackers that hook the entry or exit of every system call, and of those that do not

@@ -1,9 +1,11 @@
 """What is switched on and off within a running service, in milliseconds. On and off say how everything is, whatever was
 on before."""
 
+import subprocess
 from pathlib import Path
 
-TRACING = Path("/sys/kernel/tracing/instances/ethogram-bench")
+TRACEFS = Path("/sys/kernel/tracing")
+TRACING = TRACEFS / "instances/ethogram-bench"
 
 
 class Trackers:
@@ -42,6 +44,8 @@ class BareTracepoint:
 
     def __init__(self, agent):
         self.agent = agent
+        if not (TRACEFS / "events").exists():
+            subprocess.run(["mount", "-t", "tracefs", "tracefs", TRACEFS], check=True)
         TRACING.mkdir(exist_ok=True)
         (TRACING / "buffer_size_kb").write_text("64")
 

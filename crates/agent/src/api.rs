@@ -10,7 +10,8 @@ mod stream;
 mod token;
 
 pub use backend::{
-    AlertFilter, Answer, Backend, EventFilter, Param, ProfileState, ProfileSummary, Program, Refusal, TrackerStatus,
+    AlertFilter, Answer, Backend, EventFilter, Lines, Param, ProfileState, ProfileSummary, Program, Refusal,
+    TrackerStatus,
 };
 pub use listen::{ListenError, Listeners, Server};
 pub use openapi::openapi;

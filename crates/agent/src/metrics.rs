@@ -33,6 +33,8 @@ pub struct Counters {
 pub enum TrackerState {
     /// At least one of its programs is attached.
     Running,
+    /// Nobody wants its events: its programs are attached as soon as somebody does.
+    Idle,
     /// Its programs are detached until somebody resumes it.
     Paused,
     /// Nobody has started it.
@@ -42,12 +44,13 @@ pub enum TrackerState {
 }
 
 impl TrackerState {
-    const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Stopped, Self::Refused];
+    const ALL: [Self; 5] = [Self::Running, Self::Idle, Self::Paused, Self::Stopped, Self::Refused];
 
     /// As it is shown.
     pub fn name(self) -> &'static str {
         match self {
             Self::Running => "running",
+            Self::Idle => "idle",
             Self::Paused => "paused",
             Self::Stopped => "stopped",
             Self::Refused => "refused",

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod backend;
+mod demands;
 mod judge;
 mod streams;
 
@@ -9,7 +10,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ethogram_detect::{Model, Profile, Settings};
-use ethogram_probe::{Start, TrackerObject, builtin, find};
+use ethogram_probe::{Demand, Start, TrackerObject, builtin, find};
 use tokio::runtime::Handle;
 
 use self::{alerts::AlertBook, backend::Server, judge::Judge};
@@ -35,7 +36,7 @@ const LAST_ALERTS: Duration = Duration::from_secs(2);
 /// What is missing, in use, wrong or refused, and what would be right.
 pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()> {
     let trackers = builtin()?;
-    let wanted = wanted(&config, &trackers)?;
+    let wanted = wanted(&config, &trackers, record.is_some())?;
     ethogram_probe::check_kernel().map_err(refusal)?;
     let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let result = tasks.block_on(run(config, trackers, wanted, record));
@@ -43,8 +44,8 @@ pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()>
     result
 }
 
-/// The trackers that the configuration asks for, their names and parameters checked.
-pub(crate) fn wanted(config: &Config, trackers: &[TrackerObject]) -> anyhow::Result<Vec<Wanted>> {
+/// The trackers that the configuration asks for, their names and parameters checked. A recording wants all of their events.
+pub(crate) fn wanted(config: &Config, trackers: &[TrackerObject], recorded: bool) -> anyhow::Result<Vec<Wanted>> {
     let named = config.trackers.enabled.as_ref();
     let names: Vec<String> = match named {
         Some(names) => names.clone(),
@@ -58,8 +59,10 @@ pub(crate) fn wanted(config: &Config, trackers: &[TrackerObject]) -> anyhow::Res
         let mut params = tracker.server_params().clone();
         params.extend(config.trackers.params.get(&name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
         tracker.check(&params).map_err(|e| Usage(format!("configuration, [trackers.{name}]: {e}")))?;
-        let start = Start { params, gated: !config.collection.host, ..Start::default() };
-        Ok(Wanted { name, start, by_name: named.is_some() })
+        let by_name = named.is_some();
+        let demand = if by_name || recorded { Demand::All } else { demands::of_profiles(&tracker.schema) };
+        let start = Start { params, gated: !config.collection.host, demand, ..Start::default() };
+        Ok(Wanted { name, start, by_name })
     };
     names.into_iter().map(start).collect()
 }
@@ -94,12 +97,15 @@ async fn run(
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let avoid = config.collection.avoid.clone();
+    let always =
+        wanted.iter().filter(|w| w.start.demand != Demand::All).map(|w| (w.name.clone(), w.start.demand.clone()));
+    let always = always.collect();
     let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted, recorder };
     let mut interrupt = Interrupt::listen()?;
     let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judge);
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
-    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config));
+    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, always));
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));

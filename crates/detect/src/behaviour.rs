@@ -56,6 +56,22 @@ impl<'e> Behaviour<'e> {
     }
 }
 
+/// Whether an event shows nothing, whoever did it, because of the file that it is about: one that holds no secret is read,
+/// or one is written that swallows everything.
+pub fn is_ordinary(event: &Event) -> bool {
+    let mut specs = event.schema.behaviours.iter().filter(|spec| spec_applies(spec, event));
+    specs.all(|spec| text(spec, event).is_some_and(|path| !is_of_interest(spec.kind, &path)))
+}
+
+/// Whether it matters who uses the file at this path.
+fn is_of_interest(kind: ObjectKind, path: &str) -> bool {
+    match kind {
+        ObjectKind::SensitivePath => places::secret(path).is_some(),
+        ObjectKind::Path => !places::is_sink(path),
+        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port => true,
+    }
+}
+
 fn spec_applies(spec: &BehaviourSpec, event: &Event) -> bool {
     *spec.event == *event.schema.name
         && spec.when.as_deref().is_none_or(|field| event.get(field).is_truthy())
@@ -88,11 +104,11 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
         }
         ObjectKind::Path | ObjectKind::SensitivePath => {
             let path = text(spec, event)?;
-            let sensitive = spec.kind == ObjectKind::SensitivePath;
-            let stake = if sensitive { Some(places::secret(&path)?) } else { places::control(&path) };
-            if !sensitive && places::is_sink(&path) {
+            if !is_of_interest(spec.kind, &path) {
                 return None;
             }
+            let sensitive = spec.kind == ObjectKind::SensitivePath;
+            let stake = if sensitive { places::secret(&path) } else { places::control(&path) };
             let is_guarded = sensitive || places::is_guarded(&path);
             Some(Behaviour { is_guarded, stake, ..behaviour(actor(event, container)?, normalised(path)) })
         }

@@ -18,7 +18,7 @@ mod uid;
 pub mod view;
 pub mod workload;
 
-pub use behaviour::Behaviour;
+pub use behaviour::{Behaviour, is_ordinary};
 pub use model::{Counters, FindingUpdate, Model, Settings, UnknownVersion};
 pub use profile::{Profile, Seen, Unjudged};
 pub use view::{ProfileSummary, ProfileTree, render_profile, render_tree};

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
  * One program on the return of every system call, for kernels that offer no hook on a single one. It hands the call to
- * whichever trackers' programs want that number, see SYSCALLS in syscall.bpf.h, and does nothing else.
+ * whichever trackers' programs want that number, see SYSCALLS in syscall.bpf.h, and does nothing else. Most calls are
+ * wanted by nobody: they end after a look at one byte.
  */
 #include "syscall.bpf.h"
+
+/* For each number, whether somebody wants it, as a native call or as a 32-bit one. The agent sets it. */
+u8 wanted_numbers[SYSCALL_NUMBERS] SEC(".data.wanted");
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(dispatch, struct pt_regs *regs, long result)
 {
-	u32 slot = call_slot(regs);
+	/* A pointer that the kernel has given a type can be read from as it is. */
+	u32 number = CALL_NUMBER(regs), slot;
 
+	if (number >= SYSCALL_NUMBERS || !wanted_numbers[number])
+		return 0;
+	slot = call_slot(regs);
 	if (slot < 2 * SYSCALL_NUMBERS)
 		bpf_tail_call(ctx, &calls, slot);
 	return 0;

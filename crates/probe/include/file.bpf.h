@@ -25,6 +25,11 @@ static __always_inline struct file *file_of(struct task_struct *task, u32 fd)
 	return file;
 }
 
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+	return (struct mount *)((void *)mnt - bpf_core_field_offset(struct mount, mnt));
+}
+
 /*
  * Whether a file lies in the writable layer of an overlay, that is, not in the image. Overlayfs keeps the upper
  * dentry right after the inode that it embeds, from 4.19 on; where overlayfs is a module its own types are not at hand.

@@ -182,6 +182,7 @@ struct mem_cgroup {
 
 struct qstr {
 	u32 len;
+	u64 hash_len;
 	const unsigned char *name;
 };
 
@@ -209,6 +210,7 @@ struct vfsmount {
 };
 
 struct mount {
+	int mnt_id;
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;

@@ -123,35 +123,37 @@ int destination_of_ipv6(struct bpf_sock_addr *ctx)
 	return PASS;
 }
 
-/* Where the current thread sends a packet by a socket that is not connected; nothing if it did not say, as with "any
- * address" for this machine. */
-static __always_inline struct destination *destination_by(const struct sock *sk)
+/* Where the current thread sends a packet to, if it said so for this one: a connected socket can send elsewhere too. It
+ * says so once, and may not the next time. "Any address" is this machine. */
+static __always_inline u16 take_destination(ip_address *to, const struct sock *sk)
 {
 	u32 thread = current_thread();
 	struct destination *destination = bpf_map_lookup_elem(&destinations, &thread);
 	u32 *last;
 
 	if (!destination || destination->socket != (u64)sk)
-		return NULL;
-	last = (u32 *)&destination->address.bytes[12];
-	return *last ? destination : NULL;
+		return 0;
+	destination->socket = 0;
+	*to = destination->address;
+	last = (u32 *)&to->bytes[12];
+	if (!*last && to->bytes[10])
+		*last = bpf_htonl(0x7f000001);
+	else if (!*last && !*(u64 *)&to->bytes[0] && !*(u32 *)&to->bytes[8])
+		to->bytes[15] = 1;
+	return destination->port;
 }
 
-/* The other side of a packet, where its socket or its sender names it: before any address is translated. 0 where neither does. */
+/* The other side of a packet, where its sender or its socket names it: before any address is translated. 0 where neither does. */
 static __always_inline u16 set_named_peer(ip_address *to, const struct sock *sk, bool sent)
 {
-	u16 port = LOAD(sk, __sk_common.skc_dport);
-	struct destination *named;
+	u16 port = sent ? take_destination(to, sk) : 0;
 
-	if (port) {
+	if (port)
+		return port;
+	port = LOAD(sk, __sk_common.skc_dport);
+	if (port)
 		set_peer(to, sk);
-		return bpf_ntohs(port);
-	}
-	named = sent ? destination_by(sk) : NULL;
-	if (!named)
-		return 0;
-	*to = named->address;
-	return named->port;
+	return bpf_ntohs(port);
 }
 
 /* The other side of a packet. */

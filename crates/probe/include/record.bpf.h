@@ -142,11 +142,6 @@ static __always_inline str_ref append_user_string(struct record *r, const void *
 	return since(r, start);
 }
 
-static __always_inline struct mount *mount_of(struct vfsmount *mnt)
-{
-	return (struct mount *)((void *)mnt - bpf_core_field_offset(struct mount, mnt));
-}
-
 /*
  * Appends a path as its names from the leaf to the root, each ended by NUL, and then how the walk ended: "/" at the
  * process's root, 1 where the limit cut it, nothing where the file has no place in the process's tree (a memfd, a

@@ -44,6 +44,7 @@ const volatile u32 agent_level;
 
 #define TS_COMPAT 2
 #define X32_BIT 0x40000000
+#define CALL_NUMBER(regs) ((u32)(regs)->orig_ax & ~X32_BIT)
 
 /* Number of the call, plus SYSCALL_NUMBERS for one of i386; more than any table holds where it is none. */
 static __always_inline u32 call_slot(struct pt_regs *regs)
@@ -73,6 +74,7 @@ static __always_inline u64 argument(const struct call *call, u32 index)
 #elif defined(__TARGET_ARCH_arm64)
 
 #define TIF_32BIT 22
+#define CALL_NUMBER(regs) ((u32)(regs)->syscallno)
 
 static __always_inline u32 call_slot(struct pt_regs *regs)
 {

@@ -106,6 +106,8 @@ struct tracker_counters {
 	u64 filtered__container; /* the gate does not want this cgroup */
 	u64 filtered__self;      /* the agent itself did it */
 	u64 filtered__parameter; /* a parameter of the tracker excludes it */
+	u64 filtered__unwanted;  /* nobody wants events of this kind at the moment */
+	u64 filtered__ordinary;  /* nobody wants events about this object */
 	u64 dropped__ring__full;
 	u64 dropped__scratch__busy; /* nested deeper than there are scratch buffers */
 	u64 dropped__table__full;

@@ -8,7 +8,7 @@ use std::{
 use libbpf_rs::{Iter, KprobeMultiOpts, Link, Object};
 
 use crate::{
-    Error, ProgramStatus, cgroup,
+    Demand, Error, ProgramState, ProgramStatus, cgroup,
     dispatcher::Place,
     kernel::{capture_log, explain},
     missed,
@@ -16,12 +16,17 @@ use crate::{
     plan::{Hook, How},
 };
 
-/// The attached programs of an object. Dropping it detaches them.
+/// A program that cannot be attached, and why.
+type Refused = Box<(Hook, String)>;
+
+/// The programs of an object, attached as far as somebody wants what they are for. Dropping it detaches them.
 #[derive(Debug)]
 pub(crate) struct Attached {
-    hooked: Hooked,
+    hooked: Vec<Hooked>,
+    /// Programs that look at what is there already.
+    walkers: Vec<Link>,
     place: Option<Place>,
-    hooks: Vec<Hook>,
+    demand: Demand,
     paused: bool,
     /// What links that are gone had missed.
     missed_before: u64,
@@ -30,88 +35,144 @@ pub(crate) struct Attached {
     pub(crate) programs: Vec<ProgramStatus>,
 }
 
-/// What attaching gave.
-#[derive(Debug, Default)]
+/// A program that runs when something happens.
+#[derive(Debug)]
 struct Hooked {
+    hook: Hook,
+    program: OwnedFd,
+    /// Whether it is attached; without links that is through the dispatcher.
+    attached: bool,
     links: Vec<Link>,
-    /// The programs that are attached by themselves, and not through the dispatcher.
-    own: Vec<OwnedFd>,
-    /// Links of iterators, by their names.
-    walks: Vec<(String, Link)>,
 }
 
 impl Attached {
-    /// Attaches all programs of an object; those that walk what was there before the agent run last, and those that
+    /// Attaches the programs of an object; those that walk what was there before the agent run last, and those that
     /// are named in `repeat` can run again. Where one cannot be attached, none is.
-    pub(crate) fn attach(loaded: &mut Loaded, repeat: &[String]) -> Result<Self, (Hook, String)> {
-        let mut ordered: Vec<_> = loaded.hooks.iter().collect();
-        ordered.sort_by_key(|hook| is_walk(hook));
-        let mut hooked = attach_all(&loaded.object, &ordered, loaded.place.as_ref())?;
-        let walks = hooked.walks.extract_if(.., |(name, _)| repeat.contains(name)).map(|(_, link)| link).collect();
-        hooked.walks.clear();
-        let (place, hooks) = (loaded.place.take(), std::mem::take(&mut loaded.hooks));
-        Ok(Self { hooked, place, hooks, paused: false, missed_before: 0, walks, programs: Vec::new() })
+    pub(crate) fn attach(loaded: &mut Loaded, repeat: &[String], demand: &Demand) -> Result<Self, Refused> {
+        let mut this = Self {
+            hooked: Vec::new(),
+            walkers: Vec::new(),
+            place: loaded.place.take(),
+            demand: demand.clone(),
+            paused: false,
+            missed_before: 0,
+            walks: Vec::new(),
+            programs: Vec::new(),
+        };
+        let (walks, hooks): (Vec<_>, Vec<_>) = std::mem::take(&mut loaded.hooks).into_iter().partition(Hook::is_walk);
+        for hook in hooks {
+            match descriptor(&loaded.object, &hook) {
+                Ok(program) => this.hooked.push(Hooked { hook, program, attached: false, links: Vec::new() }),
+                Err(reason) => return Err(Box::new((hook, reason))),
+            }
+        }
+        this.apply(&loaded.object)?;
+        for hook in walks {
+            let link = match program(&loaded.object, &hook).and_then(|program| attach(|| program.attach())) {
+                Ok(link) => link,
+                Err(reason) => return Err(Box::new((hook, reason))),
+            };
+            if !this.is_idle() {
+                walk(&link).map_err(|reason| Box::new((hook.clone(), reason)))?;
+            }
+            if repeat.contains(&hook.name) { this.walks.push(link) } else { this.walkers.push(link) }
+        }
+        Ok(this)
     }
 
     /// Calls that the kernel did not run the programs for.
     pub(crate) fn missed(&self) -> u64 {
-        self.missed_before + missed::total(&self.hooked.links, &self.hooked.own)
+        let by_link = self.hooked.iter().flat_map(|h| &h.links).map(missed::by_link).sum::<u64>();
+        // Those that are run by the dispatcher are missed where that is.
+        let own = self.hooked.iter().filter(|h| !matches!(h.hook.how, How::Dispatched(_)));
+        self.missed_before + by_link + own.map(|h| missed::by_program(h.program.as_fd())).sum::<u64>()
     }
 
     pub(crate) fn is_paused(&self) -> bool {
         self.paused
     }
 
+    /// Whether nothing is attached because nobody wants what it is for.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.paused && !self.hooked.is_empty() && !self.hooked.iter().any(|h| h.attached)
+    }
+
     /// Detaches the programs; they stay loaded.
     pub(crate) fn pause(&mut self) {
-        self.missed_before += self.hooked.links.iter().map(missed::by_link).sum::<u64>();
-        self.hooked.links.clear();
-        if let Some(place) = &self.place {
-            place.uninstall();
-        }
         self.paused = true;
+        self.detach_all();
     }
 
     /// Attaches the programs again, without another walk. Where one cannot be, all stay detached.
     pub(crate) fn resume(&mut self, object: &Object) -> Result<(), Error> {
-        let hooks: Vec<_> = self.hooks.iter().filter(|hook| !is_walk(hook)).collect();
-        match attach_all(object, &hooks, self.place.as_ref()) {
-            Ok(hooked) => {
-                (self.hooked, self.paused) = (hooked, false);
-                Ok(())
+        self.paused = false;
+        self.apply(object).map(drop).map_err(|refused| {
+            self.pause();
+            again(&refused)
+        })
+    }
+
+    /// Attaches what is for wanted events, and detaches the rest. `forget` is called before the first program is attached
+    /// again, as what the tables hold is old by then. Where one cannot be attached, all stay detached.
+    pub(crate) fn set_demand(&mut self, object: &Object, demand: Demand, forget: impl FnOnce()) -> Result<(), Error> {
+        self.demand = demand;
+        if self.is_idle() {
+            forget();
+        }
+        let found_work = self.apply(object).map_err(|refused| {
+            self.detach_all();
+            again(&refused)
+        })?;
+        if found_work {
+            for walker in &self.walkers {
+                walk(walker).map_err(Error::Unsupported)?;
             }
-            Err((hook, reason)) => {
-                self.pause();
-                Err(Error::Unsupported(format!("{} could not be attached again: {reason}", hook.name)))
+        }
+        Ok(())
+    }
+
+    /// What people are told of each program.
+    pub(crate) fn status(&self) -> Vec<ProgramStatus> {
+        let mut programs = self.programs.clone();
+        for Hooked { hook, .. } in self.hooked.iter().filter(|h| !self.demand.any(h.hook.serves.as_deref())) {
+            for program in programs.iter_mut().filter(|p| p.name == hook.name && p.attach == hook.attach) {
+                program.state = ProgramState::Idle;
             }
+        }
+        programs
+    }
+
+    /// Makes the kernel agree with what is wanted. Returns whether a program was attached.
+    fn apply(&mut self, object: &Object) -> Result<bool, Refused> {
+        let mut found_work = false;
+        for hooked in &mut self.hooked {
+            let wanted = !self.paused && self.demand.any(hooked.hook.serves.as_deref());
+            if wanted && !hooked.attached {
+                hooked.attach(object, self.place.as_ref()).map_err(|reason| Box::new((hooked.hook.clone(), reason)))?;
+                found_work = true;
+            } else if !wanted && hooked.attached {
+                self.missed_before += hooked.detach(self.place.as_ref());
+            }
+        }
+        Ok(found_work)
+    }
+
+    fn detach_all(&mut self) {
+        for hooked in self.hooked.iter_mut().filter(|h| h.attached) {
+            self.missed_before += hooked.detach(self.place.as_ref());
         }
     }
 }
 
-/// Whether the hook's program runs over what is there already, and not when something happens.
-fn is_walk(hook: &Hook) -> bool {
-    hook.attach.starts_with("iter")
-}
-
-fn attach_all(object: &Object, hooks: &[&Hook], place: Option<&Place>) -> Result<Hooked, (Hook, String)> {
-    let mut hooked = Hooked::default();
-    let Hooked { links, own, walks } = &mut hooked;
-    for hook in hooks {
-        let refused = |reason| ((*hook).clone(), reason);
-        let Some(program) = object.progs_mut().find(|p| p.name() == hook.program.as_str()) else {
-            return Err(refused("is not in the object".into()));
-        };
-        let fd = program.as_fd().try_clone_to_owned().map_err(|e| refused(format!("keeping its descriptor: {e}")))?;
+impl Hooked {
+    fn attach(&mut self, object: &Object, place: Option<&Place>) -> Result<(), String> {
+        let Self { hook, links, .. } = self;
+        let program = program(object, hook)?;
         match &hook.how {
-            How::Section if is_walk(hook) => {
-                let link = attach(|| program.attach()).map_err(refused)?;
-                walk(&link).map_err(refused)?;
-                walks.push((hook.name.clone(), link));
-            }
-            How::Section => links.push(attach(|| program.attach()).map_err(refused)?),
+            How::Section => links.push(attach(|| program.attach())?),
             How::Cgroup => {
-                let root = cgroup::root().map_err(refused)?;
-                links.push(attach(|| program.attach_cgroup(root.as_raw_fd())).map_err(refused)?);
+                let root = cgroup::root()?;
+                links.push(attach(|| program.attach_cgroup(root.as_raw_fd()))?);
             }
             How::Returns(wanted) => {
                 let symbols = wanted.functions();
@@ -123,22 +184,47 @@ fn attach_all(object: &Object, hooks: &[&Hook], place: Option<&Place>) -> Result
                     retprobe: true,
                     ..Default::default()
                 };
-                links.push(attach(|| program.attach_kprobe_multi_with_opts(options())).map_err(refused)?);
+                links.push(attach(|| program.attach_kprobe_multi_with_opts(options()))?);
             }
             How::EachReturn(wanted) => {
                 for function in wanted.functions() {
-                    links.push(attach(|| program.attach_kprobe(true, &function)).map_err(refused)?);
+                    links.push(attach(|| program.attach_kprobe(true, &function))?);
                 }
             }
             How::Dispatched(wanted) => {
-                let place = place.ok_or_else(|| refused("has no place in the dispatcher".into()))?;
-                place.install(wanted.slots.keys().copied(), fd).map_err(refused)?;
-                continue;
+                let place = place.ok_or("has no place in the dispatcher")?;
+                let program = self.program.try_clone().map_err(|e| format!("keeping its descriptor: {e}"))?;
+                place.install(wanted.slots.keys().copied(), program)?;
             }
         }
-        own.push(fd);
+        self.attached = true;
+        Ok(())
     }
-    Ok(hooked)
+
+    /// Returns how many calls its links had missed.
+    fn detach(&mut self, place: Option<&Place>) -> u64 {
+        let missed = self.links.iter().map(missed::by_link).sum();
+        self.links.clear();
+        if let (How::Dispatched(wanted), Some(place)) = (&self.hook.how, place) {
+            place.uninstall(wanted.slots.keys().copied());
+        }
+        self.attached = false;
+        missed
+    }
+}
+
+fn again(refused: &Refused) -> Error {
+    let (hook, reason) = &**refused;
+    Error::Unsupported(format!("{} could not be attached again: {reason}", hook.name))
+}
+
+fn program<'o>(object: &'o Object, hook: &Hook) -> Result<libbpf_rs::ProgramMut<'o>, String> {
+    let program = object.progs_mut().find(|p| p.name() == hook.program.as_str());
+    program.ok_or_else(|| "is not in the object".into())
+}
+
+fn descriptor(object: &Object, hook: &Hook) -> Result<OwnedFd, String> {
+    program(object, hook)?.as_fd().try_clone_to_owned().map_err(|e| format!("keeping its descriptor: {e}"))
 }
 
 fn attach(attach: impl FnOnce() -> libbpf_rs::Result<Link>) -> Result<Link, String> {

@@ -11,10 +11,11 @@ use ethogram_model::nearest::nearest;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
-    Batch, Counters, Error, ProgramStatus, State, TrackerObject, TrackerStatus,
+    Batch, Counters, Demand, Error, State, TrackerObject, TrackerStatus,
     attach::Attached,
     counters::{KernelCounters, Outcome},
     dispatcher::Dispatcher,
+    interest::Interest,
     kernel::check_kernel,
     kernel_types::KernelTypes,
     object::{self, Environment, Loaded},
@@ -46,11 +47,14 @@ pub struct Start {
     pub urgent: bool,
     /// How often its samples are read.
     pub interval: Duration,
+    /// Which of its events somebody wants.
+    pub demand: Demand,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { params: BTreeMap::new(), gated: false, urgent: false, interval: Duration::from_secs(3) }
+        let (params, interval) = (BTreeMap::new(), Duration::from_secs(3));
+        Self { params, gated: false, urgent: false, interval, demand: Demand::All }
     }
 }
 
@@ -67,6 +71,7 @@ pub enum Verdict {
 pub struct Collector {
     settings: Settings,
     gate: MapHandle,
+    interest: Interest,
     dispatcher: Dispatcher,
     reader: Reader,
     /// What the known trackers' programs may read of the kernel; made when the first one starts.
@@ -81,7 +86,8 @@ struct Tracker {
     start: Start,
     running: Option<Running>,
     refused: Option<String>,
-    programs: Vec<ProgramStatus>,
+    /// Its place in the table of interest.
+    place: u32,
     /// The kernel's counts of its earlier starts.
     before: Counters,
     outcome: Arc<Outcome>,
@@ -110,10 +116,11 @@ impl Collector {
         let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, 4, 32768, &options)
             .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
         let type_names = trackers.iter().flat_map(|t| &t.type_names).cloned().collect();
-        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object));
+        let interest = Interest::new()?;
+        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object, interest.place()));
         let trackers = RwLock::new(trackers.into_iter().map(known).collect());
         let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output)?);
-        Ok(Self { settings, gate, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
+        Ok(Self { settings, gate, interest, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
     }
 
     /// Adds a tracker, or gives a known one another object. One that runs is replaced: its programs are loaded before
@@ -125,7 +132,7 @@ impl Collector {
         let name = object.schema.name.to_string();
         let mut trackers = self.trackers.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = trackers.get(&name).cloned() else {
-            let tracker = Tracker::shared(object);
+            let tracker = Tracker::shared(object, self.interest.place());
             let status = lock(&tracker).status();
             trackers.insert(name, tracker);
             return Ok(status);
@@ -137,7 +144,6 @@ impl Collector {
             self.run(&mut tracker, object, start)?;
         } else {
             tracker.object = object;
-            tracker.programs.clear();
         }
         Ok(tracker.status())
     }
@@ -190,7 +196,6 @@ impl Collector {
         let mut tracker = lock(&known);
         let running = tracker.running.take().ok_or_else(|| Error::NotRunning(name.into()))?;
         tracker.before += &self.end(running)?;
-        tracker.programs.clear();
         Ok(tracker.status())
     }
 
@@ -219,6 +224,38 @@ impl Collector {
         })
     }
 
+    /// Says which of a tracker's events somebody wants. Programs that are for none of them are detached, and attached again
+    /// when that changes. Nothing happens where it does not run.
+    ///
+    /// # Errors
+    /// Where there is none of that name, or the kernel refuses what it had accepted before.
+    pub fn set_demand(&self, name: &str, demand: Demand) -> Result<(), Error> {
+        let known = self.known(name)?;
+        let mut tracker = lock(&known);
+        let Tracker { object, start, running, place, .. } = &mut *tracker;
+        let Some(running) = running.as_mut().filter(|_| start.demand != demand) else { return Ok(()) };
+        self.interest.set(*place, &object.schema, &demand)?;
+        start.demand = demand.clone();
+        running.attached.set_demand(&running.object, demand, || object::forget(&running.object))
+    }
+
+    /// Says that an event about this object, as its field `_object` has it, is of no interest. Events about it are counted
+    /// as filtered from then on, where the tracker's [`Demand`] allows, until [`Collector::renew_verdicts`].
+    ///
+    /// # Errors
+    /// Where the kernel's table cannot be written.
+    pub fn set_ordinary(&self, object: u64) -> Result<(), Error> {
+        self.interest.set_ordinary(object)
+    }
+
+    /// Voids what was said of objects.
+    ///
+    /// # Errors
+    /// Where the kernel's table cannot be written.
+    pub fn renew_verdicts(&self) -> Result<(), Error> {
+        self.interest.renew()
+    }
+
     fn each_running(&self, names: &[String], act: impl Fn(&mut Running) -> Result<(), Error>) -> Result<(), Error> {
         for name in names {
             let tracker = self.known(name)?;
@@ -236,7 +273,6 @@ impl Collector {
             let mut tracker = lock(&tracker);
             if let Some(running) = tracker.running.take() {
                 tracker.before += &self.end(running)?;
-                tracker.programs.clear();
             }
         }
         Ok(())
@@ -287,6 +323,8 @@ impl Collector {
         let ring_bytes = self.ring_bytes(object.manifest.busy);
         let environment = Environment {
             gate: &self.gate,
+            interest: &self.interest,
+            place: tracker.place,
             dispatcher: &self.dispatcher,
             types: self.types.get_or_init(|| KernelTypes::of(self.type_names.clone())).as_ref(),
             gated: start.gated,
@@ -296,9 +334,10 @@ impl Collector {
             ring_bytes,
             avoid: &self.settings.avoid,
         };
+        self.interest.set(tracker.place, &object.schema, &start.demand)?;
         let mut old = tracker.running.take();
         let (mut ended, mut lost) = (Counters::default(), None);
-        let started = object::start(&object, &start.params, environment, || {
+        let started = object::start(&object, &start.params, &start.demand, environment, || {
             if let Some(old) = old.take() {
                 match self.end(old) {
                     Ok(counters) => ended = counters,
@@ -318,7 +357,6 @@ impl Collector {
         let outcome = Arc::clone(&tracker.outcome);
         let walks = std::mem::take(&mut attached.walks);
         self.reader.add(Source { id, layout, ring, samples, walks, interval: start.interval, outcome })?;
-        tracker.programs.clone_from(&attached.programs);
         tracker.running = Some(Running { id, attached, counters, object: kernel_object });
         tracker.object = object;
         tracker.start = start;
@@ -358,33 +396,30 @@ impl Collector {
 }
 
 impl Tracker {
-    fn shared(object: TrackerObject) -> Arc<Mutex<Self>> {
-        Arc::new(Mutex::new(Self::new(object)))
-    }
-
-    fn new(object: TrackerObject) -> Self {
+    fn shared(object: TrackerObject, place: u32) -> Arc<Mutex<Self>> {
         let (start, before, outcome) = (Start::default(), Counters::default(), Arc::default());
-        Self { object, start, running: None, refused: None, programs: Vec::new(), before, outcome }
+        Arc::new(Mutex::new(Self { object, start, running: None, refused: None, place, before, outcome }))
     }
 
     fn status(&self) -> TrackerStatus {
         let mut counters = self.before.clone();
+        let (mut programs, mut params) = (Vec::new(), BTreeMap::new());
         let state = match (&self.running, &self.refused) {
             (Some(running), _) => {
-                counters += &running.counters.read(running.attached.missed());
-                if running.attached.is_paused() { State::Paused } else { State::Running }
+                let attached = &running.attached;
+                counters += &running.counters.read(attached.missed());
+                (programs, params) = (attached.status(), self.start.params.clone());
+                match (attached.is_paused(), attached.is_idle()) {
+                    (true, _) => State::Paused,
+                    (_, true) => State::Idle,
+                    _ => State::Running,
+                }
             }
             (None, Some(reason)) => State::Refused(reason.clone()),
             (None, None) => State::Stopped,
         };
         self.outcome.add_to(&mut counters);
-        TrackerStatus {
-            schema: Arc::clone(&self.object.schema),
-            state,
-            programs: self.programs.clone(),
-            params: if self.running.is_some() { self.start.params.clone() } else { BTreeMap::new() },
-            counters,
-        }
+        TrackerStatus { schema: Arc::clone(&self.object.schema), state, programs, params, counters }
     }
 }
 

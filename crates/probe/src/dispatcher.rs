@@ -32,6 +32,8 @@ struct State {
     /// Who wants each slot, by level.
     slots: BTreeMap<u32, [Entry; LEVELS]>,
     object: Option<Object>,
+    /// The program's table of numbers that somebody wants.
+    wanted: Option<MapHandle>,
     /// None while no program is to be called.
     link: Option<Link>,
 }
@@ -62,7 +64,7 @@ impl Dispatcher {
         let entries = (LEVELS as u32 + 1) * SLOTS;
         let calls = MapHandle::create(MapType::ProgArray, Some("calls"), 4, 4, entries, &options)
             .map_err(|source| Error::Kernel { doing: "making the dispatcher's map".into(), source })?;
-        let state = State { calls: Arc::new(calls), slots: BTreeMap::new(), object: None, link: None };
+        let state = State { calls: Arc::new(calls), slots: BTreeMap::new(), object: None, wanted: None, link: None };
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -105,38 +107,42 @@ impl Place {
             state.slots.entry(slot).or_default()[self.level] = Entry::Program(Arc::clone(&program));
             state.write(slot).map_err(|e| e.to_string())?;
         }
-        state.attach()
+        state.attach()?;
+        state.write_wanted().map_err(|e| e.to_string())
     }
 }
 
 impl Place {
-    /// Has no program called until the next [`Place::install`]; the place stays its own.
-    pub(crate) fn uninstall(&self) {
-        self.set_all(|| Entry::Reserved);
+    /// Has no program called for these slots until the next [`Place::install`]; the place stays its own.
+    pub(crate) fn uninstall(&self, slots: impl Iterator<Item = u32>) {
+        self.set(slots, || Entry::Reserved);
         self.dispatcher.lock().detach_where_idle();
     }
 
-    fn set_all(&self, entry: impl Fn() -> Entry) {
+    fn set(&self, slots: impl Iterator<Item = u32>, entry: impl Fn() -> Entry) {
         let mut state = self.dispatcher.lock();
-        for slot in &self.slots {
-            if let Some(levels) = state.slots.get_mut(slot) {
+        for slot in slots.filter(|slot| self.slots.contains(slot)) {
+            if let Some(levels) = state.slots.get_mut(&slot) {
                 levels[self.level] = entry();
             }
-            if let Err(error) = state.write(*slot) {
+            if let Err(error) = state.write(slot) {
                 tracing::warn!("taking a program out of the dispatcher: {error}");
             }
+        }
+        if let Err(error) = state.write_wanted() {
+            tracing::warn!("telling the dispatcher which calls are wanted: {error}");
         }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.set_all(|| Entry::Free);
+        self.set(self.slots.iter().copied(), || Entry::Free);
         let mut state = self.dispatcher.lock();
         state.slots.retain(|_, levels| levels.iter().any(|l| !matches!(l, Entry::Free)));
         state.detach_where_idle();
         if state.slots.is_empty() {
-            state.object = None;
+            (state.object, state.wanted) = (None, None);
         }
     }
 }
@@ -166,9 +172,25 @@ impl State {
         Ok(())
     }
 
+    /// Makes the program's table agree.
+    fn write_wanted(&self) -> Result<(), libbpf_rs::Error> {
+        let Some(wanted) = &self.wanted else { return Ok(()) };
+        let mut numbers = [0u8; NUMBERS as usize];
+        for (slot, levels) in &self.slots {
+            if levels.iter().any(|entry| matches!(entry, Entry::Program(_))) {
+                numbers[(slot % NUMBERS) as usize] = 1;
+            }
+        }
+        wanted.update(&0u32.to_ne_bytes(), &numbers, MapFlags::ANY)
+    }
+
     fn attach(&mut self) -> Result<(), String> {
         if self.object.is_none() {
-            self.object = Some(self.load()?);
+            let object = self.load()?;
+            let wanted = object.maps().find(|m| m.name().to_string_lossy().ends_with(".data.wanted"));
+            let wanted = wanted.ok_or("the dispatcher has no table of wanted calls")?;
+            self.wanted = Some(MapHandle::try_from(&wanted).map_err(|e| e.to_string())?);
+            self.object = Some(object);
         }
         if self.link.is_none() {
             let program = self.object.as_ref().and_then(|object| object.progs_mut().next());

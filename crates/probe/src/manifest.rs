@@ -31,6 +31,9 @@ pub struct Manifest {
     /// Iterators that run again before each reading of the samples, in this order.
     #[serde(default)]
     pub repeat: Vec<String>,
+    /// The events that a program is for, where those are not all: it is attached only while somebody wants one of them.
+    #[serde(default)]
+    pub serves: BTreeMap<String, Vec<String>>,
     /// Which events are behaviours.
     #[serde(default)]
     pub behaviour: Vec<BehaviourSpec>,

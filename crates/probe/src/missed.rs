@@ -1,7 +1,7 @@
 //! Calls that the kernel did not run a program for, because one was already running on that CPU or, of return probes,
 //! because too many calls were under way. Nobody but the kernel sees them, and only its own counts tell.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use libbpf_rs::{Link, query::LinkTypeInfo};
 use libbpf_sys::{bpf_obj_get_info_by_fd, bpf_prog_info};
@@ -22,9 +22,4 @@ pub(crate) fn by_link(link: &Link) -> u64 {
         Ok(LinkTypeInfo::KprobeMulti(multi)) => multi.missed,
         _ => 0,
     }
-}
-
-/// All that the links and programs of a tracker missed.
-pub(crate) fn total(links: &[Link], programs: &[impl AsFd]) -> u64 {
-    links.iter().map(by_link).sum::<u64>() + programs.iter().map(|p| by_program(p.as_fd())).sum::<u64>()
 }

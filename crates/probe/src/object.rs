@@ -2,13 +2,14 @@
 
 use std::{collections::BTreeMap, os::fd::AsFd};
 
-use libbpf_rs::{MapCore, MapHandle, Object, OpenObject, ProgramAttachType};
+use libbpf_rs::{MapCore, MapHandle, MapType, Object, OpenObject, ProgramAttachType};
 
 use crate::{
     Error, TrackerObject,
     attach::Attached,
     counters::KernelCounters,
     dispatcher::{Dispatcher, Place},
+    interest::{Demand, Interest},
     kernel::{capture_log, explain},
     kernel_types::KernelTypes,
     layout::Layout,
@@ -22,6 +23,9 @@ use crate::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Environment<'a> {
     pub(crate) gate: &'a MapHandle,
+    pub(crate) interest: &'a Interest,
+    /// The tracker's place in the table of interest.
+    pub(crate) place: u32,
     pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) types: Option<&'a KernelTypes>,
     pub(crate) gated: bool,
@@ -47,10 +51,11 @@ pub(crate) struct Loaded {
     pub(crate) place: Option<Place>,
 }
 
-/// Loads and attaches a tracker. `before_attach` runs when it is loaded, for what has to be done at the last moment.
+/// Loads a tracker and attaches what is wanted of it. `before_attach` runs when it is loaded, for what has to be done at the last moment.
 pub(crate) fn start(
     tracker: &TrackerObject,
     values: &BTreeMap<String, String>,
+    demand: &Demand,
     environment: Environment<'_>,
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
@@ -63,12 +68,12 @@ pub(crate) fn start(
     loop {
         let mut loaded = load(tracker, values, environment, &mut plan, &mut opened)?;
         before_attach();
-        match Attached::attach(&mut loaded, &tracker.manifest.repeat) {
+        match Attached::attach(&mut loaded, &tracker.manifest.repeat, demand) {
             Ok(mut attached) => {
                 attached.programs = plan.status();
                 return Ok((loaded, attached));
             }
-            Err((hook, reason)) => plan.refuse(&hook, reason),
+            Err(refused) => plan.refuse(&refused.0, refused.1),
         }
     }
 }
@@ -167,6 +172,10 @@ fn prepare(
         let name = map.name().to_string_lossy().into_owned();
         if name == "gate" {
             map.reuse_fd(environment.gate.as_fd()).map_err(kernel)?;
+        } else if name == "interest" {
+            map.reuse_fd(environment.interest.interest.as_fd()).map_err(kernel)?;
+        } else if name == "ordinary" {
+            map.reuse_fd(environment.interest.ordinary.as_fd()).map_err(kernel)?;
         } else if name == "calls" {
             map.reuse_fd(environment.dispatcher.calls().as_fd()).map_err(kernel)?;
         } else if name == "events" && sends {
@@ -202,12 +211,16 @@ fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], le
         ("agent_cgroup_hierarchy", environment.hierarchy),
         ("agent_page_size", rustix::param::page_size() as u32),
         ("agent_wakeup_bytes", environment.wakeup_bytes),
+        ("agent_interest", environment.place),
         ("agent_level", level),
     ];
     for (name, value) in numbers {
         if let Some((at, _)) = offsets.get(name) {
             constants.push((*at, value.to_ne_bytes().to_vec()));
         }
+    }
+    if let Some((at, _)) = offsets.get("agent_salt") {
+        constants.push((*at, environment.interest.salt.to_ne_bytes().to_vec()));
     }
     for hook in hooks {
         if let How::Returns(wanted) | How::EachReturn(wanted) | How::Dispatched(wanted) = &hook.how
@@ -246,3 +259,20 @@ fn finish(
     let layout = Layout::new(&tracker.schema.events, tracker.hook);
     Ok(Loaded { object, layout, ring, samples, counters, hooks, place })
 }
+
+/// Empties the tables in which the object's programs remember what they met. What they counted stays.
+pub(crate) fn forget(object: &Object) {
+    let remembers = |map: &libbpf_rs::Map<'_>| {
+        let name = map.name().to_string_lossy();
+        let is_sample = ["_first", "_second"].iter().any(|end| name.ends_with(end));
+        matches!(map.map_type(), MapType::Hash | MapType::LruHash) && !is_sample && !SHARED.contains(&&*name)
+    };
+    for map in object.maps().filter(remembers) {
+        let keys: Vec<_> = map.keys().collect();
+        // What is gone meanwhile is forgotten as well.
+        keys.iter().for_each(|key| _ = map.delete(key));
+    }
+}
+
+/// Maps of the agent, which all objects use.
+const SHARED: [&str; 4] = ["gate", "interest", "ordinary", "calls"];

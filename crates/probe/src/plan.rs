@@ -22,6 +22,15 @@ pub(crate) struct Hook {
     /// Where it attaches: `fexit/vfs_read`, `kretprobe.multi/unlink,unlinkat`.
     pub(crate) attach: String,
     pub(crate) how: How,
+    /// The events that it is for; none where those are all.
+    pub(crate) serves: Option<Vec<String>>,
+}
+
+impl Hook {
+    /// Whether the program runs over what is there already, and not when something happens.
+    pub(crate) fn is_walk(&self) -> bool {
+        self.attach.starts_with("iter")
+    }
 }
 
 /// How a program attaches.
@@ -70,19 +79,22 @@ impl Plan {
         let mut order = Vec::new();
         for (name, section) in sections.iter().filter(|(name, _)| !is_of_list(name)) {
             let how = if section.starts_with("cgroup") { How::Cgroup } else { How::Section };
-            let hook = Hook { program: name.clone(), name: name.clone(), attach: section.clone(), how };
+            let serves = manifest.serves.get(name).cloned();
+            let hook = Hook { program: name.clone(), name: name.clone(), attach: section.clone(), how, serves };
             known.insert(name.clone(), vec![vec![hook]]);
             order.push(name.clone());
         }
         for (list, wanted) in &lists {
-            known.insert(list.clone(), ways_of(list, wanted));
+            known.insert(list.clone(), ways_of(list, wanted, manifest.serves.get(list)));
             order.push(list.clone());
         }
-        if let Some(name) = manifest.repeat.iter().find(|name| !known.contains_key(*name)) {
-            return Err(Error::BadManifest {
-                tracker: tracker.into(),
-                problem: format!("'repeat' names '{name}', which is no program"),
-            });
+        let named =
+            manifest.repeat.iter().map(|name| ("repeat", name)).chain(manifest.serves.keys().map(|n| ("serves", n)));
+        for (key, name) in named {
+            if !known.contains_key(name) {
+                let problem = format!("'{key}' names '{name}', which is neither a program nor a list of system calls");
+                return Err(Error::BadManifest { tracker: tracker.into(), problem });
+            }
         }
         let mut units = Vec::new();
         for name in order.iter().filter(|n| !manifest.choice.iter().any(|c| c.of.iter().any(|w| w.names().contains(n))))
@@ -193,10 +205,11 @@ impl Plan {
 }
 
 /// The three ways to the return of system calls.
-fn ways_of(list: &str, wanted: &Arc<Wanted>) -> Vec<Vec<Hook>> {
+fn ways_of(list: &str, wanted: &Arc<Wanted>, serves: Option<&Vec<String>>) -> Vec<Vec<Hook>> {
     let calls = wanted.names.join(",");
     let hook = |suffix: &str, kind: &str, how| {
-        vec![Hook { program: format!("{list}_{suffix}"), name: list.into(), attach: format!("{kind}/{calls}"), how }]
+        let (program, attach) = (format!("{list}_{suffix}"), format!("{kind}/{calls}"));
+        vec![Hook { program, name: list.into(), attach, how, serves: serves.cloned() }]
     };
     vec![
         hook("returned", "kretprobe.multi", How::Returns(Arc::clone(wanted))),

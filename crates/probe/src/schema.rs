@@ -67,6 +67,10 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
         return Err(bad("declares no EVENT and no SAMPLE; see crates/probe/include/tracker.bpf.h".into()));
     }
     events.sort_by_key(|e| e.code);
+    if let Some(event) = manifest.serves.values().flatten().find(|name| !events.iter().any(|e| *e.name == ***name)) {
+        let problem = format!("'serves' names the event '{event}', which there is not");
+        return Err(Error::BadManifest { tracker: name.into(), problem });
+    }
     if let Some(b) = manifest.behaviour.iter().find(|b| !events.iter().any(|e| *e.name == *b.event)) {
         return Err(Error::BadManifest { tracker: name.into(), problem: format!("there is no event '{}'", b.event) });
     }

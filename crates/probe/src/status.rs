@@ -26,6 +26,8 @@ pub struct TrackerStatus {
 pub enum State {
     /// Its programs are attached.
     Running,
+    /// It is started, and nobody wants its events: its programs are attached as soon as somebody does.
+    Idle,
     /// It is started, and its programs are detached until it is resumed.
     Paused,
     /// Nobody started it, or somebody stopped it.
@@ -50,6 +52,8 @@ pub struct ProgramStatus {
 pub enum ProgramState {
     /// It is attached.
     Attached,
+    /// It would be, if somebody wanted what it is for.
+    Idle,
     /// A better one of the same choice is attached.
     Unneeded,
     /// The kernel refused it, with the reason.

@@ -23,6 +23,7 @@ mod accounting;
 mod architectures;
 mod attach;
 pub(crate) mod child;
+mod demand;
 mod dispatcher;
 mod examples;
 mod schemas;

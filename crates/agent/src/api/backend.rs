@@ -9,12 +9,16 @@ use ethogram_model::{
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
+use tokio_stream::Stream;
 use utoipa::ToSchema;
 
 use crate::metrics::{Counters, MetricsSnapshot, TrackerState};
 
 /// An answer that takes a while.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
+
+/// Text, line by line, as it comes.
+pub type Lines = Pin<Box<dyn Stream<Item = String> + Send>>;
 
 /// Who answers the API's questions.
 pub trait Backend: Send + Sync + 'static {
@@ -40,7 +44,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Alerts, oldest first; of more than the limit, the latest.
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>>;
     /// Events from now on, one JSON object each. Whoever does not keep up misses some.
-    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Receiver<String>>;
+    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines>;
     /// New alerts from now on.
     fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>>;
     /// All that is measured.
@@ -109,7 +113,7 @@ pub struct Program {
     pub name: String,
     /// Where it is attached, such as `tp_btf/sched_process_exec`.
     pub attach: String,
-    /// `attached`, `skipped` or `refused`.
+    /// `attached`, `idle` while nobody wants what it is for, `skipped` or `refused`.
     pub state: String,
     /// Why it is not attached.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -274,7 +274,7 @@ pub(super) async fn events(
 ) -> Answered<Response> {
     let Query(EventQuery { container, tracker }) = query?;
     let events = engine.subscribe_events(EventFilter { container, tracker }).await?;
-    Ok(stream::lines(ReceiverStream::new(events)))
+    Ok(stream::lines(events))
 }
 
 /// Whether the server works.

@@ -13,6 +13,7 @@ use ethogram_model::{Container, Finding, Severity};
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio_stream::wrappers::ReceiverStream;
 use tower::ServiceExt;
 
 use super::*;
@@ -127,11 +128,11 @@ impl Backend for Fake {
         let skip = wanted.len().saturating_sub(filter.limit);
         now(Ok(wanted.into_iter().skip(skip).collect()))
     }
-    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Receiver<String>> {
+    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines> {
         let (to, from) = mpsc::channel(8);
         to.try_send(json!({ "tracker": filter.tracker, "container": filter.container }).to_string()).unwrap();
         self.events.lock().unwrap().push(to);
-        now(Ok(from))
+        now(Ok(Box::pin(ReceiverStream::new(from)) as Lines))
     }
     fn subscribe_alerts(&self, _: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>> {
         let (to, from) = mpsc::channel(8);

@@ -26,7 +26,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
         config.trackers.enabled = Some(args.trackers.clone());
     }
     config.collection.host = args.container.is_empty() && (args.host || config.collection.host);
-    let wanted = server::wanted(&config, &trackers)?;
+    let wanted = server::wanted(&config, &trackers, true)?;
     ethogram_probe::check_kernel().map_err(refusal)?;
 
     let conditions = Conditions {

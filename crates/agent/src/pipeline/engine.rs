@@ -18,6 +18,10 @@ pub(crate) trait Consumer: Send + 'static {
     fn wants(&mut self, lookup: &Lookup) -> Option<bool>;
     /// Takes an event that is wanted.
     fn take(&mut self, event: &Event);
+    /// Whether nobody has any use for the event because of what it is about, and so for none like it.
+    fn is_ordinary(&self, _: &Event) -> bool {
+        false
+    }
     /// All that came at once has been taken.
     fn end_batch(&mut self) {}
     /// Time goes by: nanoseconds since the Unix epoch.
@@ -86,6 +90,9 @@ impl<C: Consumer> Engine<C> {
             Input::Processes(found) => self.identity.adopt(found),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
+                if let Some(gate) = &mut self.gate {
+                    gate.on_tick(now_ns);
+                }
                 now = Some(now_ns);
             }
             Input::End(now_ns) => {
@@ -111,6 +118,12 @@ impl<C: Consumer> Engine<C> {
             if let Some(gate) = &mut self.gate {
                 if let Some(wants) = wants {
                     gate.decide(cgroup, wants, &lookup);
+                }
+                if wants == Some(true)
+                    && let Some(object) = Gate::object_of(&event)
+                    && self.consumer.is_ordinary(&event)
+                {
+                    gate.on_ordinary(object);
                 }
                 gate.count(&event, wants == Some(true));
             }

@@ -1,15 +1,19 @@
-//! What is told back to the kernel side: which cgroups are wanted, and what became of each event.
+//! What is told back to the kernel side: which cgroups and objects are wanted, and what became of each event.
 
 use std::sync::Arc;
 
 use ethogram_model::Event;
 use ethogram_probe::{Collector, Outcome, Verdict};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::container::table::Lookup;
 
 /// Cgroups whose verdict is remembered; the kernel's own table has as many.
 const MAX_DECIDED: usize = 32_768;
+/// Ordinary objects that are remembered until they come a second time.
+const MAX_MET: usize = 32_768;
+/// How long the kernel is not to report an object that was ordinary. What lies at a place may change.
+const VERDICT_NS: u64 = 60_000_000_000;
 
 /// The way back to the kernel side.
 pub(crate) struct Gate {
@@ -17,6 +21,9 @@ pub(crate) struct Gate {
     outcomes: FxHashMap<Arc<str>, Arc<Outcome>>,
     /// What the kernel was told.
     decided: FxHashMap<u64, bool>,
+    /// Ordinary objects met once. Most never come again: telling the kernel of each would cost more than it spares.
+    met: FxHashSet<u64>,
+    renewed_ns: u64,
 }
 
 impl Gate {
@@ -25,7 +32,8 @@ impl Gate {
             let name = Arc::clone(&s.schema.name);
             collector.outcome(&name).map(|outcome| (name, outcome))
         });
-        Self { outcomes: outcomes.collect(), collector, decided: FxHashMap::default() }
+        let (decided, met) = (FxHashMap::default(), FxHashSet::default());
+        Self { outcomes: outcomes.collect(), collector, decided, met, renewed_ns: 0 }
     }
 
     /// Counts what becomes of another tracker's events from now on.
@@ -57,6 +65,32 @@ impl Gate {
         // Where the table is full, the agent goes on filtering by itself.
         if self.collector.set_gate(cgroup, Some(verdict)).is_ok() {
             self.decided.insert(cgroup, wanted);
+        }
+    }
+
+    /// What the event is about, as the kernel has it. None where the kernel would not ask.
+    pub(super) fn object_of(event: &Event) -> Option<u64> {
+        event.get("_object").as_u64().filter(|object| *object != 0)
+    }
+
+    /// An event was of no interest because of this object.
+    pub(super) fn on_ordinary(&mut self, object: u64) {
+        if !self.met.insert(object) {
+            // Where it cannot be told, the event comes again.
+            _ = self.collector.set_ordinary(object);
+        } else if self.met.len() > MAX_MET {
+            self.met.clear();
+        }
+    }
+
+    /// Verdicts on objects end.
+    pub(super) fn on_tick(&mut self, now_ns: u64) {
+        if now_ns.abs_diff(self.renewed_ns) >= VERDICT_NS {
+            self.renewed_ns = now_ns;
+            self.met.clear();
+            if let Err(error) = self.collector.renew_verdicts() {
+                tracing::warn!("{error}; verdicts on files go on for another minute");
+            }
         }
     }
 

@@ -4,13 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_detect::{ProfileSummary as Brief, ProfileTree};
 use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, render, schema::Role};
-use ethogram_probe::{Collector, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status};
+use ethogram_probe::{
+    Collector, Demand, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status,
+};
 use tokio::sync::mpsc::Receiver;
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-use super::judge::Judge;
+use super::{demands::Demands, judge::Judge};
 use crate::{
     api::{
-        AlertFilter, Answer, Backend, EventFilter, Param, ProfileState, ProfileSummary, Program, Refusal, TrackerStatus,
+        AlertFilter, Answer, Backend, EventFilter, Lines, Param, ProfileState, ProfileSummary, Program, Refusal,
+        TrackerStatus,
     },
     config::Config,
     container::hierarchy::Hierarchy,
@@ -24,6 +28,7 @@ use crate::{
 pub(super) struct Server {
     control: Control<Judge>,
     collector: Arc<Collector>,
+    demands: Arc<Demands>,
     hierarchy: Hierarchy,
     recording: Option<Recording>,
     learning_ns: u64,
@@ -33,13 +38,15 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(pipeline: &Pipeline<Judge>, config: &Config) -> Self {
+    /// `always` says of trackers what is wanted though nobody follows events, where that is not everything.
+    pub(super) fn new(pipeline: &Pipeline<Judge>, config: &Config, always: BTreeMap<String, Demand>) -> Self {
         let values = |(name, params): (&String, &BTreeMap<String, crate::config::ParamValue>)| {
             (name.clone(), params.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect())
         };
         Self {
             control: pipeline.control.clone(),
             collector: Arc::clone(&pipeline.collector),
+            demands: Demands::new(Arc::clone(&pipeline.collector), always),
             hierarchy: pipeline.hierarchy.clone(),
             recording: pipeline.recording.clone(),
             learning_ns: config.behaviour.learning_period.as_ns(),
@@ -72,12 +79,19 @@ impl Server {
         all.extend(self.params.get(name).cloned().unwrap_or_default());
         all.extend(params);
         let params = all;
-        self.collector.start(name, Start { params, gated, ..Start::default() })
+        // Whoever starts what waits for somebody to want it, wants it, and maybe with other parameters.
+        if self.collector.status().iter().any(|s| &*s.schema.name == name && s.state == State::Idle) {
+            self.collector.stop(name)?;
+        }
+        let status = self.collector.start(name, Start { params, gated, ..Start::default() })?;
+        self.demands.ask_for(name);
+        Ok(status)
     }
 
     /// The trackers that can be paused: those that run, without those that the agent itself listens to.
     fn pausable(&self) -> Vec<String> {
-        let runs = |s: &Status| matches!(s.state, State::Running | State::Paused) && s.schema.role.is_none();
+        let is_started = |s: &Status| matches!(s.state, State::Running | State::Idle | State::Paused);
+        let runs = |s: &Status| is_started(s) && s.schema.role.is_none();
         self.collector.status().iter().filter(|s| runs(s)).map(|s| s.schema.name.to_string()).collect()
     }
 
@@ -159,7 +173,7 @@ impl Backend for Server {
                 };
                 self.control.ask(added).await.map_err(|_| Refusal::Gone)?;
             }
-            if status.state == State::Running {
+            if matches!(status.state, State::Running | State::Idle | State::Paused) {
                 return Ok(told(status));
             }
             self.blocking(move |s| s.start_with(&name, BTreeMap::new()).map(told).map_err(refusal)).await
@@ -212,8 +226,25 @@ impl Backend for Server {
         Box::pin(self.ask(move |judge| judge.alerts.list(&filter)))
     }
 
-    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Receiver<String>> {
-        Box::pin(async move { self.ask(move |j| j.streams.follow_events(filter)).await?.ok_or_else(crowded) })
+    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines> {
+        Box::pin(async move {
+            let tracker = filter.tracker.clone();
+            // Programs are attached before the first event is promised.
+            let following = self.blocking(move |s| {
+                if let Some(name) = tracker.as_deref().filter(|name| s.schema(name).is_none()) {
+                    let known = s.collector.status();
+                    return Err(Refusal::unknown("tracker", name, known.iter().map(|t| &t.schema.name)));
+                }
+                Ok(s.demands.follow(tracker))
+            });
+            let following = following.await?;
+            let lines = self.ask(move |j| j.streams.follow_events(filter)).await?.ok_or_else(crowded)?;
+            let lines = ReceiverStream::new(lines).map(move |line| {
+                let _wanted_until_the_stream_ends = &following;
+                line
+            });
+            Ok(Box::pin(lines) as Lines)
+        })
     }
 
     fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>> {
@@ -301,6 +332,7 @@ fn refusal(error: Error) -> Refusal {
 fn tracker_state(state: &State) -> TrackerState {
     match state {
         State::Running => TrackerState::Running,
+        State::Idle => TrackerState::Idle,
         State::Paused => TrackerState::Paused,
         State::Stopped => TrackerState::Stopped,
         State::Refused(_) => TrackerState::Refused,
@@ -325,6 +357,7 @@ fn told(status: Status) -> TrackerStatus {
     let program = |p: ethogram_probe::ProgramStatus| {
         let (state, reason) = match p.state {
             ProgramState::Attached => ("attached", None),
+            ProgramState::Idle => ("idle", None),
             ProgramState::Unneeded => ("skipped", Some("a better one does the same".to_owned())),
             ProgramState::Refused(reason) => ("refused", Some(reason)),
         };

@@ -80,6 +80,10 @@ impl Consumer for Judge {
         }
     }
 
+    fn is_ordinary(&self, event: &Event) -> bool {
+        ethogram_detect::is_ordinary(event)
+    }
+
     fn tick(&mut self, now_ns: u64) {
         self.model.advance(now_ns);
         for update in self.model.take_updates() {

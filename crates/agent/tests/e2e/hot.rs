@@ -11,6 +11,9 @@ const DEFAULT: [&str; 15] = [
     "tcp",
 ];
 
+/// Those of them that profiles are learnt from.
+const LEARNT: [&str; 4] = ["net", "open", "process", "tcp"];
+
 fn tracker(server: &Server, name: &str) -> Value {
     let all = server.http.get("/v1/trackers");
     all.as_array().unwrap().iter().find(|t| t["name"] == name).unwrap_or_else(|| panic!("no {name} in {all}")).clone()
@@ -30,14 +33,58 @@ fn descriptors(server: &Server) -> BTreeMap<String, usize> {
     kinds
 }
 
+/// Follows events until it is dropped.
+fn follow(server: &Server, query: &str) -> Process {
+    let mut curl = server.http.curl();
+    curl.args(["--no-buffer", "--max-time", "120"]).arg(format!("http://ethogram/v1/events{query}"));
+    Process::spawn(curl)
+}
+
 #[test]
-fn the_default_trackers_run() {
+fn a_default_tracker_runs_while_somebody_wants_it() {
     let server = Server::start(&Settings::default());
+    let running =
+        || DEFAULT.into_iter().filter(|name| tracker(&server, name)["state"] == "running").collect::<Vec<_>>();
+    let await_running = |wanted: &[&str]| {
+        eventually(&format!("{wanted:?} to run, and no others"), seconds(20), || (running() == wanted).then_some(()))
+    };
+    assert_eq!(running(), LEARNT);
     for name in DEFAULT {
         let tracker = tracker(&server, name);
-        assert_eq!(tracker["state"], "running", "{tracker}");
         assert_eq!(tracker["default"], true);
+        if !LEARNT.contains(&name) {
+            assert_eq!((&tracker["state"], &tracker["counters"]["seen"]), (&"idle".into(), &0.into()), "{tracker}");
+        }
     }
+    let (mounts, everything) = (follow(&server, "?tracker=mount"), follow(&server, ""));
+    await_running(&DEFAULT);
+    drop(everything);
+    await_running(&["mount", "net", "open", "process", "tcp"]);
+    drop(mounts);
+    await_running(&LEARNT);
+    // Who asks for one by its name wants it, too.
+    server.http.expect("POST", "/v1/trackers", Some(&json!({ "name": "oom" })), 201);
+    await_running(&["net", "oom", "open", "process", "tcp"]);
+    let (status, _) = server.http.ask("GET", "/v1/events?tracker=opne", None).unwrap();
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn reads_of_ordinary_files_end_in_the_kernel_until_somebody_follows() {
+    let server = Server::start(&Settings::default());
+    let container = Container::idle("ordinary");
+    server.await_container(&container.name);
+    let filtered = || tracker(&server, "open")["counters"]["filtered"]["ordinary"].as_u64().unwrap();
+    let before = filtered();
+    eventually("the ordinary file to be known", seconds(20), || {
+        container.exec(&["cat", "/www/index.html"]);
+        (filtered() > before + 5).then_some(())
+    });
+    let stream = follow(&server, "?tracker=open");
+    eventually("the file in the stream", seconds(20), || {
+        container.exec(&["cat", "/www/index.html"]);
+        stream.stdout().iter().any(|(_, line)| line.contains("/www/index.html")).then_some(())
+    });
 }
 
 #[test]
@@ -68,10 +115,7 @@ fn a_stopped_tracker_is_silent_and_the_others_lose_and_repeat_nothing() {
     let server = Server::start(&Settings::default());
     let container = Container::idle("hot");
     server.await_container(&container.name);
-    let mut curl = server.http.curl();
-    curl.args(["--no-buffer", "--max-time", "120"]);
-    curl.arg(format!("http://ethogram/v1/events?tracker=process&container={}", container.name));
-    let stream = Process::spawn(curl);
+    let stream = follow(&server, &format!("?tracker=process&container={}", container.name));
     let marked = |mark: &str| {
         let lines = stream.stdout();
         let of = |line: &str| {
@@ -144,7 +188,7 @@ fn wrong_requests_are_problems() {
         assert!(words.iter().all(|w| detail.contains(w)), "{words:?} in {problem}");
     };
     problem("POST", "/v1/trackers", Some(json!({ "name": "fils" })), 404, &["fils", "files"]);
-    problem("POST", "/v1/trackers", Some(json!({ "name": "files" })), 409, &["files"]);
+    problem("POST", "/v1/trackers", Some(json!({ "name": "open" })), 409, &["open"]);
     problem("DELETE", "/v1/trackers/fils", None, 404, &["fils", "files"]);
     problem("POST", "/v1/pause", Some(json!({ "trackers": ["cgroup"] })), 409, &["cgroup"]);
     problem("POST", "/v1/resume", Some(json!({ "trackers": ["fils"] })), 404, &["fils", "files"]);

@@ -30,6 +30,13 @@ fn every_event_is_accounted_for() {
     let web = Container::web("account");
     let server = Server::start(&Settings::default());
     server.await_container(&web.name);
+    let mut everything = server.http.curl();
+    everything.args(["--no-buffer", "--max-time", "120", "--output", "/dev/null", "http://ethogram/v1/events"]);
+    let _followed = Process::spawn(everything);
+    eventually("files to be wanted", seconds(20), || {
+        let page = scrape(&server, "text/plain");
+        page.contains("ethogram_tracker_state{tracker=\"files\",state=\"running\"} 1").then_some(())
+    });
     web.load(100);
     for tracker in ["process", "open", "files", "tcp"] {
         // Events on their way are in seen only: with the container gone quiet, the sum must come out.

@@ -47,6 +47,7 @@ fn read_descriptors() {
 fn line(tracker: &str, program: &str, attach: &str, state: &ProgramState) -> Value {
     let (state, reason) = match state {
         ProgramState::Attached => ("attached", None),
+        ProgramState::Idle => ("idle", None),
         ProgramState::Unneeded => ("unneeded", None),
         ProgramState::Refused(reason) => ("refused", Some(reason)),
     };

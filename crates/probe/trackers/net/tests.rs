@@ -8,7 +8,10 @@ use std::{
 
 use ethogram_model::Event;
 
-use crate::tests::{child::forked, *};
+use crate::{
+    Demand,
+    tests::{child::forked, *},
+};
 
 /// An address of the loopback network that no other test uses.
 fn address_of_this_test(number: u8) -> Ipv4Addr {
@@ -99,6 +102,41 @@ fn a_server_has_its_clients_by_address_and_calls_nobody() {
         assert_eq!((number(row, "network.peer.port"), number(row, "network.local.port")), (0, 7777));
     }
     assert!(!rig.all().iter().any(|e| is(e, "peer") && of(e, pid)));
+}
+
+#[test]
+fn peers_are_told_also_where_nobody_wants_flows() {
+    let mut rig = Rig::start("net");
+    rig.collector.set_demand("net", Demand::Only(["peer".to_owned()].into())).unwrap();
+    let at = SocketAddr::from((address_of_this_test(3), 7780));
+    let elsewhere = SocketAddr::from((address_of_this_test(4), 7781));
+    let [server, other] = [at, elsewhere].map(|at| UdpSocket::bind(at).unwrap());
+    // This process began neither: it only answers.
+    let answer = thread::spawn(move || {
+        let (_, from) = server.recv_from(&mut [0; 100]).unwrap();
+        server.send_to(b"answer", from).unwrap();
+    });
+    let child = forked(|| {
+        let sent = UdpSocket::bind("127.0.0.1:0").and_then(|client| {
+            client.connect(at)?;
+            client.send(b"one")?;
+            client.recv(&mut [0; 100])?;
+            // A connected socket can send elsewhere.
+            client.send_to(b"two", elsewhere)
+        });
+        i32::from(sent.is_err())
+    });
+    let (pid, own) = (child.pid(), std::process::id());
+    assert_eq!(child.go(), 0);
+    answer.join().unwrap();
+    other.recv_from(&mut [0; 100]).unwrap();
+    for to in [at, elsewhere] {
+        let peer = rig.expect("the peer", |e| is(e, "peer") && of(e, pid) && number(e, "network.peer.port") == u64::from(to.port()));
+        assert_eq!(peer.get("network.peer.address"), Value::Ip(to.ip()));
+    }
+    assert!(!rig.all().iter().any(|e| is(e, "flow") || is(e, "peer") && of(e, own)));
+    rig.collector.stop("net").unwrap();
+    assert_eq!(rig.counters().unaccounted(), 0);
 }
 
 #[test]

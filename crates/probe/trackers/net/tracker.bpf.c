@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* UDP flows, sockets that see or forge packets, what is bound, and unix sockets. TCP has a tracker of its own. */
+#include "interest.bpf.h"
 #include "packet.bpf.h"
 #include "record.bpf.h"
 #include "sample.bpf.h"
@@ -207,6 +208,11 @@ static __always_inline struct owner *owner_of(struct tracker_counters *c, struct
 	return owner;
 }
 
+static __always_inline bool flows_are_wanted(void)
+{
+	return !(interest_at(agent_interest) >> EVENT_flow & 1);
+}
+
 /* Counts them. The key has the peer already. */
 static __always_inline void count_flow(struct tracker_counters *c, struct owner *owner, struct flow_key *key,
 				       struct sock *sk, u32 datagrams, u32 bytes, bool sent)
@@ -218,7 +224,10 @@ static __always_inline void count_flow(struct tracker_counters *c, struct owner 
 	} else if (sent) {
 		report_peer(c, owner, key, sk);
 	}
-	count_datagrams(c, owner, key, datagrams, bytes, sent);
+	if (flows_are_wanted())
+		count_datagrams(c, owner, key, datagrams, bytes, sent);
+	else
+		c->filtered__unwanted += datagrams;
 }
 
 /* A tunnel's socket has no file: it is the kernel's own. */
@@ -291,6 +300,7 @@ int BPF_PROG(udp_received, struct sock *sk, struct sk_buff *skb)
 	return 0;
 }
 
+/* Where not: as packets, which is paid for by those of TCP too. */
 SEC("cgroup_skb/egress")
 int packet_sent(struct __sk_buff *skb)
 {
@@ -300,6 +310,66 @@ int packet_sent(struct __sk_buff *skb)
 
 SEC("cgroup_skb/ingress")
 int packet_received(struct __sk_buff *skb)
+{
+	count_packet(skb, false);
+	return PASS;
+}
+
+/* So these tell who sends to whom as long as nobody wants to know how much. From 6.3 on. */
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(datagram_sent, struct sock *sk, int result)
+{
+	struct flow_key key = {};
+	struct tracker_counters *c;
+	struct owner *owner;
+
+	if (result < 0 || LOAD(sk, sk_protocol) != transport_udp || !is_of_a_process(sk))
+		return 0;
+	c = count();
+	owner = own((u64)sk, (struct task_struct *)bpf_get_current_task());
+	key.port = set_named_peer(&key.address, sk, true);
+	if (!c || !owner || !key.port)
+		return 0;
+	if (owner->begun == BEGUN_BY_NOBODY)
+		owner->begun = BEGUN_HERE;
+	if (owner->begun == BEGUN_HERE)
+		report_peer(c, owner, &key, sk);
+	return 0;
+}
+
+/* Whoever is going to answer asks who it was. */
+static __always_inline int asked_whose(struct bpf_sock_addr *ctx)
+{
+	u64 id = (u64)ctx->sk;
+	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
+
+	if (owner && owner->begun == BEGUN_BY_NOBODY)
+		owner->begun = BEGUN_BY_PEER;
+	return PASS;
+}
+
+SEC("cgroup/recvmsg4")
+int ipv4_received(struct bpf_sock_addr *ctx)
+{
+	return asked_whose(ctx);
+}
+
+SEC("cgroup/recvmsg6")
+int ipv6_received(struct bpf_sock_addr *ctx)
+{
+	return asked_whose(ctx);
+}
+
+/* Without them: whether or not anybody wants to know how much. */
+SEC("cgroup_skb/egress")
+int every_packet_sent(struct __sk_buff *skb)
+{
+	count_packet(skb, true);
+	return PASS;
+}
+
+SEC("cgroup_skb/ingress")
+int every_packet_received(struct __sk_buff *skb)
 {
 	count_packet(skb, false);
 	return PASS;

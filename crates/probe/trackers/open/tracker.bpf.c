@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* Files opened, by the path of what was really opened; failures are counted. */
-#include "file.bpf.h"
+#include "ordinary.bpf.h"
 #include "record.bpf.h"
 #include "sample.bpf.h"
 #include "syscall.bpf.h"
@@ -20,6 +20,7 @@ PARAM(bool8, reads, 1, "whether opens for reading only are reported");
 
 struct file_open {
 	struct event_header header;
+	u64 object INTERNAL("object"); /* stands for the file where it lies, see ordinary.bpf.h */
 	path_ref path FIELD("file.path", "the file that was opened, symbolic links resolved");
 	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's");
 	u32 mode INTERNAL("mode");
@@ -45,12 +46,16 @@ struct open_failures {
 };
 SAMPLE(failure, struct failure_key, struct open_failures, 2, 4096);
 
-static __always_inline void count_failure(struct tracker_counters *c, u64 cgroup, u32 error)
+static __always_inline void count_failure(struct tracker_counters *c, u32 error)
 {
-	struct failure_key key = { .in_cgroup = cgroup, .error = error };
+	struct failure_key key = { .error = error };
 	void *table = table_in(&failure_tables);
 	struct open_failures *row;
+	u64 cgroup;
 
+	if (!somebody_wants(c, EVENT_failure) || !wanted(c, &cgroup))
+		return;
+	key.in_cgroup = cgroup;
 	if (!failures) {
 		c->filtered__parameter++;
 		return;
@@ -72,14 +77,24 @@ static __always_inline void count_failure(struct tracker_counters *c, u64 cgroup
 	c->aggregated++;
 }
 
-static __always_inline void report_open(struct tracker_counters *c, u64 cgroup, struct file *file, u32 flags)
+static __always_inline void report_open(struct tracker_counters *c, struct file *file, u32 flags)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *inode = LOAD(file, f_inode);
 	u32 mode = LOAD(file, f_mode);
+	u64 object = object_of(file, mode & (FMODE_WRITE | FMODE_CREATED));
 	struct file_open *e;
 	struct record *r;
+	u64 cgroup;
 
+	/* Before anything else: there are many. */
+	if (is_ordinary(object)) {
+		c->seen++;
+		c->filtered__ordinary++;
+		return;
+	}
+	if (!wanted(c, &cgroup))
+		return;
 	if (!reads && !(mode & (FMODE_WRITE | FMODE_CREATED))) {
 		c->filtered__parameter++;
 		return;
@@ -91,6 +106,7 @@ static __always_inline void report_open(struct tracker_counters *c, u64 cgroup, 
 	describe_current(&e->header, EVENT_open, cgroup);
 	e->flags = flags & ~(O_CLOEXEC | O_LARGEFILE | AS_FAR_AS_CACHED);
 	e->mode = mode;
+	e->object = object;
 	e->created = !!(mode & FMODE_CREATED);
 	e->write = !!(mode & FMODE_WRITE);
 	e->writable_layer = in_writable_layer(inode);
@@ -127,19 +143,18 @@ static __always_inline void opened_file(struct file *file, u32 flags)
 {
 	long error = -(long)file;
 	struct tracker_counters *c;
-	u64 cgroup;
 
 	if (!is_asked_for(flags))
 		return;
 	if (error == EAGAIN && flags & AS_FAR_AS_CACHED)
 		return;
 	c = count();
-	if (!c || !wanted(c, &cgroup))
+	if (!c)
 		return;
 	if (error > 0 && error <= MAX_ERRNO)
-		count_failure(c, cgroup, error);
+		count_failure(c, error);
 	else
-		report_open(c, cgroup, file, flags);
+		report_open(c, file, flags);
 }
 
 SEC("fexit/do_filp_open")
@@ -220,13 +235,13 @@ SYSCALLS(opened)
 {
 	struct tracker_counters *c = count();
 	struct file *file;
-	u32 flags;
 	u64 cgroup;
+	u32 flags;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c)
 		return;
 	if (call->result < 0) {
-		count_failure(c, cgroup, -call->result);
+		count_failure(c, -call->result);
 		return;
 	}
 	switch (call->which) {
@@ -247,7 +262,7 @@ SYSCALLS(opened)
 	}
 	file = file_of((struct task_struct *)bpf_get_current_task(), call->result);
 	if (file)
-		report_open(c, cgroup, file, flags);
-	else
+		report_open(c, file, flags);
+	else if (wanted(c, &cgroup))
 		c->dropped__file__closed++;
 }

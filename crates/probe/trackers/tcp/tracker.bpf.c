@@ -3,6 +3,7 @@
  * TCP connections from the changes of their state: outside the path of system calls, so a service's requests do not
  * pay for it. A connection's later states change in interrupts, on behalf of no process: who opened it is remembered.
  */
+#include "interest.bpf.h"
 #include "sample.bpf.h"
 #include "socket.bpf.h"
 
@@ -258,7 +259,7 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 
 	if (!connection)
 		return;
-	if (wanted_from(c, connection->who.pid, connection->who.cgroup)) {
+	if (somebody_wants(c, EVENT_close) && wanted_from(c, connection->who.pid, connection->who.cgroup)) {
 		e.header = connection->who;
 		e.header.event = EVENT_close;
 		e.header.time = bpf_ktime_get_boot_ns();
@@ -277,7 +278,8 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 		e.retransmits = LOAD(tcp, total_retrans);
 		submit(c, &e, sizeof(e));
 	}
-	if (round_trip && wanted_from(c, connection->who.pid, connection->who.cgroup)) {
+	if (round_trip && somebody_wants(c, EVENT_route) &&
+	    wanted_from(c, connection->who.pid, connection->who.cgroup)) {
 		row = route_of(c, sk, connection);
 		if (row)
 			count_round_trip(row, round_trip);

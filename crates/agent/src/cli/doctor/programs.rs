@@ -106,7 +106,7 @@ fn try_out(tracker: &TrackerObject, config: &Config) -> Result<TrackerStatus, et
 
 fn told(status: ProgramStatus) -> Program {
     let (state, reason) = match status.state {
-        ProgramState::Attached => (Use::Attached, None),
+        ProgramState::Attached | ProgramState::Idle => (Use::Attached, None),
         ProgramState::Unneeded => (Use::Unneeded, None),
         ProgramState::Refused(reason) => (Use::Refused, Some(reason)),
     };

@@ -1,0 +1,100 @@
+//! Who wants which events. What nobody wants costs nothing: the kernel side detaches its programs.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use ethogram_model::TrackerSchema;
+use ethogram_probe::{Collector, Demand};
+
+/// What the profiles want of a tracker: the events that are behaviours.
+pub(crate) fn of_profiles(schema: &TrackerSchema) -> Demand {
+    let behaviours = schema.events.iter().filter(|e| !e.behaviours.is_empty());
+    Demand::Only(behaviours.map(|e| e.name.to_string()).collect())
+}
+
+/// What is wanted now, and the collector that is told of it.
+pub(super) struct Demands {
+    collector: Arc<Collector>,
+    wants: Mutex<Wants>,
+    /// Held while the collector is told, so that it hears of the newest last.
+    telling: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Wants {
+    /// Of each tracker, what is wanted though nobody follows. Of those that are not here, everything is.
+    always: BTreeMap<String, Demand>,
+    /// Those who follow, and the tracker if it is only one.
+    followers: BTreeMap<u64, Option<String>>,
+    next: u64,
+}
+
+impl Wants {
+    fn of(&self, tracker: &str, always: &Demand) -> Demand {
+        let follows = |one: &Option<String>| one.as_deref().is_none_or(|one| one == tracker);
+        if self.followers.values().any(follows) { Demand::All } else { always.clone() }
+    }
+}
+
+impl Demands {
+    /// `always` says of trackers what is wanted though nobody follows, as they were started with.
+    pub(super) fn new(collector: Arc<Collector>, always: BTreeMap<String, Demand>) -> Arc<Self> {
+        let wants = Wants { always, ..Wants::default() };
+        Arc::new(Self { collector, wants: Mutex::new(wants), telling: Mutex::new(()) })
+    }
+
+    /// Somebody asks for the tracker by its name: all of its events are wanted from then on.
+    pub(super) fn ask_for(&self, tracker: &str) {
+        lock(&self.wants).always.remove(tracker);
+    }
+
+    /// Wants all events of a tracker, or of all that are started, until what is returned is dropped. Takes as long as attaching
+    /// programs does.
+    pub(super) fn follow(self: &Arc<Self>, tracker: Option<String>) -> Following {
+        let id = {
+            let mut wants = lock(&self.wants);
+            let id = wants.next;
+            wants.next += 1;
+            wants.followers.insert(id, tracker);
+            id
+        };
+        self.tell();
+        Following { demands: Arc::clone(self), id }
+    }
+
+    fn tell(&self) {
+        let _told_in_order = lock(&self.telling);
+        let demands: Vec<_> = {
+            let wants = lock(&self.wants);
+            wants.always.iter().map(|(name, always)| (name.clone(), wants.of(name, always))).collect()
+        };
+        for (name, demand) in demands {
+            if let Err(error) = self.collector.set_demand(&name, demand) {
+                tracing::warn!("tracker '{name}': {error}");
+            }
+        }
+    }
+}
+
+/// Somebody who follows events.
+pub(super) struct Following {
+    demands: Arc<Demands>,
+    id: u64,
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        lock(&self.demands.wants).followers.remove(&self.id);
+        let demands = Arc::clone(&self.demands);
+        // Detaching takes a while. Where no runtime is left, everything ends.
+        if let Ok(tasks) = tokio::runtime::Handle::try_current() {
+            tasks.spawn_blocking(move || demands.tell());
+        }
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

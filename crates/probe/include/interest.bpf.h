@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * What nobody wants at the moment. A program that serves only such events is not even attached (`serves` in
+ * tracker.toml); one that serves others too asks here before it does the work of a report.
+ */
+#ifndef ETHOGRAM_INTEREST_H
+#define ETHOGRAM_INTEREST_H
+
+#include "tracker.bpf.h"
+
+/* Owned by the agent and shared by all trackers. The first entry is the generation of verdicts on objects. Each other
+ * one is a tracker's: a bit for the code of each event that nobody wants, and the lowest where events about ordinary
+ * objects are not wanted. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 256);
+	__type(key, u32);
+	__type(value, u32);
+} interest SEC(".maps");
+
+/* The agent sets it: the tracker's entry. */
+const volatile u32 agent_interest;
+
+static __always_inline u32 interest_at(u32 index)
+{
+	u32 *value = bpf_map_lookup_elem(&interest, &index);
+
+	return value ? *value : 0;
+}
+
+/* Whether somebody wants events of that code. Where nobody does, one is counted as seen and filtered. */
+static __always_inline bool somebody_wants(struct tracker_counters *c, u32 code)
+{
+	if (!(interest_at(agent_interest) >> code & 1))
+		return true;
+	c->seen++;
+	c->filtered__unwanted++;
+	return false;
+}
+
+#endif

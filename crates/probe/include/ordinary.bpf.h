@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * Files that are of no interest where they lie, whoever opens them. The agent says so of each that it has met, as long as
+ * nobody wants to see everything; what stands for a file here depends on its place, as the agent judges by the path.
+ */
+#ifndef ETHOGRAM_ORDINARY_H
+#define ETHOGRAM_ORDINARY_H
+
+#include "file.bpf.h"
+#include "interest.bpf.h"
+
+/* Owned by the agent. The value is the generation that the verdict was given in: only the current one's count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u64);
+	__type(value, u32);
+} ordinary SEC(".maps");
+
+/* The agent sets it. */
+const volatile u64 agent_salt;
+
+static __always_inline u64 mixed(u64 hash, u64 word)
+{
+	/* Any odd factor of many bits will do: this is 2^64 over the golden ratio. */
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
+/*
+ * Stands for a file at its place as the current process sees it, and for how it is used; 0 where nobody has a verdict on
+ * such. The kernel's hash of a name is one of its directory too.
+ */
+static __always_inline u64 object_of(struct file *file, u32 use)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mount *mount = mount_of(LOAD(file, f_path.mnt));
+	struct inode *inode = LOAD(file, f_inode);
+	u64 hash = agent_salt;
+
+	if (!(interest_at(agent_interest) & 1))
+		return 0;
+	hash = mixed(hash, LOAD(file, f_path.dentry, d_name.hash_len));
+	hash = mixed(hash, LOAD(inode, i_ino));
+	hash = mixed(hash, (u64)LOAD(inode, i_sb, s_dev) << 32 | (u32)LOAD(mount, mnt_id));
+	hash = mixed(hash, LOAD(task, fs, root.dentry, d_inode, i_ino));
+	hash = mixed(hash, use);
+	return hash ?: 1;
+}
+
+static __always_inline bool is_ordinary(u64 object)
+{
+	u32 *verdict = object ? bpf_map_lookup_elem(&ordinary, &object) : NULL;
+
+	return verdict && *verdict == interest_at(0);
+}
+
+#endif

@@ -1,0 +1,160 @@
+//! What nobody wants costs nothing, and what somebody begins to want comes whole.
+
+use std::collections::BTreeSet;
+
+use super::{child::forked, *};
+use crate::{Demand, ProgramState};
+
+fn only(events: &[&str]) -> Demand {
+    Demand::Only(events.iter().map(|e| e.to_string()).collect::<BTreeSet<_>>())
+}
+
+fn state(rig: &Rig) -> State {
+    rig.collector.status().into_iter().find(|s| &*s.schema.name == rig.tracker).unwrap().state
+}
+
+/// Opens files in a child of its own, which nothing else does. Returns its pid.
+fn opened(paths: &[&std::path::Path], flags: libc::c_int) -> u32 {
+    let paths: Vec<_> = paths.iter().map(|p| std::ffi::CString::new(p.to_str().unwrap()).unwrap()).collect();
+    let child = forked(|| {
+        // SAFETY: the texts end with NUL.
+        i32::from(paths.iter().any(|path| unsafe { libc::open(path.as_ptr(), flags) } < 0))
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    pid
+}
+
+#[test]
+fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
+    let mut rig = Rig::start("files");
+    rig.collector.set_demand("files", only(&[])).unwrap();
+    assert_eq!(state(&rig), State::Idle);
+    assert!(!rig.programs().iter().any(|p| p.state == ProgramState::Attached));
+    let seen = rig.counters().seen;
+    let write = || Shell::waiting("for i in 1 2 3; do echo x > $(mktemp -u); done");
+    write().go();
+    assert_eq!(rig.counters().seen, seen);
+
+    rig.collector.set_demand("files", Demand::All).unwrap();
+    assert_eq!(state(&rig), State::Running);
+    let shell = write();
+    let pid = shell.pid();
+    shell.go();
+    rig.expect("a use of a file", |e| is(e, "use") && of(e, pid));
+
+    rig.collector.set_demand("files", only(&["use"])).unwrap();
+    assert_eq!(state(&rig), State::Running);
+    rig.collector.set_demand("files", only(&[])).unwrap();
+    assert_eq!(state(&rig), State::Idle);
+    // Paused, it stays so whoever wants it.
+    rig.collector.pause(&["files".into()]).unwrap();
+    rig.collector.set_demand("files", Demand::All).unwrap();
+    assert_eq!(state(&rig), State::Paused);
+    rig.collector.resume(&["files".into()]).unwrap();
+    assert_eq!(state(&rig), State::Running);
+    rig.collector.stop("files").unwrap();
+    assert_eq!(rig.counters().unaccounted(), 0);
+}
+
+#[test]
+fn programs_that_serve_nobody_are_detached_alone() {
+    let mut rig = Rig::start("tcp");
+    rig.collector.set_demand("tcp", only(&["connect"])).unwrap();
+    assert_eq!(state(&rig), State::Running);
+    let state_of = |name: &str| rig.programs().into_iter().find(|p| p.name == name).unwrap().state;
+    assert_eq!(state_of("tcp_send_reset"), ProgramState::Idle);
+    assert_eq!(state_of("inet_sock_set_state"), ProgramState::Attached);
+    let connected = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        let child = forked(|| i32::from(std::net::TcpStream::connect(to).is_err()));
+        let pid = child.pid();
+        assert_eq!(child.go(), 0);
+        pid
+    };
+    let pid = connected();
+    rig.expect("the connect", |e| is(e, "connect") && of(e, pid));
+    assert!(!rig.all().iter().any(|e| is(e, "close") && of(e, pid)));
+    assert!(rig.counters().filtered["unwanted"] > 0);
+    rig.collector.set_demand("tcp", Demand::All).unwrap();
+    let pid = connected();
+    rig.expect("the close", |e| is(e, "close") && of(e, pid));
+    rig.collector.stop("tcp").unwrap();
+    assert_eq!(rig.counters().unaccounted(), 0);
+}
+
+#[test]
+fn a_file_that_is_ordinary_is_told_no_more_and_others_are() {
+    let mut rig = Rig::start("open");
+    rig.collector.set_demand("open", only(&["open"])).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let [ordinary, other] = ["ordinary", "other"].map(|name| directory.path().join(name));
+    [&ordinary, &other].into_iter().for_each(|path| std::fs::write(path, "x").unwrap());
+    let link = directory.path().join("link");
+    std::fs::hard_link(&ordinary, &link).unwrap();
+    let object = |event: &Event| event.get("_object").as_u64().unwrap();
+    let at = |path: &std::path::Path, pid: u32| {
+        let path = path.to_str().unwrap().to_owned();
+        move |e: &Event| is(e, "open") && of(e, pid) && text(e, "file.path") == path
+    };
+
+    let pid = opened(&[&ordinary], libc::O_RDONLY);
+    let first = object(&rig.expect("the first open", at(&ordinary, pid)));
+    assert_ne!(first, 0);
+    let pid = opened(&[&ordinary], libc::O_RDONLY);
+    assert_eq!(object(&rig.expect("the same from another process", at(&ordinary, pid))), first);
+
+    rig.collector.set_ordinary(first).unwrap();
+    let before = rig.counters().filtered["ordinary"];
+    let pid = opened(&[&ordinary, &other, &link], libc::O_RDONLY);
+    let unlike = object(&rig.expect("another file", at(&other, pid)));
+    let linked = object(&rig.expect("another name", at(&link, pid)));
+    assert!(first != unlike && first != linked && unlike != linked);
+    assert!(!rig.all().iter().any(at(&ordinary, pid)));
+    assert!(rig.counters().filtered["ordinary"] > before);
+    let pid = opened(&[&ordinary], libc::O_WRONLY);
+    rig.expect("the file opened for writing", at(&ordinary, pid));
+
+    // Somebody wants to see everything.
+    rig.collector.set_demand("open", Demand::All).unwrap();
+    let pid = opened(&[&ordinary], libc::O_RDONLY);
+    assert_eq!(object(&rig.expect("the ordinary one", at(&ordinary, pid))), 0);
+    rig.collector.set_demand("open", only(&["open"])).unwrap();
+    let pid = opened(&[&ordinary, &other], libc::O_RDONLY);
+    rig.expect("the other one", at(&other, pid));
+    assert!(!rig.all().iter().any(at(&ordinary, pid)));
+
+    rig.collector.renew_verdicts().unwrap();
+    let pid = opened(&[&ordinary], libc::O_RDONLY);
+    rig.expect("what has no verdict any more", at(&ordinary, pid));
+    // Renamed, it is another.
+    rig.collector.set_ordinary(first).unwrap();
+    std::fs::rename(&ordinary, directory.path().join("id_rsa")).unwrap();
+    let pid = opened(&[&directory.path().join("id_rsa")], libc::O_RDONLY);
+    rig.expect("the file by its new name", at(&directory.path().join("id_rsa"), pid));
+    rig.collector.stop("open").unwrap();
+    assert_eq!(rig.counters().unaccounted(), 0);
+}
+
+#[test]
+fn what_was_remembered_before_nobody_looked_is_forgotten() {
+    const NOBODY: libc::c_long = 65_534;
+    let previous = |rig: &mut Rig, between: fn(&Rig)| {
+        let child = forked(|| {
+            // SAFETY: a plain system call.
+            i32::from(unsafe { libc::syscall(libc::SYS_setuid, NOBODY) } != 0)
+        });
+        between(rig);
+        let pid = child.pid();
+        assert_eq!(child.go(), 0);
+        number(&rig.expect("the new user", |e| is(e, "user") && of(e, pid)), "process.previous.real_user.id")
+    };
+    let mut rig = Rig::start("cred");
+    assert_eq!(previous(&mut rig, |_| ()), 0);
+    let unseen = previous(&mut rig, |rig| {
+        rig.collector.set_demand("cred", only(&[])).unwrap();
+        rig.collector.set_demand("cred", Demand::All).unwrap();
+    });
+    assert_eq!(unseen, u64::MAX, "it may have changed meanwhile");
+}
