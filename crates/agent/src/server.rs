@@ -60,7 +60,11 @@ pub(crate) fn wanted(config: &Config, trackers: &[TrackerObject], recorded: bool
         params.extend(config.trackers.params.get(&name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
         tracker.check(&params).map_err(|e| Usage(format!("configuration, [trackers.{name}]: {e}")))?;
         let by_name = named.is_some();
-        let demand = if by_name || recorded { Demand::All } else { demands::of_profiles(&tracker.schema) };
+        // What the agent itself listens to is always wanted.
+        let demand = match by_name || recorded || tracker.schema.role.is_some() {
+            true => Demand::All,
+            false => demands::of_profiles(&tracker.schema),
+        };
         let start = Start { params, gated: !config.collection.host, demand, ..Start::default() };
         Ok(Wanted { name, start, by_name })
     };

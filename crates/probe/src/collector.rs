@@ -168,8 +168,13 @@ impl Collector {
         Ok(tracker.status())
     }
 
-    /// Starts several trackers, on all CPUs. What became of each, in the same order.
-    pub fn start_all(&self, wanted: Vec<(String, Start)>) -> Vec<(String, Result<TrackerStatus, Error>)> {
+    /// Starts several trackers, on all CPUs and the first ones first. What became of each, in the same order; `told` hears
+    /// of each at once, by its place, and whether it runs.
+    pub fn start_all(
+        &self,
+        wanted: Vec<(String, Start)>,
+        told: impl Fn(usize, bool) + Sync,
+    ) -> Vec<(String, Result<TrackerStatus, Error>)> {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(wanted.len());
         let queue = Mutex::new(wanted.into_iter().enumerate());
         let done = Mutex::new(Vec::new());
@@ -178,6 +183,7 @@ impl Collector {
             let next = || lock(&queue).next();
             while let Some((index, (name, start))) = next() {
                 let result = self.start(&name, start);
+                told(index, result.is_ok());
                 lock(&done).push((index, name, result));
             }
         };

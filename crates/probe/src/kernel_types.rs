@@ -46,21 +46,27 @@ const ENUM64: u32 = 19;
 pub(crate) struct KernelTypes {
     file: File,
     names: HashSet<String>,
+    tracepoints: HashSet<String>,
 }
 
 impl KernelTypes {
     /// The running kernel's types of these names, and what they consist of. None where that cannot be had: everything
     /// works without, only slower.
     pub(crate) fn of(names: HashSet<String>) -> Option<Self> {
-        let thin = thin(&fs::read("/sys/kernel/btf/vmlinux").ok()?, &names)?;
+        let (thin, tracepoints) = thin(&fs::read("/sys/kernel/btf/vmlinux").ok()?, &names)?;
         let mut file = File::from(rustix::fs::memfd_create("ethogram-types", MemfdFlags::CLOEXEC).ok()?);
         file.write_all(&thin).ok()?;
-        Some(Self { file, names })
+        Some(Self { file, names, tracepoints })
     }
 
     /// Whether all types of these names are here, as far as the kernel has them.
     pub(crate) fn cover(&self, names: &[String]) -> bool {
         names.iter().all(|name| self.names.contains(name))
+    }
+
+    /// Whether the kernel has a tracepoint of that name.
+    pub(crate) fn has_tracepoint(&self, name: &str) -> bool {
+        self.tracepoints.contains(name)
     }
 
     /// A name by which the file can be opened as long as this lives.
@@ -133,8 +139,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
-/// See above. None where `btf` is not BTF of this machine's byte order, or has kinds that are not known.
-fn thin(btf: &[u8], names: &HashSet<String>) -> Option<Vec<u8>> {
+/// See above, and the names of the kernel's tracepoints, each of which has a type. None where `btf` is not BTF of this machine's byte order, or has kinds that are not known.
+fn thin(btf: &[u8], names: &HashSet<String>) -> Option<(Vec<u8>, HashSet<String>)> {
     if btf.get(..2)? != MAGIC.to_ne_bytes() {
         return None;
     }
@@ -148,6 +154,7 @@ fn thin(btf: &[u8], names: &HashSet<String>) -> Option<Vec<u8>> {
     // A type's number is its place, counted from 1.
     let mut types = Vec::new();
     let mut open = Vec::new();
+    let mut tracepoints = HashSet::new();
     while !rest.is_empty() {
         let (of, behind) = Type::first(rest)?;
         types.push(of);
@@ -157,6 +164,10 @@ fn thin(btf: &[u8], names: &HashSet<String>) -> Option<Vec<u8>> {
             && std::str::from_utf8(name_at(of.word(0))?).is_ok_and(|name| names.contains(essential(name)))
         {
             open.push(types.len() as u32);
+        } else if of.kind() == TYPEDEF
+            && let Some(name) = name_at(of.word(0))?.strip_prefix(b"btf_trace_")
+        {
+            tracepoints.insert(String::from_utf8_lossy(name).into_owned());
         }
     }
     let mut kept = vec![false; types.len() + 1];
@@ -175,7 +186,7 @@ fn thin(btf: &[u8], names: &HashSet<String>) -> Option<Vec<u8>> {
             [0, POINTER << 24, 0].iter().for_each(|word: &u32| out.types.extend(word.to_ne_bytes()));
         }
     }
-    Some(out.finish(*btf.get(2)?))
+    Some((out.finish(*btf.get(2)?), tracepoints))
 }
 
 struct Output {

@@ -63,6 +63,7 @@ pub(crate) fn start(
     let first = open(tracker, environment)?;
     let mut plan = Plan::new(&first, name, &tracker.manifest)?;
     plan.refuse_kinds(environment.avoid);
+    plan.refuse_tracepoints(environment.types);
     // An object can be loaded once: the one that was opened for the plan serves the first attempt.
     let mut opened = Some(first);
     loop {

@@ -10,7 +10,10 @@ use libbpf_rs::{
     },
 };
 
-use crate::{Error, Manifest, Program, ProgramState, ProgramStatus, abilities, schema, syscalls::Wanted};
+use crate::{
+    Error, Manifest, Program, ProgramState, ProgramStatus, abilities, kernel_types::KernelTypes, schema,
+    syscalls::Wanted,
+};
 
 /// A program and where it attaches.
 #[derive(Debug, Clone)]
@@ -199,6 +202,20 @@ impl Plan {
                 && wanted.functions().is_empty()
             {
                 self.refuse(&hook, "the kernel does not name the functions behind these system calls".into());
+            }
+        }
+    }
+}
+
+impl Plan {
+    /// Spares the kernel attempts at tracepoints that it does not have.
+    pub(crate) fn refuse_tracepoints(&mut self, types: Option<&KernelTypes>) {
+        let hooks: Vec<_> = self.units.iter().flat_map(|u| u.ways.iter().flatten()).cloned().collect();
+        for hook in hooks.iter().filter(|hook| matches!(hook.how, How::Section)) {
+            if let Some(name) = hook.attach.strip_prefix("tp_btf/")
+                && types.is_some_and(|types| !types.has_tracepoint(name))
+            {
+                self.refuse(hook, "this kernel has no such tracepoint".into());
             }
         }
     }

@@ -42,6 +42,7 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_tracker_state 1 for the state a tracker is in, 0 for the others.
     # TYPE ethogram_tracker_state gauge
     ethogram_tracker_state{tracker="open",state="running"} 1
+    ethogram_tracker_state{tracker="open",state="idle"} 0
     ethogram_tracker_state{tracker="open",state="paused"} 0
     ethogram_tracker_state{tracker="open",state="stopped"} 0
     ethogram_tracker_state{tracker="open",state="refused"} 0

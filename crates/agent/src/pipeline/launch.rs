@@ -64,8 +64,9 @@ pub(crate) struct Pipeline<C: Consumer> {
 }
 
 impl<C: Consumer> Pipeline<C> {
-    /// Starts collecting: first the tracepoints that tell of new cgroups and processes, then what is there already is
-    /// looked up, then the rest. So each container and process is known, whether it came before, during or after.
+    /// Starts collecting. What is there already is looked up once the tracepoints are attached that tell of new cgroups and
+    /// processes, and before any event is taken: so each container and process is known, whether it came before, during
+    /// or after.
     ///
     /// # Errors
     /// Where this kernel or these privileges cannot, or a tracker asked for by name does not start.
@@ -92,8 +93,28 @@ impl<C: Consumer> Pipeline<C> {
             let urgent = *role == Role::Containers;
             (name.to_string(), Start { params: params.unwrap_or_default(), urgent, ..Start::default() })
         });
-        for (_, started) in collector.start_all(first.collect()) {
-            started.map_err(refusal)?;
+        let mut all: Vec<_> = first.collect();
+        let (roles_number, mut by_name) = (all.len(), vec![true; all.len()]);
+        for wanted in plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)) {
+            by_name.push(wanted.by_name);
+            all.push((wanted.name, wanted.start));
+        }
+        let (tell, told) = bounded(roles_number);
+        let starting = {
+            let collector = Arc::clone(&collector);
+            let start = move || {
+                collector.start_all(all, |index, runs| {
+                    if index < roles_number {
+                        _ = tell.send(runs);
+                    }
+                })
+            };
+            std::thread::Builder::new().name("start".into()).spawn(start)?
+        };
+        // The others start meanwhile. Their events wait until somebody takes them, and so for what is looked up now.
+        if told.iter().take(roles_number).any(|runs| !runs) {
+            let refused = ended(starting)?.into_iter().find_map(|(_, started)| started.err());
+            return Err(refused.map_or_else(|| anyhow::anyhow!("the first trackers do not run"), refusal));
         }
 
         let (asks, asked) = tokio::sync::mpsc::channel(ASKS);
@@ -116,10 +137,7 @@ impl<C: Consumer> Pipeline<C> {
         }
         let engine = std::thread::Builder::new().name("engine".into()).spawn(move || live.run(&batches, &messages))?;
         let pipeline = Self { collector, control, hierarchy, recording, engine };
-        let rest: Vec<_> =
-            plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)).collect();
-        let by_name: Vec<_> = rest.iter().map(|w| w.by_name).collect();
-        let started = pipeline.collector.start_all(rest.into_iter().map(|w| (w.name, w.start)).collect());
+        let started = ended(starting)?;
         for ((_, result), by_name) in started.into_iter().zip(by_name) {
             match result {
                 Ok(_) => {}
@@ -146,6 +164,10 @@ impl<C: Consumer> Pipeline<C> {
         }
         (consumer, status)
     }
+}
+
+fn ended<T>(thread: JoinHandle<T>) -> anyhow::Result<T> {
+    thread.join().map_err(|_| anyhow::anyhow!("the thread that starts trackers ended before its time"))
 }
 
 /// An error of the kernel side, with the exit code that it deserves.

@@ -25,7 +25,7 @@ fn trackers_share_a_system_call_and_leave_it_in_any_order() {
     let collector = Collector::new(Settings { avoid, ..settings() }, trackers, output).unwrap();
     let start = || Start { urgent: true, ..Start::default() };
     let all = ["a", "b", "c", "d"].map(|name| (name.to_owned(), start())).to_vec();
-    for (name, started) in collector.start_all(all) {
+    for (name, started) in collector.start_all(all, |_, _| ()) {
         let status = started.unwrap();
         let shared = status.programs.iter().find(|p| p.attach.starts_with("sys_exit/")).unwrap();
         assert_eq!(shared.state, crate::ProgramState::Attached, "{name}");
