@@ -13,6 +13,7 @@ from .api import Api
 CONFIG = """
 [collection]
 avoid = {avoid}
+{trackers}
 [runtimes]
 containerd_socket = ""
 [api]
@@ -31,10 +32,12 @@ class Agent:
     # Kinds of attach points to do without.
     avoid = ()
 
-    def __init__(self):
+    def __init__(self, everything=False):
+        """By default somebody wants what profiles are learnt from; with `everything`, each event of each default tracker."""
         self.folder = Path(tempfile.mkdtemp(prefix="ethogram-bench-"))
         config = self.folder / "ethogram.toml"
-        config.write_text(CONFIG.format(folder=self.folder, avoid=json.dumps(list(self.avoid))))
+        trackers = f"[trackers]\nenabled = {json.dumps(self._default_trackers())}" if everything else ""
+        config.write_text(CONFIG.format(folder=self.folder, avoid=json.dumps(list(self.avoid)), trackers=trackers))
         self.group = cpu.Group.make("agent")
         self.log = open(self.folder / "log", "w")
         begin = time.monotonic()
@@ -50,6 +53,11 @@ class Agent:
             self.stop()
             raise
         self.start_seconds = time.monotonic() - begin
+
+    def _default_trackers(self):
+        command = [self.binary, "trackers", "--output", "json"]
+        listed = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return [tracker["name"] for tracker in listed if tracker["default"]]
 
     def _await_ready(self):
         deadline = time.monotonic() + 60

@@ -37,6 +37,13 @@ class Api:
             raise RuntimeError(f"{method} {path}: {answer.status} {found.decode(errors='replace')}")
         return json.loads(found) if answer.getheader("content-type", "").startswith("application/json") else found
 
+    def open(self, path):
+        """A stream that nobody reads from: close it in the end."""
+        connection = _Connection(self.path, 30)
+        connection.request("GET", path)
+        connection.getresponse()
+        return connection
+
     def follow(self, path):
         """The lines of a stream, until the caller closes it; raises TimeoutError where five seconds bring none."""
         connection = _Connection(self.path, 5)

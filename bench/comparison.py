@@ -10,7 +10,7 @@ from .rounds import against_first, load_in_rounds
 
 def compare(bench, load, count, rounds, others):
     """`others` are what a user would pick instead. The second run without an agent shows what noise alone makes."""
-    everyone = [Nothing(), Nothing("no agent, again"), Ethogram(), *bench.contenders.usable(others)]
+    everyone = [Nothing(), Nothing("no agent, again"), Ethogram(), Ethogram(everything=True), *bench.contenders.usable(others)]
     with bench.load_container():
         samples = load_in_rounds(bench, everyone, load, count, rounds)
     return {

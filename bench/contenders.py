@@ -15,12 +15,14 @@ SYSDIG = {"exec": "clone,vfork,execve,procexit", "open": "open,openat", "readwri
 
 
 class Ethogram(Nothing):
-    def __init__(self):
-        super().__init__("ethogram")
-        self.agent = None
+    """As it is configured by default, or with every event of its default trackers wanted."""
+
+    def __init__(self, everything=False):
+        super().__init__("ethogram, every event wanted" if everything else "ethogram")
+        self.everything, self.agent = everything, None
 
     def start(self):
-        self.agent = Agent()
+        self.agent = Agent(self.everything)
 
     def stop(self):
         if self.agent:

@@ -23,6 +23,22 @@ class Trackers:
         self.agent.pause()
 
 
+class Followed(Trackers):
+    """All trackers, and somebody who follows every event. What that costs the agent itself is not in it."""
+
+    stream = None
+
+    def on(self):
+        self.stream = self.stream or self.agent.api.open("/v1/events")
+        super().on()
+
+    def off(self):
+        super().off()
+        if self.stream:
+            self.stream.close()
+            self.stream = None
+
+
 class Same:
     """The same on both sides: what comes out is noise."""
 

@@ -89,6 +89,9 @@ fn table(trackers: &[TrackerStatus], width: usize) -> String {
         ]
     };
     let mut out = output::columns(&columns, &trackers.iter().map(row).collect::<Vec<_>>(), width);
+    if trackers.iter().any(|t| t.state == TrackerState::Idle) {
+        out += "idle: attached as soon as somebody wants its events, by following them, recording, or starting it by name\n";
+    }
     for tracker in trackers {
         for program in &tracker.programs {
             if let Some(reason) = &program.reason {

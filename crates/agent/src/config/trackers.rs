@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Serialize
 /// Which trackers run, and with which parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Trackers {
-    /// The trackers the server starts; without it, those that are on by default.
+    /// The trackers the server starts, with all of their events wanted; without it, those that are on by default.
     pub enabled: Option<Vec<String>>,
     /// By tracker: its parameters and their values. What a tracker accepts is checked when it starts.
     pub params: BTreeMap<String, BTreeMap<String, ParamValue>>,
@@ -103,7 +103,7 @@ impl JsonSchema for Trackers {
                 "enabled": {
                     "type": "array",
                     "items": { "type": "string" },
-                    "description": "The trackers the server starts; without it, those that are on by default.",
+                    "description": "The trackers the server starts, with all of their events wanted; without it, those that are on by default.",
                 },
             },
             "additionalProperties": {

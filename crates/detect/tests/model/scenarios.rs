@@ -118,6 +118,24 @@ fn secrets_are_told_and_ordinary_reads_are_not() {
 }
 
 #[test]
+fn what_is_ordinary_shows_nothing_whoever_does_it() {
+    let web = web();
+    for ordinary in [web.read("/bin/cat", "/etc/passwd", 1), web.write("/bin/sh", "/dev/null", 1)] {
+        assert!(ethogram_detect::is_ordinary(&ordinary), "{ordinary:?}");
+        assert_eq!(ethogram_detect::Behaviour::of(&ordinary).count(), 0);
+    }
+    for other in [
+        web.read("/bin/cat", "/etc/shadow", 1),
+        web.write("/bin/sh", "/etc/passwd", 1),
+        web.read("/bin/cat", "", 1),
+        web.execute("/bin/sh", "/bin/ls", 1),
+        web.connect("/bin/wget", "10.1.2.3", 80, 1),
+    ] {
+        assert!(!ethogram_detect::is_ordinary(&other), "{other:?}");
+    }
+}
+
+#[test]
 fn how_grave_it_is() {
     let (mut model, web) = learnt();
     let sh = "sh@/bin/busybox";

@@ -53,14 +53,17 @@ static __always_inline void count_use(struct file *file, u64 bytes, bool is_writ
 	struct file_use *row;
 	void *table;
 	u64 cgroup;
+	u32 process;
 
 	/* Not ours to see, and by far the most frequent: sockets and pipes. */
 	if (mode != S_IFREG && !all_types)
 		return;
 	c = count();
-	if (!c || !wanted(c, &cgroup))
+	process = bpf_get_current_pid_tgid() >> 32;
+	cgroup = current_cgroup();
+	if (!c || !wanted_from(c, process, cgroup))
 		return;
-	key.process = bpf_get_current_pid_tgid() >> 32;
+	key.process = process;
 	key.device = LOAD(inode, i_sb, s_dev);
 	key.inode = LOAD(inode, i_ino);
 	table = table_in(&use_tables);

@@ -1,0 +1,55 @@
+"""What the web service loses in kernels that hook single functions: emulated, and counted in instructions."""
+
+import json
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+
+from ..goals import Goal, number, percent, table
+
+# By the kernel's version, kinds of attach points to do without.
+GUESTS = {"6.1": "", "6.12": "", "6.18": ""}
+GOAL = "6.12"
+
+
+def run(bench):
+    seconds = bench.amount(1, 20, 60)
+
+    def measure(kernel):
+        command = ["script/kernels/cost", kernel, str(seconds), bench.binary, bench.nginx, GUESTS[kernel]]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL).stdout)
+
+    bench.log(f"{', '.join(GUESTS)} for {seconds} s each of 10^9 instructions")
+    # Each is one thread.
+    with ThreadPoolExecutor(2) as two:
+        return dict(zip(GUESTS, two.map(measure, GUESTS)))
+
+
+def tables(result):
+    rows, programs = [], []
+    for kernel, found in result.items():
+        arms = found["arms"]
+        rows.append((
+            kernel, percent(arms["agent"]["machine"]), percent(arms["followed"]["machine"]), percent(arms["same"]["machine"]),
+            f"{number(found['own']['share_percent'])} %", number(found["own"]["per_packet"]),
+        ))
+        programs += [
+            (kernel, name, f"{p['runs_per_packet']:.2f}", number(p["per_run"]), f"{100 * p['per_packet'] / found['own']['per_packet']:.2f} %")
+            for name, p in found["programs"].items()
+            if p["per_packet"] > 0.0005 * found["own"]["per_packet"]
+        ]
+    return (
+        table(
+            ("kernel", "ethogram", "somebody follows every event", "the same on both sides", "the agent's own share", "instructions a packet"),
+            rows,
+        )
+        + "\n\nBy program, as the kernel counts them, its own counting included:\n\n"
+        + table(("kernel", "program", "runs a packet", "instructions a run", "of a packet's"), programs)
+    )
+
+
+def goals(result):
+    found = result[GOAL]
+    arm, own = found["arms"]["agent"]["machine"], found["own"]["share_percent"]
+    spread = f"{arm['pairs']} quadruples, the same on both sides {percent(found['arms']['same']['machine'])}; Linux {found['kernel']}"
+    what = "instructions a web service loses where single functions can be hooked, the agent's own included"
+    return [Goal(what, 1, arm["percent"] + own, " %", arm["error"], spread)]
