@@ -11,15 +11,15 @@ use ethogram_model::nearest::nearest;
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
-    Batch, Counters, Demand, Error, State, TrackerObject, TrackerStatus,
-    attach::Attached,
-    counters::{KernelCounters, Outcome},
+    Batch, Counters, Demand, Error, TrackerObject, TrackerStatus,
+    counters::Outcome,
     dispatcher::Dispatcher,
     interest::Interest,
     kernel::check_kernel,
     kernel_types::KernelTypes,
     object::{self, Environment, Loaded},
     reader::{Reader, Source},
+    tracker::{Running, Tracker},
 };
 
 /// How this host is.
@@ -79,26 +79,6 @@ pub struct Collector {
     type_names: HashSet<String>,
     /// Each has a lock of its own: several can be loaded at the same time.
     trackers: RwLock<BTreeMap<String, Arc<Mutex<Tracker>>>>,
-}
-
-struct Tracker {
-    object: TrackerObject,
-    start: Start,
-    running: Option<Running>,
-    refused: Option<String>,
-    /// Its place in the table of interest.
-    place: u32,
-    /// The kernel's counts of its earlier starts.
-    before: Counters,
-    outcome: Arc<Outcome>,
-}
-
-struct Running {
-    id: u64,
-    /// Field order is drop order: programs are detached before their maps go.
-    attached: Attached,
-    counters: KernelCounters,
-    object: libbpf_rs::Object,
 }
 
 impl Collector {
@@ -211,8 +191,8 @@ impl Collector {
     /// # Errors
     /// Where one of them is not known or does not run; those before it are paused then.
     pub fn pause(&self, names: &[String]) -> Result<(), Error> {
-        self.each_running(names, |running| {
-            if !running.attached.is_paused() {
+        self.each_running(names, |tracker| {
+            if let Some(running) = tracker.running.as_mut().filter(|running| !running.attached.is_paused()) {
                 running.attached.pause();
             }
             Ok(())
@@ -224,9 +204,14 @@ impl Collector {
     /// # Errors
     /// Where one of them is not known or does not run, or the kernel refuses what it had accepted before.
     pub fn resume(&self, names: &[String]) -> Result<(), Error> {
-        self.each_running(names, |running| match running.attached.is_paused() {
-            true => running.attached.resume(&running.object),
-            false => Ok(()),
+        self.each_running(names, |tracker| {
+            match tracker.running.as_mut().filter(|running| running.attached.is_paused()) {
+                Some(running) => match running.attached.resume(&running.object) {
+                    Ok(()) => Ok(()),
+                    Err(_) => self.reload(tracker),
+                },
+                None => Ok(()),
+            }
         })
     }
 
@@ -242,7 +227,16 @@ impl Collector {
         let Some(running) = running.as_mut().filter(|_| start.demand != demand) else { return Ok(()) };
         self.interest.set(*place, &object.schema, &demand)?;
         start.demand = demand.clone();
-        running.attached.set_demand(&running.object, demand, || object::forget(&running.object))
+        match running.attached.set_demand(&running.object, demand, || object::forget(&running.object)) {
+            Ok(()) => Ok(()),
+            Err(_) => self.reload(&mut tracker),
+        }
+    }
+
+    /// Loads a running tracker anew, and attaches it. Kernels before 5.13 attach a program to a function once in its life.
+    fn reload(&self, tracker: &mut Tracker) -> Result<(), Error> {
+        let (object, start) = (tracker.object.clone(), tracker.start.clone());
+        self.run(tracker, object, start)
     }
 
     /// Says that an event about this object, as its field `_object` has it, is of no interest. Events about it are counted
@@ -262,10 +256,14 @@ impl Collector {
         self.interest.renew()
     }
 
-    fn each_running(&self, names: &[String], act: impl Fn(&mut Running) -> Result<(), Error>) -> Result<(), Error> {
+    fn each_running(&self, names: &[String], act: impl Fn(&mut Tracker) -> Result<(), Error>) -> Result<(), Error> {
         for name in names {
-            let tracker = self.known(name)?;
-            act(lock(&tracker).running.as_mut().ok_or_else(|| Error::NotRunning(name.clone()))?)?;
+            let known = self.known(name)?;
+            let mut tracker = lock(&known);
+            if tracker.running.is_none() {
+                return Err(Error::NotRunning(name.clone()));
+            }
+            act(&mut tracker)?;
         }
         Ok(())
     }
@@ -398,34 +396,6 @@ impl Collector {
             let near = nearest(name, &known);
             Error::UnknownTracker { name: name.into(), near, known }
         })
-    }
-}
-
-impl Tracker {
-    fn shared(object: TrackerObject, place: u32) -> Arc<Mutex<Self>> {
-        let (start, before, outcome) = (Start::default(), Counters::default(), Arc::default());
-        Arc::new(Mutex::new(Self { object, start, running: None, refused: None, place, before, outcome }))
-    }
-
-    fn status(&self) -> TrackerStatus {
-        let mut counters = self.before.clone();
-        let (mut programs, mut params) = (Vec::new(), BTreeMap::new());
-        let state = match (&self.running, &self.refused) {
-            (Some(running), _) => {
-                let attached = &running.attached;
-                counters += &running.counters.read(attached.missed());
-                (programs, params) = (attached.status(), self.start.params.clone());
-                match (attached.is_paused(), attached.is_idle()) {
-                    (true, _) => State::Paused,
-                    (_, true) => State::Idle,
-                    _ => State::Running,
-                }
-            }
-            (None, Some(reason)) => State::Refused(reason.clone()),
-            (None, None) => State::Stopped,
-        };
-        self.outcome.add_to(&mut counters);
-        TrackerStatus { schema: Arc::clone(&self.object.schema), state, programs, params, counters }
     }
 }
 

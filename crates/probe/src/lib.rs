@@ -27,6 +27,7 @@ mod sample;
 mod schema;
 mod status;
 mod syscalls;
+mod tracker;
 
 pub use builtin::{Program, TrackerObject, builtin, find};
 pub use collector::{Collector, Settings, Start, Verdict};

@@ -53,6 +53,10 @@ fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
     assert_eq!(state(&rig), State::Paused);
     rig.collector.resume(&["files".into()]).unwrap();
     assert_eq!(state(&rig), State::Running);
+    let shell = write();
+    let pid = shell.pid();
+    shell.go();
+    rig.expect("a use of a file after the pause", |e| is(e, "use") && of(e, pid));
     rig.collector.stop("files").unwrap();
     assert_eq!(rig.counters().unaccounted(), 0);
 }
