@@ -243,7 +243,7 @@ struct io_kiocb {
 	u8 opcode;
 } __attribute__((preserve_access_index));
 
-/* From 6.4 on. Needs no tracefs, unlike the others. */
+/* From 6.4 on. Needs no tracefs, unlike the other. */
 SEC("tp_btf/io_uring_submit_req")
 int BPF_PROG(submitted, struct io_kiocb *request)
 {
@@ -251,23 +251,11 @@ int BPF_PROG(submitted, struct io_kiocb *request)
 	return 0;
 }
 
-/* Tracepoints whose arguments changed again and again, and whose records kept this name. */
-struct trace_event_raw_io_uring_submit_req {
-	u8 opcode;
-} __attribute__((preserve_access_index));
-
+/* Its name before, when its arguments changed again and again, and its records kept this name. */
 struct trace_event_raw_io_uring_submit_sqe {
 	u8 opcode;
 } __attribute__((preserve_access_index));
 
-SEC("tracepoint/io_uring/io_uring_submit_req")
-int submit_req(struct trace_event_raw_io_uring_submit_req *ctx)
-{
-	count_operation(ctx->opcode);
-	return 0;
-}
-
-/* Its name before 6.4. */
 SEC("tracepoint/io_uring/io_uring_submit_sqe")
 int submit_sqe(struct trace_event_raw_io_uring_submit_sqe *ctx)
 {
