@@ -96,6 +96,9 @@ pub struct TrackerStatus {
     pub summary: String,
     /// Whether it works.
     pub state: TrackerState,
+    /// Why this kernel or the agent's privileges cannot run it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Whether the server starts it by itself.
     pub default: bool,
     /// Its programs in the kernel.

@@ -43,6 +43,7 @@ fn status(name: &str, state: TrackerState, params: &BTreeMap<String, String>) ->
         summary: "a tracker".into(),
         state,
         default: true,
+        reason: None,
         programs: Vec::new(),
         params: params.iter().map(param).collect(),
         counters: Counters::default(),

@@ -55,6 +55,7 @@ fn stopped(schema: &TrackerSchema) -> TrackerStatus {
         name: schema.name.to_string(),
         summary: schema.summary.clone(),
         state: TrackerState::Stopped,
+        reason: None,
         default: schema.default,
         programs: Vec::new(),
         params: schema.params.iter().map(param).collect(),
@@ -92,12 +93,10 @@ fn table(trackers: &[TrackerStatus], width: usize) -> String {
     if trackers.iter().any(|t| t.state == TrackerState::Idle) {
         out += "idle: attached as soon as somebody wants its events, by following them, recording, or starting it by name\n";
     }
+    // How each program is attached, and why not otherwise, is long: `ethogram doctor` tells it.
     for tracker in trackers {
-        for program in &tracker.programs {
-            if let Some(reason) = &program.reason {
-                let line = format!("{}: {} ({}): {reason}", tracker.name, program.name, program.attach);
-                out += &format!("{}\n", render::escape(&line));
-            }
+        if let Some(reason) = &tracker.reason {
+            out += &format!("{}\n", render::escape(&format!("{}: {reason}", tracker.name)));
         }
     }
     out

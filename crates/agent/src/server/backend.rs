@@ -374,6 +374,7 @@ fn told(status: Status) -> TrackerStatus {
         name: status.schema.name.to_string(),
         summary: status.schema.summary.clone(),
         state: tracker_state(&status.state),
+        reason: if let State::Refused(reason) = &status.state { Some(reason.clone()) } else { None },
         default: status.schema.default,
         params: status.schema.params.iter().map(param).collect(),
         programs: status.programs.into_iter().map(program).collect(),

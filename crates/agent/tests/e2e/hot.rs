@@ -179,6 +179,20 @@ fn a_paused_tracker_is_silent_and_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_cannot_run_says_why_and_the_rest_runs() {
+    let avoid = vec!["fentry", "fexit", "kprobe", "kretprobe", "kprobe.multi", "kretprobe.multi", "sys_exit"];
+    let server = Server::start(&Settings { avoid, ..Settings::default() });
+    let open = tracker(&server, "open");
+    assert_eq!(open["state"], "refused");
+    let reason = open["reason"].as_str().unwrap();
+    assert!(reason.contains("'sys_exit' is to be avoided"), "{reason}");
+    assert_eq!(tracker(&server, "tcp")["state"], "running");
+    let table = String::from_utf8(server.ethogram(&["trackers"]).stdout).unwrap();
+    assert!(table.contains(&format!("open: {reason}")), "{table}");
+    assert!(table.contains("idle: attached as soon as"), "{table}");
+}
+
+#[test]
 fn wrong_requests_are_problems() {
     let server = Server::start(&Settings::default());
     let problem = |method: &str, path: &str, body: Option<Value>, status: u16, words: &[&str]| {

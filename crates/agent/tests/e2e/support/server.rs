@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) containerd_socket: PathBuf,
     /// Whether events outside containers are collected as well.
     pub(crate) host: bool,
+    /// Kinds of attach points to do without.
+    pub(crate) avoid: Vec<&'static str>,
     /// Whether all is recorded, into [`Server::recording`].
     pub(crate) record: bool,
 }
@@ -31,6 +33,7 @@ impl Default for Settings {
             docker_socket: "/var/run/docker.sock".into(),
             containerd_socket: PathBuf::new(),
             host: false,
+            avoid: Vec::new(),
             record: false,
         }
     }
@@ -80,11 +83,12 @@ impl Server {
         let metrics_port = free_port();
         let at = |name: &str| folder.path().join(name);
         let config = format!(
-            "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\n\
+            "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n",
             settings.learning_period.as_millis(),
             settings.host,
+            settings.avoid,
             settings.docker_socket,
             settings.containerd_socket,
             at("api.sock"),
