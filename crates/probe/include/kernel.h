@@ -108,6 +108,7 @@ enum bpf_prog_type {
 
 /* Only ever asked whether this kernel has them. */
 enum bpf_func_id {
+	BPF_FUNC_get_current_task_btf = 158,
 	BPF_FUNC_task_pt_regs = 175,
 };
 

@@ -39,4 +39,13 @@ struct bpf_iter_num {
 #define LOAD_PICK(_1, _2, _3, _4, _5, N, ...) LOAD_##N
 #define LOAD(from, ...) LOAD_PICK(__VA_ARGS__, 5, 4, 3, 2, 1)(from, __VA_ARGS__)
 
+/* The same for a pointer that the kernel has given a type, as an argument of a tp_btf or fexit program: one load an arrow on
+ * all kernels. */
+#define WALK_1(from, a) ((from)->a)
+#define WALK_2(from, a, b) ((from)->a->b)
+#define WALK_3(from, a, b, c) ((from)->a->b->c)
+#define WALK_4(from, a, b, c, d) ((from)->a->b->c->d)
+#define WALK_PICK(_1, _2, _3, _4, N, ...) WALK_##N
+#define WALK(from, ...) WALK_PICK(__VA_ARGS__, 4, 3, 2, 1)(from, __VA_ARGS__)
+
 #endif

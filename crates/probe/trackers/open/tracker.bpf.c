@@ -77,23 +77,27 @@ static __always_inline void count_failure(struct tracker_counters *c, u32 error)
 	c->aggregated++;
 }
 
-static __always_inline void report_open(struct tracker_counters *c, struct file *file, u32 flags)
+/* Asked before anything else: there are many. */
+static __always_inline bool is_of_no_interest(struct tracker_counters *c, u64 object)
+{
+	if (!is_ordinary(object))
+		return false;
+	c->seen++;
+	c->filtered__ordinary++;
+	return true;
+}
+
+#define USE (FMODE_WRITE | FMODE_CREATED)
+
+static __always_inline void report_open(struct tracker_counters *c, struct file *file, u32 flags, u32 mode, u64 object)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *inode = LOAD(file, f_inode);
-	u32 mode = LOAD(file, f_mode);
-	u64 object = object_of(file, mode & (FMODE_WRITE | FMODE_CREATED));
 	struct file_open *e;
 	struct record *r;
 	u64 cgroup;
 
-	/* Before anything else: there are many. */
-	if (is_ordinary(object)) {
-		c->seen++;
-		c->filtered__ordinary++;
-		return;
-	}
-	if (!wanted(c, &cgroup))
+	if (is_of_no_interest(c, object) || !wanted(c, &cgroup))
 		return;
 	if (!reads && !(mode & (FMODE_WRITE | FMODE_CREATED))) {
 		c->filtered__parameter++;
@@ -138,29 +142,43 @@ static __always_inline bool is_asked_for(u32 flags)
 	return !(flags & FMODE_EXEC) && !(LOAD((struct task_struct *)bpf_get_current_task(), flags) & PF_KTHREAD);
 }
 
-/* What the function behind every open gave: a file, or an error. Opens by io_uring come by here too. */
-static __always_inline void opened_file(struct file *file, u32 flags)
+static __always_inline bool is_error(long result)
 {
-	long error = -(long)file;
-	struct tracker_counters *c;
+	return (unsigned long)result >= (unsigned long)-MAX_ERRNO;
+}
+
+/* What the function behind every open gave: a file, or an error. Opens by io_uring come by here too. */
+static __always_inline void opened_file(long result, u32 flags, u32 mode, u64 object)
+{
+	struct tracker_counters *c = count();
+
+	if (!c)
+		return;
+	if (!is_error(result))
+		report_open(c, (struct file *)result, flags, mode, object);
+	else if (result != -EAGAIN || !(flags & AS_FAR_AS_CACHED))
+		count_failure(c, -result);
+}
+
+/* Where the kernel has given the file its type, what decides is read without a helper. */
+static __always_inline void opened_typed_file(struct file *file, const struct open_flags *how)
+{
+	u32 flags = flags_of(how), mode = 0;
+	u64 object = 0;
 
 	if (!is_asked_for(flags))
 		return;
-	if (error == EAGAIN && flags & AS_FAR_AS_CACHED)
-		return;
-	c = count();
-	if (!c)
-		return;
-	if (error > 0 && error <= MAX_ERRNO)
-		count_failure(c, error);
-	else
-		report_open(c, file, flags);
+	if (!is_error((long)file)) {
+		mode = file->f_mode;
+		object = object_of_typed(file, mode & USE);
+	}
+	opened_file((long)file, flags, mode, object);
 }
 
 SEC("fexit/do_filp_open")
 int BPF_PROG(filp_open_fexit, int directory, struct filename *name, const struct open_flags *how, struct file *file)
 {
-	opened_file(file, flags_of(how));
+	opened_typed_file(file, how);
 	return 0;
 }
 
@@ -168,7 +186,7 @@ int BPF_PROG(filp_open_fexit, int directory, struct filename *name, const struct
 SEC("fexit/do_file_open")
 int BPF_PROG(file_open_fexit, int directory, struct filename *name, const struct open_flags *how, struct file *file)
 {
-	opened_file(file, flags_of(how));
+	opened_typed_file(file, how);
 	return 0;
 }
 
@@ -196,7 +214,11 @@ static __always_inline int open_left(struct pt_regs *ctx)
 	u32 *flags = bpf_map_lookup_elem(&opening, &thread);
 
 	if (flags) {
-		opened_file((struct file *)PT_REGS_RC(ctx), *flags);
+		long result = PT_REGS_RC(ctx);
+		struct file *file = (struct file *)result;
+		u32 mode = is_error(result) ? 0 : LOAD(file, f_mode);
+
+		opened_file(result, *flags, mode, is_error(result) ? 0 : object_of(file, mode & USE));
 		bpf_map_delete_elem(&opening, &thread);
 	}
 	return 0;
@@ -236,7 +258,7 @@ SYSCALLS(opened)
 	struct tracker_counters *c = count();
 	struct file *file;
 	u64 cgroup;
-	u32 flags;
+	u32 flags, mode;
 
 	if (!c)
 		return;
@@ -261,8 +283,11 @@ SYSCALLS(opened)
 		break;
 	}
 	file = file_of((struct task_struct *)bpf_get_current_task(), call->result);
-	if (file)
-		report_open(c, file, flags);
-	else if (wanted(c, &cgroup))
-		c->dropped__file__closed++;
+	if (!file) {
+		if (wanted(c, &cgroup))
+			c->dropped__file__closed++;
+		return;
+	}
+	mode = LOAD(file, f_mode);
+	report_open(c, file, flags, mode, object_of(file, mode & USE));
 }
