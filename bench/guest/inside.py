@@ -28,11 +28,7 @@ def main(seconds, avoid):
     Agent.binary = Path("/ethogram")
     Agent.avoid = [kind for kind in avoid.split(",") if kind]
     with Service() as service, Agent() as agent, Client(service.url, 100_000) as client:
-        arms = {
-            "agent": switches.Trackers("ethogram", agent),
-            "followed": switches.Followed("ethogram, and somebody who follows every event", agent),
-            "same": switches.Same("the same on both sides", agent),
-        }
+        arms = {"agent": switches.Trackers("ethogram", agent), "same": switches.Same("the same on both sides", agent)}
         meter = Meter(service, client, agent)
         agent.resume()
         time.sleep(1)

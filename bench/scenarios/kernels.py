@@ -29,7 +29,7 @@ def tables(result):
     for kernel, found in result.items():
         arms = found["arms"]
         rows.append((
-            kernel, percent(arms["agent"]["machine"]), percent(arms["followed"]["machine"]), percent(arms["same"]["machine"]),
+            kernel, percent(arms["agent"]["machine"]), percent(arms["same"]["machine"]),
             f"{number(found['own']['share_percent'])} %", number(found["own"]["per_packet"]),
         ))
         programs += [
@@ -39,7 +39,7 @@ def tables(result):
         ]
     return (
         table(
-            ("kernel", "ethogram", "somebody follows every event", "the same on both sides", "the agent's own share", "instructions a packet"),
+            ("kernel", "ethogram", "the same on both sides", "the agent's own share", "instructions a packet"),
             rows,
         )
         + "\n\nBy program, as the kernel counts them, its own counting included:\n\n"

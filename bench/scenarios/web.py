@@ -19,7 +19,7 @@ def run(bench):
 
 
 def _windows(bench, service):
-    seconds = bench.amount(10, 80, 900)
+    seconds = bench.amount(10, 120, 900)
     bench.log(f"windows for {seconds} s")
     with ExitStack() as held:
         agent = held.enter_context(Agent())

@@ -182,8 +182,8 @@ struct mem_cgroup {
 };
 
 struct qstr {
+	u32 hash;
 	u32 len;
-	u64 hash_len;
 	const unsigned char *name;
 };
 

@@ -35,7 +35,7 @@ static __always_inline u64 mixed(u64 hash, u64 word)
 	({                                                                                                             \
 		u64 hash = agent_salt;                                                                                 \
                                                                                                                        \
-		hash = mixed(hash, READ(file, f_path.dentry, d_name.hash_len));                                        \
+		hash = mixed(hash, READ(file, f_path.dentry, d_name.hash));                                            \
 		hash = mixed(hash, READ(file, f_inode, i_ino));                                                        \
 		hash = mixed(hash, (u64)READ(file, f_inode, i_sb, s_dev) << 32 |                                       \
 					   (u32)LOAD(mount_of(READ(file, f_path.mnt)), mnt_id));                       \
