@@ -131,7 +131,7 @@ impl Drop for Rig {
     }
 }
 
-/// What `script/kernels/init` looks for.
+/// What `script/kernels/tests` looks for.
 const MISSED: &str = "the kernel missed events";
 
 /// A child that does what its standard input says when told to, so that tests can name its pid beforehand.
