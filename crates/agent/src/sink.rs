@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Finding, render};
+use ethogram_model::{Finding, ocsf};
 
 use crate::config::Alerts;
 
@@ -125,7 +125,7 @@ impl Sink {
 fn write_all(name: &str, mut to: impl Write, findings: impl Iterator<Item = Arc<Finding>>, dropped: &AtomicU64) {
     let mut failing = false;
     for finding in findings {
-        let line = format!("{}\n", render::to_ocsf(&finding));
+        let line = format!("{}\n", ocsf::from_finding(&finding));
         match to.write_all(line.as_bytes()).and_then(|()| to.flush()) {
             Ok(()) => failing = false,
             Err(error) => {
@@ -160,7 +160,9 @@ mod tests {
             executable: "/bin/sh".into(),
             object: "/bin/nc".into(),
             usual: Vec::new(),
-            container: Arc::new(Container::default()),
+            container: Some(Arc::new(Container::default())),
+            rule: None,
+            techniques: Vec::new(),
             process: None,
             evidence: Vec::new(),
             count: 1,

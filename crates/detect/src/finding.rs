@@ -80,7 +80,9 @@ pub(crate) fn make(
         count: 1,
         first_seen_ns: event.time_ns,
         last_seen_ns: event.time_ns,
-        container,
+        container: Some(container),
+        rule: None,
+        techniques: Vec::new(),
     })
 }
 

@@ -11,6 +11,22 @@ pub struct Context {
     pub container: Option<Arc<Container>>,
     /// The process, found by pid and start time.
     pub process: Option<Arc<Process>>,
+    /// What users and groups are called where it happened: in the container, or on the host.
+    pub users: Option<Arc<Users>>,
+}
+
+/// What the numbers of users and groups are called, each at most [`Users::MAX`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Users {
+    /// Names of users, by id.
+    pub users: BTreeMap<u32, String>,
+    /// Names of groups, by id.
+    pub groups: BTreeMap<u32, String>,
+}
+
+impl Users {
+    /// Names kept of either; further ones are left out.
+    pub const MAX: usize = 1_024;
 }
 
 /// A container, as its cgroup and, later, its runtime tell.
@@ -32,9 +48,38 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// The Kubernetes pod it belongs to.
     pub pod: Option<Pod>,
+    /// Whether it runs with all privileges, once the runtime has told.
+    #[serde(default)]
+    pub privileged: Option<bool>,
+    /// What of the host is mounted into it, at most [`Container::MAX_MOUNTS`].
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
+    /// When it was started, nanoseconds since the Unix epoch, once the runtime has told.
+    #[serde(default)]
+    pub started_ns: Option<u64>,
+    /// What its `/etc/passwd` and `/etc/group` say, once they were read.
+    #[serde(default)]
+    pub users: Option<Arc<Users>>,
+}
+
+/// A place of the host, or a volume, in a container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where it is on the host.
+    pub source: String,
+    /// Where it is in the container.
+    pub destination: String,
+    /// Options, as the runtime tells them.
+    pub mode: String,
+    /// Whether the container may write there.
+    pub writable: bool,
+    /// How mounts below it are shared: `rprivate`, ...
+    pub propagation: String,
 }
 
 impl Container {
+    /// Mounts kept of a container; further ones are left out.
+    pub const MAX_MOUNTS: usize = 64;
     /// Labels kept of a container; further ones are left out.
     pub const MAX_LABELS: usize = 64;
 
@@ -78,7 +123,7 @@ pub struct Pod {
 }
 
 /// A process. Its identity on this boot is its pid and its start time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// Thread group id, in the host's pid namespace.
     pub pid: u32,
@@ -88,6 +133,21 @@ pub struct Process {
     pub parent_pid: u32,
     /// Real user id.
     pub user_id: u32,
+    /// Real group id.
+    #[serde(default)]
+    pub group_id: u32,
+    /// The user who logged in, as the audit system keeps it; none for services.
+    #[serde(default)]
+    pub login_user_id: Option<u32>,
+    /// Its pid in its own pid namespace; zero where that is not known.
+    #[serde(default)]
+    pub namespace_pid: u32,
+    /// Whether it leads its process group, as what is typed into a shell does.
+    #[serde(default)]
+    pub is_group_leader: bool,
+    /// What leads its session, where that is known.
+    #[serde(default)]
+    pub session_leader: Option<Arc<Exec>>,
     /// What it runs.
     pub exec: Arc<Exec>,
     /// What ran the processes above it, nearest first, at most [`Process::MAX_ANCESTORS`].
@@ -112,4 +172,25 @@ pub struct Exec {
     pub args: Vec<String>,
     /// The cgroup id of the container in which exec was called; zero on the host.
     pub container_cgroup: u64,
+    /// The current directory at exec.
+    #[serde(default)]
+    pub working_directory: String,
+    /// The controlling terminal at exec; empty where there was none.
+    #[serde(default)]
+    pub terminal: String,
+    /// Environment variables as `NAME=value`, secrets masked, where they are collected.
+    #[serde(default)]
+    pub environment: Vec<String>,
+    /// Whether its file was written in the container and is not from the image.
+    #[serde(default)]
+    pub in_writable_layer: bool,
+    /// Whether its file exists in memory only.
+    #[serde(default)]
+    pub in_memory: bool,
+    /// When its file's content changed last, nanoseconds since the Unix epoch; zero where that is not known.
+    #[serde(default)]
+    pub file_modified_ns: u64,
+    /// When its file's content or attributes changed last, nanoseconds since the Unix epoch; zero where that is not known.
+    #[serde(default)]
+    pub file_changed_ns: u64,
 }

@@ -1,6 +1,6 @@
 //! What detection found, as it is kept and shown.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,103 @@ impl Severity {
     }
 }
 
+/// How urgent the author of a rule holds a match of it, as syslog has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// The system is unusable.
+    Emergency,
+    /// Act at once.
+    Alert,
+    /// Critical.
+    Critical,
+    /// An error.
+    Error,
+    /// A warning.
+    Warning,
+    /// Normal, but significant.
+    Notice,
+    /// Worth knowing.
+    Informational,
+    /// For debugging.
+    Debug,
+}
+
+impl Priority {
+    /// All, the most urgent first.
+    pub const ALL: [Self; 8] = [
+        Self::Emergency,
+        Self::Alert,
+        Self::Critical,
+        Self::Error,
+        Self::Warning,
+        Self::Notice,
+        Self::Informational,
+        Self::Debug,
+    ];
+
+    /// As Falco writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Emergency => "Emergency",
+            Self::Alert => "Alert",
+            Self::Critical => "Critical",
+            Self::Error => "Error",
+            Self::Warning => "Warning",
+            Self::Notice => "Notice",
+            Self::Informational => "Informational",
+            Self::Debug => "Debug",
+        }
+    }
+
+    /// How grave that is.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Emergency | Self::Alert | Self::Critical => Severity::Critical,
+            Self::Error => Severity::High,
+            Self::Warning => Severity::Medium,
+            Self::Notice => Severity::Low,
+            Self::Informational | Self::Debug => Severity::Informational,
+        }
+    }
+}
+
+impl From<Severity> for Priority {
+    /// What a rule of that gravity would have.
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Critical => Self::Critical,
+            Severity::High => Self::Error,
+            Severity::Medium => Self::Warning,
+            Severity::Low => Self::Notice,
+            Severity::Informational => Self::Informational,
+        }
+    }
+}
+
+/// The rule that a finding comes from, and why it holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RuleMatch {
+    /// The rule's name.
+    pub name: String,
+    /// How urgent its author holds it.
+    pub priority: Priority,
+    /// Its output with this event's values.
+    pub output: String,
+    /// The values of the fields in its output, by the fields' names.
+    pub fields: BTreeMap<String, serde_json::Value>,
+    /// The tests of its condition that decided, with the values that they saw: `proc.name in (shell_binaries): bash`.
+    pub because: Vec<String>,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// The file that it stands in, and the line.
+    pub source: String,
+    /// What to do next, where its author says so.
+    pub next: Option<String>,
+    /// What the workload's profile says of this behaviour, where it was asked: known to it, or new.
+    pub profile: Option<String>,
+}
+
 /// One story worth telling: it is updated when it goes on, never repeated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -42,7 +139,7 @@ pub struct Finding {
     pub uid: String,
     /// One line for people.
     pub title: String,
-    /// What found it: `behaviour.execute`, ...
+    /// What found it: `behaviour.execute`, `rule.terminal_shell_in_container`, ...
     pub analytic: String,
     /// How grave.
     pub severity: Severity,
@@ -50,7 +147,7 @@ pub struct Finding {
     pub confidence: u8,
     /// Why: what was seen, and what had been usual.
     pub reason: String,
-    /// The workload whose profile did not hold it.
+    /// The workload that showed it; `host` where no container did.
     pub workload: String,
     /// The operation: `execute`, `write`, ...
     pub operation: String,
@@ -60,12 +157,18 @@ pub struct Finding {
     pub object: String,
     /// What that workload had done of the same kind, most frequent first, a few.
     pub usual: Vec<String>,
-    /// The container that showed it first.
-    pub container: Arc<Container>,
+    /// The container that showed it first; none where the host did.
+    pub container: Option<Arc<Container>>,
     /// The process that showed it first.
     pub process: Option<Arc<Process>>,
     /// The first events that showed it, as `run -o json` prints them, at most [`Finding::MAX_EVIDENCE`].
     pub evidence: Vec<serde_json::Value>,
+    /// The rule that found it, where a rule did.
+    #[serde(default)]
+    pub rule: Option<RuleMatch>,
+    /// ATT&CK techniques: `T1611`.
+    #[serde(default)]
+    pub techniques: Vec<String>,
     /// How often it was seen.
     pub count: u64,
     /// Nanoseconds since the Unix epoch.
@@ -77,4 +180,9 @@ pub struct Finding {
 impl Finding {
     /// Evidence events kept of a finding.
     pub const MAX_EVIDENCE: usize = 4;
+
+    /// What the container is called that showed it, or `host`.
+    pub fn place(&self) -> &str {
+        self.container.as_deref().map_or("host", Container::display_name)
+    }
 }

@@ -9,12 +9,13 @@ pub mod context;
 pub mod event;
 pub mod finding;
 pub mod nearest;
+pub mod ocsf;
 pub mod render;
 pub mod schema;
 pub mod value;
 
-pub use context::{Container, Context, Exec, Image, Pod, Process};
+pub use context::{Container, Context, Exec, Image, Mount, Pod, Process, Users};
 pub use event::Event;
-pub use finding::{Finding, Severity};
+pub use finding::{Finding, Priority, RuleMatch, Severity};
 pub use schema::{BehaviourSpec, EventSchema, Field, FieldKind, ObjectKind, Param, TrackerSchema};
 pub use value::Value;

@@ -1,11 +1,11 @@
-//! Events and findings in the one vocabulary: nested for JSON, dotted for CSV and tables.
+//! Events in the one vocabulary: nested for JSON, dotted for CSV and tables.
 
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
-use crate::{Event, Field, FieldKind, Finding, Value};
+use crate::{Event, Field, FieldKind, Value};
 
 /// Nanoseconds since the Unix epoch as RFC 3339 with nanoseconds.
 pub fn rfc3339(time_ns: u64) -> String {
@@ -122,94 +122,6 @@ pub fn escape(text: &str) -> Cow<'_, str> {
             out
         })
         .into()
-}
-
-/// A finding as an OCSF Detection Finding (class 2004).
-/// <https://schema.ocsf.io/classes/detection_finding>
-pub fn to_ocsf(finding: &Finding) -> Json {
-    let millis = |ns: u64| ns / 1_000_000;
-    let container = &finding.container;
-    let mut image = Map::new();
-    if let Some(i) = &container.image {
-        image.insert("name".into(), i.name.as_str().into());
-        image.insert("uid".into(), i.digest.as_str().into());
-    }
-    let mut out = json!({
-        "activity_id": if finding.count == 1 { 1 } else { 2 },
-        "activity_name": if finding.count == 1 { "Create" } else { "Update" },
-        "category_uid": 2,
-        "category_name": "Findings",
-        "class_uid": 2004,
-        "class_name": "Detection Finding",
-        "type_uid": if finding.count == 1 { 200_401 } else { 200_402 },
-        "metadata": {
-            "version": "1.3.0",
-            "product": { "name": "Ethogram", "vendor_name": "Ethogram", "version": env!("CARGO_PKG_VERSION") },
-        },
-        "time": millis(finding.last_seen_ns),
-        "time_dt": rfc3339(finding.last_seen_ns),
-        "severity_id": finding.severity as u8,
-        "severity": finding.severity.name(),
-        "confidence_score": finding.confidence,
-        "status_id": 1,
-        "status": "New",
-        "count": finding.count,
-        "start_time": millis(finding.first_seen_ns),
-        "end_time": millis(finding.last_seen_ns),
-        "message": finding.reason,
-        "finding_info": {
-            "uid": finding.uid,
-            "title": finding.title,
-            "desc": finding.reason,
-            "analytic": { "name": finding.analytic, "uid": finding.analytic, "type_id": 2, "type": "Behavioral" },
-            "first_seen_time": millis(finding.first_seen_ns),
-            "last_seen_time": millis(finding.last_seen_ns),
-        },
-        "evidences": [{
-            "container": {
-                "uid": container.id,
-                "name": container.display_name(),
-                "image": image,
-                "runtime": container.runtime,
-            },
-            "data": { "events": finding.evidence },
-        }],
-        "unmapped": {
-            "workload": finding.workload,
-            "behaviour": {
-                "operation": finding.operation,
-                "executable": finding.executable,
-                "object": finding.object,
-                "usual": finding.usual,
-            },
-        },
-    });
-    if let Some(pod) = &container.pod {
-        out["evidences"][0]["container"]["pod_uid"] = format!("{}/{}", pod.namespace, pod.name).into();
-    }
-    if let Some(process) = &finding.process {
-        let mut node = Json::Null;
-        for exec in process.ancestors.iter().rev() {
-            node = nested_process(exec.pid, exec, node);
-        }
-        let mut node = nested_process(process.pid, &process.exec, node);
-        node["user"] = json!({ "uid": process.user_id.to_string() });
-        out["evidences"][0]["process"] = node;
-    }
-    out
-}
-
-fn nested_process(pid: u32, exec: &crate::Exec, parent: Json) -> Json {
-    let mut node = json!({
-        "pid": pid,
-        "name": exec.name,
-        "cmd_line": exec.args.join(" "),
-        "file": { "path": exec.path, "name": exec.path.rsplit('/').next().unwrap_or_default(), "type_id": 1 },
-    });
-    if !parent.is_null() {
-        node["parent_process"] = parent;
-    }
-    node
 }
 
 pub mod names {

@@ -192,7 +192,7 @@ pub struct AlertFilter {
 impl AlertFilter {
     /// Whether a finding is wanted.
     pub fn wants(&self, finding: &Finding) -> bool {
-        self.container.as_ref().is_none_or(|c| finding.container.answers_to(c))
+        self.container.as_ref().is_none_or(|c| finding.container.as_ref().is_some_and(|it| it.answers_to(c)))
             && self.severity.is_none_or(|s| finding.severity >= s)
     }
 }

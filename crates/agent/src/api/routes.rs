@@ -14,7 +14,7 @@ use axum::{
     routing::{delete, get, post, put},
 };
 use ethogram_detect::ProfileTree;
-use ethogram_model::{Severity, render};
+use ethogram_model::{Severity, ocsf};
 use serde::Deserialize;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use utoipa::{IntoParams, ToSchema};
@@ -241,15 +241,15 @@ pub(super) async fn alerts(
     let filter = AlertFilter { container, severity, limit: limit.unwrap_or(ALERTS) };
     if !follow {
         let alerts = engine.alerts(filter).await?;
-        return Ok(Json(alerts.iter().map(render::to_ocsf).collect::<Vec<_>>()).into_response());
+        return Ok(Json(alerts.iter().map(ocsf::from_finding).collect::<Vec<_>>()).into_response());
     }
     // Asked for in this order, none is missed; one that is in both is sent once.
     let later = engine.subscribe_alerts(filter.clone()).await?;
     let earlier = engine.alerts(filter).await?;
     let sent: HashSet<(String, u64)> = earlier.iter().map(|f| (f.uid.clone(), f.count)).collect();
     let later = ReceiverStream::new(later).filter(move |f| !sent.contains(&(f.uid.clone(), f.count)));
-    let earlier = tokio_stream::iter(earlier).map(|f| render::to_ocsf(&f).to_string());
-    Ok(stream::lines(earlier.chain(later.map(|f| render::to_ocsf(&f).to_string()))))
+    let earlier = tokio_stream::iter(earlier).map(|f| ocsf::from_finding(&f).to_string());
+    Ok(stream::lines(earlier.chain(later.map(|f| ocsf::from_finding(&f).to_string()))))
 }
 
 /// Which events are wanted.

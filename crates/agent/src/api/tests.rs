@@ -63,7 +63,13 @@ pub(crate) fn finding(n: u64, severity: Severity) -> Finding {
         executable: "/bin/sh".into(),
         object: "/bin/nc".into(),
         usual: Vec::new(),
-        container: Arc::new(Container { id: "0123456789ab".into(), name: Some("web".into()), ..Container::default() }),
+        container: Some(Arc::new(Container {
+            id: "0123456789ab".into(),
+            name: Some("web".into()),
+            ..Container::default()
+        })),
+        rule: None,
+        techniques: Vec::new(),
         process: None,
         evidence: Vec::new(),
         count: 1,
@@ -115,7 +121,7 @@ impl Backend for Fake {
         now(Ok(status(&name, TrackerState::Running, &params)))
     }
     fn containers(&self) -> Answer<'_, Vec<Arc<Container>>> {
-        now(Ok(vec![finding(1, Severity::Low).container]))
+        now(Ok(finding(1, Severity::Low).container.into_iter().collect()))
     }
     fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>> {
         now(Ok(Vec::new()))

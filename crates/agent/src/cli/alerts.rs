@@ -62,7 +62,7 @@ fn row(alert: &Json, width: usize) -> String {
     let cells = [
         moment(&text("/time_dt")),
         text("/severity"),
-        text("/evidences/0/container/name"),
+        alert.pointer("/evidences/0/container").map_or("host".into(), |_| text("/evidences/0/container/name")),
         alert["count"].to_string().into(),
         text("/finding_info/title"),
     ];

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, time::Instant};
 
 use ethogram_detect::Model;
-use ethogram_model::{Event, TrackerSchema, nearest::suggestion, render};
+use ethogram_model::{Event, TrackerSchema, nearest::suggestion, ocsf, render};
 
 use super::{ReplayArgs, ReplayFormat};
 use crate::{
@@ -169,7 +169,7 @@ impl Consumer for Judging {
     fn take(&mut self, event: &Event) {
         for finding in self.model.judge(event) {
             self.alerts += 1;
-            let written = self.out.write(&render::to_ocsf(&finding));
+            let written = self.out.write(&ocsf::from_finding(&finding));
             self.failed = self.failed.take().or(written.err());
         }
     }

@@ -403,6 +403,7 @@ fn told(known: &Container, info: RuntimeContainer) -> Container {
         command: info.command,
         labels: info.labels,
         pod: info.pod,
+        ..Container::default()
     }
 }
 

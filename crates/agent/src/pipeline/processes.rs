@@ -87,6 +87,7 @@ impl Processes {
             user_id: subject.user_id,
             exec,
             ancestors,
+            ..Process::default()
         });
     }
 
@@ -100,6 +101,7 @@ impl Processes {
             name: called_name(event, &args),
             args,
             container_cgroup: container,
+            ..Exec::default()
         };
         if before.as_ref().is_some_and(|b| b.exec.container_cgroup == 0) && is_runtime(&exec) {
             exec.container_cgroup = 0;
@@ -117,6 +119,7 @@ impl Processes {
             user_id: subject.user_id,
             exec: Arc::new(exec),
             ancestors,
+            ..Process::default()
         });
     }
 
@@ -216,14 +219,13 @@ fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Opti
     secrets::mask(&mut args);
     let args = args.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect();
     let path = process.exe().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-    let exec = Exec { pid, path, name: stat.comm, args, container_cgroup: 0 };
+    let exec = Exec { pid, path, name: stat.comm, args, ..Exec::default() };
     let process = Process {
         pid,
         start_ns: stat.starttime * TICK_NS,
         parent_pid: u32::try_from(stat.ppid).unwrap_or(0),
         user_id: process.uid().unwrap_or(0),
-        exec: Arc::default(),
-        ancestors: Vec::new(),
+        ..Process::default()
     };
     Some(Found { process, exec, cgroup: cgroup(pid) })
 }

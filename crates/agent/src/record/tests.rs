@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 use ethogram_detect::{Model, Settings};
-use ethogram_model::{Event, EventSchema, Image, TrackerSchema, render};
+use ethogram_model::{Event, EventSchema, Image, TrackerSchema, ocsf};
 use proptest::prelude::*;
 
 use super::{
@@ -121,7 +121,7 @@ impl Consumer for Judge {
         Selection::default().wants(lookup)
     }
     fn take(&mut self, event: &Event) {
-        self.lines.extend(self.model.judge(event).iter().map(|f| render::to_ocsf(f).to_string()));
+        self.lines.extend(self.model.judge(event).iter().map(|f| ocsf::from_finding(f).to_string()));
     }
     fn tick(&mut self, now_ns: u64) {
         self.model.advance(now_ns);

@@ -38,7 +38,7 @@ fn a_new_executable_is_one_finding_with_its_story() {
     );
     assert_eq!(finding.analytic, "behaviour.execute");
     assert_eq!(finding.severity, Severity::Medium);
-    assert_eq!(finding.container.name.as_deref(), Some("web"));
+    assert_eq!(finding.container.as_ref().unwrap().name.as_deref(), Some("web"));
     assert_eq!(finding.usual, ["/www/cgi-bin/count"]);
     assert_eq!(finding.evidence[0]["process"]["executable"]["path"], "/usr/bin/curl");
     assert_eq!(model.take_updates(), []);
@@ -211,7 +211,7 @@ fn a_later_container_of_the_image_inherits_the_profile() {
     let later = container("web-2", 8, "aabbccddeeff0011");
     assert_eq!(judge(&mut model, web_server(&later, 60)), []);
     let finding = one(&mut model, later.write("/bin/sh", "/srv/x", LATER));
-    assert_eq!(finding.container.name.as_deref(), Some("web-2"));
+    assert_eq!(finding.container.as_ref().unwrap().name.as_deref(), Some("web-2"));
     assert_eq!(model.profiles().len(), 1);
 }
 

@@ -102,14 +102,21 @@ fn exec(cgroup: u64, program: &str) -> Arc<Exec> {
         None => (program.rsplit('/').next().unwrap(), program),
     };
     let name = String::from_utf8_lossy(name.as_bytes().get(..15).unwrap_or(name.as_bytes())).into_owned();
-    Arc::new(Exec { pid: 1, path: path.into(), name, args: vec![program.into()], container_cgroup: cgroup })
+    Arc::new(Exec {
+        pid: 1,
+        path: path.into(),
+        name,
+        args: vec![program.into()],
+        container_cgroup: cgroup,
+        ..Exec::default()
+    })
 }
 
 impl Sandbox {
     pub(crate) fn process(&self, program: &str) -> Process {
         let outside = exec(0, "/usr/bin/containerd-shim-runc-v2");
         let exec = exec(self.container.cgroup_id, program);
-        Process { pid: 10, start_ns: 1, parent_pid: 1, user_id: 0, exec, ancestors: vec![outside] }
+        Process { pid: 10, start_ns: 1, parent_pid: 1, exec, ancestors: vec![outside], ..Process::default() }
     }
 
     fn event(
@@ -121,7 +128,7 @@ impl Sandbox {
     ) -> Event {
         let mut record = vec![0; 48];
         fill(&mut record);
-        let context = Context { container: Some(self.container.clone()), process: process.map(Arc::new) };
+        let context = Context { container: Some(self.container.clone()), process: process.map(Arc::new), users: None };
         Event { schema, time_ns: START + at, record: record.into(), context }
     }
 

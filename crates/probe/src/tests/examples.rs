@@ -91,9 +91,9 @@ fn in_a_container(event: &Event) -> Event {
     let name = general(&text(event, "process.executable.name"));
     let process = event.get("process.pid").is_truthy().then(|| {
         let exec = Exec { path: format!("/usr/bin/{name}"), args: vec![name.clone()], name, ..Exec::default() };
-        Process { pid: 0, start_ns: 0, parent_pid: 0, user_id: 0, exec: Arc::new(exec), ancestors: Vec::new() }
+        Process { exec: Arc::new(exec), ..Process::default() }
     });
-    let context = Context { container: Some(Arc::new(container)), process: process.map(Arc::new) };
+    let context = Context { container: Some(Arc::new(container)), process: process.map(Arc::new), users: None };
     Event { context, ..event.clone() }
 }
 
