@@ -8,6 +8,7 @@ mod exit;
 mod profile;
 mod record;
 mod replay;
+mod rules;
 mod run;
 mod schema;
 mod server;
@@ -21,7 +22,8 @@ use ethogram_model::TrackerSchema;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use args::{
-    Cli, Command, DoctorArgs, ListFormat, RecordArgs, ReplayArgs, ReplayFormat, RunArgs, ServerArgs, Setting,
+    Cli, Command, DoctorArgs, ListFormat, RecordArgs, ReplayArgs, ReplayFormat, RulesAction, RulesArgs, RunArgs,
+    ServerArgs, Setting,
 };
 
 use crate::config::Config;
@@ -63,6 +65,11 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
         }
         Command::Profile(args) => asking(config.api.socket, async |c| profile::answer(&args, &c).await),
         Command::Alerts(args) => asking(config.api.socket, async |c| alerts::answer(&args, &c).await),
+        Command::Rules(args) => match &args.action {
+            RulesAction::Check { files } => rules::check(files, &args, &config, builtin),
+            RulesAction::Test { files } => rules::test(files, &args, &config, builtin),
+            _ => asking(config.api.socket, async |c| rules::answer(&args, &c).await),
+        },
         Command::Schema(args) => schema::show(&args, builtin),
     }
 }

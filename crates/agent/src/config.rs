@@ -36,6 +36,8 @@ pub struct Config {
     pub collection: Collection,
     /// Where the container runtimes are asked for names, images and labels.
     pub runtimes: Runtimes,
+    /// What is known to be bad.
+    pub rules: Rules,
     /// Where alerts go.
     pub alerts: Alerts,
     /// Where profiles and alerts are kept.
@@ -117,6 +119,23 @@ impl Runtimes {
             podman_socket: self.podman_socket.clone(),
             podman_storage: self.podman_storage.clone(),
         }
+    }
+}
+
+/// What is known to be bad.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Rules {
+    /// Whether the rules that ship with Ethogram are in force.
+    pub shipped: bool,
+    /// Rule files in Falco's language, and folders of them, read in this order on top of each other. They are watched.
+    pub files: Vec<PathBuf>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { shipped: true, files: Vec::new() }
     }
 }
 

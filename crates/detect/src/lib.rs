@@ -14,6 +14,7 @@ mod paths;
 mod peers;
 pub mod places;
 pub mod profile;
+pub mod rules;
 mod uid;
 pub mod view;
 pub mod workload;

@@ -5,6 +5,7 @@
 //! Nothing here does I/O, reads a clock or is unsafe.
 #![forbid(unsafe_code)]
 
+pub mod build;
 pub mod context;
 pub mod event;
 pub mod finding;

@@ -241,21 +241,23 @@ pub mod names {
             .map_or_else(|| format!("SIGRTMIN+{}", n.saturating_sub(34)).into(), |name| Cow::Borrowed(*name))
     }
 
-    /// The O_* bits of open(2) that x86-64 and arm64 share, joined by `|`.
+    /// The O_* bits of open(2) that x86-64 and arm64 share, without those of the access mode.
+    pub const OPEN_FLAGS: [(u64, &str); 9] = [
+        (0o100, "O_CREAT"),
+        (0o200, "O_EXCL"),
+        (0o400, "O_NOCTTY"),
+        (0o1000, "O_TRUNC"),
+        (0o2000, "O_APPEND"),
+        (0o4000, "O_NONBLOCK"),
+        (0o10000, "O_DSYNC"),
+        (0o2000000, "O_CLOEXEC"),
+        (0o10000000, "O_PATH"),
+    ];
+
+    /// The flags of an open, joined by `|`.
     pub fn open_flags(n: u64) -> String {
-        const BITS: [(u64, &str); 9] = [
-            (0o100, "O_CREAT"),
-            (0o200, "O_EXCL"),
-            (0o400, "O_NOCTTY"),
-            (0o1000, "O_TRUNC"),
-            (0o2000, "O_APPEND"),
-            (0o4000, "O_NONBLOCK"),
-            (0o10000, "O_DSYNC"),
-            (0o2000000, "O_CLOEXEC"),
-            (0o10000000, "O_PATH"),
-        ];
         let access = ["O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"][(n & 3) as usize];
-        BITS.iter().filter(|(bit, _)| n & bit != 0).fold(access.to_owned(), |all, (_, name)| all + "|" + name)
+        OPEN_FLAGS.iter().filter(|(bit, _)| n & bit != 0).fold(access.to_owned(), |all, (_, name)| all + "|" + name)
     }
 
     /// `regular` and so on, from the S_IFMT bits of a mode.

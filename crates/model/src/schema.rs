@@ -1,6 +1,6 @@
 //! What a tracker's records look like, as read from its object's BTF and its manifest.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +48,9 @@ pub struct EventSchema {
     pub fields: Vec<Field>,
     /// What the behaviour model learns from it.
     pub behaviours: Vec<BehaviourSpec>,
+    /// What it is in the language of rules, where that has words for it.
+    #[serde(default)]
+    pub rules: Option<RuleSpec>,
 }
 
 impl EventSchema {
@@ -188,6 +191,41 @@ pub struct BehaviourSpec {
     /// A field that must be false (or zero) for the event to count.
     #[serde(default)]
     pub unless: Option<String>,
+}
+
+/// What an event is in Falco's language of rules, from the tracker's manifest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSpec {
+    /// The event.
+    pub event: String,
+    /// The values of `evt.type` that it has: all calls that do the same.
+    #[serde(default)]
+    pub types: Vec<String>,
+    /// The field whose name is its `evt.type`, where it can be several calls.
+    #[serde(default)]
+    pub type_from: Option<String>,
+    /// What `fd.*` is about.
+    #[serde(default)]
+    pub fd: Option<Descriptor>,
+    /// Further fields by their names in Falco, and the fields here that hold the same.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
+    /// Fields by their names in Falco that have always the same value in this event.
+    #[serde(default)]
+    pub constants: BTreeMap<String, String>,
+}
+
+/// What the file descriptor of an event stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Descriptor {
+    /// A file, at `file.path`.
+    File,
+    /// A socket whose peer is the server.
+    Client,
+    /// A socket whose own side is the server.
+    Server,
 }
 
 /// How the object of a behaviour is generalised and compared.

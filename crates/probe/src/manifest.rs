@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use ethogram_model::{BehaviourSpec, schema::Role};
+use ethogram_model::{
+    BehaviourSpec,
+    schema::{Role, RuleSpec},
+};
 use serde::Deserialize;
 
 use crate::Error;
@@ -37,6 +40,9 @@ pub struct Manifest {
     /// Which events are behaviours.
     #[serde(default)]
     pub behaviour: Vec<BehaviourSpec>,
+    /// What its events are in the language of rules.
+    #[serde(default)]
+    pub rules: Vec<RuleSpec>,
 }
 
 /// Ways to the same on different kernels.

@@ -52,7 +52,9 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
             return Err(bad(format!("event '{event}' does not begin with a struct event_header")));
         }
         let behaviours: Vec<_> = manifest.behaviour.iter().filter(|b| b.event == event).cloned().collect();
-        for field in behaviours.iter().flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless)) {
+        let rules = manifest.rules.iter().find(|r| r.event == event).cloned();
+        let told = rules.iter().flat_map(|r| r.fields.values().chain(&r.type_from));
+        for field in behaviours.iter().flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless)).chain(told) {
             if !fields.iter().any(|f| &f.name == field) {
                 return Err(Error::BadManifest {
                     tracker: name.into(),
@@ -61,7 +63,7 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
             }
         }
         let (tracker, event_name) = (Arc::from(name), Arc::from(event));
-        events.push(Arc::new(EventSchema { tracker, name: event_name, code, size, sample, fields, behaviours }));
+        events.push(Arc::new(EventSchema { tracker, name: event_name, code, size, sample, fields, behaviours, rules }));
     }
     if events.is_empty() {
         return Err(bad("declares no EVENT and no SAMPLE; see crates/probe/include/tracker.bpf.h".into()));
@@ -71,8 +73,12 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
         let problem = format!("'serves' names the event '{event}', which there is not");
         return Err(Error::BadManifest { tracker: name.into(), problem });
     }
-    if let Some(b) = manifest.behaviour.iter().find(|b| !events.iter().any(|e| *e.name == *b.event)) {
-        return Err(Error::BadManifest { tracker: name.into(), problem: format!("there is no event '{}'", b.event) });
+    let named = manifest.behaviour.iter().map(|b| &b.event).chain(manifest.rules.iter().map(|r| &r.event));
+    if let Some(name_of_none) = named.into_iter().find(|name| !events.iter().any(|e| *e.name == ***name)) {
+        return Err(Error::BadManifest {
+            tracker: name.into(),
+            problem: format!("there is no event '{name_of_none}'"),
+        });
     }
     Ok(TrackerSchema {
         name: name.into(),

@@ -41,6 +41,8 @@ pub enum Command {
     Profile(ProfileArgs),
     /// Show the running server's alerts
     Alerts(AlertsArgs),
+    /// Show rules, check rule files and say what rules cost
+    Rules(RulesArgs),
     /// Print the schema of the configuration, the API or the events
     Schema(SchemaArgs),
 }
@@ -264,6 +266,49 @@ pub enum ProfileAction {
     },
 }
 
+/// The rules.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rules are written in Falco's language; a rule file may be Falco's own. Where no FILE is named, those of the configuration
+are meant: the rules that ship, and what [rules] files adds. Examples in a rule file are events that it must hit or miss.
+
+Examples:
+  ethogram rules check falco_rules.yaml                      what is wrong in it, and which rules cannot fire here
+  ethogram rules test                                        whether the rules do what their examples say
+  ethogram rules list -o json                                the rules of the running server
+  ethogram rules cost                                        what each of them has cost it")]
+pub struct RulesArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: RulesAction,
+    /// How it is printed
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum RulesAction {
+    /// The rules of the running server, and whether they can fire
+    List,
+    /// Read rule files and say what is wrong with them
+    Check {
+        /// Rule files or folders of them [default: as configured]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Try the examples in rule files
+    Test {
+        /// Rule files or folders of them [default: as configured]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// What each rule has cost the running server
+    Cost,
+    /// Have the running server read its rule files again
+    Reload,
+}
+
 /// The alerts.
 #[derive(Debug, Args)]
 pub struct AlertsArgs {
@@ -348,6 +393,10 @@ mod tests {
             "ethogram profile list -o json",
             "ethogram profile show web",
             "ethogram alerts --follow -o json --socket /s",
+            "ethogram rules list -o json",
+            "ethogram rules check a.yaml b.yaml",
+            "ethogram rules test",
+            "ethogram rules cost",
             "ethogram schema config",
             "ethogram schema events open -o table",
         ] {

@@ -1,0 +1,5 @@
+//! Rule files: where they are, and when they change.
+
+mod files;
+
+pub(crate) use files::Origin;

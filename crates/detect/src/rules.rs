@@ -1,0 +1,32 @@
+//! Rules: what is known to be bad, in Falco's language.
+//!
+//! Files become a [`RuleSet`]: conditions are read, checked against the trackers' schemas, and compiled for each kind of
+//! event. [`Rules`] holds the set that is in force and judges events by it. A match is told once for each story: the
+//! same rule, workload and lineage.
+
+mod access;
+mod compile;
+mod condition;
+mod definitions;
+mod document;
+mod evaluate;
+mod examples;
+mod facts;
+mod field;
+mod judge;
+mod output;
+mod problem;
+mod set;
+mod story;
+mod test;
+mod value;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
+
+pub use definitions::File;
+pub use examples::{Outcome, check_examples};
+pub use judge::{Cost, Rules};
+pub use problem::{Level, Problem};
+pub use set::{Loaded, RuleInfo, RuleSet, RuleState};

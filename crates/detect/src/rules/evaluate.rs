@@ -1,0 +1,238 @@
+//! Which rules hold for an event.
+
+use std::borrow::Cow;
+
+use ethogram_model::Event;
+
+use super::{
+    compile::{Compared, Node, Patterns, Place, Program},
+    condition::Op,
+    facts::Facts,
+    value::Value,
+};
+
+/// What is kept between events for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    memo: Vec<u8>,
+    values: Vec<Option<Value<'static>>>,
+    found: Vec<Option<Vec<u64>>>,
+}
+
+const UNKNOWN: u8 = 0;
+const NO: u8 = 1;
+const YES: u8 = 2;
+/// It cannot be told without more of the event.
+const MAYBE: u8 = 3;
+
+/// An event under test.
+pub(super) struct Case<'e> {
+    program: &'e Program,
+    event: &'e Event,
+    facts: &'e Facts,
+    memo: Vec<u8>,
+    values: Vec<Option<Value<'e>>>,
+    found: Vec<Option<Vec<u64>>>,
+    /// Whether only what is the same for all events about this object counts as known.
+    of_object: bool,
+}
+
+impl<'e> Case<'e> {
+    pub(super) fn new(program: &'e Program, event: &'e Event, facts: &'e Facts, scratch: &mut Scratch) -> Self {
+        let mut memo = std::mem::take(&mut scratch.memo);
+        memo.clear();
+        memo.resize(program.nodes.len(), UNKNOWN);
+        // An empty vector keeps its memory when it is collected into one of another lifetime.
+        let mut values: Vec<Option<Value<'e>>> =
+            std::mem::take(&mut scratch.values).into_iter().map(|_| None).collect();
+        values.resize_with(program.slots.len(), || None);
+        let mut found = std::mem::take(&mut scratch.found);
+        found.clear();
+        found.resize_with(program.slots.len(), || None);
+        Self { program, event, facts, memo, values, found, of_object: false }
+    }
+
+    /// Gives the memory back.
+    pub(super) fn end(mut self, scratch: &mut Scratch) {
+        self.values.clear();
+        scratch.memo = self.memo;
+        scratch.values = self.values.into_iter().map(|_| None).collect();
+        scratch.found = self.found;
+    }
+
+    /// Whether a node of the program holds.
+    pub(super) fn holds(&mut self, node: usize) -> bool {
+        self.decide(node) == YES
+    }
+
+    /// Whether any rule may hold for another event about the same object.
+    pub(super) fn may_hold_for_object(&mut self) -> bool {
+        self.of_object = true;
+        let program = self.program;
+        program.armed.iter().any(|(_, node)| self.decide(*node) != NO)
+    }
+
+    fn decide(&mut self, node: usize) -> u8 {
+        let known = self.memo.get(node).copied().unwrap_or(NO);
+        if known != UNKNOWN {
+            return known;
+        }
+        let program = self.program;
+        let decided = match program.nodes.get(node) {
+            Some(Node::True) => YES,
+            Some(Node::And(parts)) => self.all(parts, NO, YES),
+            Some(Node::Or(parts)) => self.all(parts, YES, NO),
+            Some(Node::Not(inside)) => match self.decide(*inside) {
+                YES => NO,
+                NO => YES,
+                maybe => maybe,
+            },
+            Some(Node::Predicate(predicate)) => self.predicate(*predicate),
+            Some(Node::False) | None => NO,
+        };
+        self.memo[node] = decided;
+        decided
+    }
+
+    /// `decides` where one part does, `rest` where all parts are that.
+    fn all(&mut self, parts: &[usize], decides: u8, rest: u8) -> u8 {
+        let mut result = rest;
+        for part in parts {
+            match self.decide(*part) {
+                part if part == decides => return decides,
+                MAYBE => result = MAYBE,
+                _ => {}
+            }
+        }
+        result
+    }
+
+    fn predicate(&mut self, at: usize) -> u8 {
+        let program = self.program;
+        let Some(predicate) = program.predicates.get(at) else { return NO };
+        let Some(slot) = program.slots.get(predicate.slot) else { return NO };
+        let others = match &predicate.test {
+            Compared::Slot(_, other) => program.slots.get(*other).is_some_and(|s| s.is_of_object),
+            _ => true,
+        };
+        if self.of_object && !(slot.is_of_object && others) {
+            return MAYBE;
+        }
+        let number = |field: &usize| {
+            let field = self.event.schema.fields.get(*field)?;
+            self.event.value(field).as_u64()
+        };
+        let holds = match &predicate.test {
+            Compared::Bits(field, bits) => number(field).map(|n| n & bits != 0),
+            Compared::Named { field, numbers, known, test } => {
+                number(field).map(|n| numbers.contains(&n) || (!known.contains(&n) && test.holds(&Value::number(n))))
+            }
+            Compared::Test(test) => {
+                let value = self.value(predicate.slot);
+                value.is_there().then(|| test.holds(value))
+            }
+            Compared::Pattern(number) => self.pattern(predicate.slot, *number),
+            Compared::Slot(op, other) => {
+                self.value(predicate.slot);
+                self.value(*other);
+                match (&self.values[predicate.slot], &self.values[*other]) {
+                    (Some(a), Some(b)) if a.is_there() && b.is_there() => Some(compare(*op, a, b)),
+                    _ => None,
+                }
+            }
+        };
+        match holds {
+            Some(holds) if holds != predicate.negated => YES,
+            _ => NO,
+        }
+    }
+
+    /// The value of a slot. It is read once.
+    pub(super) fn value(&mut self, slot: usize) -> &Value<'e> {
+        let (program, event, facts) = (self.program, self.event, self.facts);
+        self.values[slot].get_or_insert_with(|| {
+            let slot = &program.slots[slot];
+            let value = slot.access.read(event, facts);
+            slot.transformers.iter().fold(value, |value, transformer| value.transformed(*transformer))
+        })
+    }
+
+    /// Whether a pattern of a slot is found where it must be. None where there is no value.
+    fn pattern(&mut self, slot: usize, number: usize) -> Option<bool> {
+        if self.found[slot].is_none() {
+            let patterns = self.program.slots[slot].patterns.as_ref()?;
+            let found = match self.value(slot) {
+                value if !value.is_there() => Vec::new(),
+                Value::Text(text) => find(patterns, std::slice::from_ref(text)),
+                Value::Texts(texts) => find(patterns, texts),
+                other => find(patterns, &[Cow::Owned(other.to_text().into_owned())]),
+            };
+            self.found[slot] = Some(found);
+        }
+        let found = self.found[slot].as_ref()?;
+        found.get(number / 64).map(|bits| bits >> (number % 64) & 1 == 1)
+    }
+
+    /// The predicates that make a node hold, which does.
+    pub(super) fn because(&mut self, node: usize, out: &mut Vec<usize>) {
+        const MOST: usize = 32;
+        if out.len() >= MOST {
+            return;
+        }
+        let program = self.program;
+        match program.nodes.get(node) {
+            Some(Node::And(parts)) => parts.iter().for_each(|part| self.because(*part, out)),
+            Some(Node::Or(parts)) => {
+                if let Some(part) = parts.iter().find(|part| self.holds(**part)) {
+                    self.because(*part, out);
+                }
+            }
+            Some(Node::Predicate(predicate)) if !out.contains(predicate) => out.push(*predicate),
+            // What is not so says little, and there is much of it.
+            _ => {}
+        }
+    }
+}
+
+/// A bit for each pattern that is found where it must be.
+fn find(patterns: &Patterns, texts: &[Cow<'_, [u8]>]) -> Vec<u64> {
+    let mut found = vec![0u64; patterns.places.len().div_ceil(64)];
+    for text in texts {
+        for hit in patterns.automaton.find_overlapping_iter(&**text) {
+            let number = hit.pattern().as_usize();
+            let fits = match patterns.places[number] {
+                Place::Anywhere => true,
+                Place::Start => hit.start() == 0,
+                Place::End => hit.end() == text.len(),
+            };
+            found[number / 64] |= u64::from(fits) << (number % 64);
+        }
+    }
+    found
+}
+
+fn compare(op: Op, a: &Value<'_>, b: &Value<'_>) -> bool {
+    if let (Value::Number(a), Value::Number(b)) = (a, b) {
+        return match op {
+            Op::Less => a < b,
+            Op::LessOrEqual => a <= b,
+            Op::Greater => a > b,
+            Op::GreaterOrEqual => a >= b,
+            _ => a == b,
+        };
+    }
+    let texts = |value: &Value<'_>| match value {
+        Value::Texts(all) => all.iter().map(|t| t.to_vec()).collect(),
+        other => vec![other.to_text().into_owned()],
+    };
+    let (a, b) = (texts(a), texts(b));
+    let any = |fits: &dyn Fn(&[u8], &[u8]) -> bool| a.iter().any(|a| b.iter().any(|b| fits(a, b)));
+    match op {
+        Op::Contains | Op::BContains => any(&|a, b| memchr::memmem::find(a, b).is_some()),
+        Op::IContains => any(&|a, b| memchr::memmem::find(&a.to_ascii_lowercase(), &b.to_ascii_lowercase()).is_some()),
+        Op::StartsWith | Op::BStartsWith => any(&|a, b| a.starts_with(b)),
+        Op::EndsWith => any(&|a, b| a.ends_with(b)),
+        Op::PathMatch => any(&|a, b| a.strip_prefix(b).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))),
+        _ => any(&|a, b| a == b),
+    }
+}

@@ -1,0 +1,393 @@
+//! Judges events by the rules that are in force.
+
+use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+
+use ethogram_model::{Event, EventSchema, Finding, RuleMatch, Severity, render};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use super::{
+    compile::{Program, access_of},
+    definitions::RuleDef,
+    evaluate::{Case, Scratch},
+    facts::Facts,
+    set::RuleSet,
+    story::{Stories, Told},
+};
+use crate::{behaviour, model::FindingUpdate};
+
+/// Kinds of events that are not of the trackers the set was compiled for: of objects loaded later.
+const MAX_KINDS: usize = 512;
+/// Of so many events of a kind, one is used to measure what each rule takes.
+const SAMPLED: u64 = 256;
+
+/// What a rule has cost and brought.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Cost {
+    /// Its name.
+    pub rule: Arc<str>,
+    /// Events that it was tested for.
+    pub tested: u64,
+    /// Events that it matched.
+    pub matched: u64,
+    /// Nanoseconds that a test took, on average, where that was measured: all of it, though rules share most of their work.
+    pub test_ns: Option<f64>,
+    /// The events that the kernel reports because of it: `open.open`.
+    pub events: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    matched: u64,
+    measured: u64,
+    measured_ns: u64,
+}
+
+/// The rules in force, and what they have seen.
+#[derive(Default)]
+pub struct Rules {
+    set: Arc<RuleSet>,
+    kinds: FxHashMap<usize, Kind>,
+    facts: Facts,
+    scratch: Scratch,
+    stories: Stories,
+    counts: Vec<Counts>,
+    clock: Option<Box<dyn FnMut() -> u64 + Send>>,
+}
+
+/// A kind of event, by the address of its schema, which is held so that no other can get it.
+struct Kind {
+    schema: Arc<EventSchema>,
+    program: Option<Which>,
+    seen: u64,
+}
+
+enum Which {
+    OfSet(usize),
+    Own(Box<Program>),
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").field("set", &self.set).finish_non_exhaustive()
+    }
+}
+
+/// A rule that holds for an event.
+struct Hit {
+    rule: usize,
+    because: Vec<usize>,
+}
+
+impl Rules {
+    /// Judges by these rules.
+    pub fn new(set: Arc<RuleSet>) -> Self {
+        let counts = vec![Counts::default(); set.len()];
+        Self { set, counts, ..Self::default() }
+    }
+
+    /// Measures now and then what rules take, by a clock in nanoseconds. It changes no result.
+    pub fn measure_with(&mut self, clock: impl FnMut() -> u64 + Send + 'static) {
+        self.clock = Some(Box::new(clock));
+    }
+
+    /// The rules in force.
+    pub fn set(&self) -> &Arc<RuleSet> {
+        &self.set
+    }
+
+    /// Puts other rules in force, at once and for good. Stories go on.
+    pub fn replace(&mut self, set: Arc<RuleSet>) {
+        let old: FxHashMap<Arc<str>, Counts> = self
+            .set
+            .definitions
+            .rules
+            .iter()
+            .map(|r| Arc::clone(&r.name))
+            .zip(std::mem::take(&mut self.counts))
+            .collect();
+        self.counts = set.definitions.rules.iter().map(|r| old.get(&r.name).cloned().unwrap_or_default()).collect();
+        self.set = set;
+        self.kinds.clear();
+    }
+
+    /// Goes on with a story that was told before.
+    pub fn restore(&mut self, finding: &Finding) {
+        if finding.rule.is_some() {
+            self.stories.restore(finding.uid.clone(), finding.count);
+        }
+    }
+
+    /// The findings that an event begins. What goes on is in [`Rules::take_updates`].
+    pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
+        self.facts.number += 1;
+        self.facts.names.learn(event);
+        let Some(program) = self.program(event) else { return Vec::new() };
+        let Self { set, kinds, facts, scratch, stories, counts, clock } = self;
+        let Some(kind) = kinds.get_mut(&address(&event.schema)) else { return Vec::new() };
+        kind.seen += 1;
+        let is_sample = kind.seen % SAMPLED == 1;
+        let program = match (&kind.program, program) {
+            (Some(Which::Own(own)), _) => &**own,
+            (_, place) => match set.programs.get(place) {
+                Some(program) => program,
+                None => return Vec::new(),
+            },
+        };
+        if let (true, Some(clock)) = (is_sample, clock.as_mut()) {
+            measure(program, event, facts, scratch, counts, clock);
+        }
+        let mut hits = Vec::new();
+        let mut case = Case::new(program, event, facts, scratch);
+        for (rule, node) in &program.armed {
+            if case.holds(*node) {
+                let mut because = Vec::new();
+                case.because(*node, &mut because);
+                hits.push(Hit { rule: *rule, because });
+            }
+        }
+        if hits.is_empty() {
+            case.end(scratch);
+            return Vec::new();
+        }
+        let mut findings = Vec::new();
+        let workload = stories.workload(event);
+        for hit in hits {
+            let Some(def) = set.rule(hit.rule) else { continue };
+            if let Some(count) = counts.get_mut(hit.rule) {
+                count.matched += 1;
+            }
+            if let Told::First(uid) = stories.tell(&def.name, &workload, event) {
+                let because = hit.because.iter().filter_map(|p| explain(set, program, &mut case, *p)).collect();
+                findings.push(finding(set, def, event, facts, uid, &workload, because));
+            }
+        }
+        case.end(scratch);
+        findings
+    }
+
+    /// Whether a rule may hold for another event about the same object, used in the same way.
+    pub fn may_match_object(&mut self, event: &Event) -> bool {
+        let Some(place) = self.program(event) else { return false };
+        let Self { set, kinds, facts, scratch, .. } = self;
+        let program = match kinds.get(&address(&event.schema)).and_then(|k| k.program.as_ref()) {
+            Some(Which::Own(own)) => &**own,
+            _ => match set.programs.get(place) {
+                Some(program) => program,
+                None => return false,
+            },
+        };
+        let mut case = Case::new(program, event, facts, scratch);
+        let may = case.may_hold_for_object();
+        case.end(scratch);
+        may
+    }
+
+    /// The rules that hold for an event, whatever was told before.
+    pub fn matching(&mut self, event: &Event) -> Vec<Arc<str>> {
+        let Some(place) = self.program(event) else { return Vec::new() };
+        let Self { set, kinds, facts, scratch, .. } = self;
+        let program = match kinds.get(&address(&event.schema)).and_then(|k| k.program.as_ref()) {
+            Some(Which::Own(own)) => &**own,
+            _ => match set.programs.get(place) {
+                Some(program) => program,
+                None => return Vec::new(),
+            },
+        };
+        let mut case = Case::new(program, event, facts, scratch);
+        let held = program.armed.iter().filter(|(_, node)| case.holds(*node));
+        let names = held.filter_map(|(rule, _)| set.rule(*rule).map(|r| Arc::clone(&r.name))).collect();
+        case.end(scratch);
+        names
+    }
+
+    /// How stories went on since the last call. Small: repetitions are counted, not listed.
+    pub fn take_updates(&mut self) -> Vec<FindingUpdate> {
+        self.stories.take_updates()
+    }
+
+    /// Stories that were forgotten since there were too many.
+    pub fn forgotten_stories(&self) -> u64 {
+        self.stories.forgotten
+    }
+
+    /// What each rule has cost and brought, in their order.
+    pub fn costs(&self) -> Vec<Cost> {
+        let mut costs: Vec<Cost> = Vec::with_capacity(self.set.len());
+        let mut tested: BTreeMap<(Arc<str>, Arc<str>), u64> = BTreeMap::new();
+        for kind in self.kinds.values() {
+            *tested.entry((Arc::clone(&kind.schema.tracker), Arc::clone(&kind.schema.name))).or_default() += kind.seen;
+        }
+        for (at, def) in self.set.definitions.rules.iter().enumerate() {
+            let count = self.counts.get(at).cloned().unwrap_or_default();
+            let mut cost = Cost { rule: Arc::clone(&def.name), matched: count.matched, ..Cost::default() };
+            cost.test_ns = (count.measured > 0).then(|| count.measured_ns as f64 / count.measured as f64);
+            for program in self.set.programs.iter().filter(|p| p.armed.iter().any(|(rule, _)| *rule == at)) {
+                let (tracker, event) = (&program.schema.tracker, &program.schema.name);
+                cost.tested += tested.get(&(Arc::clone(tracker), Arc::clone(event))).copied().unwrap_or(0);
+                cost.events.push(format!("{tracker}.{event}"));
+            }
+            costs.push(cost);
+        }
+        costs
+    }
+
+    /// The place of the program for an event's kind in the set, or anything where the kind has one of its own.
+    fn program(&mut self, event: &Event) -> Option<usize> {
+        let address = address(&event.schema);
+        if !self.kinds.contains_key(&address) {
+            if self.kinds.len() >= MAX_KINDS {
+                self.kinds.clear();
+            }
+            let program = self.find_program(&event.schema);
+            self.kinds.insert(address, Kind { schema: Arc::clone(&event.schema), program, seen: 0 });
+        }
+        match &self.kinds.get(&address)?.program {
+            Some(Which::OfSet(place)) => Some(*place),
+            Some(Which::Own(_)) => Some(0),
+            None => None,
+        }
+    }
+
+    fn find_program(&self, schema: &Arc<EventSchema>) -> Option<Which> {
+        if let Some(place) = self.set.program(&schema.tracker, &schema.name)
+            && self.set.programs.get(place).is_some_and(|p| p.schema == *schema)
+        {
+            return Some(Which::OfSet(place));
+        }
+        let own = self.set.compile(schema);
+        (!own.armed.is_empty()).then(|| Which::Own(Box::new(own)))
+    }
+}
+
+fn address(schema: &Arc<EventSchema>) -> usize {
+    Arc::as_ptr(schema) as usize
+}
+
+fn measure(
+    program: &Program,
+    event: &Event,
+    facts: &Facts,
+    scratch: &mut Scratch,
+    counts: &mut [Counts],
+    clock: &mut Box<dyn FnMut() -> u64 + Send>,
+) {
+    for (rule, node) in &program.armed {
+        let mut case = Case::new(program, event, facts, scratch);
+        let began = clock();
+        case.holds(*node);
+        let took = clock().saturating_sub(began);
+        case.end(scratch);
+        if let Some(count) = counts.get_mut(*rule) {
+            count.measured += 1;
+            count.measured_ns += took;
+        }
+    }
+}
+
+/// A comparison that held, with the value that it saw.
+fn explain(set: &RuleSet, program: &Program, case: &mut Case<'_>, predicate: usize) -> Option<String> {
+    let predicate = program.predicates.get(predicate)?;
+    let check = set.definitions.checks.get(predicate.check)?;
+    let value = String::from_utf8_lossy(&case.value(predicate.slot).to_text()).into_owned();
+    let short: String = value.chars().take(200).collect();
+    Some(format!("{}: {short}", check.text))
+}
+
+fn finding(
+    set: &RuleSet,
+    def: &RuleDef,
+    event: &Event,
+    facts: &Facts,
+    uid: String,
+    workload: &str,
+    because: Vec<String>,
+) -> Finding {
+    let process = event.context.process.clone();
+    let value = |term: usize| {
+        let Some(def) = set.definitions.terms.get(term) else { return ("<NA>".into(), serde_json::Value::Null) };
+        let access = access_of(&event.schema, def);
+        let value = access.read(event, facts);
+        (String::from_utf8_lossy(&value.to_text()).into_owned(), value.to_json())
+    };
+    let (output, fields) = def.output.fill(value);
+    let executable = match &process {
+        Some(process) => behaviour::label(&process.exec).into_owned(),
+        None => event.get("process.executable.name").to_text().into_owned(),
+    };
+    let place = event.context.container.as_deref().map_or(super::story::HOST, |c| c.display_name());
+    let severity = def.priority.severity();
+    Finding {
+        uid,
+        title: format!("{}: {}", render::escape(place), def.name),
+        analytic: format!("rule.{}", slug(&def.name)),
+        severity,
+        confidence: if severity >= Severity::Medium { 80 } else { 60 },
+        reason: reason(def, &because),
+        workload: workload.to_owned(),
+        operation: event.schema.name.to_string(),
+        executable,
+        object: object(event),
+        usual: Vec::new(),
+        container: event.context.container.clone(),
+        process,
+        evidence: vec![render::to_json(event)],
+        rule: Some(RuleMatch {
+            name: def.name.to_string(),
+            priority: def.priority,
+            output,
+            fields,
+            because,
+            tags: def.tags.clone(),
+            source: format!("{}:{}", def.file, def.line),
+            next: def.next.clone(),
+            profile: None,
+        }),
+        techniques: def.tags.iter().filter(|tag| is_technique(tag)).cloned().collect(),
+        count: 1,
+        first_seen_ns: event.time_ns,
+        last_seen_ns: event.time_ns,
+    }
+}
+
+/// The first sentence of what the rule is for, and what made it fire.
+fn reason(def: &RuleDef, because: &[String]) -> String {
+    let desc = def.desc.split_whitespace().collect::<Vec<_>>().join(" ");
+    let first = desc.split(". ").next().unwrap_or_default().trim_end_matches('.');
+    let mut out = first.to_owned();
+    let shown: Vec<_> = because.iter().filter(|b| !b.starts_with("evt.type")).map(|b| render::escape(b)).collect();
+    if !shown.is_empty() {
+        let _ = write!(out, "; {}", shown.join("; "));
+    }
+    out
+}
+
+/// What the event is about, in a few words.
+fn object(event: &Event) -> String {
+    for name in ["file.path", "process.executable.path", "dns.question.name", "mount.source", "module.name"] {
+        let text = event.get(name).to_text().into_owned();
+        if !text.is_empty() {
+            return text;
+        }
+    }
+    match (event.get("network.peer.address"), event.get("network.peer.port").as_u64()) {
+        (ethogram_model::Value::Ip(ip), Some(port)) => format!("{ip}:{port}"),
+        _ => String::new(),
+    }
+}
+
+fn slug(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => out.push(c),
+            _ if !out.is_empty() && !out.ends_with('_') => out.push('_'),
+            _ => {}
+        }
+    }
+    out.trim_end_matches('_').to_owned()
+}
+
+fn is_technique(tag: &str) -> bool {
+    tag.strip_prefix('T').is_some_and(|r| r.len() >= 4 && r.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+}

@@ -1,0 +1,326 @@
+//! All rules of some files, checked and compiled.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ethogram_model::{EventSchema, Priority, TrackerSchema};
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+
+use super::{
+    compile::Program,
+    definitions::{Definitions, File, Prepared, RuleDef, What, With, define},
+    field::{EventPart, Source},
+    problem::{Level, Problem, Problems},
+};
+
+/// What came of loading files.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The rules, without those that have an error.
+    pub set: RuleSet,
+    /// What is wrong, in the order of the files.
+    pub problems: Vec<Problem>,
+    /// Problems beyond those.
+    pub further_problems: usize,
+}
+
+impl Loaded {
+    /// Whether something is wrong that keeps a file from being used.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|p| p.level == Level::Error)
+    }
+}
+
+/// Rules, compiled for the kinds of events that there are.
+#[derive(Debug, Default)]
+pub struct RuleSet {
+    pub(super) definitions: Definitions,
+    pub(super) programs: Vec<Program>,
+    by_event: FxHashMap<(Arc<str>, Arc<str>), usize>,
+    states: Vec<RuleState>,
+    /// Rules that say nothing of the event's type: they hold for the events that have one.
+    untyped: BTreeSet<usize>,
+}
+
+/// Whether a rule can fire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "state", content = "reason")]
+pub enum RuleState {
+    /// It waits for events.
+    Armed,
+    /// Its file says so.
+    Disabled,
+    /// No event can make it fire, and why.
+    CannotFire(String),
+}
+
+/// A rule in brief.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleInfo {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What it is for.
+    pub desc: String,
+    /// How urgent its author holds it.
+    pub priority: Priority,
+    /// Its tags.
+    pub tags: Vec<String>,
+    /// Where it stands.
+    pub file: Arc<str>,
+    /// The line there, from one.
+    pub line: u32,
+    /// Whether it can fire.
+    #[serde(flatten)]
+    pub state: RuleState,
+    /// The events that it is tested for: `open.open`.
+    pub events: Vec<String>,
+}
+
+impl RuleSet {
+    /// Reads and compiles files, later ones on top of earlier ones, for the events of these trackers.
+    pub fn load(files: &[File], trackers: &[Arc<TrackerSchema>]) -> Loaded {
+        let schemas = events_of(trackers);
+        let mut problems = Problems::default();
+        let definitions = define(files, &schemas, &mut problems);
+        let mut set = Self { definitions, ..Self::default() };
+        set.untyped = (0..set.definitions.rules.len()).filter(|rule| !set.is_typed(*rule)).collect();
+        for rule in &set.untyped {
+            let Some(def) = set.definitions.rules.get(*rule) else { continue };
+            let text = format!("the rule '{}' does not say for which evt.type it is: it is tested for all", def.name);
+            let position = super::problem::Position { line: def.line, column: 1, byte: 0 };
+            problems.add(Level::Warning, &def.file, position, text);
+        }
+        set.compile_all(&schemas);
+        set.states = (0..set.definitions.rules.len()).map(|rule| set.find_state(rule, &schemas)).collect();
+        let order = |name: &Arc<str>| files.iter().position(|f| f.name == *name);
+        problems.list.sort_by_key(|p| (order(&p.file), p.line, p.column));
+        problems.list.dedup();
+        Loaded { set, problems: problems.list, further_problems: problems.left_out }
+    }
+
+    /// Reads and compiles files; one that has an error is left out, and what depends on it as well.
+    pub fn load_what_is_right(files: &[File], trackers: &[Arc<TrackerSchema>]) -> Loaded {
+        let mut files = files.to_vec();
+        let mut wrong: Vec<Problem> = Vec::new();
+        loop {
+            let mut loaded = Self::load(&files, trackers);
+            let bad: BTreeSet<Arc<str>> =
+                loaded.problems.iter().filter(|p| p.level == Level::Error).map(|p| Arc::clone(&p.file)).collect();
+            if bad.is_empty() {
+                wrong.append(&mut loaded.problems);
+                loaded.problems = wrong;
+                return loaded;
+            }
+            wrong.extend(loaded.problems.into_iter().filter(|p| p.level == Level::Error));
+            files.retain(|f| !bad.contains(&f.name));
+        }
+    }
+
+    /// Compiles all rules as if they were enabled.
+    pub(super) fn enable_all(&mut self, trackers: &[Arc<TrackerSchema>]) {
+        self.definitions.rules.iter_mut().for_each(|rule| rule.enabled = true);
+        self.compile_all(&events_of(trackers));
+    }
+
+    fn compile_all(&mut self, schemas: &[Arc<EventSchema>]) {
+        self.programs.clear();
+        self.by_event.clear();
+        for schema in schemas {
+            let program = self.compile(schema);
+            if program.armed.is_empty() {
+                continue;
+            }
+            let key = (Arc::clone(&schema.tracker), Arc::clone(&schema.name));
+            self.by_event.insert(key, self.programs.len());
+            self.programs.push(program);
+        }
+    }
+
+    pub(super) fn compile(&self, schema: &Arc<EventSchema>) -> Program {
+        let has_type = schema.rules.is_some();
+        let wanted = |rule: usize| {
+            let def = self.definitions.rules.get(rule);
+            def.is_some_and(|r| r.enabled && r.source == "syscall") && (has_type || !self.untyped.contains(&rule))
+        };
+        Program::new(&self.definitions, schema, wanted)
+    }
+
+    /// The program for a kind of event; none where no rule can hold for it.
+    pub(super) fn program(&self, tracker: &Arc<str>, event: &Arc<str>) -> Option<usize> {
+        self.by_event.get(&(Arc::clone(tracker), Arc::clone(event))).copied()
+    }
+
+    pub(super) fn rule(&self, at: usize) -> Option<&RuleDef> {
+        self.definitions.rules.get(at)
+    }
+
+    /// How many rules there are.
+    pub fn len(&self) -> usize {
+        self.definitions.rules.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All rules in brief, in their order.
+    pub fn rules(&self) -> Vec<RuleInfo> {
+        let info = |(at, def): (usize, &RuleDef)| RuleInfo {
+            name: Arc::clone(&def.name),
+            desc: def.desc.clone(),
+            priority: def.priority,
+            tags: def.tags.clone(),
+            file: Arc::clone(&def.file),
+            line: def.line,
+            state: self.states.get(at).cloned().unwrap_or(RuleState::Disabled),
+            events: self
+                .programs
+                .iter()
+                .filter(|p| p.armed.iter().any(|(rule, _)| *rule == at))
+                .map(|p| format!("{}.{}", p.schema.tracker, p.schema.name))
+                .collect(),
+        };
+        self.definitions.rules.iter().enumerate().map(info).collect()
+    }
+
+    /// The events that some rule waits for, by tracker.
+    pub fn wanted_events(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for program in &self.programs {
+            let events = wanted.entry(program.schema.tracker.to_string()).or_default();
+            events.insert(program.schema.name.to_string());
+        }
+        wanted
+    }
+
+    /// Whether some rule that can fire asks for what processes have in their environment.
+    pub fn wants_environment(&self) -> bool {
+        use super::{access::Access, field::ProcessPart};
+        let asks =
+            |access: &Access| matches!(access, Access::Environment(_) | Access::Process(ProcessPart::Environment));
+        self.programs.iter().flat_map(|p| &p.slots).any(|slot| asks(&slot.access))
+    }
+
+    /// Whether some rule that can fire asks what addresses are called.
+    pub fn wants_names(&self) -> bool {
+        let asks = |access: &super::access::Access| matches!(access, super::access::Access::AddressName(..));
+        self.programs.iter().flat_map(|p| &p.slots).any(|slot| asks(&slot.access))
+    }
+
+    fn is_typed(&self, rule: usize) -> bool {
+        let Some(def) = self.definitions.rules.get(rule) else { return false };
+        let mut typed = false;
+        self.each_check(&def.condition, &mut |check| {
+            let term = self.definitions.terms.get(check.term);
+            typed |= match term.map(|t| &t.what) {
+                Some(What::Falco(known)) => {
+                    matches!(known.0.source, Source::Event(EventPart::Type | EventPart::Tracker | EventPart::Name))
+                }
+                Some(What::Vocabulary(_)) => true,
+                _ => false,
+            };
+        });
+        typed
+    }
+
+    fn each_check(&self, condition: &Prepared, look: &mut impl FnMut(&super::definitions::CheckDef)) {
+        let mut open = vec![condition];
+        let mut seen = BTreeSet::new();
+        while let Some(part) = open.pop() {
+            match part {
+                Prepared::And(all) | Prepared::Or(all) => open.extend(all),
+                Prepared::Not(inside) => open.push(inside),
+                Prepared::Macro(at) if seen.insert(*at) => {
+                    open.extend(self.definitions.macros.get(*at).map(|(_, condition)| condition));
+                }
+                Prepared::Check(at) => {
+                    if let Some(check) = self.definitions.checks.get(*at) {
+                        look(check);
+                    }
+                }
+                Prepared::Macro(_) | Prepared::Never => {}
+            }
+        }
+    }
+
+    fn find_state(&self, rule: usize, schemas: &[Arc<EventSchema>]) -> RuleState {
+        let Some(def) = self.definitions.rules.get(rule) else { return RuleState::Disabled };
+        if def.is_wrong {
+            return RuleState::CannotFire("it has an error".into());
+        }
+        if def.source != "syscall" {
+            return RuleState::CannotFire(format!("there are no events of the source '{}' here", def.source));
+        }
+        if !def.enabled {
+            // What it would be matters to whoever means to enable it.
+            let armed =
+                schemas.iter().any(|schema| !Program::new(&self.definitions, schema, |at| at == rule).armed.is_empty());
+            return if armed { RuleState::Disabled } else { self.cannot_fire(def, schemas) };
+        }
+        if self.programs.iter().any(|p| p.armed.iter().any(|(at, _)| *at == rule)) {
+            return RuleState::Armed;
+        }
+        self.cannot_fire(def, schemas)
+    }
+
+    fn cannot_fire(&self, def: &RuleDef, schemas: &[Arc<EventSchema>]) -> RuleState {
+        let mut reasons: Vec<String> = Vec::new();
+        let mut types: Vec<&str> = Vec::new();
+        let mut seen = false;
+        self.each_check(&def.condition, &mut |check| {
+            let Some(term) = self.definitions.terms.get(check.term) else { return };
+            if let What::Falco(known) = &term.what {
+                match known.0.source {
+                    Source::Nowhere(why) => reasons.push(format!("{}: {why}", known.0.name)),
+                    Source::Event(EventPart::Type) => {
+                        if let With::Test(_) = check.with {
+                            for value in &check.values {
+                                let exists = schemas.iter().any(|s| has_type(s, value));
+                                seen |= exists;
+                                if !exists {
+                                    types.push(
+                                        self.definitions
+                                            .checks
+                                            .iter()
+                                            .flat_map(|c| &*c.values)
+                                            .find(|v| *v == value)
+                                            .map_or("", |v| v),
+                                    );
+                                }
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        });
+        types.sort_unstable();
+        types.dedup();
+        if !types.is_empty() && !seen {
+            reasons.push(format!("no tracker sees {}", types.join(", ")));
+        }
+        reasons.sort_unstable();
+        reasons.dedup();
+        if reasons.is_empty() {
+            let why =
+                "its condition never holds as it stands: it is a template, whose lists or macros are to be filled";
+            reasons.push(why.into());
+        }
+        RuleState::CannotFire(reasons.join("; "))
+    }
+}
+
+fn events_of(trackers: &[Arc<TrackerSchema>]) -> Vec<Arc<EventSchema>> {
+    trackers.iter().flat_map(|t| &t.events).cloned().collect()
+}
+
+/// Whether events of a kind have that `evt.type`.
+fn has_type(schema: &EventSchema, name: &str) -> bool {
+    let Some(rules) = &schema.rules else { return false };
+    let from = rules.type_from.as_deref().and_then(|field| schema.field(field));
+    rules.types.iter().any(|t| t == name) || from.is_some_and(|f| f.names.iter().any(|(_, n)| n == name))
+}

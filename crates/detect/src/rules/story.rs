@@ -1,0 +1,111 @@
+//! One finding for one story: the same rule, workload and lineage.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ethogram_model::{Container, Event, Process, render};
+use rustc_hash::FxHashMap;
+
+use crate::{Workload, behaviour, model::FindingUpdate, uid};
+
+/// Stories remembered; beyond, the oldest are forgotten, and told anew when they go on.
+const MAX_STORIES: usize = 16_384;
+/// Containers whose workload is remembered; beyond, all are looked up anew.
+const MAX_CONTAINERS: usize = 4_096;
+/// How the host is called where workloads are.
+pub(super) const HOST: &str = "host";
+
+/// All stories that were told.
+#[derive(Debug, Default)]
+pub(super) struct Stories {
+    told: FxHashMap<String, u64>,
+    order: VecDeque<String>,
+    workloads: FxHashMap<u64, (Arc<Container>, Arc<str>)>,
+    updates: FxHashMap<String, FindingUpdate>,
+    pub(super) forgotten: u64,
+}
+
+/// What came of a match.
+pub(super) enum Told {
+    /// It begins a story of this uid.
+    First(String),
+    /// It goes on with one.
+    Again,
+}
+
+impl Stories {
+    /// A match of a rule.
+    pub(super) fn tell(&mut self, rule: &str, workload: &str, event: &Event) -> Told {
+        let uid = key(rule, workload, event.context.process.as_deref(), event);
+        if let Some(count) = self.told.get_mut(&uid) {
+            *count += 1;
+            let count = *count;
+            let update = self.updates.entry(uid.clone()).or_insert_with(|| FindingUpdate {
+                uid,
+                count,
+                last_seen_ns: event.time_ns,
+                evidence: Vec::new(),
+            });
+            (update.count, update.last_seen_ns) = (count, update.last_seen_ns.max(event.time_ns));
+            if count <= ethogram_model::Finding::MAX_EVIDENCE as u64 {
+                update.evidence.push(render::to_json(event));
+            }
+            return Told::Again;
+        }
+        if self.order.len() >= MAX_STORIES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.told.remove(&oldest);
+            self.forgotten += 1;
+        }
+        self.told.insert(uid.clone(), 1);
+        self.order.push_back(uid.clone());
+        Told::First(uid)
+    }
+
+    /// Goes on with a story that was told before the agent started.
+    pub(super) fn restore(&mut self, uid: String, count: u64) {
+        if self.order.len() < MAX_STORIES && self.told.insert(uid.clone(), count).is_none() {
+            self.order.push_back(uid);
+        }
+    }
+
+    pub(super) fn take_updates(&mut self) -> Vec<FindingUpdate> {
+        let mut updates: Vec<_> = std::mem::take(&mut self.updates).into_values().collect();
+        updates.sort_by(|a, b| a.uid.cmp(&b.uid));
+        updates
+    }
+
+    /// The name of the workload that an event is of.
+    pub(super) fn workload(&mut self, event: &Event) -> Arc<str> {
+        let Some(container) = &event.context.container else { return HOST.into() };
+        if let Some((known, name)) = self.workloads.get(&container.cgroup_id)
+            && Arc::ptr_eq(known, container)
+        {
+            return Arc::clone(name);
+        }
+        let name: Arc<str> = match Workload::of(container) {
+            Some(workload) => workload.name.into(),
+            None => container.display_name().into(),
+        };
+        if self.workloads.len() >= MAX_CONTAINERS {
+            self.workloads.clear();
+        }
+        self.workloads.insert(container.cgroup_id, (Arc::clone(container), Arc::clone(&name)));
+        name
+    }
+}
+
+/// The lineage is what ran, from the process up to the container's first.
+fn key(rule: &str, workload: &str, process: Option<&Process>, event: &Event) -> String {
+    let mut parts = vec![rule.to_owned(), workload.to_owned()];
+    match process {
+        Some(process) => {
+            parts.push(behaviour::label(&process.exec).into_owned());
+            let inside = process.exec.container_cgroup;
+            let above = process.ancestors.iter().take_while(|exec| exec.container_cgroup == inside);
+            parts.extend(above.map(|exec| behaviour::label(exec).into_owned()));
+        }
+        None => parts.push(event.get("process.executable.name").to_text().into_owned()),
+    }
+    uid::of(parts.iter().map(String::as_str))
+}

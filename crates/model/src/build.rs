@@ -1,0 +1,224 @@
+//! Events made of the values that are told: for examples and tests.
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::{
+    Container, Context, Event, EventSchema, Exec, Field, FieldKind, Image, Pod, Process, Users, render::names,
+};
+
+/// An event of the schema with these fields, by their names in the vocabulary. Fields of the process and the container
+/// that the record does not hold go into its context.
+///
+/// # Errors
+/// A field that there is not, or a value that it cannot have.
+pub fn event(schema: &Arc<EventSchema>, fields: &[(String, Vec<String>)]) -> Result<Event, String> {
+    let mut record = vec![0; schema.size];
+    let mut told = Told::default();
+    // All ones is what is absent, for what has a zero of its own.
+    for field in &schema.fields {
+        if matches!(field.kind, FieldKind::Id | FieldKind::Duration)
+            && let Some(bytes) = record.get_mut(field.offset..field.offset + field.size)
+        {
+            bytes.fill(u8::MAX);
+        }
+    }
+    for (name, values) in fields {
+        let field = schema.field(name);
+        let in_context = told.take(name, values)?;
+        match field {
+            Some(field) => write(&mut record, field, values)?,
+            None if in_context => {}
+            None => return Err(format!("events of {}.{} have no field '{name}'", schema.tracker, schema.name)),
+        }
+    }
+    let record = record.into_boxed_slice();
+    Ok(Event { schema: Arc::clone(schema), time_ns: 1_700_000_000_000_000_000, record, context: told.context() })
+}
+
+#[derive(Default)]
+struct Told {
+    process: Process,
+    exec: Exec,
+    ancestors: Vec<String>,
+    container: Option<Container>,
+    users: Users,
+    user: Option<String>,
+}
+
+impl Told {
+    /// Takes a field of the context. Gives whether it is one.
+    fn take(&mut self, name: &str, values: &[String]) -> Result<bool, String> {
+        let one = || values.first().cloned().unwrap_or_default();
+        let number = || one().parse::<u32>().map_err(|_| format!("{name}: '{}' is no number", one()));
+        let yes = || one() == "true";
+        match name {
+            "process.pid" => self.process.pid = number()?,
+            "process.user.id" => self.process.user_id = number()?,
+            "process.group.id" => self.process.group_id = number()?,
+            "process.login_user.id" => self.process.login_user_id = Some(number()?),
+            "process.namespace_pid" => self.process.namespace_pid = number()?,
+            "process.group_leader" => self.process.is_group_leader = yes(),
+            "process.executable.path" => self.exec.path = one(),
+            "process.executable.name" => self.exec.name = one(),
+            "process.executable.writable_layer" => self.exec.in_writable_layer = yes(),
+            "process.executable.memfd" => self.exec.in_memory = yes(),
+            "process.command_args" => self.exec.args = values.to_vec(),
+            "process.working_directory" => self.exec.working_directory = one(),
+            "process.environment_variables" => self.exec.environment = values.to_vec(),
+            "process.tty.name" => self.exec.terminal = one(),
+            "process.ancestors" => self.ancestors = values.to_vec(),
+            "user.name" => self.user = Some(one()),
+            _ => return Ok(self.take_container(name, &one())),
+        }
+        Ok(true)
+    }
+
+    fn take_container(&mut self, name: &str, value: &str) -> bool {
+        let is_one = matches!(
+            name,
+            "container.id"
+                | "container.name"
+                | "container.image.name"
+                | "container.privileged"
+                | "k8s.pod.name"
+                | "k8s.namespace.name"
+        );
+        if !is_one {
+            return false;
+        }
+        let container = self.container.get_or_insert_with(|| Container {
+            id: "0123456789abcdef".repeat(4),
+            cgroup_id: 1,
+            runtime: "docker".into(),
+            name: Some("example".into()),
+            image: Some(Image { name: "example:1".into(), digest: "sha256:00".into() }),
+            ..Container::default()
+        });
+        match name {
+            "container.id" => container.id = value.into(),
+            "container.name" => container.name = Some(value.into()),
+            "container.image.name" => container.image = Some(Image { name: value.into(), digest: "sha256:00".into() }),
+            "container.privileged" => container.privileged = Some(value == "true"),
+            "k8s.pod.name" => container.pod.get_or_insert_with(Pod::default).name = value.into(),
+            _ => container.pod.get_or_insert_with(Pod::default).namespace = value.into(),
+        }
+        true
+    }
+
+    fn context(mut self) -> Context {
+        let cgroup = self.container.as_ref().map_or(0, |c| c.cgroup_id);
+        let file_name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        if self.exec.name.is_empty() {
+            self.exec.name = file_name(&self.exec.path);
+        }
+        if self.exec.args.is_empty() {
+            self.exec.args = vec![self.exec.name.clone()];
+        }
+        self.exec.container_cgroup = cgroup;
+        let above = self.ancestors.iter().map(|path| {
+            let (name, container_cgroup) = (file_name(path), cgroup);
+            Arc::new(Exec { args: vec![name.clone()], path: path.clone(), name, container_cgroup, ..Exec::default() })
+        });
+        self.process.ancestors = above.collect();
+        self.process.exec = Arc::new(self.exec);
+        if let Some(name) = self.user {
+            self.users.users.insert(self.process.user_id, name);
+        }
+        Context {
+            container: self.container.map(Arc::new),
+            process: Some(Arc::new(self.process)),
+            users: Some(Arc::new(self.users)),
+        }
+    }
+}
+
+fn write(record: &mut Vec<u8>, field: &Field, values: &[String]) -> Result<(), String> {
+    let text = values.first().map_or("", String::as_str);
+    let wrong = || format!("{}: '{text}' is no value of it", field.name);
+    match field.kind {
+        FieldKind::Text => {
+            let bytes = text.as_bytes().get(..text.len().min(field.size.saturating_sub(1))).unwrap_or_default();
+            put(record, field.offset, bytes);
+        }
+        FieldKind::PathBuf => put(record, field.offset, &leaf_first(text)),
+        FieldKind::Str => refer(record, field.offset, text.as_bytes()),
+        FieldKind::Path => refer(record, field.offset, &leaf_first(text)),
+        FieldKind::PathAt => refer(record, field.offset + 4, text.as_bytes()),
+        FieldKind::RequestedPath => refer(record, field.offset + 8, text.as_bytes()),
+        FieldKind::Args => refer(record, field.offset, values.join("\0").as_bytes()),
+        FieldKind::Ip => {
+            let bytes = match text.parse::<IpAddr>().map_err(|_| wrong())? {
+                IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+                IpAddr::V6(ip) => ip.octets(),
+            };
+            put(record, field.offset, &bytes);
+        }
+        FieldKind::Names => return Err(format!("{}: cannot be told in an example", field.name)),
+        _ => {
+            let number = number(field, text).ok_or_else(wrong)?;
+            put(record, field.offset, number.to_le_bytes().get(..field.size.min(8)).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+fn number(field: &Field, text: &str) -> Option<u64> {
+    if let Ok(number) = text.parse::<u64>() {
+        return Some(number);
+    }
+    let flags = |name_of: &dyn Fn(&str) -> Option<u64>| {
+        text.split(['|', ' ']).filter(|t| !t.is_empty()).try_fold(0, |all, name| Some(all | name_of(name)?))
+    };
+    match field.kind {
+        FieldKind::Bool => match text {
+            "true" => Some(1),
+            "false" => Some(0),
+            _ => None,
+        },
+        FieldKind::Signed => text.parse::<i64>().ok().map(|n| n as u64),
+        FieldKind::Errno => (1..200).find(|n| names::errno(*n) == text),
+        FieldKind::Signal => (1..32).find(|n| names::signal(*n) == text),
+        FieldKind::FileType => [0o100_000, 0o040_000, 0o020_000, 0o060_000, 0o010_000, 0o140_000, 0o120_000]
+            .into_iter()
+            .find(|n| names::file_type(*n) == text),
+        FieldKind::FileMode => u64::from_str_radix(text, 8).ok(),
+        FieldKind::OpenFlags => flags(&|name| match name {
+            "O_RDONLY" => Some(0),
+            "O_WRONLY" => Some(1),
+            "O_RDWR" => Some(2),
+            _ => names::OPEN_FLAGS.iter().find(|(_, n)| *n == name).map(|(bit, _)| *bit),
+        }),
+        FieldKind::Name | FieldKind::Flags => {
+            flags(&|name| field.names.iter().find(|(_, n)| n == name).map(|(number, _)| *number))
+        }
+        _ => None,
+    }
+}
+
+fn put(record: &mut [u8], offset: usize, bytes: &[u8]) {
+    if let Some(place) = record.get_mut(offset..).and_then(|r| r.get_mut(..bytes.len())) {
+        place.copy_from_slice(bytes);
+    }
+}
+
+/// Appends to the tail and puts a reference to it into the record.
+fn refer(record: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
+    let at = u16::try_from(record.len()).unwrap_or(u16::MAX);
+    let bytes = [bytes, b"\0"].concat();
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    put(record, offset, &at.to_le_bytes());
+    put(record, offset + 2, &length.to_le_bytes());
+    record.extend_from_slice(&bytes);
+}
+
+/// As the kernel side writes a path: its names from the leaf, and how it ends.
+fn leaf_first(path: &str) -> Vec<u8> {
+    let Some(rooted) = path.strip_prefix('/') else { return [path.as_bytes(), b"\0"].concat() };
+    let mut out = Vec::with_capacity(path.len() + 3);
+    for part in rooted.split('/').rev().filter(|part| !part.is_empty()) {
+        out.extend_from_slice(part.as_bytes());
+        out.push(0);
+    }
+    out.extend_from_slice(b"/\0");
+    out
+}
