@@ -7,8 +7,13 @@ use ethogram_detect::rules::{Level, Loaded, RuleInfo, RuleSet, RuleState, check_
 use ethogram_model::{TrackerSchema, render};
 use serde_json::json;
 
-use super::{ListFormat, args::RulesArgs};
+use super::{
+    ListFormat,
+    args::{RulesAction, RulesArgs},
+    client::Client,
+};
 use crate::{
+    api::{RuleProblem, RuleStatus, RulesStatus},
     config::Config,
     output::{self, Column},
     rules::Origin,
@@ -101,26 +106,70 @@ pub(super) fn verdict(rules: &[RuleInfo]) -> String {
     out + &format!("{} rules: {armed} armed, {disabled} disabled, {cannot} cannot fire\n", rules.len())
 }
 
+/// What the running server says of its rules.
+pub(super) async fn answer(args: &RulesArgs, client: &Client) -> anyhow::Result<()> {
+    let status: RulesStatus = match args.action {
+        RulesAction::Reload => client.post("/v1/rules", &json!({})).await?,
+        _ => client.get("/v1/rules").await?,
+    };
+    let width = output::width();
+    output::print(&match (args.output, &args.action) {
+        (ListFormat::Json, _) => format!("{:#}\n", json!(status)),
+        (ListFormat::Table, RulesAction::Cost) => cost(&status.rules, width),
+        (ListFormat::Table, _) => list(&status.rules, width),
+    })?;
+    if status.outdated {
+        for problem in status.problems.iter().filter(|p| p.level == "error") {
+            let RuleProblem { file, line, column, text, .. } = problem;
+            eprintln!("{}", render::escape(&format!("{file}:{line}:{column}: {text}")));
+        }
+        eprintln!("older rules are in force: a rule file has an error");
+    }
+    Ok(())
+}
+
 /// All rules, one a line.
-pub(super) fn list(rules: &[RuleInfo], width: usize) -> String {
+fn list(rules: &[RuleStatus], width: usize) -> String {
     let columns = [
         Column::left("STATE", 11, 11),
         Column::left("PRIORITY", 8, 13),
         Column::left("RULE", 20, 56),
-        Column::left("TESTED FOR", 0, 60),
+        Column::left("TESTED FOR, OR WHY IT CANNOT FIRE", 0, 100),
     ];
-    let row = |rule: &RuleInfo| -> Vec<Cow<'static, str>> {
-        let state = match rule.state {
-            RuleState::Armed => "armed",
-            RuleState::Disabled => "disabled",
-            RuleState::CannotFire(_) => "cannot fire",
-        };
-        let events = rule.events.join(" ");
-        vec![state.into(), rule.priority.name().into(), render::escape(&rule.name).into_owned().into(), events.into()]
+    let row = |rule: &RuleStatus| {
+        let state = rule.state.replace('_', " ");
+        let why = rule.reason.clone().unwrap_or_else(|| rule.events.join(" "));
+        vec![state.into(), rule.priority.clone().into(), shown(&rule.name), shown(&why)]
     };
     output::columns(&columns, &rules.iter().map(row).collect::<Vec<_>>(), width)
 }
 
-pub(super) async fn answer(_args: &RulesArgs, _client: &super::client::Client) -> anyhow::Result<()> {
-    Ok(())
+/// What rules cost, the dearest first.
+fn cost(rules: &[RuleStatus], width: usize) -> String {
+    let columns = [
+        Column::left("RULE", 20, 56),
+        Column::right("TESTED", 8),
+        Column::right("MATCHED", 8),
+        Column::right("NS A TEST", 9),
+        Column::right("MS IN ALL", 9),
+        Column::left("KEEPS THE KERNEL FROM FILTERING", 0, 60),
+    ];
+    let spent = |rule: &RuleStatus| rule.test_ns.unwrap_or(0.0) * rule.tested as f64 / 1e6;
+    let mut armed: Vec<&RuleStatus> = rules.iter().filter(|r| r.state == "armed").collect();
+    armed.sort_by(|a, b| spent(b).total_cmp(&spent(a)).then_with(|| a.name.cmp(&b.name)));
+    let row = |rule: &&RuleStatus| {
+        vec![
+            shown(&rule.name),
+            rule.tested.to_string().into(),
+            rule.matched.to_string().into(),
+            rule.test_ns.map_or("-".into(), |ns| format!("{ns:.0}").into()),
+            format!("{:.1}", spent(rule)).into(),
+            shown(&rule.events.join(" ")),
+        ]
+    };
+    output::columns(&columns, &armed.iter().map(row).collect::<Vec<_>>(), width)
+}
+
+fn shown(text: &str) -> Cow<'static, str> {
+    render::escape(text).into_owned().into()
 }
