@@ -18,7 +18,7 @@ type Engine = State<Arc<dyn Backend>>;
 type Answered<T> = Result<T, Problem>;
 
 /// A rule, whether it can fire, and what it has cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RuleStatus {
     /// Its name.
     pub name: String,

@@ -276,7 +276,8 @@ Examples:
   ethogram rules check falco_rules.yaml                      what is wrong in it, and which rules cannot fire here
   ethogram rules test                                        whether the rules do what their examples say
   ethogram rules list -o json                                the rules of the running server
-  ethogram rules cost                                        what each of them has cost it")]
+  ethogram rules cost                                        what each of them has cost it
+  ethogram rules cost --recording live.egr                   what they cost on recorded events")]
 pub struct RulesArgs {
     /// What to do
     #[command(subcommand)]
@@ -303,8 +304,15 @@ pub enum RulesAction {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// What each rule has cost the running server
-    Cost,
+    /// What each rule has cost the running server, or costs on a recording
+    Cost {
+        /// Judge the events of this recording instead, over and over for some seconds
+        #[arg(long, value_name = "FILE")]
+        recording: Option<PathBuf>,
+        /// By these rule files or folders of them [default: as configured]
+        #[arg(value_name = "RULES", requires = "recording")]
+        files: Vec<PathBuf>,
+    },
     /// Have the running server read its rule files again
     Reload,
 }

@@ -45,6 +45,35 @@ fn open(path: &Path) -> anyhow::Result<Recording> {
     Ok(player)
 }
 
+/// The first events of a recording that were wanted, with their context.
+pub(super) fn events(path: &Path, most: usize) -> anyhow::Result<Vec<Event>> {
+    let recording = open(path)?;
+    let selection = recording.conditions.selection.clone();
+    let played = recording.play(Collecting { selection, most, events: Vec::new() }, |c| c.events.len() < most);
+    Ok(played.consumer.events)
+}
+
+/// Keeps events.
+struct Collecting {
+    selection: Selection,
+    most: usize,
+    events: Vec<Event>,
+}
+
+impl Consumer for Collecting {
+    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
+        self.selection.wants(lookup)
+    }
+
+    fn take(&mut self, event: &Event) {
+        if self.events.len() < self.most {
+            self.events.push(event.clone());
+        }
+    }
+
+    fn tick(&mut self, _: u64) {}
+}
+
 /// Learns and judges it.
 fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyhow::Result<()> {
     if !args.tracker.is_empty() || !args.container.is_empty() {

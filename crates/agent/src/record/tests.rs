@@ -5,7 +5,8 @@ use ethogram_model::{Event, EventSchema, Image, TrackerSchema, ocsf};
 use proptest::prelude::*;
 
 use super::{
-    entry::{self, Before, Conditions, Note},
+    Before,
+    entry::{self, Conditions, Note},
     frame::Framer,
     play::Player,
     read::{Item, OpenError, Recorded},

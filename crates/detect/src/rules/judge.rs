@@ -357,16 +357,25 @@ fn executable(event: &Event) -> String {
     }
 }
 
+/// Comparisons that say little of why: that it was such an event, and in a container.
+const SELF_EVIDENT: [&str; 6] = ["evt.type", "evt.is_open", "evt.dir", "fd.typechar", "fd.num", "container.id"];
+
 /// The first sentence of what the rule is for, and what made it fire.
 fn reason(def: &RuleDef, because: &[String]) -> String {
-    let desc = def.desc.split_whitespace().collect::<Vec<_>>().join(" ");
-    let first = desc.split(". ").next().unwrap_or_default().trim_end_matches('.');
-    let mut out = first.to_owned();
-    let shown: Vec<_> = because.iter().filter(|b| !b.starts_with("evt.type")).map(|b| render::escape(b)).collect();
-    if !shown.is_empty() {
-        let _ = write!(out, "; {}", shown.join("; "));
+    let mut out = first_sentence(&def.desc);
+    let tells = |because: &&String| !SELF_EVIDENT.iter().any(|start| because.starts_with(start));
+    for because in because.iter().filter(tells) {
+        let _ = write!(out, "; {}", render::escape(because));
     }
     out
+}
+
+/// Up to the first full stop that is followed by a capital letter.
+fn first_sentence(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let ends = text.match_indices(". ").map(|(at, _)| at);
+    let end = ends.filter(|at| text[at + 2..].starts_with(|c: char| c.is_uppercase())).next();
+    text[..end.unwrap_or(text.len())].trim_end_matches('.').to_owned()
 }
 
 /// What the event is about, in a few words.
