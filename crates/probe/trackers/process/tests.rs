@@ -146,6 +146,27 @@ fn fork_and_exit_tell_child_code_signal_and_duration() {
 }
 
 #[test]
+fn whoever_acts_is_told_with_its_capabilities() {
+    let mut rig = Rig::start("process");
+    let nobody = crate::tests::child::forked(|| {
+        // SAFETY: plain system calls.
+        unsafe { i32::from(libc::setresuid(65534, 65534, 65534) != 0) }
+    });
+    let root = Shell::waiting(":");
+    let pids = [root.pid(), nobody.pid()];
+    assert_eq!((root.go().code(), nobody.go()), (Some(0), 0));
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    for (field, line) in [("_capabilities_effective", "CapEff:\t"), ("_capabilities_permitted", "CapPrm:\t")] {
+        let own = own.lines().find_map(|l| l.strip_prefix(line)).unwrap();
+        let [root, nobody] = pids.map(|pid| rig.expect("exit", |e| is(e, "exit") && of(e, pid)));
+        assert_eq!(number(&root, field), u64::from_str_radix(own, 16).unwrap());
+        let names = root.schema.field(field).unwrap().name_of(number(&root, field));
+        assert!(names.starts_with("CAP_CHOWN|CAP_DAC_OVERRIDE|") && names.ends_with("|CAP_CHECKPOINT_RESTORE"), "{names}");
+        assert!(!nobody.get(field).is_truthy());
+    }
+}
+
+#[test]
 fn a_thread_is_no_process_and_a_builtin_no_exec() {
     let shell = Shell::waiting(": ; true");
     let mut rig = Rig::start("process");
