@@ -192,12 +192,24 @@ struct super_block {
 	unsigned long s_magic;
 };
 
+struct timespec64 {
+	s64 tv_sec;
+	long tv_nsec;
+};
+
+/* Its times: i_mtime up to 6.6 (i_ctime up to 6.5), __i_mtime up to 6.10, and from 6.11 on in two parts. */
 struct inode {
 	u16 i_mode;
 	u32 i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	void *i_private;
+	struct timespec64 i_mtime, __i_mtime;
+	s64 i_mtime_sec;
+	u32 i_mtime_nsec;
+	struct timespec64 i_ctime, __i_ctime;
+	s64 i_ctime_sec;
+	u32 i_ctime_nsec;
 };
 
 struct dentry {
@@ -276,8 +288,11 @@ struct tty_struct {
 	char name[64];
 };
 
+struct pid;
+
 struct signal_struct {
 	atomic_t live;
+	struct pid *pids[4];
 	int group_exit_code;
 	struct tty_struct *tty;
 	short oom_score_adj;
@@ -394,6 +409,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct hlist_node pid_links[4];
 	u64 self_exec_id;
+	kuid_t loginuid; /* with CONFIG_AUDIT only */
 	struct css_set *cgroups;
 	struct fs_struct *fs;
 	struct files_struct *files;
