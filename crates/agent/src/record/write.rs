@@ -135,7 +135,10 @@ impl Recorder {
                 _ = self.recording.queue.send(std::mem::take(&mut self.chunk));
             }
         }
-        _ = self.recording.queue.send(std::mem::take(&mut self.chunk));
+        // An empty one would be the last.
+        if !self.chunk.bytes.is_empty() {
+            _ = self.recording.queue.send(std::mem::take(&mut self.chunk));
+        }
     }
 
     /// A handle on it.
