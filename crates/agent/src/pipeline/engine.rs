@@ -5,9 +5,9 @@ use ethogram_model::Event;
 use ethogram_probe::Batch;
 
 use super::{
+    found::Found,
     gate::Gate,
     identity::{Identified, Identity},
-    processes::Found,
 };
 use crate::container::{hierarchy::Walk, resolver::Resolution, table::Lookup};
 

@@ -8,7 +8,10 @@ use std::{
 use ethogram_model::{Event, schema::Role};
 use rustc_hash::FxHashMap;
 
-use super::processes::{Found, Processes, Subject};
+use super::{
+    found::Found,
+    processes::{Processes, Subject},
+};
 use crate::container::{
     hierarchy::Walk,
     resolver::{Ask, Resolution, ResolveRequest},

@@ -10,10 +10,10 @@ use tokio::runtime::Handle;
 
 use super::{
     Consumer, Control, Engine, Input,
+    found::{self, Found},
     gate::Gate,
     identity::Identity,
     live::{Live, now_ns},
-    processes::{self, Found},
 };
 use crate::{
     container::{hierarchy::Hierarchy, resolver, runtime::Runtimes},
@@ -201,7 +201,7 @@ async fn account(collector: Arc<Collector>, recording: Recording) {
 
 /// All processes there are, each with the id of its cgroup in the hierarchy.
 pub(crate) fn found(hierarchy: &Hierarchy) -> Vec<Found> {
-    processes::found(|pid| cgroup_of(pid, hierarchy).unwrap_or(0))
+    found::found(|pid| cgroup_of(pid, hierarchy).unwrap_or(0))
 }
 
 fn cgroup_of(pid: u32, hierarchy: &Hierarchy) -> Option<u64> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::frame::MAX_ENTRY;
 use crate::{
     container::resolver::Resolution,
-    pipeline::{Selection, processes::Found},
+    pipeline::{Selection, found::Found},
 };
 
 const HEAD: usize = 5;
