@@ -244,10 +244,13 @@ struct file {
 	void *private_data;
 };
 
-struct filename;
+struct filename {
+	const char *name;
+};
 
 struct open_flags {
 	int open_flag;
+	u16 mode;
 	int lookup_flags;
 };
 

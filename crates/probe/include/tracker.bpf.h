@@ -56,6 +56,7 @@ typedef u32 syscall_number; /* a call's slot, see syscall.bpf.h */
 
 #define UNKNOWN_DURATION (~0ULL)
 #define NO_ID (~0U)
+#define NO_MODE (~0U)
 
 #define TAG(text) __attribute__((btf_decl_tag(text)))
 #define FIELD(name, doc) TAG("name:" name) TAG("doc:" doc)
