@@ -120,6 +120,11 @@ enum { BPF_RB_AVAIL_DATA = 0 };
 #define KERNEL_TYPES _Pragma("clang attribute push(__attribute__((preserve_access_index)), apply_to = record)")
 #define KERNEL_TYPES_END _Pragma("clang attribute pop")
 
+/* A u32[2] up to 6.2, a u64 from 6.3 on: the same bytes. So it is read whole, and its member not looked up. */
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
 KERNEL_TYPES
 
 typedef struct {
@@ -300,11 +305,6 @@ struct signal_struct {
 	struct tty_struct *tty;
 	short oom_score_adj;
 };
-
-/* A u32[2] up to 6.2, a u64 from 6.3 on: the same bytes. */
-typedef struct {
-	u64 val;
-} kernel_cap_t;
 
 struct group_info {
 	int ngroups;
