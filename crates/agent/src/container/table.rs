@@ -403,7 +403,11 @@ fn told(known: &Container, info: RuntimeContainer) -> Container {
         command: info.command,
         labels: info.labels,
         pod: info.pod,
-        ..Container::default()
+        privileged: info.privileged,
+        mounts: info.mounts,
+        started_ns: info.started_ns,
+        // They are read once it runs, and may be told later than the rest.
+        users: info.users.or_else(|| known.users.clone()),
     }
 }
 

@@ -70,6 +70,11 @@ fn inputs(trackers: &[Arc<TrackerSchema>]) -> Vec<Input> {
         labels: BTreeMap::new(),
         pod: None,
         sandbox: false,
+        privileged: None,
+        mounts: Vec::new(),
+        started_ns: None,
+        users: None,
+        pid: None,
     };
     let mut inputs =
         vec![

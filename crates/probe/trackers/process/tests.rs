@@ -215,7 +215,7 @@ fn who_leads_a_group_or_a_session_is_told() {
     assert_eq!(run(alone), (true, false));
     assert_eq!(run(Command::new("/bin/cat")), (false, false));
     // `script` gives its child a session of its own.
-    let shell = Shell::waiting("script -qec '/bin/echo led' /dev/null");
+    let shell = Shell::waiting("script -qec 'exec /bin/echo led' /dev/null");
     shell.go();
     let led = rig.expect("exec in a new session", |e| is(e, "exec") && args(e).last().unwrap() == "led");
     assert!(led.get("process.leads_group").is_truthy());

@@ -108,6 +108,21 @@ async fn named(table: &mut ContainerTable, settings: &RuntimeSettings, ask_for: 
     }
 }
 
+/// What these tests mount.
+fn bind(mode: &str, propagation: &str) -> Mount {
+    Mount {
+        source: "/proc/sys".into(),
+        destination: "/data".into(),
+        mode: mode.into(),
+        writable: false,
+        propagation: propagation.into(),
+    }
+}
+
+fn now_ns() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
+}
+
 fn request(id: &str, hint: Runtime, candidate_in: Option<&str>) -> ResolveRequest {
     ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned) }
 }
@@ -134,8 +149,9 @@ async fn docker_tells_of_a_running_container() {
     let digest = run(&["docker", "import", root_archive(directory.path()).to_str().unwrap(), &image]);
     clean_up.after(&["docker", "rmi", "-f", &image]);
     let mut line = vec!["docker", "run", "-d", "--name", &name, "--label", "ethogram.test=1", "--network", "none"];
-    line.extend(["--entrypoint", "/bin/busybox", &image, "sleep", "600"]);
+    line.extend(["-v", "/proc/sys:/data:ro", "--entrypoint", "/bin/busybox", &image, "sleep", "600"]);
     clean_up.after(&["docker", "rm", "-f", &name]);
+    let before = now_ns();
     let id = run(&line);
     let pid = run(&["docker", "inspect", "-f", "{{.State.Pid}}", &name]);
 
@@ -148,6 +164,9 @@ async fn docker_tells_of_a_running_container() {
     assert_eq!(container.image, Some(Image { name: image.clone(), digest }));
     assert_eq!(container.command, ["/bin/busybox", "sleep", "600"]);
     assert_eq!(container.labels["ethogram.test"], "1");
+    assert_eq!(container.privileged, Some(false));
+    assert_eq!(container.mounts, [bind("ro", "rprivate")]);
+    assert!(container.started_ns > Some(before) && container.started_ns < Some(now_ns()));
     let own = table.lookup(cgroup_of("self", &hierarchy));
     assert!(!matches!(own, Lookup::Container(c) if c.id == id), "this test does not run in it");
 
@@ -197,8 +216,9 @@ async fn containerd_tells_of_a_container_with_a_free_name() {
     let labels = ["--label", "io.kubernetes.pod.name=p", "--label", "io.kubernetes.pod.namespace=n"];
     clean_up.after(&[&with(&["container", "rm"])[..], &[&name]].concat());
     clean_up.after(&[&with(&["task", "rm", "-f"])[..], &[&name]].concat());
+    let mount = ["--privileged", "--mount", "type=bind,src=/proc/sys,dst=/data,options=rbind:ro"];
     let command = [full_image.as_str(), &name, "/bin/busybox", "sleep", "600"];
-    run(&[&with(&["run", "-d", "--label", "ethogram.test=1"])[..], &labels, &command].concat());
+    run(&[&with(&["run", "-d", "--label", "ethogram.test=1"])[..], &labels, &mount, &command].concat());
     let tasks = run(&with(&["task", "ls"]));
     let pid = tasks.lines().find(|l| l.contains(&name)).unwrap().split_whitespace().nth(1).unwrap();
 
@@ -211,6 +231,7 @@ async fn containerd_tells_of_a_container_with_a_free_name() {
     assert_eq!(container.command, ["/bin/busybox", "sleep", "600"]);
     assert_eq!(container.labels["ethogram.test"], "1");
     assert_eq!(container.pod, Some(Pod { name: "p".into(), namespace: "n".into() }));
+    assert_eq!((container.privileged, &container.mounts[..]), (Some(true), &[bind("rbind,ro", "")][..]));
     let digest = container.image.clone().unwrap().digest;
     assert!(run(&with(&["image", "ls"])).lines().any(|l| l.contains(&full_image) && l.contains(&digest)), "{digest}");
 
@@ -233,7 +254,7 @@ async fn podmans_files_tell_of_a_running_container() {
     clean_up.after(&["podman", "rm", "-f", "-t", "0", &name]);
     let mut line = vec!["podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "run", "-d", "--name", &name];
     line.extend(["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=10000:10000", "--network", "none"]);
-    line.extend(["--label", "ethogram.test=1", &image, "/bin/busybox", "sleep", "600"]);
+    line.extend(["-v", "/proc/sys:/data:ro", "--label", "ethogram.test=1", &image, "/bin/busybox", "sleep", "600"]);
     let id = run(&line);
     let pid = run(&["podman", "inspect", "-f", "{{.State.Pid}}", &name]);
 
@@ -246,5 +267,7 @@ async fn podmans_files_tell_of_a_running_container() {
     assert_eq!((container.runtime.as_str(), container.name.as_deref()), ("podman", Some(name.as_str())));
     assert_eq!(container.image, Some(Image { name: image.clone(), digest }));
     assert_eq!(container.command, ["/bin/busybox", "sleep", "600"]);
+    assert_eq!(container.privileged, Some(false));
+    assert!(container.mounts.contains(&bind("ro,rprivate,rbind", "rprivate")), "{:?}", container.mounts);
     assert_eq!(Runtimes::new(&settings).find(&name).await.unwrap().id, id);
 }
