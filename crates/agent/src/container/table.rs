@@ -389,7 +389,12 @@ impl Entry {
 }
 
 fn request(found: &CgroupContainer<'_>) -> ResolveRequest {
-    ResolveRequest { id: found.id.to_owned(), hint: found.hint, candidate_in: found.candidate_in.map(str::to_owned) }
+    ResolveRequest {
+        id: found.id.to_owned(),
+        hint: found.hint,
+        candidate_in: found.candidate_in.map(str::to_owned),
+        cgroup: found.outermost.to_owned(),
+    }
 }
 
 /// A container with all that its runtime told of it.

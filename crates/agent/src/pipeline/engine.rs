@@ -1,7 +1,9 @@
 //! All state, and the one step that changes it. Live or from a recording, what goes in is an [`Input`]: the same inputs
 //! in the same order give the same result, as there is no clock and no I/O in it.
 
-use ethogram_model::Event;
+use std::sync::Arc;
+
+use ethogram_model::{Event, Users};
 use ethogram_probe::Batch;
 
 use super::{
@@ -46,6 +48,8 @@ pub(crate) enum Input {
     },
     /// Processes that were there before anybody looked.
     Processes(Vec<Found>),
+    /// What users and groups are called on the host.
+    Users(Arc<Users>),
     /// Time goes by.
     Tick(u64),
     /// Nothing more comes: what waits for a name goes on without.
@@ -88,6 +92,7 @@ impl<C: Consumer> Engine<C> {
             }
             Input::Walk { walk, started_ns, now_ns } => self.identity.on_walk(&walk, started_ns, now_ns),
             Input::Processes(found) => self.identity.adopt(found),
+            Input::Users(users) => self.identity.host_users = Some(users),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
                 if let Some(gate) = &mut self.gate {

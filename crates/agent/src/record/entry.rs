@@ -1,8 +1,8 @@
 //! Entries: one byte for the kind, four for the length, and then an event as it came from its ring, or a note as JSON.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use ethogram_model::{Event, TrackerSchema};
+use ethogram_model::{Event, TrackerSchema, Users};
 use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +51,8 @@ pub(super) enum Note {
     Processes(Vec<Found>),
     /// What a runtime said of a container.
     Resolution(Resolution),
+    /// What users and groups are called on the host.
+    Users(Arc<Users>),
     /// Time goes by.
     Tick(u64),
     /// The engine has ended.

@@ -162,6 +162,7 @@ impl Recorder {
                     self.note(&Note::Processes(some.to_vec()));
                 }
             }
+            Input::Users(users) => self.note(&Note::Users(Arc::clone(users))),
             Input::Tick(now_ns) => {
                 self.note(&Note::Tick(*now_ns));
                 self.ticks += 1;

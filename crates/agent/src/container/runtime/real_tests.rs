@@ -98,7 +98,8 @@ async fn named(table: &mut ContainerTable, settings: &RuntimeSettings, ask_for: 
     let (ask, asks) = mpsc::channel(8);
     let (tell, mut told) = mpsc::channel(8);
     let runtimes = Arc::new(Runtimes::new(settings));
-    tokio::spawn(resolver::run(runtimes, asks, move |resolution: Resolution| tell.try_send(resolution).is_ok()));
+    let root = Hierarchy::detect().unwrap().root;
+    tokio::spawn(resolver::run(runtimes, asks, root, move |resolution: Resolution| tell.try_send(resolution).is_ok()));
     ask.send(Ask::Resolve(ask_for.clone())).await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while !matches!(table.lookup(cgroup_id), Lookup::Container(c) if c.is_resolved()) {
@@ -124,7 +125,7 @@ fn now_ns() -> u64 {
 }
 
 fn request(id: &str, hint: Runtime, candidate_in: Option<&str>) -> ResolveRequest {
-    ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned) }
+    ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned), cgroup: String::new() }
 }
 
 fn found(table: &mut ContainerTable, cgroup_id: u64) -> Arc<Container> {
