@@ -32,18 +32,22 @@ const GROUP: &str = "/etc/group";
 /// The names in the container that one of these processes is in; none as long as none of them is in it: the runtime's own
 /// have the host's root until they are about to start it. A container that has no such files has no names.
 pub(crate) fn of_container(processes: impl IntoIterator<Item = u32>) -> Option<Users> {
-    let host = stat("/proc/1/root").ok()?;
+    // The first process may be out of our reach; where we are no container, its root is ours.
+    let hosts: Vec<_> = ["/proc/1/root", "/"].into_iter().filter_map(|root| Some(place(&stat(root).ok()?))).collect();
     processes.into_iter().find_map(|pid| {
         let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, format!("/proc/{pid}/root"), path, Mode::empty()).ok()?;
-        let is_hosts = |root: Stat| (root.st_dev, root.st_ino) == (host.st_dev, host.st_ino);
-        if is_hosts(fstat(&root).ok()?) {
+        if hosts.contains(&place(&fstat(&root).ok()?)) {
             return None;
         }
         let ids = |file: &str| Ids::parse(&fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default());
         let names = |file, ids: &Ids| names(&read_within(&root, file).unwrap_or_default(), ids);
         Some(Users { users: names(PASSWD, &ids("uid_map")), groups: names(GROUP, &ids("gid_map")) })
     })
+}
+
+fn place(directory: &Stat) -> (u64, u64) {
+    (directory.st_dev, directory.st_ino)
 }
 
 /// Some processes of a cgroup, first ones first.
