@@ -39,9 +39,15 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         return Value::Absent;
     };
     match field.kind {
-        FieldKind::Unsigned | FieldKind::OpenFlags | FieldKind::FileType | FieldKind::FileMode => {
-            Value::Unsigned(unsigned(bytes))
+        FieldKind::Duration | FieldKind::Id | FieldKind::FileMode if bytes.iter().all(|b| *b == u8::MAX) => {
+            Value::Absent
         }
+        FieldKind::Unsigned
+        | FieldKind::OpenFlags
+        | FieldKind::FileType
+        | FieldKind::FileMode
+        | FieldKind::Duration
+        | FieldKind::Id => Value::Unsigned(unsigned(bytes)),
         FieldKind::Errno | FieldKind::Signal => match unsigned(bytes) {
             0 => Value::Absent,
             n => Value::Unsigned(n),
@@ -51,8 +57,6 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
             n => Value::Unsigned(n),
         },
         FieldKind::Names => names(bytes, field),
-        FieldKind::Duration | FieldKind::Id if bytes.iter().all(|b| *b == u8::MAX) => Value::Absent,
-        FieldKind::Duration | FieldKind::Id => Value::Unsigned(unsigned(bytes)),
         FieldKind::Signed => Value::Signed(signed(bytes)),
         FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
         FieldKind::Text => match until_nul(bytes) {
@@ -193,9 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_all_ones_is_none() {
-        assert_eq!(read(&[0xff; 4], &field(FieldKind::Id, 0, 4)), Value::Absent);
-        assert_eq!(read(&[0; 4], &field(FieldKind::Id, 0, 4)), Value::Unsigned(0));
+    fn an_id_or_a_mode_of_all_ones_is_none() {
+        for kind in [FieldKind::Id, FieldKind::FileMode] {
+            assert_eq!(read(&[0xff; 4], &field(kind, 0, 4)), Value::Absent);
+            assert_eq!(read(&[0; 4], &field(kind, 0, 4)), Value::Unsigned(0));
+        }
     }
 
     #[test]
