@@ -27,6 +27,18 @@ impl Event {
         self.schema.field(name).map_or(Value::Absent, |f| self.value(f))
     }
 
+    /// A path just as the caller gave it, with its `.` and `..`, where the field tells that.
+    pub fn as_asked(&self, field: &Field) -> Value<'_> {
+        let within = match field.kind {
+            FieldKind::PathAt => 4,
+            FieldKind::RequestedPath => 8,
+            _ => return Value::Absent,
+        };
+        let reference = self.record.get(field.offset + within..).and_then(|r| r.get(..4));
+        let asked = reference.and_then(|r| tail(&self.record, r)).map(until_nul);
+        asked.filter(|text| !text.is_empty()).map_or(Value::Absent, |text| Value::Text(Cow::Borrowed(text)))
+    }
+
     /// The value of a field of this event's schema. Bytes that do not hold what they should give [`Value::Absent`].
     pub fn value(&self, field: &Field) -> Value<'_> {
         read(&self.record, field)
