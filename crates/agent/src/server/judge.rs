@@ -49,10 +49,16 @@ impl Judge {
         self.sinks.finish(patience);
     }
 
-    fn collect_unsaved(&mut self, profiles: Vec<(String, Profile)>) {
+    /// What goes on is updated, and not told again.
+    fn update_alerts(&mut self) {
         for update in self.model.take_updates() {
+            self.sinks.seen(&update.uid, update.last_seen_ns);
             self.alerts.update(update);
         }
+    }
+
+    fn collect_unsaved(&mut self, profiles: Vec<(String, Profile)>) {
+        self.update_alerts();
         let mut batch = Batch { alerts: self.alerts.take_unsaved(), ..Batch::default() };
         for (uid, profile) in profiles {
             match serde_json::to_string(&profile) {
@@ -86,9 +92,7 @@ impl Consumer for Judge {
 
     fn tick(&mut self, now_ns: u64) {
         self.model.advance(now_ns);
-        for update in self.model.take_updates() {
-            self.alerts.update(update);
-        }
+        self.update_alerts();
         if now_ns.saturating_sub(self.saved_ns) < SAVE_NS && now_ns >= self.saved_ns {
             return;
         }
