@@ -194,9 +194,9 @@ impl Opening<'_> {
     /// What waits for a receiver that was taken out of the configuration is not thrown away.
     fn tell_of_others(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if !self.sinks.iter().any(|s| name == *s.name) {
-                tracing::warn!("no receiver is configured for the alerts in {}", entry.path().display());
+            let (name, path) = (entry.file_name(), entry.path());
+            if !self.sinks.iter().any(|s| name == *s.name) && Spool::holds_something(&path) {
+                tracing::warn!("{} holds alerts of a receiver that is not configured any more", path.display());
             }
         }
     }

@@ -45,8 +45,9 @@ impl Judge {
             batch = back;
             std::thread::sleep(Duration::from_millis(10));
         }
-        drop(self.writer);
         self.sinks.finish(patience);
+        // With it goes the store's lock, which keeps others from what alerts wait in, too.
+        drop(self.writer);
     }
 
     /// What goes on is updated, and not told again.

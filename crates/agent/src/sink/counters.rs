@@ -13,7 +13,7 @@ pub(super) enum Reason {
     /// The receiver was away for longer than the spool has room for.
     SpoolFull,
     /// The disk took nothing, and more came than wait in memory.
-    DiskFailed,
+    DiskFull,
     /// It is longer than what can be kept.
     TooLong,
     /// It was kept, and cannot be read any more.
@@ -28,7 +28,7 @@ impl Reason {
     const ALL: [Self; 7] = [
         Self::QueueFull,
         Self::SpoolFull,
-        Self::DiskFailed,
+        Self::DiskFull,
         Self::TooLong,
         Self::Damaged,
         Self::Refused,
@@ -39,7 +39,7 @@ impl Reason {
         match self {
             Self::QueueFull => "queue_full",
             Self::SpoolFull => "spool_full",
-            Self::DiskFailed => "disk_failed",
+            Self::DiskFull => "disk_full",
             Self::TooLong => "too_long",
             Self::Damaged => "damaged",
             Self::Refused => "refused",

@@ -5,7 +5,7 @@ pub(super) mod falco;
 pub(super) mod otlp;
 pub(super) mod syslog;
 
-use ethogram_model::{Finding, Priority};
+use ethogram_model::{Finding, Priority, render::escape};
 
 /// How urgent a finding is: as the author of its rule holds it, else as it is grave.
 fn priority(finding: &Finding) -> Priority {
@@ -15,6 +15,17 @@ fn priority(finding: &Finding) -> Priority {
 /// What found it, as people call it: a rule's name, or `behaviour.execute`.
 fn rule_name(finding: &Finding) -> &str {
     finding.rule.as_ref().map_or(&finding.analytic, |rule| &rule.name)
+}
+
+/// Title and reason in one line. A reason that goes on from the title's words does not repeat them.
+fn story(finding: &Finding) -> String {
+    let Finding { title, reason, .. } = finding;
+    let text = match title.split_once(": ") {
+        Some((place, what)) if reason.starts_with(what) => format!("{place}: {reason}"),
+        _ if reason.is_empty() => title.clone(),
+        _ => format!("{title}: {reason}"),
+    };
+    escape(&text).into_owned()
 }
 
 /// What this machine is called.
@@ -29,6 +40,16 @@ pub(super) mod tests {
 
     use ethogram_model::{Container, Exec, Finding, Image, Pod, Priority, Process, RuleMatch, Severity};
     use serde_json::json;
+
+    #[test]
+    fn title_and_reason_are_one_story() {
+        let story = |title: &str, reason: &str| {
+            super::story(&Finding { title: title.into(), reason: reason.into(), ..behaviour() })
+        };
+        assert_eq!(story("web: sh ran ls", "sh ran ls, which is new"), "web: sh ran ls, which is new");
+        assert_eq!(story("Shell in container", "bash\n was started"), "Shell in container: bash\\n was started");
+        assert_eq!(story("a: b", ""), "a: b");
+    }
 
     /// A new behaviour of a container, with names that a container could choose to do harm.
     pub(in crate::sink) fn behaviour() -> Finding {

@@ -9,9 +9,12 @@ mod frame;
 mod log;
 
 use std::{
-    io,
+    fs, io,
     path::Path,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -22,6 +25,9 @@ use super::counters::Counters;
 pub(super) struct Spool {
     state: Mutex<State>,
     changed: Condvar,
+    /// As of the last change, for those who must not wait for a disk.
+    waiting: AtomicU64,
+    bytes: AtomicU64,
 }
 
 struct State {
@@ -52,12 +58,22 @@ impl Spool {
     /// Opens the folder, and makes it if it is not there.
     pub(super) fn open(folder: &Path, max_bytes: u64) -> io::Result<Self> {
         let log = Log::open(folder, max_bytes)?;
-        Ok(Self { state: Mutex::new(State { log, closed: false }), changed: Condvar::new() })
+        let (waiting, bytes) = (log.waiting().into(), log.bytes().into());
+        Ok(Self { state: Mutex::new(State { log, closed: false }), changed: Condvar::new(), waiting, bytes })
+    }
+
+    /// Whether a folder is one of a spool with alerts in it.
+    pub(super) fn holds_something(folder: &Path) -> bool {
+        let mut files = fs::read_dir(folder).into_iter().flatten().flatten();
+        files.any(|file| file.path().extension().is_some_and(|e| e == log::EXTENSION))
     }
 
     /// Appends an alert. What has to make room for it is counted.
     pub(super) fn append(&self, alert: &[u8], counters: &Counters) {
-        self.lock().log.append(alert, counters);
+        let mut state = self.lock();
+        state.log.append(alert, counters);
+        self.publish(&state.log);
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -65,7 +81,9 @@ impl Spool {
     pub(super) fn next(&self, until: Option<Instant>, counters: &Counters) -> Next {
         let mut state = self.lock();
         loop {
-            if let Some(entry) = state.log.oldest(counters) {
+            let oldest = state.log.oldest(counters);
+            self.publish(&state.log);
+            if let Some(entry) = oldest {
                 return Next::Alert(entry);
             }
             if state.closed {
@@ -81,7 +99,9 @@ impl Spool {
 
     /// This alert is where it should be, or is given up.
     pub(super) fn acknowledge(&self, entry: &Entry) {
-        self.lock().log.acknowledge(entry);
+        let mut state = self.lock();
+        state.log.acknowledge(entry);
+        self.publish(&state.log);
     }
 
     /// Nothing will be appended any more.
@@ -109,12 +129,17 @@ impl Spool {
 
     /// Alerts that are not acknowledged.
     pub(super) fn waiting(&self) -> u64 {
-        self.lock().log.waiting()
+        self.waiting.load(Relaxed)
     }
 
     /// Bytes on disk.
     pub(super) fn bytes(&self) -> u64 {
-        self.lock().log.bytes()
+        self.bytes.load(Relaxed)
+    }
+
+    fn publish(&self, log: &Log) {
+        self.waiting.store(log.waiting(), Relaxed);
+        self.bytes.store(log.bytes(), Relaxed);
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {

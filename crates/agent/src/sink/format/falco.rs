@@ -6,7 +6,7 @@ use ethogram_model::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use super::{host_name, priority, rule_name};
+use super::{host_name, priority, rule_name, story};
 
 /// A finding as Falco posts an alert.
 pub(in crate::sink) fn encode(finding: &Finding) -> Vec<u8> {
@@ -17,14 +17,13 @@ fn alert(finding: &Finding, host_name: &str) -> Json {
     let time = rfc3339(finding.first_seen_ns);
     let priority = priority(finding).name();
     let (text, fields, tags) = match &finding.rule {
-        Some(rule) => (escape(&rule.output), json!(rule.fields), json!(rule.tags)),
+        Some(rule) => (escape(&rule.output).into_owned(), json!(rule.fields), json!(rule.tags)),
         None => {
             let place = if finding.container.is_some() { "container" } else { "host" };
             let tags = ["behaviour", place].into_iter().chain(finding.techniques.iter().map(String::as_str));
-            (escape(&finding.reason), fields(finding), tags.collect())
+            (story(finding), fields(finding), tags.collect())
         }
     };
-    let text = if finding.rule.is_some() { text } else { format!("{}: {text}", escape(finding.place())).into() };
     // Falco's own begins with the time of day and the priority.
     let of_day = time.get(11..29).unwrap_or_default();
     json!({

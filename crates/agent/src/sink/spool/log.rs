@@ -16,10 +16,13 @@ use crate::sink::counters::{Counters, Reason};
 
 /// Parts that a spool's room is divided into: when it is full, the oldest part goes.
 const PARTS: u64 = 8;
-/// Alerts that wait in memory while the disk takes none.
+/// Alerts that wait in memory while the disk takes none, and their bytes.
 const MAX_IN_MEMORY: usize = 1024;
+const MAX_BYTES_IN_MEMORY: usize = 8 << 20;
 /// Bytes that are looked at first.
 const FIRST_WINDOW: usize = 1 << 16;
+/// What the names of segments end in.
+pub(super) const EXTENSION: &str = "segment";
 const POSITION: &str = "position";
 
 /// Where something lies on disk: the number that its segment is named by, and the byte in it.
@@ -134,10 +137,11 @@ impl Log {
         }
         // What comes behind an alert that waits in memory waits there, too.
         let written = self.memory.is_empty() && self.write(&bytes);
-        if !written && self.memory.len() == MAX_IN_MEMORY {
-            return counters.dropped(Reason::DiskFailed, 1);
-        }
         if !written {
+            let bytes: usize = self.memory.iter().map(|(_, text)| text.len()).sum();
+            if self.memory.len() == MAX_IN_MEMORY || bytes + text.len() > MAX_BYTES_IN_MEMORY {
+                return counters.dropped(Reason::DiskFull, 1);
+            }
             self.memory.push_back((self.next, text.to_vec()));
         }
         self.next += 1;
@@ -186,7 +190,7 @@ impl Log {
         self.set_position(entry.number + 1);
         match entry.next {
             Some(place) => self.place = place,
-            None => while self.memory.pop_front_if(|(number, _)| *number <= entry.number).is_some() {},
+            None => self.memory.retain(|(number, _)| *number > entry.number),
         }
         if self.acknowledged >= self.next {
             self.remove_done();
@@ -322,8 +326,17 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        if self.waiting() == 0 {
+            let all: Vec<u64> = self.segments.keys().copied().collect();
+            all.into_iter().for_each(|segment| self.remove(segment));
+        }
+    }
+}
+
 fn file_name(segment: u64) -> String {
-    format!("{segment:020}.segment")
+    format!("{segment:020}.{EXTENSION}")
 }
 
 fn read_position(file: &File) -> Option<u64> {

@@ -192,7 +192,7 @@ fn where_the_disk_takes_nothing_a_few_wait_in_memory() {
     test.append(&spool, 3..2000);
     fs::rename(test.folder.path().with_extension("away"), test.folder.path()).unwrap();
     assert_eq!(test.take_all(&spool), (0..3 + 1024).collect::<Vec<_>>());
-    assert_eq!(test.dropped("disk_failed"), 2000 - 3 - 1024);
+    assert_eq!(test.dropped("disk_full"), 2000 - 3 - 1024);
     test.append(&spool, 0..2);
     assert_eq!(test.take_all(&spool), [0, 1]);
     assert!(!test.segments().is_empty(), "the disk is tried again");

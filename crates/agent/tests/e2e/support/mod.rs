@@ -8,6 +8,7 @@ mod events;
 mod http;
 mod process;
 mod proxy;
+mod receiver;
 mod server;
 
 use std::{
@@ -24,6 +25,7 @@ pub(crate) use events::{Events, expect_in, expect_nowhere, mark};
 pub(crate) use http::Http;
 pub(crate) use process::{Process, ethogram};
 pub(crate) use proxy::Proxy;
+pub(crate) use receiver::Receiver;
 pub(crate) use server::{Alert, Server, Settings};
 
 /// Waits until `probe` gives something.
