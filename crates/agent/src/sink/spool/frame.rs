@@ -28,8 +28,14 @@ pub(super) fn encode(number: u64, text: &[u8]) -> Vec<u8> {
     [&MARK[..], &length, &checksum(length, number, text).to_le_bytes(), &number, text].concat()
 }
 
-/// The first whole frame at `from` or behind it. Whatever lies before it and is none is skipped.
-pub(super) fn next(segment: &[u8], from: usize) -> Option<Frame> {
+/// All whole frames of a segment. What lies between and is none is skipped.
+pub(super) fn all(segment: &[u8]) -> impl Iterator<Item = Frame> {
+    let mut at = 0;
+    std::iter::from_fn(move || next(segment, at).inspect(|frame| at = frame.end))
+}
+
+/// The first whole frame at `from` or behind it.
+fn next(segment: &[u8], from: usize) -> Option<Frame> {
     let rest = segment.get(from..)?;
     let starts = rest.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
     starts.map(|(at, _)| from + at).find_map(|at| decode(segment, at))
@@ -67,8 +73,7 @@ mod tests {
     use super::*;
 
     fn numbers(segment: &[u8]) -> Vec<u64> {
-        let mut at = 0;
-        std::iter::from_fn(|| next(segment, at).inspect(|f| at = f.end)).map(|f| f.number).collect()
+        all(segment).map(|f| f.number).collect()
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl Log {
             failing: false,
         };
         log.find_place()?;
+        log.set_position(log.acknowledged);
         Ok(log)
     }
 
@@ -96,11 +97,7 @@ impl Log {
     fn find_place(&mut self) -> io::Result<()> {
         if let Some(last) = self.segments.keys().next_back().copied() {
             let bytes = self.read(Place { segment: last, offset: 0 }, usize::MAX)?;
-            let mut at = 0;
-            let mut next = last;
-            while let Some(frame) = frame::next(&bytes, at) {
-                (at, next) = (frame.end, next.max(frame.number + 1));
-            }
+            let next = frame::all(&bytes).map(|frame| frame.number + 1).max().unwrap_or(last);
             self.next = self.next.max(next);
         }
         // A segment is done with where the next one begins at or before the position.
@@ -115,13 +112,8 @@ impl Log {
         self.go_to_oldest();
         if self.place.segment < self.acknowledged && !self.segments.is_empty() {
             let bytes = self.read(self.place, usize::MAX)?;
-            let mut at = 0;
-            while let Some(frame) = frame::next(&bytes, at)
-                && frame.number < self.acknowledged
-            {
-                at = frame.end;
-            }
-            self.place.offset = at as u64;
+            let done = frame::all(&bytes).take_while(|frame| frame.number < self.acknowledged);
+            self.place.offset = done.last().map_or(0, |frame| frame.end as u64);
         }
         Ok(())
     }
@@ -158,8 +150,9 @@ impl Log {
         self.memory.front().map(|(number, text)| Entry { text: text.clone(), number: *number, next: None })
     }
 
-    /// None where the rest of the segment holds no alert.
+    /// None where the rest of the segment holds no alert that is due.
     fn oldest_on_disk(&mut self, counters: &Counters) -> Option<Entry> {
+        let due = self.acknowledged..self.end_of(self.place.segment);
         // What is looked at is more only where it does not hold a whole alert.
         let mut window = FIRST_WINDOW;
         loop {
@@ -167,7 +160,7 @@ impl Log {
                 tracing::error!("cannot read alerts in {}: {error}", self.folder.display());
             });
             let bytes = bytes.ok()?;
-            if let Some(frame) = frame::next(&bytes, 0) {
+            if let Some(frame) = frame::all(&bytes).find(|frame| due.contains(&frame.number)) {
                 if frame.number > self.acknowledged {
                     counters.dropped(Reason::Damaged, frame.number - self.acknowledged);
                     self.set_position(frame.number);
@@ -256,10 +249,15 @@ impl Log {
         self.memory.front().map_or(self.next, |(number, _)| *number)
     }
 
+    /// The number after the last alert that a segment can hold.
+    fn end_of(&self, segment: u64) -> u64 {
+        let following = self.segments.range(segment + 1..).next();
+        following.map_or_else(|| self.end_on_disk(), |(number, _)| *number)
+    }
+
     fn drop_oldest(&mut self, counters: &Counters) {
-        let mut segments = self.segments.keys();
-        let Some(oldest) = segments.next().copied() else { return };
-        let end = segments.next().copied().unwrap_or_else(|| self.end_on_disk());
+        let Some(oldest) = self.segments.keys().next().copied() else { return };
+        let end = self.end_of(oldest);
         if end > self.acknowledged {
             counters.dropped(Reason::SpoolFull, end - self.acknowledged);
             self.set_position(end);
@@ -270,8 +268,7 @@ impl Log {
 
     /// What is left of the segment cannot be read. Goes on with the next one.
     fn leave_segment(&mut self, counters: &Counters) {
-        let following = self.segments.range(self.place.segment + 1..).next().map(|(number, _)| *number);
-        let end = following.unwrap_or_else(|| self.end_on_disk());
+        let end = self.end_of(self.place.segment);
         if end > self.acknowledged {
             counters.dropped(Reason::Damaged, end - self.acknowledged);
             self.set_position(end);
@@ -285,6 +282,9 @@ impl Log {
         let last = self.segments.keys().next_back().copied();
         let done: Vec<u64> = self.segments.keys().copied().filter(|s| Some(*s) != last).collect();
         done.into_iter().for_each(|segment| self.remove(segment));
+        if !self.segments.contains_key(&self.place.segment) {
+            self.go_to_oldest();
+        }
     }
 
     fn go_to_oldest(&mut self) {

@@ -141,6 +141,22 @@ fn a_lost_segment_is_counted_and_a_lost_position_sends_again() {
 }
 
 #[test]
+fn alerts_that_do_not_belong_where_they_lie_are_left() {
+    let test = Test::new();
+    let spool = test.open();
+    test.append(&spool, 0..400);
+    test.take(&spool, 3);
+    drop(spool);
+    let segments = test.segments();
+    // Numbers that are done, and numbers far away, before those that are due.
+    let (first, last) = (fs::read(&segments[0]).unwrap(), fs::read(segments.last().unwrap()).unwrap());
+    fs::write(&segments[1], [&last, &first, &fs::read(&segments[1]).unwrap()[..]].concat()).unwrap();
+    let spool = test.open();
+    assert_eq!(test.take_all(&spool), (3..400).collect::<Vec<_>>());
+    assert!(test.counters.all_dropped().values().all(|n| *n == 0));
+}
+
+#[test]
 fn any_files_are_borne() {
     let test = Test::new();
     let files = ["position", "00000000000000000000.segment", "18446744073709551615.segment", "x.segment", "3.segment"];
