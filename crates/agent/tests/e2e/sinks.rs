@@ -1,10 +1,10 @@
 //! Alerts reach those who must know, whoever goes away meanwhile.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use super::support::{Container, Process, Receiver, Server, Settings, eventually, free_port, run, seconds};
+use super::support::{Container, Process, Receiver, Server, Settings, eventually, find, free_port, run, seconds};
 
 /// A server with these receivers that has learnt a container.
 fn judging(web: &Container, receivers: String) -> Server {
@@ -15,20 +15,27 @@ fn judging(web: &Container, receivers: String) -> Server {
     server
 }
 
-#[test]
-fn an_alertmanager_shows_an_alert_as_active() {
-    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
-    let config = folder.path().join("alertmanager.yml");
+/// An Alertmanager that tells nobody.
+fn alertmanager(folder: &Path, port: u16) -> Process {
+    let config = folder.join("alertmanager.yml");
     fs::write(&config, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n").unwrap();
-    let mut command = Command::new("prometheus-alertmanager");
+    let program = find("prometheus-alertmanager").expect("Alertmanager is needed: script/test unpacks it");
+    // Debian's wants its templates below /usr/share, wherever it was unpacked itself.
+    let share = program.parent().unwrap().join("../share");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", "mount --bind \"$0\" /usr/share && exec \"$@\""]).arg(share).arg(program);
     command.arg(format!("--config.file={}", config.display()));
-    command.arg(format!("--storage.path={}", folder.path().join("data").display()));
+    command.arg(format!("--storage.path={}", folder.join("data").display()));
     command
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
         .args(["--cluster.listen-address=", "--log.level=warn"]);
-    // Alertmanager is needed: script/test unpacks it.
-    let _alertmanager = Process::spawn(command);
+    Process::spawn(command)
+}
 
+#[test]
+fn an_alertmanager_shows_an_alert_as_active() {
+    let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
+    let _alertmanager = alertmanager(folder.path(), port);
     let web = Container::web("alerting");
     let url = format!("http://127.0.0.1:{port}");
     let server = judging(&web, format!("[alerts.alertmanager.local]\nurl = {url:?}\nresolve_after = \"2h\"\n"));

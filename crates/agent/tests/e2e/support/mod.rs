@@ -18,7 +18,7 @@ use std::{
 };
 
 pub(crate) use cgroup::Cgroup;
-pub(crate) use clean_up::{CleanUp, is_installed, run};
+pub(crate) use clean_up::{CleanUp, find, is_installed, run};
 pub(crate) use daemon::Daemon;
 pub(crate) use docker::{Container, IMAGE, save_image, ticking};
 pub(crate) use events::{Events, expect_in, expect_nowhere, mark};
