@@ -1,6 +1,6 @@
 //! Where alerts go: each place has threads and a bounded queue of its own, so that a slow one hinders nobody.
 //!
-//! A finding is told once, when it is new. What its receiver cannot take waits in a [`spool`] on disk; only what goes to
+//! A finding is told once, when it is new. What its receiver cannot take waits in a spool on disk; only what goes to
 //! standard output does not, as who reads that is there or is not.
 
 mod alertmanager;

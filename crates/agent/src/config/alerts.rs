@@ -32,7 +32,7 @@ pub struct Alerts {
     /// for graver ones only.
     #[schemars(with = "String", extend("enum" = SEVERITIES))]
     pub severity: Severity,
-    /// Bytes of alerts that wait on disk for each place that cannot take them, below `path` of [store]. Beyond, the
+    /// Bytes of alerts that wait on disk for each place that cannot take them, below `store.path`. Beyond, the
     /// oldest are dropped and counted. At least 65536.
     #[schemars(range(min = 65_536))]
     pub spool_max_bytes: u64,
@@ -111,7 +111,7 @@ pub struct Http {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Webhook {
-    /// Where requests go, such as "https://siem.example/ingest".
+    /// Where requests go, such as `https://siem.example/ingest`.
     pub url: Url,
     /// "ocsf", or "falco" for receivers that know Falco's alerts, such as falcosidekick.
     #[serde(default)]
@@ -126,7 +126,7 @@ pub struct Webhook {
     /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system trusts.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The least grave alerts that go there, if not all that `severity` of [alerts] lets through.
+    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,
@@ -142,7 +142,7 @@ impl Webhook {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Alertmanager {
-    /// Its address, such as "http://127.0.0.1:9093"; `/api/v2/alerts` is added.
+    /// Its address, such as `http://127.0.0.1:9093`; `/api/v2/alerts` is added.
     pub url: Url,
     /// How long after it was last seen an alert is resolved. Until then it is active, and sent again every minute.
     #[serde(default = "an_hour")]
@@ -156,7 +156,7 @@ pub struct Alertmanager {
     /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system trusts.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The least grave alerts that go there, if not all that `severity` of [alerts] lets through.
+    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,
@@ -196,13 +196,13 @@ pub enum Facility {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Syslog {
-    /// "udp://127.0.0.1:514", "tcp://logs.example:601" or "unix:///dev/log".
+    /// `udp://127.0.0.1:514`, `tcp://logs.example:601` or `unix:///dev/log`.
     pub address: SyslogAddress,
     /// The facility of its messages: "user", "daemon", "auth", "authpriv", or "local0" to "local7".
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = FACILITIES))]
     pub facility: Facility,
-    /// The least grave alerts that go there, if not all that `severity` of [alerts] lets through.
+    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,
@@ -212,7 +212,7 @@ pub struct Syslog {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Otlp {
-    /// Its address, such as "http://127.0.0.1:4318"; `/v1/logs` is added.
+    /// Its address, such as `http://127.0.0.1:4318`; `/v1/logs` is added.
     pub endpoint: Url,
     /// Headers to send with each request.
     #[serde(default, skip_serializing_if = "Headers::is_empty")]
@@ -223,7 +223,7 @@ pub struct Otlp {
     /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system trusts.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The least grave alerts that go there, if not all that `severity` of [alerts] lets through.
+    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,

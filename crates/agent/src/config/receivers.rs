@@ -47,11 +47,6 @@ impl Url {
         &self.0
     }
 
-    /// Whether the connection is encrypted.
-    pub fn is_https(&self) -> bool {
-        self.0.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"))
-    }
-
     /// The URL of what lies below this one; where this is it already, this one.
     pub fn below(&self, path: &str) -> String {
         let base = self.0.trim_end_matches('/');
@@ -238,7 +233,6 @@ mod tests {
         }
         let error = "http://me:hunter2@host/".parse::<Url>().unwrap_err();
         assert!(error.contains("token_file") && !error.contains("hunter2"), "{error}");
-        assert!("https://x".parse::<Url>().unwrap().is_https() && !"http://x".parse::<Url>().unwrap().is_https());
     }
 
     #[test]
