@@ -62,7 +62,7 @@ pub(super) mod tests {
             id: "0123456789abcdef0123456789abcdef".into(),
             runtime: "containerd".into(),
             name: Some("web".into()),
-            image: Some(Image { name: "registry.example:5000/shop/web:1.2".into(), digest: "sha256:ab".into() }),
+            image: Some(Image { name: "images.example:5000/shop/web:1.2".into(), digest: "sha256:ab".into() }),
             pod: Some(Pod { name: "web-7d4b9".into(), namespace: "shop".into() }),
             ..Container::default()
         };

@@ -108,7 +108,7 @@ mod tests {
             "evt.time": 1767225600123456789,
             "container.id": "0123456789ab",
             "container.name": "web",
-            "container.image.repository": "registry.example:5000/shop/web",
+            "container.image.repository": "images.example:5000/shop/web",
             "container.image.tag": "1.2",
             "k8s.ns.name": "shop",
             "k8s.pod.name": "web-7d4b9",

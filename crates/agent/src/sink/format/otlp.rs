@@ -212,7 +212,7 @@ mod tests {
             {
               "key": "container.image.name",
               "value": {
-                "stringValue": "registry.example:5000/shop/web:1.2"
+                "stringValue": "images.example:5000/shop/web:1.2"
               }
             },
             {

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_message_has_structured_data_and_nothing_in_it_breaks_out() {
-        insta::assert_snapshot!(message(&behaviour(), Facility::Local0, "node-1", 7), @r#"<131>1 2026-01-01T00:00:00.123456Z node-1 ethogram 7 behaviour.execute [ethogram@32473 uid="6c62272e07bb014262b821756295c58d" rule="behaviour.execute" severity="High" workload="shop/web" operation="execute" executable="/bin/sh" object="/usr/bin/curl\\n" container="web" container_id="0123456789ab" image="registry.example:5000/shop/web:1.2" namespace="shop" pod="web-7d4b9"] ﻿web: /bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning"#);
+        insta::assert_snapshot!(message(&behaviour(), Facility::Local0, "node-1", 7), @r#"<131>1 2026-01-01T00:00:00.123456Z node-1 ethogram 7 behaviour.execute [ethogram@32473 uid="6c62272e07bb014262b821756295c58d" rule="behaviour.execute" severity="High" workload="shop/web" operation="execute" executable="/bin/sh" object="/usr/bin/curl\\n" container="web" container_id="0123456789ab" image="images.example:5000/shop/web:1.2" namespace="shop" pod="web-7d4b9"] ﻿web: /bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning"#);
         insta::assert_snapshot!(message(&rule_match(), Facility::Authpriv, "a node\n", 7), @r#"<82>1 2026-01-01T00:00:00.123456Z a_node_ ethogram 7 rule.read_sensitive_file [ethogram@32473 uid="0a1b" rule="Read sensitive file" severity="Critical" workload="host" operation="execute" executable="/bin/sh" object="/usr/bin/curl\\n"] ﻿Read sensitive file: /bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning"#);
     }
 
