@@ -13,5 +13,6 @@ mod persistence;
 mod recording;
 mod run;
 mod runtimes;
+mod sinks;
 mod support;
 mod wrong_input;

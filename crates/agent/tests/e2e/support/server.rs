@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) avoid: Vec<&'static str>,
     /// Whether all is recorded, into [`Server::recording`].
     pub(crate) record: bool,
+    /// Sections of the configuration with receivers of alerts.
+    pub(crate) receivers: String,
 }
 
 impl Default for Settings {
@@ -35,6 +37,7 @@ impl Default for Settings {
             host: false,
             avoid: Vec::new(),
             record: false,
+            receivers: String::new(),
         }
     }
 }
@@ -85,7 +88,7 @@ impl Server {
         let config = format!(
             "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
-             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n",
+             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}",
             settings.learning_period.as_millis(),
             settings.host,
             settings.avoid,
@@ -93,6 +96,7 @@ impl Server {
             settings.containerd_socket,
             at("api.sock"),
             at("store"),
+            settings.receivers,
         );
         fs::write(at("ethogram.toml"), config).unwrap();
         let http = Http { socket: at("api.sock") };
