@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=include");
     println!("cargo:rerun-if-changed=trackers");
     println!("cargo:rerun-if-changed=dispatcher");
+    println!("cargo:rerun-if-changed=response");
     println!("cargo:rerun-if-env-changed=CLANG");
 
     let mut folders: Vec<_> = fs::read_dir(root.join("trackers"))?.collect::<Result<_, _>>()?;
@@ -73,6 +74,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.join("dispatcher.rs"),
         format!("/// The dispatcher's object.\nstatic DISPATCHER: &[u8] = include_bytes!({dispatcher:?});\n"),
     )?;
+    let mut list = String::new();
+    for name in ["cut"] {
+        let object = out.join(format!("{name}.bpf.o"));
+        let source = root.join(format!("response/{name}.bpf.c"));
+        compile(&source, &object, &root.join("include"), &libbpf, arch)?;
+        let constant = name.to_uppercase();
+        writeln!(list, "/// The object of `{name}.bpf.c`.\nstatic {constant}: &[u8] = include_bytes!({object:?});")?;
+    }
+    fs::write(out.join("response.rs"), list)?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod exit;
 mod profile;
 mod record;
 mod replay;
+mod responses;
 mod run;
 mod schema;
 mod server;
@@ -63,6 +64,7 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
         }
         Command::Profile(args) => asking(config.api.socket, async |c| profile::answer(&args, &c).await),
         Command::Alerts(args) => asking(config.api.socket, async |c| alerts::answer(&args, &c).await),
+        Command::Responses(args) => asking(config.api.socket, async |c| responses::answer(&args, &c).await),
         Command::Schema(args) => schema::show(&args, builtin),
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! The doc comments of the keys are what `ethogram schema config` prints.
 
+mod glob;
 mod keys;
 mod period;
 mod problem;
 mod read;
+mod response;
 mod trackers;
 
 use std::{
@@ -16,9 +18,11 @@ use std::{
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
+pub use glob::Glob;
 pub use keys::Key;
 pub use period::Period;
 pub use problem::ConfigError;
+pub use response::{Act, Action, Mode, Operation, Policy, Response, Verdict};
 pub use trackers::{ParamValue, Trackers};
 
 use crate::container::runtime::RuntimeSettings;
@@ -38,6 +42,8 @@ pub struct Config {
     pub runtimes: Runtimes,
     /// Where alerts go.
     pub alerts: Alerts,
+    /// What is done about findings, besides telling of them.
+    pub response: Response,
     /// Where profiles and alerts are kept.
     pub store: Store,
     /// Where the HTTP API listens.
@@ -248,6 +254,6 @@ impl Config {
         if self.store.path.as_os_str().is_empty() {
             return Err(("store.path", "must not be empty"));
         }
-        Ok(())
+        self.response.check()
     }
 }

@@ -67,6 +67,8 @@ pub struct MetricsSnapshot {
     pub alerts: BTreeMap<(String, String), u64>,
     /// Alerts that a sink could not take, by sink.
     pub alerts_dropped: BTreeMap<String, u64>,
+    /// What was done about findings, by action and outcome.
+    pub responses: BTreeMap<(&'static str, &'static str), u64>,
     /// Containers running now.
     pub containers: u64,
     /// Profiles by their state: `learning`, `judging`.
@@ -94,6 +96,10 @@ impl MetricsSnapshot {
         page.family("ethogram_alerts_dropped", Kind::Counter, "Alerts that a sink could not take in time.");
         for (sink, n) in &self.alerts_dropped {
             page.sample(&[("sink", sink)], *n);
+        }
+        page.family("ethogram_responses", Kind::Counter, "What was done about findings, by action and outcome.");
+        for ((action, outcome), n) in &self.responses {
+            page.sample(&[("action", action), ("outcome", outcome)], *n);
         }
         let help = "Events and alerts that somebody who follows them did not take in time.";
         page.family("ethogram_stream_dropped", Kind::Counter, help);

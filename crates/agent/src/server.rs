@@ -22,6 +22,7 @@ use crate::{
     interrupt::Interrupt,
     pipeline::{Pipeline, Plan, Selection, Wanted, refusal},
     record::{Conditions, Recorder},
+    response::Response,
     sink::Sinks,
     store::{Contents, Store, Writer},
 };
@@ -97,7 +98,8 @@ async fn run(
     let model = model(learning_period_ns, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
     drop(profiles);
     let writer = Writer::start(opened.store)?;
-    let judge = Judge::new(selection, model, AlertBook::restore(alerts), sinks, writer);
+    let response = Arc::new(Response::start(&config.response, &config.store.path)?);
+    let judge = Judge::new(selection, model, AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let avoid = config.collection.avoid.clone();
@@ -109,7 +111,7 @@ async fn run(
     let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judge);
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
-    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, always));
+    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, always, Arc::clone(&response)));
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
@@ -121,6 +123,7 @@ async fn run(
     let (judge, _) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
     let judge = judge.context("the engine ended before its time: see above")?;
     tokio::task::spawn_blocking(|| judge.finish(LAST_ALERTS)).await?;
+    tokio::task::spawn_blocking(move || response.finish()).await?;
     Ok(())
 }
 

@@ -12,7 +12,10 @@ use tokio::sync::mpsc::Receiver;
 use tokio_stream::Stream;
 use utoipa::ToSchema;
 
-use crate::metrics::{Counters, MetricsSnapshot, TrackerState};
+use crate::{
+    metrics::{Counters, MetricsSnapshot, TrackerState},
+    response::ResponseRecord,
+};
 
 /// An answer that takes a while.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
@@ -47,6 +50,10 @@ pub trait Backend: Send + Sync + 'static {
     fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines>;
     /// New alerts from now on.
     fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>>;
+    /// What was done about findings, oldest first; of more than the limit, the latest.
+    fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>>;
+    /// Undoes a response that goes on.
+    fn undo(&self, id: String) -> Answer<'_, ResponseRecord>;
     /// All that is measured.
     fn metrics(&self) -> Answer<'_, MetricsSnapshot>;
     /// Whether the engine answers.

@@ -19,6 +19,8 @@ use super::routes;
         routes::profile,
         routes::alerts,
         routes::events,
+        routes::responses,
+        routes::undo,
         routes::healthz,
         routes::metrics,
     )

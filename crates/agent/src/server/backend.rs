@@ -21,6 +21,7 @@ use crate::{
     metrics::{Counters, MetricsSnapshot, TrackerState},
     pipeline::{Control, Input, Pipeline, found},
     record::{Recording, Totals},
+    response::{Response, ResponseRecord},
 };
 
 /// What the API asks.
@@ -31,6 +32,7 @@ pub(super) struct Server {
     demands: Arc<Demands>,
     hierarchy: Hierarchy,
     recording: Option<Recording>,
+    response: Arc<Response>,
     learning_ns: u64,
     gated: bool,
     /// Parameters that the configuration sets, by tracker.
@@ -39,7 +41,12 @@ pub(super) struct Server {
 
 impl Server {
     /// `always` says of trackers what is wanted though nobody follows events, where that is not everything.
-    pub(super) fn new(pipeline: &Pipeline<Judge>, config: &Config, always: BTreeMap<String, Demand>) -> Self {
+    pub(super) fn new(
+        pipeline: &Pipeline<Judge>,
+        config: &Config,
+        always: BTreeMap<String, Demand>,
+        response: Arc<Response>,
+    ) -> Self {
         let values = |(name, params): (&String, &BTreeMap<String, crate::config::ParamValue>)| {
             (name.clone(), params.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect())
         };
@@ -49,6 +56,7 @@ impl Server {
             demands: Demands::new(Arc::clone(&pipeline.collector), always),
             hierarchy: pipeline.hierarchy.clone(),
             recording: pipeline.recording.clone(),
+            response,
             learning_ns: config.behaviour.learning_period.as_ns(),
             gated: !config.collection.host,
             params: config.trackers.params.iter().map(values).collect(),
@@ -251,6 +259,14 @@ impl Backend for Server {
         Box::pin(async move { self.ask(move |j| j.streams.follow_alerts(filter)).await?.ok_or_else(crowded) })
     }
 
+    fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>> {
+        Box::pin(std::future::ready(Ok(self.response.list(limit))))
+    }
+
+    fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {
+        Box::pin(async move { self.response.undo(&id).await })
+    }
+
     fn metrics(&self) -> Answer<'_, MetricsSnapshot> {
         Box::pin(async {
             let trackers = self.blocking(|s| Ok(s.collector.status())).await?;
@@ -267,6 +283,7 @@ impl Backend for Server {
                         recording: BTreeMap::new(),
                         alerts: judge.alerts.raised().clone(),
                         alerts_dropped: judge.sinks.dropped(),
+                        responses: BTreeMap::new(),
                         containers: engine.identity.containers.containers().count() as u64,
                         profiles,
                         stream_dropped: judge.streams.dropped(),
@@ -276,6 +293,7 @@ impl Backend for Server {
                 })
                 .await
                 .map_err(|_| Refusal::Gone)?;
+            snapshot.responses = self.response.totals();
             snapshot.recording = self.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default();
             snapshot.trackers = trackers
                 .into_iter()

@@ -9,6 +9,7 @@ use super::{alerts::AlertBook, streams::Streams};
 use crate::{
     container::table::Lookup,
     pipeline::{Consumer, Selection},
+    response::Response,
     sink::Sinks,
     store::{Batch, Writer},
 };
@@ -24,6 +25,7 @@ pub(super) struct Judge {
     pub(super) alerts: AlertBook,
     pub(super) streams: Streams,
     pub(super) sinks: Sinks,
+    response: Arc<Response>,
     writer: Writer,
     /// What the store had no room for yet.
     unsaved: Batch,
@@ -31,9 +33,16 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(selection: Selection, model: Model, alerts: AlertBook, sinks: Sinks, writer: Writer) -> Self {
+    pub(super) fn new(
+        selection: Selection,
+        model: Model,
+        alerts: AlertBook,
+        sinks: Sinks,
+        response: Arc<Response>,
+        writer: Writer,
+    ) -> Self {
         let (streams, unsaved) = (Streams::default(), Batch::default());
-        Self { selection, model, alerts, streams, sinks, writer, unsaved, saved_ns: 0 }
+        Self { selection, model, alerts, streams, sinks, response, writer, unsaved, saved_ns: 0 }
     }
 
     /// Saves everything and waits until all alerts are written, but no longer than `patience` for those.
@@ -74,6 +83,7 @@ impl Consumer for Judge {
         self.streams.event(event);
         for finding in self.model.judge(event) {
             let alert = Arc::new(finding);
+            self.response.consider(&alert);
             self.sinks.send(&alert);
             self.streams.alert(&alert);
             self.alerts.raise(alert);

@@ -56,6 +56,7 @@ fn sample() -> MetricsSnapshot {
         trackers: vec![("x".into(), TrackerState::Running, counters)],
         alerts: BTreeMap::from([(("x".into(), "x".into()), 1)]),
         alerts_dropped: one(),
+        responses: BTreeMap::from([(("x", "x"), 1)]),
         profiles: one(),
         identity: BTreeMap::from([("x", 1)]),
         behaviours: BTreeMap::from([("x", 1)]),

@@ -1,0 +1,147 @@
+//! What is done about findings, where that is configured: processes and containers are killed, frozen or cut off.
+//!
+//! [`decide`] says what a finding leads to, [`worker`] does it on a thread of its own, so that the engine never waits, and
+//! [`audit`] keeps a record of each deed. What goes on, a frozen or cut off container, is undone after a while, on request,
+//! when the agent ends, or by the next agent.
+
+mod audit;
+mod cgroups;
+mod decide;
+mod processes;
+mod record;
+mod worker;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::{Builder, JoinHandle},
+};
+
+use anyhow::Context;
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use ethogram_model::Finding;
+use tokio::sync::oneshot;
+
+pub use self::record::{By, Outcome, ResponseRecord, Target, Undone};
+use self::{
+    audit::Audit,
+    cgroups::Cgroups,
+    decide::Myself,
+    worker::{Message, Worker},
+};
+use crate::{
+    api::Refusal,
+    config::{self, Mode},
+    container::hierarchy::Hierarchy,
+};
+
+/// Findings and requests that may wait.
+const QUEUE: usize = 256;
+
+/// A handle on the thread that acts.
+pub(crate) struct Response {
+    is_off: bool,
+    messages: Sender<Message>,
+    audit: Arc<Mutex<Audit>>,
+    /// Findings that came while too many waited.
+    lost: AtomicU64,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Response {
+    /// Starts the thread, which first sees to what an earlier agent left behind. Records are kept in `folder`.
+    ///
+    /// # Errors
+    /// Where the records cannot be read, or the system gives no thread.
+    pub(crate) fn start(config: &config::Response, folder: &Path) -> anyhow::Result<Self> {
+        let audit = Audit::open(folder)
+            .with_context(|| format!("cannot read the records of responses in {}", folder.display()))?;
+        let audit = Arc::new(Mutex::new(audit));
+        let cgroups = Cgroups::of_this_host(Hierarchy::detect()?);
+        let pid = std::process::id();
+        let myself = Myself { pid, container: cgroups.container_of(pid) };
+        let worker = Worker::new(config.clone(), myself, cgroups, Arc::clone(&audit));
+        let (messages, received) = bounded(QUEUE);
+        let thread = Builder::new().name("response".into()).spawn(move || worker.run(&received))?;
+        let (is_off, lost, thread) = (config.mode == Mode::Off, AtomicU64::new(0), Mutex::new(Some(thread)));
+        Ok(Self { is_off, messages, audit, lost, thread })
+    }
+
+    /// Has done what the configuration says of such a finding, without waiting for it.
+    pub(crate) fn consider(&self, finding: &Arc<Finding>) {
+        if !self.is_off && self.messages.try_send(Message::Finding(Arc::clone(finding))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The records, oldest first; of more than `limit`, the latest.
+    pub(crate) fn list(&self, limit: usize) -> Vec<ResponseRecord> {
+        lock(&self.audit).list(limit)
+    }
+
+    /// Undoes what goes on.
+    ///
+    /// # Errors
+    /// Where there is no such response, it is over, or it cannot be undone.
+    pub(crate) async fn undo(&self, id: &str) -> Result<ResponseRecord, Refusal> {
+        let unknown = || {
+            let active: Vec<_> = lock(&self.audit).active().iter().map(|r| r.id.to_string()).collect();
+            Refusal::unknown("response that can be undone", id, active)
+        };
+        let number = id.parse().map_err(|_| unknown())?;
+        match lock(&self.audit).get(number) {
+            None => return Err(unknown()),
+            Some(record) if !record.is_active() => {
+                return Err(Refusal::Conflict(format!("response {id} is over: there is nothing to undo")));
+            }
+            Some(_) => {}
+        }
+        let (answer, answered) = oneshot::channel();
+        self.messages.try_send(Message::Undo(number, answer)).map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Conflict("too many responses wait: try again in a moment".into()),
+            TrySendError::Disconnected(_) => Refusal::Gone,
+        })?;
+        answered.await.map_err(|_| Refusal::Gone)?.map_err(Refusal::Unable)
+    }
+
+    /// How many there were, by action and outcome.
+    pub(crate) fn totals(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        let mut totals = lock(&self.audit).totals().clone();
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            totals.insert(("any", "dropped"), lost);
+        }
+        totals
+    }
+
+    /// Does what waits, undoes what goes on unless that is to stay, and ends.
+    pub(crate) fn finish(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // Where it has ended already there is nothing to tell it.
+            _ = self.messages.send(Message::End);
+            if thread.join().is_err() {
+                tracing::error!("the thread that acts on findings failed");
+            }
+        }
+    }
+}
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn lock(audit: &Mutex<Audit>) -> MutexGuard<'_, Audit> {
+    audit.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) use super::audit::tests::record;
+}

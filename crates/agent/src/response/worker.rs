@@ -1,0 +1,287 @@
+//! The thread that acts, and undoes what it did when its time is over.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use ethogram_model::{Finding, render::rfc3339};
+use ethogram_probe::NetworkCut;
+use tokio::sync::oneshot;
+
+use super::{
+    audit::Audit,
+    cgroups::{Cgroups, Refused},
+    decide::{Myself, Planned, decide, rule_of},
+    lock, processes,
+    record::{By, Outcome, ResponseRecord, Undone},
+};
+use crate::{
+    config::{Act, Mode, Response},
+    pipeline::now_ns,
+};
+
+/// How often it is looked whether what is frozen or cut off is still there.
+const LOOK: Duration = Duration::from_secs(1);
+/// Where cuts are pinned that are to outlive the agent.
+const PINS: &str = "/sys/fs/bpf/ethogram";
+
+/// What the thread is told.
+pub(super) enum Message {
+    Finding(Arc<Finding>),
+    Undo(u64, oneshot::Sender<Result<ResponseRecord, String>>),
+    End,
+}
+
+/// The thread's state.
+pub(super) struct Worker {
+    config: Response,
+    myself: Myself,
+    cgroups: Cgroups,
+    audit: Arc<Mutex<Audit>>,
+    cuts: HashMap<u64, NetworkCut>,
+    /// When what goes on is over.
+    deadlines: HashMap<u64, Instant>,
+    looked: Instant,
+    /// Whether the records could not be written the last time.
+    unwritten: bool,
+}
+
+impl Worker {
+    pub(super) fn new(config: Response, myself: Myself, cgroups: Cgroups, audit: Arc<Mutex<Audit>>) -> Self {
+        let (cuts, deadlines) = (HashMap::new(), HashMap::new());
+        Self { config, myself, cgroups, audit, cuts, deadlines, looked: Instant::now(), unwritten: false }
+    }
+
+    /// Runs until it is told to end.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        self.take_over();
+        loop {
+            match messages.recv_timeout(self.pause()) {
+                Ok(Message::Finding(finding)) => self.take(&finding),
+                Ok(Message::Undo(id, answer)) => {
+                    // Whoever asked may have gone meanwhile.
+                    _ = answer.send(self.undo(id, "request"));
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.look();
+        }
+        if self.config.undo_on_exit {
+            self.undo_all("exit");
+        }
+    }
+
+    /// How long to wait for a message before looking at the time.
+    fn pause(&self) -> Duration {
+        let due = self.deadlines.values().min().map(|due| due.saturating_duration_since(Instant::now()));
+        due.map_or(Duration::from_secs(3600), |due| due.min(LOOK))
+    }
+
+    /// Sees to what an earlier agent left behind: it is undone, or its time goes on.
+    fn take_over(&mut self) {
+        let left = lock(&self.audit).active();
+        for record in left {
+            let ended_with_it = record.action == Act::CutNetwork && !NetworkCut::is_pinned(&pins(&record));
+            if self.config.undo_on_exit || ended_with_it {
+                self.undo_or_say(record.id, "restart");
+                continue;
+            }
+            let until = record.until.as_deref().and_then(|t| t.parse::<jiff::Timestamp>().ok());
+            let left = until.and_then(|t| Duration::try_from(jiff::Timestamp::now().duration_until(t)).ok());
+            let left = left.unwrap_or(Duration::ZERO).min(self.config.limit.get());
+            self.deadlines.insert(record.id, Instant::now() + left);
+        }
+    }
+
+    fn take(&mut self, finding: &Finding) {
+        for planned in decide(&self.config, &self.myself, finding) {
+            let mut record = self.record(finding, &planned);
+            let mut done_ns = None;
+            let result = match planned.protected {
+                Some(why) => {
+                    record.outcome = Outcome::Protected;
+                    record.reason = Some(why);
+                    Ok(())
+                }
+                None if self.config.mode == Mode::DryRun => {
+                    record.outcome = Outcome::DryRun;
+                    Ok(())
+                }
+                None => {
+                    record.outcome = Outcome::Done;
+                    self.act(&mut record, &mut || done_ns = Some(now_ns()))
+                }
+            };
+            record.latency_ns = done_ns.unwrap_or_else(now_ns).saturating_sub(finding.last_seen_ns);
+            if let Err(refused) = result {
+                let (outcome, why) = match refused {
+                    Refused::Gone(why) => (Outcome::Gone, why.into()),
+                    Refused::Unneeded(why) => (Outcome::Unneeded, why.into()),
+                    Refused::Failed(why) => (Outcome::Failed, why),
+                };
+                (record.outcome, record.reason, record.until) = (outcome, Some(why), None);
+            }
+            if record.is_active() {
+                self.deadlines.insert(record.id, Instant::now() + self.config.limit.get());
+            }
+            lock(&self.audit).count(record.action.name(), record.outcome.name(), 1);
+            self.write(&record);
+        }
+    }
+
+    fn record(&self, finding: &Finding, planned: &Planned) -> ResponseRecord {
+        ResponseRecord {
+            id: lock(&self.audit).next_id(),
+            time: rfc3339(now_ns()),
+            action: planned.act,
+            dry_run: self.config.mode == Mode::DryRun,
+            outcome: Outcome::Started,
+            reason: None,
+            rule: rule_of(finding).to_owned(),
+            finding: Some(finding.uid.clone()),
+            target: planned.target.clone(),
+            by: By::User,
+            latency_ns: 0,
+            count: 1,
+            until: None,
+            undone: None,
+        }
+    }
+
+    /// Does it. `done` is called at the moment when it takes effect.
+    fn act(&mut self, record: &mut ResponseRecord, done: &mut dyn FnMut()) -> Result<(), Refused> {
+        match record.action {
+            Act::Kill => match (record.target.pid, record.target.start_ns) {
+                (Some(pid), Some(start_ns)) => processes::kill(pid, start_ns, done),
+                _ => Err(Refused::Failed("the finding does not tell which process it was".into())),
+            },
+            Act::KillContainer => self.cgroups.find(cgroup(record))?.kill(done),
+            Act::Freeze | Act::CutNetwork => self.begin(record, done),
+            Act::Deny => {
+                let why =
+                    "it had happened before anybody could refuse it: no policy of the kernel stands for this rule";
+                Err(Refused::Failed(why.into()))
+            }
+        }
+    }
+
+    /// Does what goes on for a while. It is written down before: were the agent to end meanwhile, the next one knows.
+    fn begin(&mut self, record: &mut ResponseRecord, done: &mut dyn FnMut()) -> Result<(), Refused> {
+        let is_same = |r: &ResponseRecord| r.action == record.action && r.target.cgroup_id == record.target.cgroup_id;
+        if lock(&self.audit).active().iter().any(is_same) {
+            return Err(Refused::Unneeded("an earlier response goes on that does the same"));
+        }
+        let place = self.cgroups.find(cgroup(record))?;
+        record.until = Some(rfc3339(now_ns().saturating_add(self.config.limit.as_ns())));
+        self.write(&ResponseRecord { outcome: Outcome::Started, ..record.clone() });
+        if record.action == Act::Freeze {
+            place.freeze()?;
+            done();
+            return Ok(());
+        }
+        let directory = place.unified.ok_or_else(|| {
+            Refused::Failed(
+                "the container has no cgroup of version 2 of its own, to which programs could attach".into(),
+            )
+        })?;
+        let mut cut = NetworkCut::attach(&directory).map_err(|e| Refused::Failed(e.to_string()))?;
+        done();
+        if !self.config.undo_on_exit
+            && let Err(error) = cut.pin(&pins(record))
+        {
+            record.reason = Some(format!("it ends with the agent: {error}; mount a BPF file system on /sys/fs/bpf"));
+        }
+        self.cuts.insert(record.id, cut);
+        Ok(())
+    }
+
+    /// Undoes what has gone on long enough, and notices what has ended by itself.
+    fn look(&mut self) {
+        let now = Instant::now();
+        let over: Vec<u64> = self.deadlines.iter().filter(|(_, due)| **due <= now).map(|(id, _)| *id).collect();
+        for id in over {
+            self.undo_or_say(id, "limit");
+        }
+        if self.deadlines.is_empty() || now.saturating_duration_since(self.looked) < LOOK {
+            return;
+        }
+        self.looked = now;
+        let mut ended = lock(&self.audit).active();
+        ended.retain(|record| !self.cgroups.has(cgroup(record)));
+        ended.iter().for_each(|record| self.undo_or_say(record.id, "gone"));
+    }
+
+    fn undo_all(&mut self, why: &str) {
+        let active = lock(&self.audit).active();
+        active.iter().for_each(|record| self.undo_or_say(record.id, why));
+    }
+
+    fn undo_or_say(&mut self, id: u64, why: &str) {
+        if let Err(error) = self.undo(id, why) {
+            tracing::error!("response {id} is not undone: {error}");
+            // It is tried again, and not said at every turn.
+            self.deadlines.insert(id, Instant::now() + Duration::from_secs(30));
+        }
+    }
+
+    fn undo(&mut self, id: u64, why: &str) -> Result<ResponseRecord, String> {
+        let known = lock(&self.audit).get(id).cloned();
+        let mut record = known.filter(ResponseRecord::is_active).ok_or("it is over already")?;
+        let mut why = why;
+        match record.action {
+            Act::CutNetwork => {
+                drop(self.cuts.remove(&id));
+                NetworkCut::unpin(&pins(&record)).map_err(|e| format!("removing {}: {e}", pins(&record).display()))?;
+            }
+            _ => match self.cgroups.find(cgroup(&record)) {
+                // After a restart of the machine, another cgroup may have its number.
+                Ok(place)
+                    if place.main.to_string_lossy().contains(record.target.container_id.as_deref().unwrap_or("/")) =>
+                {
+                    place.thaw().map_err(|refused| match refused {
+                        Refused::Failed(why) => why,
+                        Refused::Gone(why) | Refused::Unneeded(why) => why.into(),
+                    })?;
+                }
+                Ok(_) | Err(Refused::Gone(_) | Refused::Unneeded(_)) => why = "gone",
+                Err(Refused::Failed(error)) => return Err(error),
+            },
+        }
+        record.undone = Some(Undone { time: rfc3339(now_ns()), why: why.into() });
+        self.deadlines.remove(&id);
+        lock(&self.audit).count(record.action.name(), "undone", 1);
+        self.write(&record);
+        Ok(record)
+    }
+
+    fn write(&mut self, record: &ResponseRecord) {
+        let written = lock(&self.audit).write(record);
+        match written {
+            Ok(()) => self.unwritten = false,
+            Err(error) => {
+                if !std::mem::replace(&mut self.unwritten, true) {
+                    tracing::error!(
+                        "the record of response {} cannot be written: {error}: make room in [store] path",
+                        record.id
+                    );
+                }
+            }
+        }
+        let told = serde_json::to_string(record).unwrap_or_default();
+        tracing::info!("response {told}");
+    }
+}
+
+fn cgroup(record: &ResponseRecord) -> u64 {
+    record.target.cgroup_id.unwrap_or(0)
+}
+
+/// A cgroup's number is the host's, as the names below this folder are.
+fn pins(record: &ResponseRecord) -> PathBuf {
+    PathBuf::from(format!("{PINS}/cut-{}", cgroup(record)))
+}
