@@ -93,12 +93,11 @@ impl Response {
             Refusal::unknown("response that can be undone", id, active)
         };
         let number = id.parse().map_err(|_| unknown())?;
-        match lock(&self.audit).get(number) {
+        let is_active = lock(&self.audit).get(number).map(ResponseRecord::is_active);
+        match is_active {
+            Some(true) => {}
+            Some(false) => return Err(Refusal::Conflict(format!("response {id} is over: there is nothing to undo"))),
             None => return Err(unknown()),
-            Some(record) if !record.is_active() => {
-                return Err(Refusal::Conflict(format!("response {id} is over: there is nothing to undo")));
-            }
-            Some(_) => {}
         }
         let (answer, answered) = oneshot::channel();
         self.messages.try_send(Message::Undo(number, answer)).map_err(|error| match error {
