@@ -37,7 +37,7 @@ pub use error::Error;
 pub use interest::Demand;
 pub use kernel::check_kernel;
 pub use manifest::{Choice, Manifest, Way};
-pub use response::NetworkCut;
+pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, Watch};
 pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
 
 /// What the reader hands out at once: events in the order of their times.

@@ -13,7 +13,6 @@ use super::CUT;
 use crate::{
     Error,
     kernel::{capture_log, explain},
-    schema,
 };
 
 /// While it lives, no packet leaves or reaches the cgroup and those in it, but by loopback. The kernel undoes it where
@@ -31,7 +30,7 @@ impl NetworkCut {
     pub fn attach(cgroup: &Path) -> Result<Self, Error> {
         let refused = |why: String| Error::Unsupported(format!("cutting the network of {}: {why}", cgroup.display()));
         let directory = File::open(cgroup).map_err(|e| refused(e.to_string()))?;
-        let open = schema::open(CUT, None).map_err(refused)?;
+        let open = CUT.open("cut", None)?;
         let object = capture_log(|| open.load()).map_err(|(e, log)| refused(explain(&e, &log)))?;
         let mut links = Vec::new();
         for program in object.progs_mut() {
