@@ -7,6 +7,7 @@
 mod audit;
 mod cgroups;
 mod decide;
+mod policies;
 mod processes;
 mod record;
 mod worker;
@@ -16,22 +17,26 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle},
 };
 
 use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError, bounded};
-use ethogram_model::Finding;
+use ethogram_model::{Container, Finding};
 use tokio::sync::oneshot;
 
-pub use self::record::{By, Outcome, ResponseRecord, Target, Undone};
 use self::{
     audit::Audit,
     cgroups::Cgroups,
     decide::Myself,
+    policies::Policies,
     worker::{Message, Worker},
+};
+pub use self::{
+    policies::{PolicyState, PolicyStatus},
+    record::{By, Outcome, ResponseRecord, Target, Undone},
 };
 use crate::{
     api::Refusal,
@@ -46,10 +51,12 @@ const QUEUE: usize = 256;
 pub(crate) struct Response {
     is_off: bool,
     messages: Sender<Message>,
+    policies: Arc<Policies>,
     audit: Arc<Mutex<Audit>>,
     /// Findings that came while too many waited.
     lost: AtomicU64,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    ends: Arc<AtomicBool>,
 }
 
 impl Response {
@@ -61,14 +68,18 @@ impl Response {
         let audit = Audit::open(folder)
             .with_context(|| format!("cannot read the records of responses in {}", folder.display()))?;
         let audit = Arc::new(Mutex::new(audit));
-        let cgroups = Cgroups::of_this_host(Hierarchy::detect()?);
+        let hierarchy = Hierarchy::detect()?;
+        let policies = Arc::new(Policies::start(config, hierarchy.controller_number())?);
+        let cgroups = Cgroups::of_this_host(hierarchy);
         let pid = std::process::id();
         let myself = Myself { pid, container: cgroups.container_of(pid) };
-        let worker = Worker::new(config.clone(), myself, cgroups, Arc::clone(&audit));
+        let worker = Worker::new(config.clone(), myself, cgroups, Arc::clone(&policies), Arc::clone(&audit));
         let (messages, received) = bounded(QUEUE);
-        let thread = Builder::new().name("response".into()).spawn(move || worker.run(&received))?;
-        let (is_off, lost, thread) = (config.mode == Mode::Off, AtomicU64::new(0), Mutex::new(Some(thread)));
-        Ok(Self { is_off, messages, audit, lost, thread })
+        let ends = Arc::new(AtomicBool::new(false));
+        let mut threads = vec![Builder::new().name("response".into()).spawn(move || worker.run(&received))?];
+        threads.extend(policies.watch(messages.clone(), Arc::clone(&ends))?);
+        let (is_off, lost, threads) = (config.mode == Mode::Off, AtomicU64::new(0), Mutex::new(threads));
+        Ok(Self { is_off, messages, policies, audit, lost, threads, ends })
     }
 
     /// Has done what the configuration says of such a finding, without waiting for it.
@@ -76,6 +87,29 @@ impl Response {
         if !self.is_off && self.messages.try_send(Message::Finding(Arc::clone(finding))).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Has the policies hold for a container that came, or of which more is known.
+    pub(crate) fn meet(&self, container: &Arc<Container>) {
+        if !self.policies.is_empty() {
+            // What is lost here comes with the next list.
+            _ = self.messages.try_send(Message::Container(Arc::clone(container)));
+        }
+    }
+
+    /// Takes the list of all containers.
+    pub(crate) fn sync(&self, containers: Vec<Arc<Container>>) {
+        _ = self.messages.try_send(Message::Containers(containers));
+    }
+
+    /// Whether it wants to be told which containers there are.
+    pub(crate) fn has_policies(&self) -> bool {
+        !self.policies.is_empty()
+    }
+
+    /// All policies, and whether they are enforced.
+    pub(crate) fn policies(&self) -> Vec<PolicyStatus> {
+        self.policies.status()
     }
 
     /// The records, oldest first; of more than `limit`, the latest.
@@ -119,10 +153,13 @@ impl Response {
 
     /// Does what waits, undoes what goes on unless that is to stay, and ends.
     pub(crate) fn finish(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        if !threads.is_empty() {
+            self.ends.store(true, Ordering::Relaxed);
             // Where it has ended already there is nothing to tell it.
             _ = self.messages.send(Message::End);
+        }
+        for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("the thread that acts on findings failed");
             }

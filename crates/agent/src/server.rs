@@ -20,7 +20,7 @@ use crate::{
     container::runtime::Runtimes,
     failure::Usage,
     interrupt::Interrupt,
-    pipeline::{Pipeline, Plan, Selection, Wanted, refusal},
+    pipeline::{Control, Pipeline, Plan, Selection, Wanted, refusal},
     record::{Conditions, Recorder},
     response::Response,
     sink::Sinks,
@@ -29,6 +29,8 @@ use crate::{
 
 /// How long alerts that are under way may take to be written at the end.
 const LAST_ALERTS: Duration = Duration::from_secs(2);
+/// How often policies are told which containers there are.
+const CONTAINERS: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to end. Takes everything it needs before it starts anything. `record` names the file into
 /// which all that is judged is recorded.
@@ -112,6 +114,9 @@ async fn run(
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
     let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, always, Arc::clone(&response)));
+    if response.has_policies() {
+        tokio::spawn(tell_containers(pipeline.control.clone(), Arc::clone(&response)));
+    }
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
@@ -125,6 +130,14 @@ async fn run(
     tokio::task::spawn_blocking(|| judge.finish(LAST_ALERTS)).await?;
     tokio::task::spawn_blocking(move || response.finish()).await?;
     Ok(())
+}
+
+/// Tells which containers there are, those of which no runtime tells included.
+async fn tell_containers(control: Control<Judge>, response: Arc<Response>) {
+    while let Ok(all) = control.ask(|e| e.identity.containers.containers().cloned().collect()).await {
+        response.sync(all);
+        tokio::time::sleep(CONTAINERS).await;
+    }
 }
 
 /// A model that goes on from profiles learnt before: workload, and profile as JSON.

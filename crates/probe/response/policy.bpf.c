@@ -15,6 +15,8 @@
 #define AF_INET6 10
 #define PTRACE_MODE_ATTACH 2
 
+const volatile u32 agent_dry_run; /* 1: what a policy leads to is told, and not done */
+
 enum operation { OP_exec, OP_write, OP_connect, OP_mount, OP_ptrace, OP_module, OP_bpf, OPERATIONS };
 
 /* What policies there are on an operation, a bit each. */
@@ -99,28 +101,16 @@ struct deed {
 	struct operation_policies *of;
 };
 
-/* The policies that hold for the current process: those of the cgroups that it is in. */
-static __always_inline u64 policies_of_current(void)
+/* Where the walk from the current process's cgroup to the root begins. */
+static __always_inline struct cgroup_subsys_state *current_state(void)
 {
-	u64 found = 0, *policies, id;
-
-	if (agent_cgroup_controller == 0) {
-		/* From the root downwards: what a container nests in itself is of no consequence. */
-		for (int level = 0; level < ANCESTORS; level++) {
-			id = bpf_get_current_ancestor_cgroup_id(level);
-			if (!id)
-				break;
-			policies = bpf_map_lookup_elem(&subjects, &id);
-			if (policies)
-				found |= *policies;
-		}
-		return found;
-	}
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct css_set *css = LOAD(task, cgroups);
 	struct cgroup_subsys_state *state = NULL;
 	u32 index;
 
+	if (agent_cgroup_controller == 0)
+		return (void *)LOAD(css, dfl_cgrp) + bpf_core_field_offset(struct cgroup, self);
 	if (agent_cgroup_controller == 1)
 		index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
 	else if (agent_cgroup_controller == 2)
@@ -128,16 +118,26 @@ static __always_inline u64 policies_of_current(void)
 	else
 		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
 	bpf_probe_read_kernel(&state, sizeof(state), (void *)&css->subsys + index * sizeof(state));
+	return state;
+}
+
+/* The policies that hold for the current process: those of the cgroups that it is in. */
+static __always_inline u64 policies_of_current(void)
+{
+	struct cgroup_subsys_state *state = current_state();
+	u64 found = 0, *policies, id;
+
 	for (int level = 0; level < ANCESTORS; level++) {
 		if (!state)
-			break;
+			return found;
 		id = LOAD(state, cgroup, kn, id);
 		policies = bpf_map_lookup_elem(&subjects, &id);
 		if (policies)
 			found |= *policies;
 		state = LOAD(state, parent);
 	}
-	return found;
+	/* So deep nobody nests but to get away. */
+	return ~0ULL;
 }
 
 enum verdicts { DENY = 1, KILL = 2 };
@@ -174,12 +174,12 @@ static __always_inline int conclude(struct deed *deed)
 
 	if (!r)
 		/* Nobody can say what it would be done to: what is to be denied is. */
-		return deed->candidates & deed->of->deny ? -EPERM : 0;
+		return deed->candidates & deed->of->deny && !agent_dry_run ? -EPERM : 0;
 	if (!matched) {
 		discard(r);
 		return 0;
 	}
-	if (!deny)
+	if (!deny && !agent_dry_run)
 		bpf_send_signal(SIGKILL);
 	for (u32 i = 0; i < POLICIES; i++) {
 		u32 policy = i;
@@ -207,7 +207,7 @@ static __always_inline int conclude(struct deed *deed)
 			submit(c, r->data, size);
 	}
 	discard(r);
-	return -EPERM;
+	return agent_dry_run ? 0 : -EPERM;
 }
 
 #define HASH_SEED 0xcbf29ce484222325ULL
@@ -328,6 +328,8 @@ static __always_inline void match_peer(struct deed *deed, const void *address, b
 	struct enforcement *e;
 
 	deed->matched = 0;
+	if (!r)
+		return;
 	bpf_probe_read_kernel(&family, sizeof(family), address);
 	bpf_probe_read_kernel(&port, sizeof(port), address + 2);
 	if (family == AF_UNSPEC && is_ipv4_without_family)
@@ -342,22 +344,25 @@ static __always_inline void match_peer(struct deed *deed, const void *address, b
 	} else {
 		return;
 	}
+	e = (void *)r->data;
+	__builtin_memcpy(&e->address, words, sizeof(words));
+	e->port = bpf_ntohs(port);
+	/* They are gathered in memory, where the verifier does not follow each of the many ways to the same result. */
+	e->policies = 0;
 	for (u32 i = 0; i < POLICIES; i++) {
 		struct peer *peer;
 		u32 policy = i;
 
+		barrier();
 		if (!(deed->candidates & (1ULL << i)))
 			continue;
 		peer = bpf_map_lookup_elem(&peers, &policy);
 		if (peer && (words[0] & peer->mask[0]) == peer->address[0] && (words[1] & peer->mask[1]) == peer->address[1] &&
-		    (!peer->port || peer->port == bpf_ntohs(port)))
-			deed->matched |= 1ULL << i;
+		    (!peer->port || peer->port == e->port))
+			e->policies |= 1ULL << i;
 	}
-	if (!r)
-		return;
-	e = (void *)r->data;
-	__builtin_memcpy(&e->address, words, sizeof(words));
-	e->port = bpf_ntohs(port);
+	barrier();
+	deed->matched = e->policies;
 }
 
 SEC("lsm/bprm_check_security")

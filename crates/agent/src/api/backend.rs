@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::{
     metrics::{Counters, MetricsSnapshot, TrackerState},
-    response::ResponseRecord,
+    response::{PolicyStatus, ResponseRecord},
 };
 
 /// An answer that takes a while.
@@ -54,6 +54,8 @@ pub trait Backend: Send + Sync + 'static {
     fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>>;
     /// Undoes a response that goes on.
     fn undo(&self, id: String) -> Answer<'_, ResponseRecord>;
+    /// What the kernel is to refuse or to kill for, and whether it does.
+    fn policies(&self) -> Answer<'_, Vec<PolicyStatus>>;
     /// All that is measured.
     fn metrics(&self) -> Answer<'_, MetricsSnapshot>;
     /// Whether the engine answers.

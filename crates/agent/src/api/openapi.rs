@@ -21,6 +21,7 @@ use super::routes;
         routes::events,
         routes::responses,
         routes::undo,
+        routes::policies,
         routes::healthz,
         routes::metrics,
     )

@@ -23,7 +23,7 @@ use super::{AlertFilter, Backend, EventFilter, Problem, ProfileSummary, TrackerS
 use crate::{
     config::ParamValue,
     metrics::{Format, ProcessMetrics},
-    response::ResponseRecord,
+    response::{PolicyStatus, ResponseRecord},
 };
 
 /// The largest object that is taken, in bytes.
@@ -53,6 +53,7 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         .route("/v1/events", get(events))
         .route("/v1/responses", get(responses))
         .route("/v1/responses/{id}", delete(undo))
+        .route("/v1/policies", get(policies))
         .route("/healthz", get(healthz))
         .route("/openapi.json", get(async || Json(openapi())))
         .route("/metrics", get(metrics))
@@ -310,6 +311,12 @@ pub(super) async fn responses(
     ))]
 pub(super) async fn undo(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<ResponseRecord>> {
     Ok(Json(engine.undo(id).await?))
+}
+
+/// What the kernel is to refuse or to kill for, and whether it does.
+#[utoipa::path(get, path = "/v1/policies", responses((status = 200, body = Vec<PolicyStatus>)))]
+pub(super) async fn policies(State(engine): Engine) -> Answered<Json<Vec<PolicyStatus>>> {
+    Ok(Json(engine.policies().await?))
 }
 
 /// Whether the server works.

@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     config::Act,
     metrics::{Counters, MetricsSnapshot, TrackerState},
-    response::{ResponseRecord, tests::record},
+    response::{PolicyState, PolicyStatus, ResponseRecord, tests::record},
 };
 
 /// Answers as the engine would, from what is in it.
@@ -153,6 +153,10 @@ impl Backend for Fake {
     fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>> {
         let all = [record(1, Act::Freeze), record(2, Act::Kill)];
         now(Ok(all.into_iter().rev().take(limit).rev().collect()))
+    }
+    fn policies(&self) -> Answer<'_, Vec<PolicyStatus>> {
+        let (name, state) = ("no mounts".to_owned(), PolicyState::Refused);
+        now(Ok(vec![PolicyStatus { name, action: Act::Deny, state, reason: Some("no bpf".into()), hits: 0 }]))
     }
     fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {
         now(match id.as_str() {
@@ -296,6 +300,8 @@ async fn responses_are_listed_and_undone() {
     };
     assert_eq!(ids("").await, [(1, json!("freeze")), (2, json!("kill"))]);
     assert_eq!(ids("?limit=1").await, [(2, json!("kill"))]);
+    let policies = json_of(&fake, request("GET", "/v1/policies", ""), StatusCode::OK).await;
+    assert_eq!(policies, json!([{"name":"no mounts","action":"deny","state":"refused","reason":"no bpf","hits":0}]));
     for (id, status) in [("1", StatusCode::OK), ("2", StatusCode::CONFLICT), ("x", StatusCode::NOT_FOUND)] {
         json_of(&fake, request("DELETE", &format!("/v1/responses/{id}"), ""), status).await;
     }
@@ -360,6 +366,7 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/alerts", "get"),
         ("/v1/events", "get"),
         ("/v1/responses", "get"),
+        ("/v1/policies", "get"),
         ("/v1/responses/{id}", "delete"),
         ("/healthz", "get"),
         ("/metrics", "get"),

@@ -107,6 +107,16 @@ impl Hierarchy {
         Self::choose(&read("/proc/self/mountinfo")?, &controllers)
     }
 
+    /// Its controller as the kernel side numbers them.
+    pub(crate) fn controller_number(&self) -> u32 {
+        match self.controller.as_deref() {
+            None => 0,
+            Some("memory") => 1,
+            Some("pids") => 2,
+            Some(_) => 3,
+        }
+    }
+
     /// Where the whole of another hierarchy is mounted: that of a v1 controller, or of version 2.
     pub(crate) fn mounted(controller: Option<&str>) -> Option<PathBuf> {
         let mountinfo = fs::read_to_string("/proc/self/mountinfo").ok()?;

@@ -1,7 +1,9 @@
 //! All state, and the one step that changes it. Live or from a recording, what goes in is an [`Input`]: the same inputs
 //! in the same order give the same result, as there is no clock and no I/O in it.
 
-use ethogram_model::Event;
+use std::sync::Arc;
+
+use ethogram_model::{Container, Event};
 use ethogram_probe::Batch;
 
 use super::{
@@ -22,6 +24,8 @@ pub(crate) trait Consumer: Send + 'static {
     fn is_ordinary(&self, _: &Event) -> bool {
         false
     }
+    /// A runtime has told of a container.
+    fn meet(&mut self, _: &Arc<Container>) {}
     /// All that came at once has been taken.
     fn end_batch(&mut self) {}
     /// Time goes by: nanoseconds since the Unix epoch.
@@ -78,12 +82,14 @@ impl<C: Consumer> Engine<C> {
                 }
             }
             Input::Resolution(resolution) => {
-                // A cgroup taken for the host's turned out to be a container's: the gate has to be asked anew.
-                if let Some(change) = self.identity.on_resolution(resolution, ready)
-                    && change.is_new
-                    && let Some(gate) = &mut self.gate
-                {
-                    gate.forget(change.container.cgroup_id);
+                if let Some(change) = self.identity.on_resolution(resolution, ready) {
+                    self.consumer.meet(&change.container);
+                    // A cgroup taken for the host's turned out to be a container's: the gate has to be asked anew.
+                    if change.is_new
+                        && let Some(gate) = &mut self.gate
+                    {
+                        gate.forget(change.container.cgroup_id);
+                    }
                 }
             }
             Input::Walk { walk, started_ns, now_ns } => self.identity.on_walk(&walk, started_ns, now_ns),

@@ -8,16 +8,18 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use ethogram_model::{Finding, render::rfc3339};
-use ethogram_probe::NetworkCut;
+use ethogram_model::{Container, Finding, render::rfc3339};
+use ethogram_probe::{Enforcement, NetworkCut};
 use tokio::sync::oneshot;
 
 use super::{
     audit::Audit,
     cgroups::{Cgroups, Refused},
     decide::{Myself, Planned, decide, rule_of},
-    lock, processes,
-    record::{By, Outcome, ResponseRecord, Undone},
+    lock,
+    policies::{Policies, Subjects},
+    processes,
+    record::{By, Outcome, ResponseRecord, Target, Undone},
 };
 use crate::{
     config::{Act, Mode, Response},
@@ -26,12 +28,19 @@ use crate::{
 
 /// How often it is looked whether what is frozen or cut off is still there.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long what is repeated is counted in one record.
+const REPEATS: Duration = Duration::from_secs(10);
+/// Records that count repetitions at a time; what comes beyond has records of its own.
+const MAX_REPEATED: usize = 1024;
 /// Where cuts are pinned that are to outlive the agent.
 const PINS: &str = "/sys/fs/bpf/ethogram";
 
 /// What the thread is told.
 pub(super) enum Message {
     Finding(Arc<Finding>),
+    Container(Arc<Container>),
+    Containers(Vec<Arc<Container>>),
+    Enforced(Box<Enforcement>),
     Undo(u64, oneshot::Sender<Result<ResponseRecord, String>>),
     End,
 }
@@ -41,19 +50,40 @@ pub(super) struct Worker {
     config: Response,
     myself: Myself,
     cgroups: Cgroups,
+    policies: Arc<Policies>,
+    subjects: Subjects,
     audit: Arc<Mutex<Audit>>,
     cuts: HashMap<u64, NetworkCut>,
     /// When what goes on is over.
     deadlines: HashMap<u64, Instant>,
+    /// What the kernel refuses again and again: by policy and cgroup, since when, and its record.
+    repeated: HashMap<(usize, u64), (Instant, ResponseRecord)>,
     looked: Instant,
     /// Whether the records could not be written the last time.
     unwritten: bool,
 }
 
 impl Worker {
-    pub(super) fn new(config: Response, myself: Myself, cgroups: Cgroups, audit: Arc<Mutex<Audit>>) -> Self {
-        let (cuts, deadlines) = (HashMap::new(), HashMap::new());
-        Self { config, myself, cgroups, audit, cuts, deadlines, looked: Instant::now(), unwritten: false }
+    pub(super) fn new(
+        config: Response,
+        myself: Myself,
+        cgroups: Cgroups,
+        policies: Arc<Policies>,
+        audit: Arc<Mutex<Audit>>,
+    ) -> Self {
+        Self {
+            config,
+            myself,
+            cgroups,
+            policies,
+            subjects: Subjects::default(),
+            audit,
+            cuts: HashMap::new(),
+            deadlines: HashMap::new(),
+            repeated: HashMap::new(),
+            looked: Instant::now(),
+            unwritten: false,
+        }
     }
 
     /// Runs until it is told to end.
@@ -62,6 +92,11 @@ impl Worker {
         loop {
             match messages.recv_timeout(self.pause()) {
                 Ok(Message::Finding(finding)) => self.take(&finding),
+                Ok(Message::Container(container)) => {
+                    self.subjects.meet(&self.policies, &self.config, &self.myself, container);
+                }
+                Ok(Message::Containers(all)) => self.subjects.sync(&self.policies, &self.config, &self.myself, all),
+                Ok(Message::Enforced(enforced)) => self.enforced(&enforced),
                 Ok(Message::Undo(id, answer)) => {
                     // Whoever asked may have gone meanwhile.
                     _ = answer.send(self.undo(id, "request"));
@@ -71,6 +106,7 @@ impl Worker {
             }
             self.look();
         }
+        self.write_repeated(|_| true);
         if self.config.undo_on_exit {
             self.undo_all("exit");
         }
@@ -79,7 +115,8 @@ impl Worker {
     /// How long to wait for a message before looking at the time.
     fn pause(&self) -> Duration {
         let due = self.deadlines.values().min().map(|due| due.saturating_duration_since(Instant::now()));
-        due.map_or(Duration::from_secs(3600), |due| due.min(LOOK))
+        let at_most = if self.repeated.is_empty() { Duration::from_secs(3600) } else { LOOK };
+        due.map_or(at_most, |due| due.min(LOOK))
     }
 
     /// Sees to what an earlier agent left behind: it is undone, or its time goes on.
@@ -207,6 +244,7 @@ impl Worker {
         for id in over {
             self.undo_or_say(id, "limit");
         }
+        self.write_repeated(|since| now.saturating_duration_since(since) >= REPEATS);
         if self.deadlines.is_empty() || now.saturating_duration_since(self.looked) < LOOK {
             return;
         }
@@ -214,6 +252,63 @@ impl Worker {
         let mut ended = lock(&self.audit).active();
         ended.retain(|record| !self.cgroups.has(cgroup(record)));
         ended.iter().for_each(|record| self.undo_or_say(record.id, "gone"));
+    }
+
+    /// Records what the kernel did. A refusal is often repeated at once, and then counted.
+    fn enforced(&mut self, enforced: &Enforcement) {
+        let (action, outcome) = match enforced.killed {
+            true => (Act::Kill, if self.config.mode == Mode::DryRun { Outcome::DryRun } else { Outcome::Done }),
+            false => (Act::Deny, if self.config.mode == Mode::DryRun { Outcome::DryRun } else { Outcome::Done }),
+        };
+        lock(&self.audit).count(action.name(), outcome.name(), 1);
+        let number = |field: &str| enforced.event.get(field).as_u64().unwrap_or(0);
+        let key = (enforced.policy, number("_cgroup"));
+        if let Some((_, record)) = self.repeated.get_mut(&key).filter(|_| !enforced.killed) {
+            record.count += 1;
+            return;
+        }
+        let pid = number("process.pid") as u32;
+        let container = self.subjects.get(key.1).or_else(|| self.subjects.find(&self.cgroups.container_of(pid)?));
+        let container = container.map(Arc::as_ref);
+        let text = |field: &str| enforced.event.get(field).to_text().into_owned();
+        let target = Target {
+            container_id: container.map(|c| c.id.clone()),
+            container: container.map(|c| c.display_name().to_owned()),
+            image: container.and_then(|c| c.image.as_ref()).map(|i| i.name.clone()),
+            cgroup_id: Some(container.map_or(key.1, |c| c.cgroup_id)),
+            pid: Some(pid),
+            start_ns: Some(number("_process_start")),
+            executable: Some(text("process.executable.name")),
+            object: Some(enforced.object.clone()).filter(|o| !o.is_empty()),
+        };
+        let record = ResponseRecord {
+            id: lock(&self.audit).next_id(),
+            time: rfc3339(enforced.event.time_ns),
+            action,
+            dry_run: self.config.mode == Mode::DryRun,
+            outcome,
+            reason: None,
+            rule: self.policies.name(enforced.policy).to_owned(),
+            finding: None,
+            target,
+            by: By::Kernel,
+            latency_ns: u64::try_from(enforced.took.as_nanos()).unwrap_or(u64::MAX),
+            count: 1,
+            until: None,
+            undone: None,
+        };
+        self.write(&record);
+        if !enforced.killed && self.repeated.len() < MAX_REPEATED {
+            self.repeated.insert(key, (Instant::now(), record));
+        }
+    }
+
+    /// Writes the counts of what was repeated, and counts anew.
+    fn write_repeated(&mut self, is_due: impl Fn(Instant) -> bool) {
+        let due: Vec<_> = self.repeated.extract_if(|_, (since, _)| is_due(*since)).collect();
+        for (_, (_, record)) in due.iter().filter(|(_, (_, record))| record.count > 1) {
+            self.write(record);
+        }
     }
 
     fn undo_all(&mut self, why: &str) {

@@ -21,7 +21,7 @@ use crate::{
     metrics::{Counters, MetricsSnapshot, TrackerState},
     pipeline::{Control, Input, Pipeline, found},
     record::{Recording, Totals},
-    response::{Response, ResponseRecord},
+    response::{PolicyStatus, Response, ResponseRecord},
 };
 
 /// What the API asks.
@@ -261,6 +261,10 @@ impl Backend for Server {
 
     fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>> {
         Box::pin(std::future::ready(Ok(self.response.list(limit))))
+    }
+
+    fn policies(&self) -> Answer<'_, Vec<PolicyStatus>> {
+        Box::pin(std::future::ready(Ok(self.response.policies())))
     }
 
     fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {

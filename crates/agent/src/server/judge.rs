@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ethogram_detect::{Model, Profile};
-use ethogram_model::Event;
+use ethogram_model::{Container, Event};
 
 use super::{alerts::AlertBook, streams::Streams};
 use crate::{
@@ -88,6 +88,10 @@ impl Consumer for Judge {
             self.streams.alert(&alert);
             self.alerts.raise(alert);
         }
+    }
+
+    fn meet(&mut self, container: &Arc<Container>) {
+        self.response.meet(container);
     }
 
     fn is_ordinary(&self, event: &Event) -> bool {

@@ -38,6 +38,13 @@ pub struct Enforcer {
     refused: Vec<Option<String>>,
 }
 
+/// What the programs are told when they are loaded.
+#[derive(Debug, Clone, Copy)]
+struct Constants {
+    controller: u32,
+    dry_run: bool,
+}
+
 #[derive(Debug)]
 struct Loaded {
     _links: Vec<Link>,
@@ -66,21 +73,23 @@ impl Enforcer {
     /// Policies at most: each is a bit of a word.
     pub const MAX_POLICIES: usize = 64;
 
-    /// Attaches what the policies need. They hold for nobody yet. `controller` is that of [`Settings`].
+    /// Attaches what the policies need. They hold for nobody yet. `controller` is that of [`Settings`]. In a dry run what they lead to
+    /// is told, and not done.
     ///
     /// [`Settings`]: crate::Settings
     ///
     /// # Errors
     /// Where there are too many, or the kernel's tables cannot be made. That it does not take some programs is no error: see
     /// [`Enforcer::refusal`].
-    pub fn start(policies: &[Policy], controller: u32) -> Result<Self, Error> {
+    pub fn start(policies: &[Policy], controller: u32, dry_run: bool) -> Result<Self, Error> {
         if policies.len() > Self::MAX_POLICIES {
             let problem = format!("there are {}, and at most {} can be", policies.len(), Self::MAX_POLICIES);
             return Err(Error::BadObject { origin: "policies".into(), problem });
         }
+        let constants = Constants { controller, dry_run };
         let object = TrackerObject::of("policy", POLICY.clone(), Manifest::default())?;
         let mut tried: BTreeMap<Group, Result<(), String>> = BTreeMap::new();
-        let mut takes = |group: Group| tried.entry(group).or_insert_with(|| try_group(group, controller)).clone();
+        let mut takes = |group: Group| tried.entry(group).or_insert_with(|| try_group(group, constants)).clone();
         let chosen: Vec<Result<Group, String>> = policies
             .iter()
             .map(|policy| {
@@ -98,7 +107,7 @@ impl Enforcer {
         let loaded = match groups.is_empty() {
             true => None,
             false => {
-                let loaded = Loaded::new(&groups, &held.collect::<Vec<_>>(), &object, controller);
+                let loaded = Loaded::new(&groups, &held.collect::<Vec<_>>(), &object, constants);
                 Some(loaded.map_err(|reason| Error::Unsupported(format!("policies: {reason}")))?)
             }
         };
@@ -154,10 +163,10 @@ impl Loaded {
         groups: &BTreeSet<Group>,
         policies: &[(usize, &Policy)],
         object: &TrackerObject,
-        controller: u32,
+        constants: Constants,
     ) -> Result<Self, String> {
         let programs = groups.iter().copied().flatten().copied().collect();
-        let in_kernel = load(&programs, controller)?;
+        let in_kernel = load(&programs, constants)?;
         let map = |name: &str| handle(&in_kernel, name);
         write(policies, &map("operations")?, &map("paths")?, &map("peers")?).map_err(|e| e.to_string())?;
         let (subjects, hits) = (map("subjects")?, map("hits")?);
@@ -232,18 +241,18 @@ fn enforcement(mut event: Event, to_epoch: u64) -> Enforcement {
 }
 
 /// Tries whether the kernel takes the programs of a group.
-fn try_group(group: Group, controller: u32) -> Result<(), String> {
+fn try_group(group: Group, constants: Constants) -> Result<(), String> {
     if group != KILL_EXEC
         && let Some(reason) = abilities::refusal("lsm")
     {
         return Err(reason.to_owned());
     }
     let programs = group.iter().copied().collect();
-    let object = load(&programs, controller)?;
+    let object = load(&programs, constants)?;
     attach(&object, &programs).map(drop)
 }
 
-fn load(programs: &BTreeSet<&str>, controller: u32) -> Result<Object, String> {
+fn load(programs: &BTreeSet<&str>, constants: Constants) -> Result<Object, String> {
     let mut open: OpenObject = POLICY.open("policy", None).map_err(|e| e.to_string())?;
     for mut program in open.progs_mut() {
         let wanted = program.name().to_str().is_some_and(|name| programs.contains(name));
@@ -258,9 +267,15 @@ fn load(programs: &BTreeSet<&str>, controller: u32) -> Result<Object, String> {
             map.set_max_entries(1).map_err(|e| e.to_string())?;
         } else if name.ends_with(".rodata")
             && let Some(data) = map.initial_value_mut()
-            && let Some(place) = offsets.get("agent_cgroup_controller").and_then(|(at, _)| data.get_mut(*at..at + 4))
         {
-            place.copy_from_slice(&controller.to_ne_bytes());
+            let values =
+                [("agent_cgroup_controller", constants.controller), ("agent_dry_run", constants.dry_run.into())];
+            for (name, value) in values {
+                let place = offsets.get(name).and_then(|(at, _)| data.get_mut(*at..at + 4));
+                place
+                    .ok_or_else(|| format!("the object has no constant '{name}'"))?
+                    .copy_from_slice(&value.to_ne_bytes());
+            }
         }
     }
     capture_log(|| open.load()).map_err(|(e, log)| explain(&e, &log))

@@ -72,7 +72,7 @@ struct Rig {
 
 impl Rig {
     fn start(name: &str, policies: &[Policy]) -> Option<Self> {
-        let enforcer = Enforcer::start(policies, 0).unwrap();
+        let enforcer = Enforcer::start(policies, 0, false).unwrap();
         if let Some(reason) = enforcer.refusal(0) {
             eprintln!("skipped, as this kernel cannot: {reason}");
             assert!(
@@ -343,9 +343,10 @@ fn what_is_refused_to_be_traced_is_not() {
 }
 
 fn load_module() -> i32 {
-    let (image, options) = (c"this is no module at all", c"");
+    // As long as the header that the kernel looks for first.
+    let (image, options) = ([b'x'; 128], c"");
     // SAFETY: the image is of the size that is told, and the options end with NUL.
-    errno(unsafe { libc::syscall(libc::SYS_init_module, image.as_ptr(), 24usize, options.as_ptr()) })
+    errno(unsafe { libc::syscall(libc::SYS_init_module, image.as_ptr(), image.len(), options.as_ptr()) })
 }
 
 #[test]
@@ -353,7 +354,7 @@ fn what_is_refused_to_be_loaded_is_not_even_read() {
     let Some(rig) = Rig::start("module", &[policy(Operation::Module, Matcher::Any, Ruling::Deny)]) else { return };
     let (_root, forbidden, _) = folders();
     let file = forbidden.join("module.ko");
-    fs::write(&file, "this is no module at all").unwrap();
+    fs::write(&file, [b'x'; 128]).unwrap();
     let file = text(&file);
     let load_file = || {
         // SAFETY: both strings end with NUL, and the descriptor was just opened.
@@ -424,13 +425,24 @@ fn where_nothing_is_refused_who_runs_it_is_killed_before_it_does_anything() {
 }
 
 #[test]
+fn a_dry_run_tells_and_does_nothing() {
+    let (_root, forbidden, allowed) = folders();
+    let policies = [policy(Operation::Exec, below(&forbidden), Ruling::Kill)];
+    let (enforcer, subject) = (Enforcer::start(&policies, 0, true).unwrap(), Cgroup::new("dry"));
+    enforcer.assign(subject.id(), 1).unwrap();
+    let (marker, other) = (Marker::program(&forbidden), Marker::program(&allowed));
+    assert_eq!((marker.run(&subject), other.run(&subject)), (RAN, RAN));
+    assert_eq!(enforcer.hits(), [1]);
+}
+
+#[test]
 fn containers_are_told_apart_by_a_hierarchy_of_version_1_too() {
     let memory = Path::new("/sys/fs/cgroup/memory");
     if !memory.join("cgroup.procs").exists() {
         return;
     }
     let (_root, forbidden, _) = folders();
-    let enforcer = Enforcer::start(&[policy(Operation::Exec, below(&forbidden), Ruling::Kill)], 1).unwrap();
+    let enforcer = Enforcer::start(&[policy(Operation::Exec, below(&forbidden), Ruling::Kill)], 1, false).unwrap();
     let (subject, neighbour) = (Cgroup::at(memory, "kill-1"), Cgroup::at(memory, "kill-1-neighbour"));
     let nested = Cgroup::at(&subject.0, "nested");
     enforcer.assign(subject.id(), 1).unwrap();
