@@ -70,6 +70,10 @@ impl Response {
         let audit = Arc::new(Mutex::new(audit));
         let hierarchy = Hierarchy::detect()?;
         let policies = Arc::new(Policies::start(config, hierarchy.controller_number())?);
+        for status in policies.status().iter().filter(|s| s.state == PolicyState::Refused) {
+            let reason = status.reason.as_deref().unwrap_or_default();
+            tracing::warn!("policy {:?} is not enforced: {reason}; ethogram doctor says what to do", status.name);
+        }
         let cgroups = Cgroups::of_this_host(hierarchy);
         let pid = std::process::id();
         let myself = Myself { pid, container: cgroups.container_of(pid) };
@@ -171,6 +175,13 @@ impl Drop for Response {
     fn drop(&mut self) {
         self.finish();
     }
+}
+
+/// The policies that this kernel does not enforce, by name, and why.
+pub(crate) fn policies_refused(config: &config::Response) -> Vec<(String, String)> {
+    // Which hierarchy tells containers apart changes nothing about what the kernel takes.
+    let all = Policies::start(config, 0).map(|policies| policies.status()).unwrap_or_default();
+    all.into_iter().filter_map(|status| Some((status.name, status.reason?))).collect()
 }
 
 fn lock(audit: &Mutex<Audit>) -> MutexGuard<'_, Audit> {

@@ -74,12 +74,7 @@ impl Policies {
                 Some(Enforcer::start(&kernel, controller, mode == Mode::DryRun).map_err(crate::pipeline::refusal)?)
             }
         };
-        let policies = Self { mode: config.mode, all, enforcer };
-        for status in policies.status().iter().filter(|s| s.state == PolicyState::Refused) {
-            let reason = status.reason.as_deref().unwrap_or_default();
-            tracing::warn!("policy {:?} is not enforced: {reason}; ethogram doctor says what to do", status.name);
-        }
-        Ok(policies)
+        Ok(Self { mode: config.mode, all, enforcer })
     }
 
     pub(super) fn name(&self, policy: usize) -> &str {

@@ -212,3 +212,46 @@ fn a_container_that_is_cut_off_reaches_nobody_until_it_is_undone() {
     server.http.expect("DELETE", &format!("/v1/responses/{id}"), None, 409);
     server.http.expect("DELETE", "/v1/responses/77", None, 404);
 }
+
+#[test]
+fn the_kernel_kills_who_runs_what_a_policy_forbids_and_no_other() {
+    let (container, protected) = (Container::idle("policy"), Container::idle("policy-spared"));
+    let config = format!(
+        "mode = 'enforce'\nprotect = ['{}']\n\
+         [[response.policy]]\nname = 'nothing from /tmp'\noperation = 'exec'\npath = '/tmp/*'\ndo = 'kill'\n\
+         [[response.policy]]\nname = 'no mounts'\noperation = 'mount'\ncontainer = 'nobody'\ndo = 'deny'",
+        protected.name
+    );
+    let server = Server::start(&Settings { response: config, ..Settings::default() });
+    [&container, &protected].iter().for_each(|c| _ = server.await_container(&c.name));
+    let status = server.http.get("/v1/policies");
+    assert_eq!(status[0]["state"], "enforced", "{status}");
+    // Whether this kernel can refuse mounts, it says itself, and the doctor says the same.
+    let can = status[1]["state"] == "enforced";
+    assert_eq!(status[1]["reason"].is_string(), !can, "{status}");
+    let doctor = String::from_utf8(server.ethogram(&["doctor"]).stdout).unwrap();
+    assert_eq!(doctor.contains("policy 'no mounts' is not enforced"), !can, "{doctor}");
+
+    let run = |container: &Container, folder: &str| {
+        let line = format!("cp /bin/busybox {folder}/sh && {folder}/sh -c 'echo ran'");
+        let output = container.sh(&line);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap().contains("ran"))
+    };
+    // A policy holds as soon as the server has heard of the container.
+    let killed = eventually("the kill", PROMPT, || Some(run(&container, "/tmp")).filter(|r| !r.1));
+    assert_eq!(killed.0, Some(137));
+    assert_eq!(run(&container, "/srv"), (Some(0), true), "another path");
+    assert_eq!(run(&protected, "/tmp"), (Some(0), true), "a protected container");
+    let record = await_response(&server, "kill");
+    assert_eq!(
+        (&record["by"], &record["rule"]),
+        (&Value::from("kernel"), &Value::from("nothing from /tmp")),
+        "{record}"
+    );
+    assert_eq!(record["target"]["container"], container.name);
+    assert_eq!(record["target"]["object"], "/tmp/sh");
+    let latency = record["latency_ns"].as_u64().unwrap();
+    eprintln!("killed by the kernel after {} us", latency / 1000);
+    assert!(latency < 10_000_000, "{record}");
+    assert!(server.http.get("/v1/policies")[0]["hits"].as_u64() >= Some(1));
+}
