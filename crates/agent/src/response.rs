@@ -42,6 +42,7 @@ use crate::{
     api::Refusal,
     config::{self, Mode},
     container::hierarchy::Hierarchy,
+    failure::Unable,
 };
 
 /// Findings and requests that may wait.
@@ -68,7 +69,7 @@ impl Response {
         let audit = Audit::open(folder)
             .with_context(|| format!("cannot read the records of responses in {}", folder.display()))?;
         let audit = Arc::new(Mutex::new(audit));
-        let hierarchy = Hierarchy::detect()?;
+        let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
         let policies = Arc::new(Policies::start(config, hierarchy.controller_number())?);
         for status in policies.status().iter().filter(|s| s.state == PolicyState::Refused) {
             let reason = status.reason.as_deref().unwrap_or_default();

@@ -200,6 +200,11 @@ impl Worker {
             Act::KillContainer => self.cgroups.find(cgroup(record))?.kill(done),
             Act::Freeze | Act::CutNetwork => self.begin(record, done),
             Act::Deny => {
+                // What was refused is no finding: whatever comes here has happened.
+                let status = self.policies.status().into_iter().find(|s| s.name == record.rule);
+                if let Some(reason) = status.and_then(|s| s.reason) {
+                    return Err(Refused::Failed(format!("it is not refused on this kernel: {reason}")));
+                }
                 let why =
                     "it had happened before anybody could refuse it: no policy of the kernel stands for this rule";
                 Err(Refused::Failed(why.into()))
