@@ -1,7 +1,7 @@
 //! What is done about findings, where that is configured: processes and containers are killed, frozen or cut off.
 //!
-//! [`decide`] says what a finding leads to, [`worker`] does it on a thread of its own, so that the engine never waits, and
-//! [`audit`] keeps a record of each deed. What goes on, a frozen or cut off container, is undone after a while, on request,
+//! `decide.rs` says what a finding leads to, `worker.rs` does it on a thread of its own, so that the engine never waits, and
+//! `audit.rs` keeps a record of each deed. What goes on, a frozen or cut off container, is undone after a while, on request,
 //! when the agent ends, or by the next agent.
 
 mod audit;
