@@ -11,6 +11,7 @@ mod metrics;
 mod other_runtimes;
 mod persistence;
 mod recording;
+mod response;
 mod run;
 mod runtimes;
 mod sinks;

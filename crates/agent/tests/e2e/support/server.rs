@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) host: bool,
     /// Kinds of attach points to do without.
     pub(crate) avoid: Vec<&'static str>,
+    /// The section `[response]`, as it is written.
+    pub(crate) response: String,
     /// Whether all is recorded, into [`Server::recording`].
     pub(crate) record: bool,
     /// Sections of the configuration with receivers of alerts.
@@ -36,6 +38,7 @@ impl Default for Settings {
             containerd_socket: PathBuf::new(),
             host: false,
             avoid: Vec::new(),
+            response: String::new(),
             record: false,
             receivers: String::new(),
         }
@@ -88,7 +91,8 @@ impl Server {
         let config = format!(
             "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
-             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}",
+             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}\n\
+             [response]\n{}\n",
             settings.learning_period.as_millis(),
             settings.host,
             settings.avoid,
@@ -97,6 +101,7 @@ impl Server {
             at("api.sock"),
             at("store"),
             settings.receivers,
+            settings.response,
         );
         fs::write(at("ethogram.toml"), config).unwrap();
         let http = Http { socket: at("api.sock") };
