@@ -6,6 +6,7 @@ mod listen;
 mod openapi;
 mod problem;
 mod routes;
+mod rules;
 mod stream;
 mod token;
 
@@ -17,6 +18,7 @@ pub use listen::{ListenError, Listeners, Server};
 pub use openapi::openapi;
 pub use problem::Problem;
 pub use routes::{MAX_OBJECT_BYTES, router};
+pub use rules::{Accepted, RuleProblem, RuleStatus, RulesStatus};
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]

@@ -68,6 +68,9 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
         Command::Rules(args) => match &args.action {
             RulesAction::Check { files } => rules::check(files, &args, &config, builtin),
             RulesAction::Test { files } => rules::test(files, &args, &config, builtin),
+            RulesAction::Cost { recording: Some(recording), files } => {
+                rules::cost_on(recording, files, &args, &config, builtin)
+            }
             _ => asking(config.api.socket, async |c| rules::answer(&args, &c).await),
         },
         Command::Schema(args) => schema::show(&args, builtin),

@@ -17,4 +17,5 @@ pub(crate) use control::Control;
 pub(crate) use engine::{Consumer, Engine, Input};
 pub(crate) use identity::Identity;
 pub(crate) use launch::{Pipeline, Plan, Wanted, found, refusal};
+pub(crate) use live::now_ns;
 pub(crate) use selection::Selection;

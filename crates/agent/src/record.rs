@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use entry::{Account, Conditions};
 pub(crate) use play::{Played, Player};
 pub(crate) use read::{Damage, OpenError};
-pub(crate) use write::{Recorder, Recording, Totals};
+pub(crate) use write::{Before, Recorder, Recording, Totals};
 
 /// What a recording is, for whoever looks at its first line. The result of a replay does not depend on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,4 +2,4 @@
 
 mod files;
 
-pub(crate) use files::Origin;
+pub(crate) use files::{Mark, Origin, RuleFiles};

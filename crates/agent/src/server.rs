@@ -4,16 +4,30 @@ mod alerts;
 mod backend;
 mod demands;
 mod judge;
+mod rules;
 mod streams;
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
-use ethogram_detect::{Model, Profile, Settings};
+use ethogram_detect::{Detector, Model, Profile, Settings, rules::Rules};
+use ethogram_model::schema::Role;
 use ethogram_probe::{Demand, Start, TrackerObject, builtin, find};
 use tokio::runtime::Handle;
 
-use self::{alerts::AlertBook, backend::Server, judge::Judge};
+use self::{
+    alerts::AlertBook,
+    backend::Server,
+    demands::Demands,
+    judge::Judge,
+    rules::{Book, RuleKeeper},
+};
 use crate::{
     api::{Backend, Listeners},
     config::Config,
@@ -21,7 +35,8 @@ use crate::{
     failure::Usage,
     interrupt::Interrupt,
     pipeline::{Pipeline, Plan, Selection, Wanted, refusal},
-    record::{Conditions, Recorder},
+    record::{Before, Conditions, Recorder},
+    rules::Origin,
     sink::Sinks,
     store::{Contents, Store, Writer},
 };
@@ -36,20 +51,42 @@ const LAST_ALERTS: Duration = Duration::from_secs(2);
 /// What is missing, in use, wrong or refused, and what would be right.
 pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()> {
     let trackers = builtin()?;
-    let wanted = wanted(&config, &trackers, record.is_some())?;
+    let origin = Origin::configured(&config.rules);
+    let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
+    let book = rules::load(&origin, &schemas)?;
+    let needs = Needs { events: book.set.wanted_events(), environment: book.set.wants_environment() };
+    let wanted = wanted(&config, &trackers, record.is_some(), &needs)?;
     ethogram_probe::check_kernel().map_err(refusal)?;
     let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let result = tasks.block_on(run(config, trackers, wanted, record));
+    let result = tasks.block_on(run(config, trackers, wanted, (origin, book, needs), record));
     tasks.shutdown_timeout(Duration::from_millis(500));
     result
 }
 
-/// The trackers that the configuration asks for, their names and parameters checked. A recording wants all of their events.
-pub(crate) fn wanted(config: &Config, trackers: &[TrackerObject], recorded: bool) -> anyhow::Result<Vec<Wanted>> {
+/// What rules need.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    /// Events, by tracker.
+    pub(crate) events: BTreeMap<String, BTreeSet<String>>,
+    /// The environment of processes.
+    pub(crate) environment: bool,
+}
+
+/// The trackers that the configuration asks for, and those that rules need where it names none, their names and parameters
+/// checked. A recording wants all of their events.
+pub(crate) fn wanted(
+    config: &Config,
+    trackers: &[TrackerObject],
+    recorded: bool,
+    needs: &Needs,
+) -> anyhow::Result<Vec<Wanted>> {
     let named = config.trackers.enabled.as_ref();
     let names: Vec<String> = match named {
         Some(names) => names.clone(),
-        None => trackers.iter().filter(|t| t.schema.default).map(|t| t.schema.name.to_string()).collect(),
+        None => {
+            let wanted = |t: &&TrackerObject| t.schema.default || needs.events.contains_key(&*t.schema.name);
+            trackers.iter().filter(wanted).map(|t| t.schema.name.to_string()).collect()
+        }
     };
     for name in config.trackers.params.keys().chain(&names) {
         find(trackers, name).map_err(|e| Usage(format!("configuration, [trackers]: {e}")))?;
@@ -57,13 +94,16 @@ pub(crate) fn wanted(config: &Config, trackers: &[TrackerObject], recorded: bool
     let start = |name: String| {
         let tracker = find(trackers, &name)?;
         let mut params = tracker.server_params().clone();
+        if needs.environment && tracker.schema.role == Some(Role::Lineage) {
+            params.insert("environment".into(), "true".into());
+        }
         params.extend(config.trackers.params.get(&name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
         tracker.check(&params).map_err(|e| Usage(format!("configuration, [trackers.{name}]: {e}")))?;
         let by_name = named.is_some();
         // What the agent itself listens to is always wanted.
         let demand = match by_name || recorded || tracker.schema.role.is_some() {
             true => Demand::All,
-            false => demands::of_profiles(&tracker.schema),
+            false => demands::with_rules(demands::of_profiles(&tracker.schema), needs.events.get(&name)),
         };
         let start = Start { params, gated: !config.collection.host, demand, ..Start::default() };
         Ok(Wanted { name, start, by_name })
@@ -75,6 +115,7 @@ async fn run(
     config: Config,
     trackers: Vec<TrackerObject>,
     wanted: Vec<Wanted>,
+    (origin, book, needs): (Origin, Book, Needs),
     record: Option<&Path>,
 ) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.api, &config.metrics).await?;
@@ -85,31 +126,44 @@ async fn run(
     let sinks = Sinks::start(&config.alerts)?;
     let selection = Selection { host: config.collection.host, containers: Vec::new() };
     let learning_period_ns = config.behaviour.learning_period.as_ns();
-    let Contents { profiles, alerts } = opened.contents;
+    let Contents { profiles, alerts, accepted } = opened.contents;
+    let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let recorder = match record {
         None => None,
         Some(path) => {
             let conditions = Conditions { selection: selection.clone(), learning_period_ns };
-            let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
-            Some(Recorder::create(path, conditions, &schemas, &profiles)?)
+            let before = Before { profiles: Some(&profiles), rules: &book.files, accepted: &accepted };
+            Some(Recorder::create(path, conditions, &schemas, &before)?)
         }
     };
     let model = model(learning_period_ns, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
     drop(profiles);
     let writer = Writer::start(opened.store)?;
-    let judge = Judge::new(selection, model, AlertBook::restore(alerts), sinks, writer);
+    let mut rules = Rules::new(Arc::clone(&book.set));
+    let begun = Instant::now();
+    rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    let mut detector = Detector { model, rules, ..Detector::default() };
+    accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
+    let judge = Judge::new(selection, detector, AlertBook::restore(alerts), sinks, writer);
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let avoid = config.collection.avoid.clone();
-    let always =
-        wanted.iter().filter(|w| w.start.demand != Demand::All).map(|w| (w.name.clone(), w.start.demand.clone()));
-    let always = always.collect();
+    let of_profiles = |w: &Wanted| {
+        let schema = schemas.iter().find(|s| *s.name == *w.name)?;
+        (w.start.demand != Demand::All).then(|| (w.name.clone(), demands::of_profiles(schema)))
+    };
+    let always = wanted.iter().filter_map(of_profiles).collect();
     let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted, recorder };
     let mut interrupt = Interrupt::listen()?;
     let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judge);
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
-    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, always));
+    let demands = Demands::new(Arc::clone(&pipeline.collector), always, needs.events);
+    let hands = (pipeline.control.clone(), Arc::clone(&pipeline.collector), Arc::clone(&demands));
+    let only = config.trackers.enabled.as_ref().map(|names| names.iter().cloned().collect());
+    let keeper = RuleKeeper::new(book, origin, schemas, hands, (only, !config.collection.host));
+    let watching = tokio::spawn(Arc::clone(&keeper).watch());
+    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, demands, keeper));
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
@@ -117,6 +171,7 @@ async fn run(
 
     interrupt.wait().await;
     tracing::info!("ending");
+    watching.abort();
     server.stop().await;
     let (judge, _) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
     let judge = judge.context("the engine ended before its time: see above")?;

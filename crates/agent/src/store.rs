@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ethogram_detect::Acceptance;
 use ethogram_model::Finding;
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition};
 
@@ -20,6 +21,8 @@ pub use writer::Writer;
 const PROFILES: TableDefinition<'_, &str, &str> = TableDefinition::new("profiles");
 /// When first seen and uid, to the finding as JSON: so that the oldest comes first.
 const ALERTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("alerts");
+/// What was accepted by its id, as JSON.
+const ACCEPTED: TableDefinition<'_, &str, &str> = TableDefinition::new("accepted");
 /// What is known of the store itself.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// The key in `META` of the layout's version, and the version this agent writes.
@@ -40,6 +43,8 @@ pub struct Contents {
     pub profiles: BTreeMap<String, String>,
     /// The alerts, oldest first.
     pub alerts: Vec<Finding>,
+    /// What was accepted.
+    pub accepted: Vec<Acceptance>,
 }
 
 /// What an opening gave.
@@ -59,18 +64,21 @@ pub struct Batch {
     pub profiles: BTreeMap<String, Option<String>>,
     /// Alerts that are new or have gone on, by uid.
     pub alerts: BTreeMap<String, Finding>,
+    /// What was accepted by its id; none where it was revoked.
+    pub accepted: BTreeMap<String, Option<Acceptance>>,
 }
 
 impl Batch {
     /// Whether there is nothing to save.
     pub fn is_empty(&self) -> bool {
-        self.profiles.is_empty() && self.alerts.is_empty()
+        self.profiles.is_empty() && self.alerts.is_empty() && self.accepted.is_empty()
     }
 
     /// Adds what came later: it counts where both have something. Of more alerts than a store holds, some are left out.
     pub fn merge(&mut self, later: Self) {
         self.profiles.extend(later.profiles);
         self.alerts.extend(later.alerts);
+        self.accepted.extend(later.accepted);
         while self.alerts.len() > Store::MAX_ALERTS {
             self.alerts.pop_first();
         }
@@ -159,6 +167,13 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
         while alerts.len()? > Store::MAX_ALERTS as u64 {
             drop(alerts.pop_first()?);
             evicted += 1;
+        }
+        let mut accepted = transaction.open_table(ACCEPTED)?;
+        for (id, acceptance) in &batch.accepted {
+            match acceptance.as_ref().and_then(|a| serde_json::to_string(a).ok()) {
+                Some(json) => drop(accepted.insert(id.as_str(), json.as_str())?),
+                None => drop(accepted.remove(id.as_str())?),
+            }
         }
         let mut meta = transaction.open_table(META)?;
         if meta.get(VERSION.0)?.is_none() {

@@ -5,7 +5,9 @@
 //! learns profiles and judges events by them. Nothing here knows a tracker: trackers declare their behaviours.
 #![forbid(unsafe_code)]
 
+pub mod accepted;
 pub mod behaviour;
+pub mod detector;
 mod finding;
 pub mod model;
 pub mod normalise;
@@ -19,7 +21,9 @@ mod uid;
 pub mod view;
 pub mod workload;
 
+pub use accepted::{Acceptance, Acceptances};
 pub use behaviour::{Behaviour, is_ordinary};
+pub use detector::{Decision, Detector};
 pub use model::{Counters, FindingUpdate, Model, Settings, UnknownVersion};
 pub use profile::{Profile, Seen, Unjudged};
 pub use view::{ProfileSummary, ProfileTree, render_profile, render_tree};

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     Behaviour, Profile, ProfileSummary, Workload,
     finding::{self, Assessment},
-    profile::Raised,
+    profile::{Raised, Seen},
 };
 
 /// The longest that two events may lie apart and all the time between them count as looked at. More is a clock that
@@ -80,6 +80,19 @@ pub struct FindingUpdate {
     pub last_seen_ns: u64,
     /// Evidence to append, so that it has [`Finding::MAX_EVIDENCE`] at most.
     pub evidence: Vec<serde_json::Value>,
+}
+
+/// What a workload's profile says of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recall {
+    /// There is no profile, or the event is no behaviour.
+    NotAsked,
+    /// The workload is still being learnt.
+    Learning,
+    /// It never did this.
+    New,
+    /// It did this before.
+    Known(Seen),
 }
 
 /// A stored profile that this program cannot use.
@@ -200,6 +213,28 @@ impl Model {
     /// Events of the host, and those of a container without an image, are neither learnt nor judged: whoever calls
     /// waits with an event until its container is resolved, and gives up waiting after a moment.
     pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
+        self.judge_unless(event, |_, _, _| false)
+    }
+
+    /// What the profile of the event's workload says of it, without learning from it.
+    pub fn recall(&mut self, event: &Event) -> Recall {
+        let Some(container) = &event.context.container else { return Recall::NotAsked };
+        let Some(uid) = self.workload_of(container, event.time_ns) else { return Recall::NotAsked };
+        let Some(held) = self.profiles.get_mut(&uid) else { return Recall::NotAsked };
+        let mut recall = Recall::NotAsked;
+        for behaviour in Behaviour::of(event) {
+            recall = match held.profile.recall(&behaviour) {
+                _ if !held.profile.is_stable => return Recall::Learning,
+                Some(seen) => Recall::Known(seen),
+                None => return Recall::New,
+            };
+        }
+        recall
+    }
+
+    /// As [`Model::judge`], but without the findings that `accepted` says are normal, by their analytic, the workload's
+    /// name and the executable.
+    pub fn judge_unless(&mut self, event: &Event, mut accepted: impl FnMut(&str, &str, &str) -> bool) -> Vec<Finding> {
         self.clock.advance(event.time_ns);
         let mut findings = Vec::new();
         let Some(container) = &event.context.container else { return findings };
@@ -222,6 +257,10 @@ impl Model {
                 let fits = held.profile.learn(&behaviour, event.time_ns, self.settings.max_entries);
                 self.counters.learnt += u64::from(fits);
                 self.counters.overflowed += u64::from(!fits);
+                continue;
+            }
+            let analytic = format!("behaviour.{}", behaviour.operation);
+            if accepted(&analytic, &held.profile.workload.name, &behaviour.executable) {
                 continue;
             }
             let assessment = Assessment::of(&behaviour, event);

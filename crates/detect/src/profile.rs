@@ -154,6 +154,14 @@ impl Profile {
         })
     }
 
+    /// What was seen of a behaviour, without counting it.
+    pub(crate) fn recall(&mut self, behaviour: &Behaviour<'_>) -> Option<Seen> {
+        alike(behaviour).iter().find_map(|operation| {
+            let executables = &mut self.operations.get_mut(*operation)?.executables;
+            executables.get_mut(&*behaviour.executable)?.get_mut(behaviour).copied()
+        })
+    }
+
     /// Adds a behaviour that it does not hold. False where there is no room: its like is not judged any more. A quarter
     /// more room is kept for what is guarded, so that masses of ordinary paths do not crowd it out.
     pub(crate) fn learn(&mut self, behaviour: &Behaviour<'_>, time_ns: u64, max_entries: usize) -> bool {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio_stream::Stream;
 use utoipa::ToSchema;
 
+use super::{Accepted, RulesStatus};
 use crate::metrics::{Counters, MetricsSnapshot, TrackerState};
 
 /// An answer that takes a while.
@@ -43,6 +44,16 @@ pub trait Backend: Send + Sync + 'static {
     fn profile(&self, id: String) -> Answer<'_, ProfileTree>;
     /// Alerts, oldest first; of more than the limit, the latest.
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>>;
+    /// The rules in force.
+    fn rules(&self) -> Answer<'_, RulesStatus>;
+    /// Reads the rule files again.
+    fn reload_rules(&self) -> Answer<'_, RulesStatus>;
+    /// Accepts what an alert tells, for so many nanoseconds or for good.
+    fn accept(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> Answer<'_, Accepted>;
+    /// What was accepted.
+    fn accepted(&self) -> Answer<'_, Vec<Accepted>>;
+    /// Takes an acceptance back.
+    fn revoke(&self, id: String) -> Answer<'_, Accepted>;
     /// Events from now on, one JSON object each. Whoever does not keep up misses some.
     fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines>;
     /// New alerts from now on.
@@ -185,6 +196,14 @@ pub struct AlertFilter {
     pub container: Option<String>,
     /// At least this grave.
     pub severity: Option<Severity>,
+    /// Of the rule of this name, or this analytic.
+    pub rule: Option<String>,
+    /// Of workloads whose name holds this text.
+    pub workload: Option<String>,
+    /// Last seen then or later, nanoseconds since the Unix epoch.
+    pub since_ns: Option<u64>,
+    /// First seen before then, nanoseconds since the Unix epoch.
+    pub until_ns: Option<u64>,
     /// At most so many.
     pub limit: usize,
 }
@@ -194,6 +213,12 @@ impl AlertFilter {
     pub fn wants(&self, finding: &Finding) -> bool {
         self.container.as_ref().is_none_or(|c| finding.container.as_ref().is_some_and(|it| it.answers_to(c)))
             && self.severity.is_none_or(|s| finding.severity >= s)
+            && self.rule.as_ref().is_none_or(|wanted| {
+                *wanted == finding.analytic || finding.rule.as_ref().is_some_and(|r| r.name == *wanted)
+            })
+            && self.workload.as_ref().is_none_or(|wanted| finding.workload.contains(wanted))
+            && self.since_ns.is_none_or(|since| finding.last_seen_ns >= since)
+            && self.until_ns.is_none_or(|until| finding.first_seen_ns < until)
     }
 }
 

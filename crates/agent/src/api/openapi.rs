@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::routes;
+use super::{routes, rules};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,11 @@ use super::routes;
         routes::profiles,
         routes::profile,
         routes::alerts,
+        rules::accept,
+        rules::accepted,
+        rules::revoke,
+        rules::rules,
+        rules::reload,
         routes::events,
         routes::healthz,
         routes::metrics,

@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AlertFilter, Backend, EventFilter, Problem, ProfileSummary, TrackerStatus, openapi, stream};
+use super::{AlertFilter, Backend, EventFilter, Problem, ProfileSummary, TrackerStatus, openapi, rules, stream};
 use crate::{
     config::ParamValue,
     metrics::{Format, ProcessMetrics},
@@ -47,6 +47,10 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         .route("/v1/profiles", get(profiles))
         .route("/v1/profiles/{id}", get(profile))
         .route("/v1/alerts", get(alerts))
+        .route("/v1/alerts/{uid}/accept", post(rules::accept))
+        .route("/v1/accepted", get(rules::accepted))
+        .route("/v1/accepted/{id}", delete(rules::revoke))
+        .route("/v1/rules", get(rules::rules).post(rules::reload))
         .route("/v1/events", get(events))
         .route("/healthz", get(healthz))
         .route("/openapi.json", get(async || Json(openapi())))
@@ -221,6 +225,14 @@ pub(super) struct AlertQuery {
     /// At least this grave: `informational`, `low`, `medium`, `high` or `critical`.
     #[param(value_type = Option<String>)]
     severity: Option<Severity>,
+    /// Of the rule of this name, or this analytic: `behaviour.execute`.
+    rule: Option<String>,
+    /// Of workloads whose name holds this text.
+    workload: Option<String>,
+    /// Last seen at this time or later, RFC 3339.
+    since: Option<String>,
+    /// First seen before this time, RFC 3339.
+    until: Option<String>,
     /// At most so many, the latest of them.
     limit: Option<usize>,
     /// Whether to go on with alerts as they are raised, one JSON object a line.
@@ -237,8 +249,10 @@ pub(super) async fn alerts(
     State(engine): Engine,
     query: Result<Query<AlertQuery>, QueryRejection>,
 ) -> Answered<Response> {
-    let Query(AlertQuery { container, severity, limit, follow }) = query?;
-    let filter = AlertFilter { container, severity, limit: limit.unwrap_or(ALERTS) };
+    let Query(AlertQuery { container, severity, rule, workload, since, until, limit, follow }) = query?;
+    let (since_ns, until_ns) = (moment(since)?, moment(until)?);
+    let limit = limit.unwrap_or(ALERTS);
+    let filter = AlertFilter { container, severity, rule, workload, since_ns, until_ns, limit };
     if !follow {
         let alerts = engine.alerts(filter).await?;
         return Ok(Json(alerts.iter().map(ocsf::from_finding).collect::<Vec<_>>()).into_response());
@@ -250,6 +264,14 @@ pub(super) async fn alerts(
     let later = ReceiverStream::new(later).filter(move |f| !sent.contains(&(f.uid.clone(), f.count)));
     let earlier = tokio_stream::iter(earlier).map(|f| ocsf::from_finding(&f).to_string());
     Ok(stream::lines(earlier.chain(later.map(|f| ocsf::from_finding(&f).to_string()))))
+}
+
+/// A time in nanoseconds since the Unix epoch.
+fn moment(text: Option<String>) -> Answered<Option<u64>> {
+    let Some(text) = text else { return Ok(None) };
+    let read = text.parse::<jiff::Timestamp>().ok().and_then(|t| u64::try_from(t.as_nanosecond()).ok());
+    let wrong = || format!("{text:?} is no time such as 2026-01-31T12:00:00Z");
+    read.map(Some).ok_or_else(|| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, wrong()))
 }
 
 /// Which events are wanted.

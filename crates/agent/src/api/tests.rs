@@ -120,6 +120,26 @@ impl Backend for Fake {
         let params = [("bytes".to_owned(), object.len().to_string())].into();
         now(Ok(status(&name, TrackerState::Running, &params)))
     }
+    fn rules(&self) -> Answer<'_, RulesStatus> {
+        now(Ok(RulesStatus { rules: Vec::new(), problems: Vec::new(), outdated: false }))
+    }
+    fn reload_rules(&self) -> Answer<'_, RulesStatus> {
+        now(Err(Refusal::Invalid("the rules in force stay: a.yaml:1:1: error".into())))
+    }
+    fn accept(&self, uid: String, _: Option<u64>, reason: Option<String>) -> Answer<'_, Accepted> {
+        let all = self.alerts.lock().unwrap();
+        let known = all.iter().find(|f| f.uid == uid);
+        now(match known {
+            Some(known) => Ok(Accepted::from(&ethogram_detect::Acceptance::of(known, reason, 1, None))),
+            None => Err(Refusal::unknown("alert", &uid, [""; 0])),
+        })
+    }
+    fn accepted(&self) -> Answer<'_, Vec<Accepted>> {
+        now(Ok(Vec::new()))
+    }
+    fn revoke(&self, id: String) -> Answer<'_, Accepted> {
+        now(Err(Refusal::unknown("acceptance", &id, [""; 0])))
+    }
     fn containers(&self) -> Answer<'_, Vec<Arc<Container>>> {
         now(Ok(finding(1, Severity::Low).container.into_iter().collect()))
     }

@@ -3,15 +3,18 @@
 use std::borrow::Cow;
 
 use ethogram_model::render;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{
     ListFormat,
-    args::AlertsArgs,
+    args::{AlertsAction, AlertsArgs},
     client::{Client, encode},
     profile::moment,
 };
-use crate::output::{self, Align};
+use crate::{
+    api::Accepted,
+    output::{self, Align, Column},
+};
 
 /// Time, severity, container, count, and what.
 const LAYOUT: [(Align, usize); 5] =
@@ -21,6 +24,9 @@ const INDENT: usize = 20;
 
 pub(super) async fn answer(args: &AlertsArgs, client: &Client) -> anyhow::Result<()> {
     let width = output::width();
+    if let Some(action) = &args.action {
+        return Ok(output::print(&act(action, args.output, client, width).await?)?);
+    }
     let print = |alert: &Json| {
         output::print(&match args.output {
             ListFormat::Json => format!("{alert}\n"),
@@ -50,10 +56,59 @@ fn path(args: &AlertsArgs) -> String {
     if let Some(severity) = args.severity {
         path += &format!("&severity={}", severity.name().to_lowercase());
     }
+    for (key, value) in [
+        ("rule", args.rule.as_deref()),
+        ("workload", args.workload.as_deref()),
+        ("since", args.since.as_ref().map(|m| m.0.as_str())),
+        ("until", args.until.as_ref().map(|m| m.0.as_str())),
+    ] {
+        if let Some(value) = value {
+            path += &format!("&{key}={}", encode(value));
+        }
+    }
     if args.follow {
         path += "&follow=true";
     }
     path
+}
+
+/// Accepts, lists what was accepted, or takes it back.
+async fn act(action: &AlertsAction, format: ListFormat, client: &Client, width: usize) -> anyhow::Result<String> {
+    let all: Vec<Accepted> = match action {
+        AlertsAction::Accept { uid, period, reason } => {
+            let body = json!({ "for": period, "reason": reason });
+            vec![client.post(&format!("/v1/alerts/{}/accept", encode(uid)), &body).await?]
+        }
+        AlertsAction::Accepted => client.get("/v1/accepted").await?,
+        AlertsAction::Revoke { id } => vec![client.delete(&format!("/v1/accepted/{}", encode(id))).await?],
+    };
+    Ok(match format {
+        ListFormat::Json => format!("{:#}\n", json!(all)),
+        ListFormat::Table => accepted(&all, width),
+    })
+}
+
+fn accepted(all: &[Accepted], width: usize) -> String {
+    let columns = [
+        Column::left("ID", 16, 16),
+        Column::left("FOUND BY", 16, 44),
+        Column::left("EXECUTABLE", 10, 32),
+        Column::left("UNTIL (UTC)", 11, 19),
+        Column::right("MATCHED", 7),
+        Column::left("WORKLOAD", 0, 60),
+    ];
+    let shown = |text: &str| Cow::Owned(render::escape(text).into_owned());
+    let row = |a: &Accepted| {
+        vec![
+            shown(&a.id),
+            shown(&a.analytic),
+            shown(&a.executable),
+            a.until.as_deref().map_or("revoked".into(), moment),
+            a.matched.to_string().into(),
+            shown(&a.workload),
+        ]
+    };
+    output::columns(&columns, &all.iter().map(row).collect::<Vec<_>>(), width)
 }
 
 /// One line that says who did what, and below it why that is an alert.

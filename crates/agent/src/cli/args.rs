@@ -276,7 +276,8 @@ Examples:
   ethogram rules check falco_rules.yaml                      what is wrong in it, and which rules cannot fire here
   ethogram rules test                                        whether the rules do what their examples say
   ethogram rules list -o json                                the rules of the running server
-  ethogram rules cost                                        what each of them has cost it")]
+  ethogram rules cost                                        what each of them has cost it
+  ethogram rules cost --recording live.egr                   what they cost on recorded events")]
 pub struct RulesArgs {
     /// What to do
     #[command(subcommand)]
@@ -303,15 +304,34 @@ pub enum RulesAction {
         #[arg(value_name = "FILE")]
         files: Vec<PathBuf>,
     },
-    /// What each rule has cost the running server
-    Cost,
+    /// What each rule has cost the running server, or costs on a recording
+    Cost {
+        /// Judge the events of this recording instead, over and over for some seconds
+        #[arg(long, value_name = "FILE")]
+        recording: Option<PathBuf>,
+        /// By these rule files or folders of them [default: as configured]
+        #[arg(value_name = "RULES", requires = "recording")]
+        files: Vec<PathBuf>,
+    },
     /// Have the running server read its rule files again
     Reload,
 }
 
 /// The alerts.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ethogram alerts --severity high --since 1h                 what was grave in the last hour
+  ethogram alerts --rule 'Terminal shell in container'       of one rule
+  ethogram alerts --follow -o json                           as they are raised, one OCSF finding a line
+  ethogram alerts accept 3f1c --for 30d                      it is normal: the same of the same workload and
+                                                             executable is not told again for a month
+  ethogram alerts accepted                                   what was accepted
+  ethogram alerts revoke 9c01                                it is not normal any more")]
 pub struct AlertsArgs {
+    /// What to do; without it, list them
+    #[command(subcommand)]
+    pub action: Option<AlertsAction>,
     /// Go on with alerts as they are raised
     #[arg(long, short)]
     pub follow: bool,
@@ -321,12 +341,65 @@ pub struct AlertsArgs {
     /// Only those at least this grave
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     pub severity: Option<Severity>,
+    /// Only of this rule, or this analytic, such as behaviour.execute
+    #[arg(long, value_name = "NAME")]
+    pub rule: Option<String>,
+    /// Only of workloads whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub workload: Option<String>,
+    /// Only those seen since then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Only those that began before then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
     /// At most so many, the latest of them
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,
     /// How they are printed; JSON is one OCSF finding a line
-    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
     pub output: ListFormat,
+}
+
+/// What to do with alerts.
+#[derive(Debug, Subcommand)]
+pub enum AlertsAction {
+    /// Say that what an alert tells is normal
+    Accept {
+        /// The alert's uid, or the start of it
+        uid: String,
+        /// For how long [default: until it is revoked]
+        #[arg(long = "for", value_name = "TIME")]
+        period: Option<Period>,
+        /// Why it is normal
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// List what was accepted
+    Accepted,
+    /// Take an acceptance back
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
+/// A time, as RFC 3339 says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moment(pub String);
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.parse::<jiff::Timestamp>().is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        let wrong = || "it must be a time such as 2026-01-31T12:00:00Z, or how long ago, such as 1h".to_owned();
+        let ago: Period = text.parse().map_err(|_| wrong())?;
+        let then = jiff::Timestamp::now().checked_sub(jiff::SignedDuration::try_from(ago.get()).map_err(|_| wrong())?);
+        Ok(Self(then.map_err(|_| wrong())?.to_string()))
+    }
 }
 
 fn severity(text: &str) -> Result<Severity, String> {
@@ -393,6 +466,10 @@ mod tests {
             "ethogram profile list -o json",
             "ethogram profile show web",
             "ethogram alerts --follow -o json --socket /s",
+            "ethogram alerts --since 1h --until 2026-01-31T12:00:00Z --rule x --workload w",
+            "ethogram alerts accept 0123 --for 30d --reason x",
+            "ethogram alerts accepted -o json",
+            "ethogram alerts revoke 0123",
             "ethogram rules list -o json",
             "ethogram rules check a.yaml b.yaml",
             "ethogram rules test",

@@ -13,8 +13,9 @@ use crate::{
     failure::Usage,
     interrupt::Interrupt,
     pipeline::{Consumer, Pipeline, Plan, Selection, refusal},
-    record::{Conditions, Recorder, Totals},
-    server,
+    record::{Before, Conditions, Recorder, Totals},
+    rules::Origin,
+    server::{self, Needs},
 };
 
 pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()> {
@@ -26,7 +27,9 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
         config.trackers.enabled = Some(args.trackers.clone());
     }
     config.collection.host = args.container.is_empty() && (args.host || config.collection.host);
-    let wanted = server::wanted(&config, &trackers, true)?;
+    let origin = Origin::configured(&config.rules);
+    let files = origin.read()?.files;
+    let wanted = server::wanted(&config, &trackers, true, &Needs::default())?;
     ethogram_probe::check_kernel().map_err(refusal)?;
 
     let conditions = Conditions {
@@ -35,7 +38,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     };
     let consumer = Everything(conditions.selection.clone());
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
-    let recorder = Recorder::create(&args.file, conditions, &schemas, &Default::default())?;
+    let recorder = Recorder::create(&args.file, conditions, &schemas, &Before { rules: &files, ..Before::default() })?;
     let (ring_bytes, avoid) = (config.collection.ring_bytes, config.collection.avoid.clone());
     let plan = Plan { ring_bytes, avoid, trackers, wanted, recorder: Some(recorder) };
 

@@ -1,8 +1,11 @@
 //! `ethogram replay`: a recording through the same engine again, or as another format.
 
-use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, time::Instant};
+use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc, time::Instant};
 
-use ethogram_detect::Model;
+use ethogram_detect::{
+    Decision, Detector, Model,
+    rules::{RuleSet, Rules},
+};
 use ethogram_model::{Event, TrackerSchema, nearest::suggestion, ocsf, render};
 
 use super::{ReplayArgs, ReplayFormat};
@@ -13,6 +16,7 @@ use crate::{
     output::{Format, Lines, Output, OutputError},
     pipeline::{Consumer, Selection},
     record::{OpenError, Played, Player},
+    rules::Origin,
     server,
 };
 
@@ -41,6 +45,35 @@ fn open(path: &Path) -> anyhow::Result<Recording> {
     Ok(player)
 }
 
+/// The first events of a recording that were wanted, with their context.
+pub(super) fn events(path: &Path, most: usize) -> anyhow::Result<Vec<Event>> {
+    let recording = open(path)?;
+    let selection = recording.conditions.selection.clone();
+    let played = recording.play(Collecting { selection, most, events: Vec::new() }, |c| c.events.len() < most);
+    Ok(played.consumer.events)
+}
+
+/// Keeps events.
+struct Collecting {
+    selection: Selection,
+    most: usize,
+    events: Vec<Event>,
+}
+
+impl Consumer for Collecting {
+    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
+        self.selection.wants(lookup)
+    }
+
+    fn take(&mut self, event: &Event) {
+        if self.events.len() < self.most {
+            self.events.push(event.clone());
+        }
+    }
+
+    fn tick(&mut self, _: u64) {}
+}
+
 /// Learns and judges it.
 fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyhow::Result<()> {
     if !args.tracker.is_empty() || !args.container.is_empty() {
@@ -48,21 +81,31 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
         return Err(Usage(why.into()).into());
     }
     let selection = recording.conditions.selection.clone();
-    let learning_period_ns = match config {
-        Some(path) => Config::load(Some(path))?.behaviour.learning_period.as_ns(),
+    let config = config.map(|path| Config::load(Some(path))).transpose()?;
+    let learning_period_ns = match &config {
+        Some(config) => config.behaviour.learning_period.as_ns(),
         None => recording.conditions.learning_period_ns,
     };
     let model = server::model(learning_period_ns, recording.profiles.iter().map(|(uid, json)| (&**uid, &**json)));
+    let files = match &config {
+        Some(config) => Origin::configured(&config.rules).read()?.files,
+        None => recording.rules.clone(),
+    };
+    let loaded = RuleSet::load_what_is_right(&files, &recording.schemas());
+    let mut detector = Detector { model, rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
+    recording.accepted.iter().cloned().for_each(|acceptance| detector.accepted.restore(acceptance));
+    let mut recording = recording;
+    recording.follows_rules = config.is_none();
     let out = Lines::new(args.output_file.as_deref())?;
     let begun = Instant::now();
-    let played = recording.play(Judging { selection, model, out, alerts: 0, failed: None }, |c| c.failed.is_none());
+    let played = recording.play(Judging { selection, detector, out, alerts: 0, failed: None }, |c| c.failed.is_none());
     let judging = &played.consumer;
     tell(&played, begun, &format!(", {} alerts", judging.alerts));
     let damage = damage(args, &played);
-    let Judging { mut model, mut out, failed, .. } = played.consumer;
+    let Judging { mut detector, mut out, failed, .. } = played.consumer;
     failed.map_or_else(|| out.flush(), Err)?;
     if let Some(path) = &args.profiles {
-        write_profiles(path, &mut model)?;
+        write_profiles(path, &mut detector.model)?;
     }
     damage
 }
@@ -155,7 +198,7 @@ fn damage<C>(args: &ReplayArgs, played: &Played<C>) -> anyhow::Result<()> {
 /// Prints what is new.
 struct Judging {
     selection: Selection,
-    model: Model,
+    detector: Detector,
     out: Lines,
     alerts: u64,
     failed: Option<OutputError>,
@@ -167,17 +210,21 @@ impl Consumer for Judging {
     }
 
     fn take(&mut self, event: &Event) {
-        for finding in self.model.judge(event) {
+        for finding in self.detector.judge(event) {
             self.alerts += 1;
             let written = self.out.write(&ocsf::from_finding(&finding));
             self.failed = self.failed.take().or(written.err());
         }
     }
 
+    fn decide(&mut self, decision: Decision) {
+        self.detector.decide(decision);
+    }
+
     fn tick(&mut self, now_ns: u64) {
-        self.model.advance(now_ns);
+        self.detector.advance(now_ns);
         // Whoever asks for them goes on with alerts; here each is told once.
-        drop(self.model.take_updates());
+        drop(self.detector.take_updates());
     }
 }
 

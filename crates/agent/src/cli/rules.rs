@@ -1,18 +1,37 @@
 //! `ethogram rules`: what is known to be bad, whether it can fire here, and what it costs.
 
-use std::{borrow::Cow, path::PathBuf, sync::Arc};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::bail;
-use ethogram_detect::rules::{Level, Loaded, RuleInfo, RuleSet, RuleState, check_examples};
+use ethogram_detect::{
+    Acceptances,
+    rules::{Cost, Level, Loaded, RuleInfo, RuleSet, RuleState, Rules, check_examples},
+};
 use ethogram_model::{TrackerSchema, render};
 use serde_json::json;
 
-use super::{ListFormat, args::RulesArgs};
+use super::{
+    ListFormat,
+    args::{RulesAction, RulesArgs},
+    client::Client,
+    replay,
+};
 use crate::{
+    api::{RuleProblem, RuleStatus, RulesStatus},
     config::Config,
     output::{self, Column},
     rules::Origin,
 };
+
+/// Events of a recording that are judged over and over.
+const MOST_EVENTS: usize = 200_000;
+/// How long they are judged at least.
+const LONG_ENOUGH: Duration = Duration::from_secs(3);
 
 /// Reads rule files and says what is wrong with them, and which rules cannot fire.
 pub(super) fn check(
@@ -101,26 +120,140 @@ pub(super) fn verdict(rules: &[RuleInfo]) -> String {
     out + &format!("{} rules: {armed} armed, {disabled} disabled, {cannot} cannot fire\n", rules.len())
 }
 
+/// What rules cost on the events of a recording.
+pub(super) fn cost_on(
+    recording: &Path,
+    paths: &[PathBuf],
+    args: &RulesArgs,
+    config: &Config,
+    builtin: fn() -> Vec<TrackerSchema>,
+) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let files = read(paths, config)?;
+    let loaded = RuleSet::load_what_is_right(&files, &schemas(builtin));
+    let load = began.elapsed();
+    let events = replay::events(recording, MOST_EVENTS)?;
+    if events.is_empty() {
+        bail!("{} has no events", recording.display());
+    }
+    let mut rules = Rules::new(Arc::new(loaded.set));
+    let mut accepted = Acceptances::default();
+    let mut round = |rules: &mut Rules| {
+        let began = Instant::now();
+        let told: usize = events.iter().map(|event| rules.judge(event, &mut accepted).len()).sum();
+        (began.elapsed().as_secs_f64(), told)
+    };
+    let (_, told) = round(&mut rules);
+    let mut rounds: Vec<f64> = Vec::new();
+    while began.elapsed() < LONG_ENOUGH || rounds.len() < 5 {
+        rounds.push(events.len() as f64 / round(&mut rules).0);
+    }
+    rounds.sort_by(f64::total_cmp);
+    let median = rounds[rounds.len() / 2];
+    // Measuring each rule by itself takes time of its own: a round that does not count.
+    let start = Instant::now();
+    rules.measure_with(move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    round(&mut rules);
+    let costs = rules.costs();
+    let told = json!({
+        "rules": rules.set().len(),
+        "load_ms": load.as_secs_f64() * 1e3,
+        "events": events.len(),
+        "findings": told,
+        "rounds": rounds.len(),
+        "events_per_second": median,
+        "costs": costs,
+    });
+    output::print(&match args.output {
+        ListFormat::Json => format!("{told:#}\n"),
+        ListFormat::Table => {
+            let of = |c: &Cost| RuleStatus {
+                name: c.rule.to_string(),
+                state: "armed".into(),
+                events: c.events.clone(),
+                tested: c.tested,
+                matched: c.matched,
+                test_ns: c.test_ns,
+                ..RuleStatus::default()
+            };
+            let rules: Vec<_> = costs.iter().filter(|c| !c.events.is_empty()).map(of).collect();
+            let (load, number) = (load.as_secs_f64() * 1e3, loaded.problems.len());
+            format!(
+                "{}{} rules loaded in {load:.1} ms ({number} problems); {} events judged {} times: {median:.0} a second\n",
+                cost(&rules, output::width()),
+                told["rules"],
+                events.len(),
+                rounds.len(),
+            )
+        }
+    })?;
+    Ok(())
+}
+
+/// What the running server says of its rules.
+pub(super) async fn answer(args: &RulesArgs, client: &Client) -> anyhow::Result<()> {
+    let status: RulesStatus = match args.action {
+        RulesAction::Reload => client.post("/v1/rules", &json!({})).await?,
+        _ => client.get("/v1/rules").await?,
+    };
+    let width = output::width();
+    output::print(&match (args.output, &args.action) {
+        (ListFormat::Json, _) => format!("{:#}\n", json!(status)),
+        (ListFormat::Table, RulesAction::Cost { .. }) => cost(&status.rules, width),
+        (ListFormat::Table, _) => list(&status.rules, width),
+    })?;
+    if status.outdated {
+        for problem in status.problems.iter().filter(|p| p.level == "error") {
+            let RuleProblem { file, line, column, text, .. } = problem;
+            eprintln!("{}", render::escape(&format!("{file}:{line}:{column}: {text}")));
+        }
+        eprintln!("older rules are in force: a rule file has an error");
+    }
+    Ok(())
+}
+
 /// All rules, one a line.
-pub(super) fn list(rules: &[RuleInfo], width: usize) -> String {
+fn list(rules: &[RuleStatus], width: usize) -> String {
     let columns = [
         Column::left("STATE", 11, 11),
         Column::left("PRIORITY", 8, 13),
         Column::left("RULE", 20, 56),
-        Column::left("TESTED FOR", 0, 60),
+        Column::left("TESTED FOR, OR WHY IT CANNOT FIRE", 0, 100),
     ];
-    let row = |rule: &RuleInfo| -> Vec<Cow<'static, str>> {
-        let state = match rule.state {
-            RuleState::Armed => "armed",
-            RuleState::Disabled => "disabled",
-            RuleState::CannotFire(_) => "cannot fire",
-        };
-        let events = rule.events.join(" ");
-        vec![state.into(), rule.priority.name().into(), render::escape(&rule.name).into_owned().into(), events.into()]
+    let row = |rule: &RuleStatus| {
+        let state = rule.state.replace('_', " ");
+        let why = rule.reason.clone().unwrap_or_else(|| rule.events.join(" "));
+        vec![state.into(), rule.priority.clone().into(), shown(&rule.name), shown(&why)]
     };
     output::columns(&columns, &rules.iter().map(row).collect::<Vec<_>>(), width)
 }
 
-pub(super) async fn answer(_args: &RulesArgs, _client: &super::client::Client) -> anyhow::Result<()> {
-    Ok(())
+/// What rules cost, the dearest first.
+fn cost(rules: &[RuleStatus], width: usize) -> String {
+    let columns = [
+        Column::left("RULE", 20, 56),
+        Column::right("TESTED", 8),
+        Column::right("MATCHED", 8),
+        Column::right("NS A TEST", 9),
+        Column::right("MS IN ALL", 9),
+        Column::left("KEEPS THE KERNEL FROM FILTERING", 0, 60),
+    ];
+    let spent = |rule: &RuleStatus| rule.test_ns.unwrap_or(0.0) * rule.tested as f64 / 1e6;
+    let mut armed: Vec<&RuleStatus> = rules.iter().filter(|r| r.state == "armed").collect();
+    armed.sort_by(|a, b| spent(b).total_cmp(&spent(a)).then_with(|| a.name.cmp(&b.name)));
+    let row = |rule: &&RuleStatus| {
+        vec![
+            shown(&rule.name),
+            rule.tested.to_string().into(),
+            rule.matched.to_string().into(),
+            rule.test_ns.map_or("-".into(), |ns| format!("{ns:.0}").into()),
+            format!("{:.1}", spent(rule)).into(),
+            shown(&rule.events.join(" ")),
+        ]
+    };
+    output::columns(&columns, &armed.iter().map(row).collect::<Vec<_>>(), width)
+}
+
+fn shown(text: &str) -> Cow<'static, str> {
+    render::escape(text).into_owned().into()
 }

@@ -52,6 +52,7 @@ fn schema(name: &str, code: u16, sample: bool, own: Vec<Field>) -> Arc<EventSche
         sample,
         fields,
         behaviours: Vec::new(),
+        rules: None,
     })
 }
 

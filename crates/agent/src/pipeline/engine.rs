@@ -1,6 +1,7 @@
 //! All state, and the one step that changes it. Live or from a recording, what goes in is an [`Input`]: the same inputs
 //! in the same order give the same result, as there is no clock and no I/O in it.
 
+use ethogram_detect::Decision;
 use ethogram_model::Event;
 use ethogram_probe::Batch;
 
@@ -19,9 +20,11 @@ pub(crate) trait Consumer: Send + 'static {
     /// Takes an event that is wanted.
     fn take(&mut self, event: &Event);
     /// Whether nobody has any use for the event because of what it is about, and so for none like it.
-    fn is_ordinary(&self, _: &Event) -> bool {
+    fn is_ordinary(&mut self, _: &Event) -> bool {
         false
     }
+    /// Takes what somebody decided of how events are judged.
+    fn decide(&mut self, _: Decision) {}
     /// All that came at once has been taken.
     fn end_batch(&mut self) {}
     /// Time goes by: nanoseconds since the Unix epoch.
@@ -46,6 +49,8 @@ pub(crate) enum Input {
     },
     /// Processes that were there before anybody looked.
     Processes(Vec<Found>),
+    /// What somebody decided of how events are judged from here on.
+    Decision(Decision),
     /// Time goes by.
     Tick(u64),
     /// Nothing more comes: what waits for a name goes on without.
@@ -88,6 +93,13 @@ impl<C: Consumer> Engine<C> {
             }
             Input::Walk { walk, started_ns, now_ns } => self.identity.on_walk(&walk, started_ns, now_ns),
             Input::Processes(found) => self.identity.adopt(found),
+            Input::Decision(decision) => {
+                // What was of no use to anybody may be now.
+                if let (Decision::Rules(..), Some(gate)) = (&decision, &mut self.gate) {
+                    gate.renew();
+                }
+                self.consumer.decide(decision);
+            }
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
                 if let Some(gate) = &mut self.gate {

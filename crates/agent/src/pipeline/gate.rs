@@ -87,10 +87,15 @@ impl Gate {
     pub(super) fn on_tick(&mut self, now_ns: u64) {
         if now_ns.abs_diff(self.renewed_ns) >= VERDICT_NS {
             self.renewed_ns = now_ns;
-            self.met.clear();
-            if let Err(error) = self.collector.renew_verdicts() {
-                tracing::warn!("{error}; verdicts on files go on for another minute");
-            }
+            self.renew();
+        }
+    }
+
+    /// Voids all verdicts on objects.
+    pub(super) fn renew(&mut self) {
+        self.met.clear();
+        if let Err(error) = self.collector.renew_verdicts() {
+            tracing::warn!("{error}; verdicts on files go on for another minute");
         }
     }
 

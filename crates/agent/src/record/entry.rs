@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use ethogram_detect::Acceptance;
 use ethogram_model::{Event, TrackerSchema};
 use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,14 @@ pub(super) enum Note {
     Tracker(Cow<'static, TrackerSchema>),
     /// A profile that had been learnt before, as the store has it.
     Profile { uid: String, profile: String },
+    /// A rule file, of those that come into force next.
+    RuleFile { name: String, text: String },
+    /// The rule files told since the last such note are in force.
+    Rules,
+    /// Something is normal.
+    Accept(Acceptance),
+    /// It is not any more.
+    Revoke(String),
     /// Some of the cgroups of the walk that follows.
     Cgroups(Vec<(u64, String)>),
     /// A walk of the hierarchy.

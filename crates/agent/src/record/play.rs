@@ -1,7 +1,11 @@
 //! Takes a recording through the engine again: the same one that runs live, fed by another hand.
 
-use std::io::BufRead;
+use std::{io::BufRead, sync::Arc};
 
+use ethogram_detect::{
+    Acceptance, Decision,
+    rules::{File, RuleSet},
+};
 use ethogram_model::TrackerSchema;
 
 use super::{
@@ -19,6 +23,12 @@ pub(crate) struct Player<R> {
     pub(crate) trackers: Vec<TrackerSchema>,
     /// The profiles learnt before, as JSON, by their workload.
     pub(crate) profiles: Vec<(String, String)>,
+    /// The rule files that were in force at its begin.
+    pub(crate) rules: Vec<File>,
+    /// What had been accepted before.
+    pub(crate) accepted: Vec<Acceptance>,
+    /// Whether rules that come into force while it is played do so again.
+    pub(crate) follows_rules: bool,
     /// What follows those.
     first: Option<Item>,
 }
@@ -49,6 +59,9 @@ impl<R: BufRead> Player<R> {
             conditions: Conditions::default(),
             trackers: Vec::new(),
             profiles: Vec::new(),
+            rules: Vec::new(),
+            accepted: Vec::new(),
+            follows_rules: true,
             first: None,
         };
         // Damage is met again when it is played.
@@ -57,6 +70,8 @@ impl<R: BufRead> Player<R> {
                 Item::Conditions(conditions) => player.conditions = conditions,
                 Item::Tracker(tracker) => player.trackers.push(tracker),
                 Item::Profile(uid, profile) => player.profiles.push((uid, profile)),
+                Item::Rules(files) => player.rules = files,
+                Item::Accept(acceptance) => player.accepted.push(acceptance),
                 other => {
                     player.first = Some(other);
                     break;
@@ -64,6 +79,11 @@ impl<R: BufRead> Player<R> {
             }
         }
         Ok(player)
+    }
+
+    /// What its events look like.
+    pub(crate) fn schemas(&self) -> Vec<Arc<TrackerSchema>> {
+        self.trackers.iter().cloned().map(Arc::new).collect()
     }
 
     /// What it says of itself.
@@ -76,6 +96,7 @@ impl<R: BufRead> Player<R> {
         let roles = self.trackers.iter().filter_map(|t| t.role.map(|role| (t.name.clone(), role)));
         // Nobody answers: the answers are in the recording.
         let (asks, _) = tokio::sync::mpsc::channel(1);
+        let schemas = self.schemas();
         let mut engine = Engine::new(Identity::new(roles, asks), consumer, None);
         let mut span = None;
         let (mut missing, mut account, mut has_ended) = ((0, 0), Vec::new(), false);
@@ -89,6 +110,13 @@ impl<R: BufRead> Player<R> {
                     has_ended |= matches!(input, Input::End(_));
                     engine.step(input);
                 }
+                Some(Item::Rules(files)) if self.follows_rules => {
+                    let set = RuleSet::load(&files, &schemas).set;
+                    engine.step(Input::Decision(Decision::Rules(Arc::new(set), files.into())));
+                }
+                Some(Item::Accept(acceptance)) => engine.step(Input::Decision(Decision::Accept(acceptance))),
+                Some(Item::Revoke(id)) => engine.step(Input::Decision(Decision::Revoke(id))),
+                Some(Item::Rules(_)) => {}
                 Some(Item::Account(accounts)) => account = accounts,
                 Some(Item::Gap { events, notes }) => missing = (missing.0 + events, missing.1 + notes),
                 Some(Item::Conditions(_) | Item::Tracker(_) | Item::Profile(..)) | None => {}
@@ -116,6 +144,6 @@ fn times(input: &Input) -> Option<(u64, u64)> {
     match input {
         Input::Events(batch) => Some((batch.first()?.time_ns, batch.last()?.time_ns)),
         Input::Walk { now_ns, .. } | Input::Tick(now_ns) | Input::End(now_ns) => Some((*now_ns, *now_ns)),
-        Input::Resolution(_) | Input::Processes(_) => None,
+        Input::Resolution(_) | Input::Processes(_) | Input::Decision(_) => None,
     }
 }

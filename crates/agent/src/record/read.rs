@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use ethogram_detect::{Acceptance, rules::File};
 use ethogram_model::{Event, EventSchema, TrackerSchema};
 
 use super::{
@@ -17,6 +18,9 @@ use crate::{container::hierarchy::Walk, pipeline::Input};
 
 /// Events handed on at once.
 const BATCH: usize = 1024;
+
+/// Rule files in force at once.
+const MAX_RULE_FILES: usize = 1024;
 
 /// Why a file cannot be read as a recording at all.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +67,12 @@ pub(crate) enum Item {
     Tracker(TrackerSchema),
     /// A profile learnt before, as the store has it: its workload, and the profile as JSON.
     Profile(String, String),
+    /// These rule files come into force.
+    Rules(Vec<File>),
+    /// Something is normal from here on.
+    Accept(Acceptance),
+    /// It is not any more, by its id.
+    Revoke(String),
     /// What the engine took.
     Input(Input),
     /// Where each tracker's events went, up to here.
@@ -88,6 +98,7 @@ pub(crate) struct Recorded<R> {
     batch: Vec<Event>,
     schemas: Vec<Arc<EventSchema>>,
     cgroups: Vec<(u64, String)>,
+    rules: Vec<File>,
     /// Whether something is missing since the last walk: the next one may lack some of its cgroups.
     is_patchy: bool,
     events: u64,
@@ -114,6 +125,7 @@ impl<R: BufRead> Recorded<R> {
             batch: Vec::new(),
             schemas: Vec::new(),
             cgroups: Vec::new(),
+            rules: Vec::new(),
             is_patchy: false,
             events: 0,
             closed: false,
@@ -202,6 +214,16 @@ impl<R: BufRead> Recorded<R> {
                 Item::Tracker(tracker.into_owned())
             }
             Note::Profile { uid, profile } => Item::Profile(uid, profile),
+            Note::RuleFile { name, text } => {
+                if self.rules.len() >= MAX_RULE_FILES {
+                    return Err(format!("there are more than {MAX_RULE_FILES} rule files"));
+                }
+                self.rules.push(File { name: name.into(), text: text.into() });
+                return Ok(());
+            }
+            Note::Rules => Item::Rules(std::mem::take(&mut self.rules)),
+            Note::Accept(acceptance) => Item::Accept(acceptance),
+            Note::Revoke(id) => Item::Revoke(id),
             Note::Cgroups(some) => {
                 if self.cgroups.len() + some.len() > Walk::LIMIT {
                     return Err(format!("a walk has more than {} cgroups", Walk::LIMIT));

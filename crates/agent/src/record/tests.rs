@@ -5,6 +5,7 @@ use ethogram_model::{Event, EventSchema, Image, TrackerSchema, ocsf};
 use proptest::prelude::*;
 
 use super::{
+    Before,
     entry::{self, Conditions, Note},
     frame::Framer,
     play::Player,
@@ -138,7 +139,9 @@ fn recorded_after(profiles: &BTreeMap<String, String>, inputs: &[Input], tracker
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r");
     let conditions = Conditions { learning_period_ns: PERIOD, ..Conditions::default() };
-    let mut recorder = Recorder::create(&path, conditions, trackers, profiles).unwrap();
+    let mut recorder =
+        Recorder::create(&path, conditions, trackers, &Before { profiles: Some(profiles), ..Before::default() })
+            .unwrap();
     inputs.iter().for_each(|input| recorder.record(input));
     let totals = recorder.recording().finish(&[]);
     let bytes = fs::read(&path).unwrap();
@@ -258,7 +261,7 @@ fn nobody_else_can_read_it_and_nothing_is_overwritten() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("r");
-    let create = || Recorder::create(&path, Conditions::default(), &[], &BTreeMap::new());
+    let create = || Recorder::create(&path, Conditions::default(), &[], &Before::default());
     drop(create().unwrap());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let error = create().err().unwrap().to_string();

@@ -18,6 +18,7 @@ use std::{
 };
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use ethogram_detect::{Acceptance, Decision, rules::File};
 use ethogram_model::{Event, EventSchema, TrackerSchema};
 use ethogram_probe::TrackerStatus;
 use rustc_hash::FxHashMap;
@@ -68,6 +69,17 @@ pub(crate) struct Totals {
     pub(crate) bytes: u64,
 }
 
+/// What the engine's result depends on from before the first event.
+#[derive(Debug, Default)]
+pub(crate) struct Before<'a> {
+    /// The profiles learnt before, as JSON, by their workload.
+    pub(crate) profiles: Option<&'a BTreeMap<String, String>>,
+    /// The rule files in force.
+    pub(crate) rules: &'a [File],
+    /// What was accepted.
+    pub(crate) accepted: &'a [Acceptance],
+}
+
 /// The engine's side of a recording.
 pub(crate) struct Recorder {
     recording: Recording,
@@ -89,8 +101,7 @@ pub(crate) struct Recording {
 }
 
 impl Recorder {
-    /// Begins a recording in a new file that only its owner can read. `profiles` are those learnt before, as JSON, by
-    /// their workload.
+    /// Begins a recording in a new file that only its owner can read.
     ///
     /// # Errors
     /// Where the file is there already, or cannot be made.
@@ -98,7 +109,7 @@ impl Recorder {
         path: &Path,
         conditions: Conditions,
         trackers: &[Arc<TrackerSchema>],
-        profiles: &BTreeMap<String, String>,
+        before: &Before<'_>,
     ) -> Result<Self, CreateError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::AlreadyExists => CreateError::Exists(path.to_owned()),
@@ -117,17 +128,21 @@ impl Recorder {
         let recording = Recording { queue, shared, writer: Arc::new(Mutex::new(Some(thread))) };
         let mut recorder =
             Self { recording, chunk: Chunk::default(), ticks: 0, schemas: FxHashMap::default(), gap: (0, 0) };
-        recorder.begin(conditions, trackers, profiles);
+        recorder.begin(conditions, trackers, before);
         Ok(recorder)
     }
 
     /// What must be known before the first input. Nobody is held up yet: here the disk is waited for.
-    fn begin(&mut self, conditions: Conditions, trackers: &[Arc<TrackerSchema>], profiles: &BTreeMap<String, String>) {
+    fn begin(&mut self, conditions: Conditions, trackers: &[Arc<TrackerSchema>], before: &Before<'_>) {
         self.chunk.note(&Note::Conditions(conditions));
         for tracker in trackers {
             self.tell(TrackerSchema::clone(tracker));
         }
-        for (uid, profile) in profiles {
+        self.tell_rules(before.rules);
+        for acceptance in before.accepted {
+            self.chunk.note(&Note::Accept(acceptance.clone()));
+        }
+        for (uid, profile) in before.profiles.into_iter().flatten() {
             if !self.chunk.note(&Note::Profile { uid: uid.clone(), profile: profile.clone() }) {
                 tracing::warn!("the profile {uid} is too large to be recorded: a replay learns it anew");
             }
@@ -159,6 +174,12 @@ impl Recorder {
                     self.note(&Note::Processes(some.to_vec()));
                 }
             }
+            Input::Decision(Decision::Rules(_, files)) => {
+                self.tell_rules(files);
+                self.hand_over_full();
+            }
+            Input::Decision(Decision::Accept(acceptance)) => self.note(&Note::Accept(acceptance.clone())),
+            Input::Decision(Decision::Revoke(id)) => self.note(&Note::Revoke(id.clone())),
             Input::Tick(now_ns) => {
                 self.note(&Note::Tick(*now_ns));
                 self.ticks += 1;
@@ -174,6 +195,16 @@ impl Recorder {
                 _ = self.recording.queue.send(last);
             }
         }
+    }
+
+    /// Says which rules are in force.
+    fn tell_rules(&mut self, files: &[File]) {
+        for File { name, text } in files {
+            if !self.chunk.note(&Note::RuleFile { name: name.to_string(), text: text.to_string() }) {
+                self.recording.shared.notes_lost.fetch_add(1, Relaxed);
+            }
+        }
+        self.chunk.note(&Note::Rules);
     }
 
     fn event(&mut self, event: &Event) {

@@ -57,6 +57,23 @@ impl AlertBook {
             .collect()
     }
 
+    /// The alert of that uid, or whose uid begins so where it is the only one.
+    pub(super) fn find(&self, uid: &str) -> Option<Arc<Finding>> {
+        if let Some(alert) = self.by_uid.get(uid) {
+            return Some(Arc::clone(alert));
+        }
+        let mut hits = self.by_uid.range(uid.to_owned()..).take_while(|(known, _)| known.starts_with(uid));
+        match (hits.next(), hits.next()) {
+            (Some((_, only)), None) if uid.len() >= 4 => Some(Arc::clone(only)),
+            _ => None,
+        }
+    }
+
+    /// All there are.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Finding>> {
+        self.by_uid.values()
+    }
+
     /// Oldest first; of more than the limit, the latest.
     pub(super) fn list(&self, filter: &AlertFilter) -> Vec<Finding> {
         let wanted = self.by_time.iter().rev().filter_map(|(_, uid)| self.by_uid.get(uid)).filter(|a| filter.wants(a));

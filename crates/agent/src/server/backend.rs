@@ -2,24 +2,25 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{ProfileSummary as Brief, ProfileTree};
-use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, render, schema::Role};
-use ethogram_probe::{
-    Collector, Demand, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status,
+use ethogram_detect::{
+    Acceptance, Decision, ProfileSummary as Brief, ProfileTree,
+    rules::{Cost, RuleInfo, RuleState},
 };
+use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, render, schema::Role};
+use ethogram_probe::{Collector, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status};
 use tokio::sync::mpsc::Receiver;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-use super::{demands::Demands, judge::Judge};
+use super::{demands::Demands, judge::Judge, rules::RuleKeeper};
 use crate::{
     api::{
-        AlertFilter, Answer, Backend, EventFilter, Lines, Param, ProfileState, ProfileSummary, Program, Refusal,
-        TrackerStatus,
+        Accepted, AlertFilter, Answer, Backend, EventFilter, Lines, Param, ProfileState, ProfileSummary, Program,
+        Refusal, RuleStatus, RulesStatus, TrackerStatus,
     },
     config::Config,
     container::hierarchy::Hierarchy,
     metrics::{Counters, MetricsSnapshot, TrackerState},
-    pipeline::{Control, Input, Pipeline, found},
+    pipeline::{Control, Input, Pipeline, found, now_ns},
     record::{Recording, Totals},
 };
 
@@ -29,6 +30,7 @@ pub(super) struct Server {
     control: Control<Judge>,
     collector: Arc<Collector>,
     demands: Arc<Demands>,
+    rules: Arc<RuleKeeper>,
     hierarchy: Hierarchy,
     recording: Option<Recording>,
     learning_ns: u64,
@@ -38,15 +40,20 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// `always` says of trackers what is wanted though nobody follows events, where that is not everything.
-    pub(super) fn new(pipeline: &Pipeline<Judge>, config: &Config, always: BTreeMap<String, Demand>) -> Self {
+    pub(super) fn new(
+        pipeline: &Pipeline<Judge>,
+        config: &Config,
+        demands: Arc<Demands>,
+        rules: Arc<RuleKeeper>,
+    ) -> Self {
         let values = |(name, params): (&String, &BTreeMap<String, crate::config::ParamValue>)| {
             (name.clone(), params.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect())
         };
         Self {
             control: pipeline.control.clone(),
             collector: Arc::clone(&pipeline.collector),
-            demands: Demands::new(Arc::clone(&pipeline.collector), always),
+            demands,
+            rules,
             hierarchy: pipeline.hierarchy.clone(),
             recording: pipeline.recording.clone(),
             learning_ns: config.behaviour.learning_period.as_ns(),
@@ -191,7 +198,7 @@ impl Backend for Server {
 
     fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>> {
         Box::pin(async {
-            let all = self.ask(|j| j.model.profiles()).await?;
+            let all = self.ask(|j| j.detector.model.profiles()).await?;
             Ok(all.iter().map(|p| summary(p, self.learning_ns)).collect())
         })
     }
@@ -199,7 +206,7 @@ impl Backend for Server {
     fn profile(&self, id: String) -> Answer<'_, ProfileTree> {
         Box::pin(async move {
             self.ask(move |judge| {
-                let all = judge.model.profiles();
+                let all = judge.detector.model.profiles();
                 // A name will do where it is one workload's only, or the start of an id.
                 let mut hits = all.iter().filter(|p| {
                     p.uid == id || p.name == id || p.image == id || (id.len() >= 4 && p.uid.starts_with(&id))
@@ -215,7 +222,7 @@ impl Backend for Server {
                     }
                     _ => return Err(Refusal::unknown("profile", &id, all.iter().flat_map(|p| [&p.uid, &p.name]))),
                 };
-                let tree = judge.model.profile(&uid).map(ethogram_detect::Profile::describe);
+                let tree = judge.detector.model.profile(&uid).map(ethogram_detect::Profile::describe);
                 tree.ok_or_else(|| Refusal::unknown("profile", &uid, all.iter().map(|p| &p.uid)))
             })
             .await?
@@ -224,6 +231,50 @@ impl Backend for Server {
 
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>> {
         Box::pin(self.ask(move |judge| judge.alerts.list(&filter)))
+    }
+
+    fn rules(&self) -> Answer<'_, RulesStatus> {
+        Box::pin(async {
+            let costs = self.ask(|j| j.detector.rules.costs()).await?;
+            self.blocking(move |s| Ok(rules_status(&s.rules, costs))).await
+        })
+    }
+
+    fn reload_rules(&self) -> Answer<'_, RulesStatus> {
+        Box::pin(async {
+            self.rules.reload().await?;
+            self.rules().await
+        })
+    }
+
+    fn accept(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> Answer<'_, Accepted> {
+        Box::pin(async move {
+            let wanted = uid.clone();
+            let Some(alert) = self.ask(move |j| j.alerts.find(&wanted)).await? else {
+                return Err(Refusal::unknown("alert", &uid, [""; 0]));
+            };
+            let acceptance = Acceptance::of(&alert, reason, now_ns(), for_ns);
+            let accepted = Accepted::from(&acceptance);
+            let decision = Input::Decision(Decision::Accept(acceptance));
+            self.control.feed(decision).await.map_err(|_| Refusal::Gone)?;
+            Ok(accepted)
+        })
+    }
+
+    fn accepted(&self) -> Answer<'_, Vec<Accepted>> {
+        Box::pin(self.ask(|j| j.detector.accepted.list().map(Accepted::from).collect()))
+    }
+
+    fn revoke(&self, id: String) -> Answer<'_, Accepted> {
+        Box::pin(async move {
+            let all = self.accepted().await?;
+            let Some(known) = all.iter().find(|a| a.id == id) else {
+                return Err(Refusal::unknown("acceptance", &id, all.iter().map(|a| &a.id)));
+            };
+            let decision = Input::Decision(Decision::Revoke(id));
+            self.control.feed(decision).await.map_err(|_| Refusal::Gone)?;
+            Ok(known.clone())
+        })
     }
 
     fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines> {
@@ -259,7 +310,7 @@ impl Backend for Server {
                 .ask(|engine| {
                     let judge = &mut engine.consumer;
                     let mut profiles = BTreeMap::from([("learning".to_owned(), 0), ("judging".to_owned(), 0)]);
-                    for profile in judge.model.profiles() {
+                    for profile in judge.detector.model.profiles() {
                         *profiles.entry(state(&profile).name().to_owned()).or_default() += 1;
                     }
                     MetricsSnapshot {
@@ -271,7 +322,7 @@ impl Backend for Server {
                         profiles,
                         stream_dropped: judge.streams.dropped(),
                         identity: engine.identity.counters(),
-                        behaviours: behaviours(judge.model.counters()),
+                        behaviours: behaviours(judge.detector.model.counters()),
                     }
                 })
                 .await
@@ -288,6 +339,37 @@ impl Backend for Server {
     fn healthy(&self) -> Answer<'_, ()> {
         Box::pin(self.ask(|_| ()))
     }
+}
+
+fn rules_status(keeper: &RuleKeeper, costs: Vec<Cost>) -> RulesStatus {
+    let (set, outdated) = keeper.with_book(|book| (Arc::clone(&book.set), book.is_outdated));
+    let mut costs: BTreeMap<Arc<str>, Cost> = costs.into_iter().map(|c| (Arc::clone(&c.rule), c)).collect();
+    let told = |rule: RuleInfo| {
+        let cost = costs.remove(&rule.name).unwrap_or_default();
+        let (state, reason) = match rule.state {
+            RuleState::Armed => match keeper.why_silent(&rule.events) {
+                Some(why) => ("cannot_fire", Some(why)),
+                None => ("armed", None),
+            },
+            RuleState::Disabled => ("disabled", None),
+            RuleState::CannotFire(why) => ("cannot_fire", Some(why)),
+        };
+        RuleStatus {
+            name: rule.name.to_string(),
+            desc: rule.desc,
+            priority: rule.priority.name().into(),
+            tags: rule.tags,
+            file: rule.file.to_string(),
+            line: rule.line,
+            state: state.into(),
+            reason,
+            events: rule.events,
+            tested: cost.tested,
+            matched: cost.matched,
+            test_ns: cost.test_ns,
+        }
+    };
+    RulesStatus { rules: set.rules().into_iter().map(told).collect(), problems: keeper.problems(), outdated }
 }
 
 fn behaviours(counters: ethogram_detect::Counters) -> BTreeMap<&'static str, u64> {

@@ -1,7 +1,7 @@
 //! Who wants which events. What nobody wants costs nothing: the kernel side detaches its programs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -14,6 +14,14 @@ pub(crate) fn of_profiles(schema: &TrackerSchema) -> Demand {
     Demand::Only(behaviours.map(|e| e.name.to_string()).collect())
 }
 
+/// What is wanted where rules wait for these events, too.
+pub(crate) fn with_rules(demand: Demand, rules: Option<&BTreeSet<String>>) -> Demand {
+    match (demand, rules) {
+        (Demand::Only(events), Some(rules)) => Demand::Only(events.union(rules).cloned().collect()),
+        (demand, _) => demand,
+    }
+}
+
 /// What is wanted now, and the collector that is told of it.
 pub(super) struct Demands {
     collector: Arc<Collector>,
@@ -24,8 +32,10 @@ pub(super) struct Demands {
 
 #[derive(Default)]
 struct Wants {
-    /// Of each tracker, what is wanted though nobody follows. Of those that are not here, everything is.
+    /// Of each tracker, what profiles want. Of those that are not here, everything is wanted.
     always: BTreeMap<String, Demand>,
+    /// What rules wait for.
+    rules: BTreeMap<String, BTreeSet<String>>,
     /// Those who follow, and the tracker if it is only one.
     followers: BTreeMap<u64, Option<String>>,
     next: u64,
@@ -34,20 +44,38 @@ struct Wants {
 impl Wants {
     fn of(&self, tracker: &str, always: &Demand) -> Demand {
         let follows = |one: &Option<String>| one.as_deref().is_none_or(|one| one == tracker);
-        if self.followers.values().any(follows) { Demand::All } else { always.clone() }
+        if self.followers.values().any(follows) {
+            return Demand::All;
+        }
+        with_rules(always.clone(), self.rules.get(tracker))
     }
 }
 
 impl Demands {
-    /// `always` says of trackers what is wanted though nobody follows, as they were started with.
-    pub(super) fn new(collector: Arc<Collector>, always: BTreeMap<String, Demand>) -> Arc<Self> {
-        let wants = Wants { always, ..Wants::default() };
+    /// `always` says of trackers what profiles want, and `rules` what rules wait for, as they were started with.
+    pub(super) fn new(
+        collector: Arc<Collector>,
+        always: BTreeMap<String, Demand>,
+        rules: BTreeMap<String, BTreeSet<String>>,
+    ) -> Arc<Self> {
+        let wants = Wants { always, rules, ..Wants::default() };
         Arc::new(Self { collector, wants: Mutex::new(wants), telling: Mutex::new(()) })
     }
 
     /// Somebody asks for the tracker by its name: all of its events are wanted from then on.
     pub(super) fn ask_for(&self, tracker: &str) {
         lock(&self.wants).always.remove(tracker);
+    }
+
+    /// A tracker was started for rules alone.
+    pub(super) fn add(&self, tracker: &str) {
+        lock(&self.wants).always.entry(tracker.to_owned()).or_insert_with(|| Demand::Only(BTreeSet::new()));
+    }
+
+    /// Rules wait for these events from now on. Takes as long as attaching programs does.
+    pub(super) fn set_rules(&self, rules: &BTreeMap<String, BTreeSet<String>>) {
+        lock(&self.wants).rules.clone_from(rules);
+        self.tell();
     }
 
     /// Wants all events of a tracker, or of all that are started, until what is returned is dropped. Takes as long as attaching

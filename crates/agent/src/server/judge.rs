@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ethogram_detect::{Model, Profile};
+use ethogram_detect::{Decision, Detector, Profile};
 use ethogram_model::Event;
 
 use super::{alerts::AlertBook, streams::Streams};
@@ -20,7 +20,7 @@ const SAVE_NS: u64 = 3_000_000_000;
 /// The server's state, owned by the engine's thread.
 pub(super) struct Judge {
     selection: Selection,
-    pub(super) model: Model,
+    pub(super) detector: Detector,
     pub(super) alerts: AlertBook,
     pub(super) streams: Streams,
     pub(super) sinks: Sinks,
@@ -31,14 +31,21 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(selection: Selection, model: Model, alerts: AlertBook, sinks: Sinks, writer: Writer) -> Self {
+    pub(super) fn new(
+        selection: Selection,
+        mut detector: Detector,
+        alerts: AlertBook,
+        sinks: Sinks,
+        writer: Writer,
+    ) -> Self {
+        alerts.all().for_each(|alert| detector.rules.restore(alert));
         let (streams, unsaved) = (Streams::default(), Batch::default());
-        Self { selection, model, alerts, streams, sinks, writer, unsaved, saved_ns: 0 }
+        Self { selection, detector, alerts, streams, sinks, writer, unsaved, saved_ns: 0 }
     }
 
     /// Saves everything and waits until all alerts are written, but no longer than `patience` for those.
     pub(super) fn finish(mut self, patience: Duration) {
-        let last = self.model.take_last();
+        let last = self.detector.model.take_last();
         self.collect_unsaved(last);
         let mut batch = self.unsaved;
         while let Err(back) = self.writer.submit(batch) {
@@ -50,17 +57,18 @@ impl Judge {
     }
 
     fn collect_unsaved(&mut self, profiles: Vec<(String, Profile)>) {
-        for update in self.model.take_updates() {
+        for update in self.detector.take_updates() {
             self.alerts.update(update);
         }
-        let mut batch = Batch { alerts: self.alerts.take_unsaved(), ..Batch::default() };
+        let (alerts, accepted) = (self.alerts.take_unsaved(), self.detector.accepted.take_changed());
+        let mut batch = Batch { alerts, accepted, ..Batch::default() };
         for (uid, profile) in profiles {
             match serde_json::to_string(&profile) {
                 Ok(json) => _ = batch.profiles.insert(uid, Some(json)),
                 Err(error) => tracing::error!("the profile {uid} cannot be stored: {error}"),
             }
         }
-        batch.profiles.extend(self.model.take_evicted().into_iter().map(|uid| (uid, None)));
+        batch.profiles.extend(self.detector.model.take_evicted().into_iter().map(|uid| (uid, None)));
         self.unsaved.merge(batch);
     }
 }
@@ -72,7 +80,7 @@ impl Consumer for Judge {
 
     fn take(&mut self, event: &Event) {
         self.streams.event(event);
-        for finding in self.model.judge(event) {
+        for finding in self.detector.judge(event) {
             let alert = Arc::new(finding);
             self.sinks.send(&alert);
             self.streams.alert(&alert);
@@ -80,20 +88,24 @@ impl Consumer for Judge {
         }
     }
 
-    fn is_ordinary(&self, event: &Event) -> bool {
-        ethogram_detect::is_ordinary(event)
+    fn is_ordinary(&mut self, event: &Event) -> bool {
+        self.detector.is_ordinary(event)
+    }
+
+    fn decide(&mut self, decision: Decision) {
+        self.detector.decide(decision);
     }
 
     fn tick(&mut self, now_ns: u64) {
-        self.model.advance(now_ns);
-        for update in self.model.take_updates() {
+        self.detector.advance(now_ns);
+        for update in self.detector.take_updates() {
             self.alerts.update(update);
         }
         if now_ns.saturating_sub(self.saved_ns) < SAVE_NS && now_ns >= self.saved_ns {
             return;
         }
         self.saved_ns = now_ns;
-        let profiles = self.model.take_dirty();
+        let profiles = self.detector.model.take_dirty();
         self.collect_unsaved(profiles);
         if !self.unsaved.is_empty()
             && let Err(back) = self.writer.submit(std::mem::take(&mut self.unsaved))

@@ -15,7 +15,7 @@ use ethogram_model::Finding;
 use jiff::Timestamp;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
-use super::{ALERTS, Batch, Contents, META, Opened, PROFILES, Store, StoreError, VERSION, save};
+use super::{ACCEPTED, ALERTS, Batch, Contents, META, Opened, PROFILES, Store, StoreError, VERSION, save};
 
 const FILE: &str = "ethogram.redb";
 /// The copy that is tried. A crash may leave it behind; the next start replaces it.
@@ -149,7 +149,16 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
         let (_, json) = entry?;
         alerts.push(serde_json::from_str(json.value()).map_err(|e| Unfit::Damaged(format!("an alert in it: {e}")))?);
     }
-    Ok(Contents { profiles, alerts })
+    let mut accepted = Vec::new();
+    // Older agents made no such table.
+    if let Ok(table) = transaction.open_table(ACCEPTED) {
+        for entry in table.iter()? {
+            let (_, json) = entry?;
+            let acceptance = serde_json::from_str(json.value());
+            accepted.push(acceptance.map_err(|e| Unfit::Damaged(format!("an acceptance in it: {e}")))?);
+        }
+    }
+    Ok(Contents { profiles, alerts, accepted })
 }
 
 thread_local! {

@@ -100,6 +100,8 @@ pub(super) enum With {
 #[derive(Debug)]
 pub(super) struct RuleDef {
     pub(super) name: Arc<str>,
+    /// `rule.` and the name in small letters.
+    pub(super) analytic: String,
     pub(super) condition: Prepared,
     pub(super) output: Template,
     pub(super) desc: String,
@@ -632,6 +634,7 @@ impl<'a> Definer<'a> {
         });
         self.done.rules.push(RuleDef {
             name: rule.name.text.as_str().into(),
+            analytic: format!("rule.{}", slug(&rule.name.text)),
             condition,
             output,
             desc: rule.desc,
@@ -779,6 +782,18 @@ fn type_of(kind: ethogram_model::FieldKind) -> Type {
         Kind::Args | Kind::Names => Type::Texts,
         _ => Type::Any,
     }
+}
+
+fn slug(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        match c.to_ascii_lowercase() {
+            c @ ('a'..='z' | '0'..='9') => out.push(c),
+            _ if !out.is_empty() && !out.ends_with('_') => out.push('_'),
+            _ => {}
+        }
+    }
+    out.trim_end_matches('_').to_owned()
 }
 
 /// Whether it looks like a system call that exists though no tracker sees it.

@@ -14,7 +14,7 @@ use super::{
     set::RuleSet,
     story::{Stories, Told},
 };
-use crate::{behaviour, model::FindingUpdate};
+use crate::{accepted::Acceptances, behaviour, model::FindingUpdate};
 
 /// Kinds of events that are not of the trackers the set was compiled for: of objects loaded later.
 const MAX_KINDS: usize = 512;
@@ -119,7 +119,7 @@ impl Rules {
     }
 
     /// The findings that an event begins. What goes on is in [`Rules::take_updates`].
-    pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
+    pub fn judge(&mut self, event: &Event, accepted: &mut Acceptances) -> Vec<Finding> {
         self.facts.number += 1;
         self.facts.names.learn(event);
         let Some(program) = self.program(event) else { return Vec::new() };
@@ -152,14 +152,18 @@ impl Rules {
         }
         let mut findings = Vec::new();
         let workload = stories.workload(event);
+        let executable = executable(event);
         for hit in hits {
             let Some(def) = set.rule(hit.rule) else { continue };
             if let Some(count) = counts.get_mut(hit.rule) {
                 count.matched += 1;
             }
+            if accepted.covers(&def.analytic, &workload, &executable, event.time_ns) {
+                continue;
+            }
             if let Told::First(uid) = stories.tell(&def.name, &workload, event) {
                 let because = hit.because.iter().filter_map(|p| explain(set, program, &mut case, *p)).collect();
-                findings.push(finding(set, def, event, facts, uid, &workload, because));
+                findings.push(finding(set, def, event, facts, (uid, &workload, &executable), because));
             }
         }
         case.end(scratch);
@@ -299,8 +303,7 @@ fn finding(
     def: &RuleDef,
     event: &Event,
     facts: &Facts,
-    uid: String,
-    workload: &str,
+    (uid, workload, executable): (String, &str, &str),
     because: Vec<String>,
 ) -> Finding {
     let process = event.context.process.clone();
@@ -311,22 +314,18 @@ fn finding(
         (String::from_utf8_lossy(&value.to_text()).into_owned(), value.to_json())
     };
     let (output, fields) = def.output.fill(value);
-    let executable = match &process {
-        Some(process) => behaviour::label(&process.exec).into_owned(),
-        None => event.get("process.executable.name").to_text().into_owned(),
-    };
     let place = event.context.container.as_deref().map_or(super::story::HOST, |c| c.display_name());
     let severity = def.priority.severity();
     Finding {
         uid,
         title: format!("{}: {}", render::escape(place), def.name),
-        analytic: format!("rule.{}", slug(&def.name)),
+        analytic: def.analytic.clone(),
         severity,
         confidence: if severity >= Severity::Medium { 80 } else { 60 },
         reason: reason(def, &because),
         workload: workload.to_owned(),
         operation: event.schema.name.to_string(),
-        executable,
+        executable: executable.to_owned(),
         object: object(event),
         usual: Vec::new(),
         container: event.context.container.clone(),
@@ -350,16 +349,33 @@ fn finding(
     }
 }
 
+/// What did it, as profiles name it.
+fn executable(event: &Event) -> String {
+    match &event.context.process {
+        Some(process) => behaviour::label(&process.exec).into_owned(),
+        None => event.get("process.executable.name").to_text().into_owned(),
+    }
+}
+
+/// Comparisons that say little of why: that it was such an event, and in a container.
+const SELF_EVIDENT: [&str; 6] = ["evt.type", "evt.is_open", "evt.dir", "fd.typechar", "fd.num", "container.id"];
+
 /// The first sentence of what the rule is for, and what made it fire.
 fn reason(def: &RuleDef, because: &[String]) -> String {
-    let desc = def.desc.split_whitespace().collect::<Vec<_>>().join(" ");
-    let first = desc.split(". ").next().unwrap_or_default().trim_end_matches('.');
-    let mut out = first.to_owned();
-    let shown: Vec<_> = because.iter().filter(|b| !b.starts_with("evt.type")).map(|b| render::escape(b)).collect();
-    if !shown.is_empty() {
-        let _ = write!(out, "; {}", shown.join("; "));
+    let mut out = first_sentence(&def.desc);
+    let tells = |because: &&String| !SELF_EVIDENT.iter().any(|start| because.starts_with(start));
+    for because in because.iter().filter(tells) {
+        let _ = write!(out, "; {}", render::escape(because));
     }
     out
+}
+
+/// Up to the first full stop that is followed by a capital letter.
+fn first_sentence(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let ends = text.match_indices(". ").map(|(at, _)| at);
+    let end = ends.filter(|at| text[at + 2..].starts_with(|c: char| c.is_uppercase())).next();
+    text[..end.unwrap_or(text.len())].trim_end_matches('.').to_owned()
 }
 
 /// What the event is about, in a few words.
@@ -374,18 +390,6 @@ fn object(event: &Event) -> String {
         (ethogram_model::Value::Ip(ip), Some(port)) => format!("{ip}:{port}"),
         _ => String::new(),
     }
-}
-
-fn slug(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c.to_ascii_lowercase() {
-            c @ ('a'..='z' | '0'..='9') => out.push(c),
-            _ if !out.is_empty() && !out.ends_with('_') => out.push('_'),
-            _ => {}
-        }
-    }
-    out.trim_end_matches('_').to_owned()
 }
 
 fn is_technique(tag: &str) -> bool {

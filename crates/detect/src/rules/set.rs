@@ -41,6 +41,8 @@ pub struct RuleSet {
     pub(super) programs: Vec<Program>,
     by_event: FxHashMap<(Arc<str>, Arc<str>), usize>,
     states: Vec<RuleState>,
+    /// The events that tell what addresses are called.
+    naming: Vec<(String, String)>,
     /// Rules that say nothing of the event's type: they hold for the events that have one.
     untyped: BTreeSet<usize>,
 }
@@ -94,6 +96,11 @@ impl RuleSet {
             problems.add(Level::Warning, &def.file, position, text);
         }
         set.compile_all(&schemas);
+        set.naming = schemas
+            .iter()
+            .filter(|s| s.field("dns.answers").is_some() && s.field("dns.question.name").is_some())
+            .map(|s| (s.tracker.to_string(), s.name.to_string()))
+            .collect();
         set.states = (0..set.definitions.rules.len()).map(|rule| set.find_state(rule, &schemas)).collect();
         let order = |name: &Arc<str>| files.iter().position(|f| f.name == *name);
         problems.list.sort_by_key(|p| (order(&p.file), p.line, p.column));
@@ -194,6 +201,11 @@ impl RuleSet {
             let events = wanted.entry(program.schema.tracker.to_string()).or_default();
             events.insert(program.schema.name.to_string());
         }
+        if self.wants_names() {
+            for (tracker, event) in &self.naming {
+                wanted.entry(tracker.clone()).or_default().insert(event.clone());
+            }
+        }
         wanted
     }
 
@@ -206,7 +218,7 @@ impl RuleSet {
     }
 
     /// Whether some rule that can fire asks what addresses are called.
-    pub fn wants_names(&self) -> bool {
+    fn wants_names(&self) -> bool {
         let asks = |access: &super::access::Access| matches!(access, super::access::Access::AddressName(..));
         self.programs.iter().flat_map(|p| &p.slots).any(|slot| asks(&slot.access))
     }

@@ -60,6 +60,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         size: 48,
         sample: false,
         fields,
+        rules: None,
         behaviours: vec![BehaviourSpec {
             event: "happened".into(),
             operation: operation.into(),

@@ -1,0 +1,223 @@
+//! The rules in force: loaded at the start, and again whenever their files change or somebody asks for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use ethogram_detect::{
+    Decision,
+    rules::{File, Level, Loaded, Problem, RuleSet},
+};
+use ethogram_model::{TrackerSchema, render};
+use ethogram_probe::{Collector, Demand, Start, State};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{demands::Demands, judge::Judge};
+use crate::{
+    api::{Refusal, RuleProblem},
+    pipeline::{Control, Input},
+    rules::{Mark, Origin, RuleFiles},
+};
+
+/// How often rule files are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// What is loaded.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    pub(super) set: Arc<RuleSet>,
+    pub(super) files: Arc<[File]>,
+    /// What is wrong with the files as they are now.
+    pub(super) problems: Vec<Problem>,
+    /// Whether the files as they are now are not those in force, since one of them has an error.
+    pub(super) is_outdated: bool,
+    marks: Option<Vec<Mark>>,
+}
+
+/// Loads rules and puts them in force.
+pub(super) struct RuleKeeper {
+    pub(super) book: Mutex<Book>,
+    origin: Origin,
+    trackers: Vec<Arc<TrackerSchema>>,
+    control: Control<Judge>,
+    collector: Arc<Collector>,
+    demands: Arc<Demands>,
+    /// Trackers that the configuration names: others are not started because of rules.
+    only: Option<BTreeSet<String>>,
+    gated: bool,
+    /// One reload at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// The rules that are configured, without the files that have an error.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn load(origin: &Origin, trackers: &[Arc<TrackerSchema>]) -> anyhow::Result<Book> {
+    let RuleFiles { mut files, marks } = origin.read()?;
+    let Loaded { set, problems, .. } = RuleSet::load_what_is_right(&files, trackers);
+    let wrong: BTreeSet<_> = problems.iter().filter(|p| p.level == Level::Error).map(|p| Arc::clone(&p.file)).collect();
+    files.retain(|f| !wrong.contains(&f.name));
+    warn(&problems);
+    for file in &wrong {
+        tracing::error!("the rules in {} are not in force: see above", render::escape(file));
+    }
+    let is_outdated = !wrong.is_empty();
+    Ok(Book { set: Arc::new(set), files: files.into(), problems, is_outdated, marks: Some(marks) })
+}
+
+fn warn(problems: &[Problem]) {
+    for problem in problems.iter().filter(|p| p.level == Level::Error) {
+        tracing::error!("{}", render::escape(&problem.to_string()));
+    }
+}
+
+impl RuleKeeper {
+    pub(super) fn new(
+        book: Book,
+        origin: Origin,
+        trackers: Vec<Arc<TrackerSchema>>,
+        (control, collector, demands): (Control<Judge>, Arc<Collector>, Arc<Demands>),
+        (only, gated): (Option<BTreeSet<String>>, bool),
+    ) -> Arc<Self> {
+        let turn = tokio::sync::Mutex::default();
+        Arc::new(Self { book: Mutex::new(book), origin, trackers, control, collector, demands, only, gated, turn })
+    }
+
+    pub(super) fn with_book<T>(&self, look: impl FnOnce(&mut Book) -> T) -> T {
+        look(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads, checks and compiles the files aside, and puts them in force at once. Where one has an error, those in force
+    /// stay.
+    ///
+    /// # Errors
+    /// What is wrong with the files.
+    pub(super) async fn reload(self: &Arc<Self>) -> Result<(), Refusal> {
+        let _turn = self.turn.lock().await;
+        let this = Arc::clone(self);
+        let loaded = tokio::task::spawn_blocking(move || this.load_aside()).await.map_err(|_| Refusal::Gone)??;
+        let (set, files) = loaded;
+        let this = Arc::clone(self);
+        let wanted = set.wanted_events();
+        // Whatever the new rules wait for is collected before they are in force, and what only the old ones did until then.
+        let both = this.with_book(|book| union(book.set.wanted_events(), &wanted));
+        let prepare = Arc::clone(self);
+        tokio::task::spawn_blocking(move || prepare.want(&both)).await.map_err(|_| Refusal::Gone)?;
+        let decision = Decision::Rules(Arc::clone(&set), Arc::clone(&files));
+        self.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)?;
+        self.with_book(|book| (book.set, book.files) = (Arc::clone(&set), files));
+        tokio::task::spawn_blocking(move || this.demands.set_rules(&wanted)).await.map_err(|_| Refusal::Gone)?;
+        tracing::info!("{} rules are in force", set.len());
+        Ok(())
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn load_aside(&self) -> Result<(Arc<RuleSet>, Arc<[File]>), Refusal> {
+        let RuleFiles { files, marks } = match self.origin.read() {
+            Ok(read) => read,
+            Err(error) => {
+                self.with_book(|book| (book.is_outdated, book.marks) = (true, self.origin.marks()));
+                tracing::error!("{error}; the rules in force stay");
+                return Err(Refusal::Invalid(error.to_string()));
+            }
+        };
+        let loaded = RuleSet::load(&files, &self.trackers);
+        let has_errors = loaded.has_errors();
+        self.with_book(|book| {
+            (book.problems, book.is_outdated) = (loaded.problems.clone(), has_errors);
+            book.marks = Some(marks);
+        });
+        if has_errors {
+            warn(&loaded.problems);
+            tracing::error!("the rules in force stay: a file has an error, see above");
+            let errors = loaded.problems.iter().filter(|p| p.level == Level::Error);
+            let told: Vec<_> = errors.take(20).map(ToString::to_string).collect();
+            return Err(Refusal::Invalid(format!("the rules in force stay: {}", told.join("; "))));
+        }
+        Ok((Arc::new(loaded.set), files.into()))
+    }
+
+    /// Has the trackers running that rules wait for.
+    fn want(&self, wanted: &BTreeMap<String, BTreeSet<String>>) {
+        let started: BTreeSet<String> = self
+            .collector
+            .status()
+            .iter()
+            .filter(|s| !matches!(s.state, State::Stopped))
+            .map(|s| s.schema.name.to_string())
+            .collect();
+        for (name, events) in wanted.iter().filter(|(name, _)| !started.contains(*name)) {
+            if self.only.as_ref().is_some_and(|only| !only.contains(name)) {
+                continue;
+            }
+            let params = self.collector.object(name).map(|o| o.server_params().clone()).unwrap_or_default();
+            let demand = Demand::Only(events.clone());
+            let start = Start { params, gated: self.gated, demand, ..Start::default() };
+            match self.collector.start(name, start) {
+                Ok(_) => self.demands.add(name),
+                Err(error) => tracing::warn!("rules wait for the tracker '{name}': {error}"),
+            }
+        }
+        self.demands.set_rules(wanted);
+    }
+
+    /// Reloads whenever the files change, or SIGHUP comes.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+        // A change counts once it has lasted from one look to the next: a file may be half written.
+        let mut changed: Option<Option<Vec<Mark>>> = None;
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => {
+                    // What is wrong was logged.
+                    _ = self.reload().await;
+                    continue;
+                }
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            let this = Arc::clone(&self);
+            let Ok(now) = tokio::task::spawn_blocking(move || this.origin.marks()).await else { return };
+            if self.with_book(|book| book.marks == now) {
+                changed = None;
+            } else if changed.as_ref() == Some(&now) {
+                changed = None;
+                _ = self.reload().await;
+            } else {
+                changed = Some(now);
+            }
+        }
+    }
+
+    /// Why a rule that waits for these events cannot fire: none of their trackers runs here.
+    pub(super) fn why_silent(&self, events: &[String]) -> Option<String> {
+        let status = self.collector.status();
+        let mut reasons = BTreeSet::new();
+        for event in events {
+            let tracker = event.split('.').next().unwrap_or_default();
+            let Some(status) = status.iter().find(|s| *s.schema.name == *tracker) else { continue };
+            match &status.state {
+                State::Running | State::Idle | State::Paused => return None,
+                State::Stopped => reasons.insert(format!("the tracker '{tracker}' is not started")),
+                State::Refused(why) => reasons.insert(format!("this kernel refuses the tracker '{tracker}': {why}")),
+            };
+        }
+        (!reasons.is_empty()).then(|| reasons.into_iter().collect::<Vec<_>>().join("; "))
+    }
+
+    pub(super) fn problems(&self) -> Vec<RuleProblem> {
+        self.with_book(|book| book.problems.iter().map(RuleProblem::from).collect())
+    }
+}
+
+fn union(
+    mut all: BTreeMap<String, BTreeSet<String>>,
+    more: &BTreeMap<String, BTreeSet<String>>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    for (tracker, events) in more {
+        all.entry(tracker.clone()).or_default().extend(events.iter().cloned());
+    }
+    all
+}

@@ -1,0 +1,101 @@
+//! All that judges, as one: rules, the behaviour model, and what people accepted. Live and from a recording it is this.
+
+use std::sync::Arc;
+
+use ethogram_model::{Event, Finding, Severity, render};
+
+use crate::{
+    accepted::{Acceptance, Acceptances},
+    model::{FindingUpdate, Model, Recall},
+    rules::{File, RuleSet, Rules},
+};
+
+/// How much less sure a rule's finding is where the workload's profile knows the behaviour.
+const USUAL_CONFIDENCE: u8 = 30;
+
+/// Something that changes how events are judged from then on.
+#[derive(Debug, Clone)]
+pub enum Decision {
+    /// Other rules are in force, and the files that they are from.
+    Rules(Arc<RuleSet>, Arc<[File]>),
+    /// Something is normal.
+    Accept(Acceptance),
+    /// It is not any more, by its id.
+    Revoke(String),
+}
+
+/// Judges events. The same events and decisions in the same order give the same findings.
+#[derive(Debug, Default)]
+pub struct Detector {
+    /// What workloads usually do.
+    pub model: Model,
+    /// What is known to be bad.
+    pub rules: Rules,
+    /// What people said is normal.
+    pub accepted: Acceptances,
+}
+
+impl Detector {
+    /// Takes a decision.
+    pub fn decide(&mut self, decision: Decision) {
+        match decision {
+            Decision::Rules(set, _) => self.rules.replace(set),
+            Decision::Accept(acceptance) => self.accepted.accept(acceptance),
+            Decision::Revoke(id) => self.accepted.revoke(&id),
+        }
+    }
+
+    /// Judges an event, and learns from it. Gives what is new; what goes on is in [`Detector::take_updates`].
+    pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
+        let Self { model, rules, accepted } = self;
+        let mut findings = rules.judge(event, accepted);
+        if !findings.is_empty() {
+            let recall = model.recall(event);
+            findings.iter_mut().for_each(|finding| weigh(finding, recall));
+        }
+        findings.extend(model.judge_unless(event, |analytic, workload, executable| {
+            accepted.covers(analytic, workload, executable, event.time_ns)
+        }));
+        findings
+    }
+
+    /// Whether nobody has any use for an event because of the file that it is about, and so for none like it.
+    pub fn is_ordinary(&mut self, event: &Event) -> bool {
+        crate::is_ordinary(event) && !self.rules.may_match_object(event)
+    }
+
+    /// Lets time go by without an event. Nanoseconds since the Unix epoch.
+    pub fn advance(&mut self, now_ns: u64) {
+        self.model.advance(now_ns);
+        self.accepted.expire(now_ns);
+    }
+
+    /// How findings went on since the last call.
+    pub fn take_updates(&mut self) -> Vec<FindingUpdate> {
+        let mut updates = self.model.take_updates();
+        updates.extend(self.rules.take_updates());
+        updates
+    }
+}
+
+/// Says what the workload's profile knows of what a rule found. What is usual is less grave.
+fn weigh(finding: &mut Finding, recall: Recall) {
+    let Some(rule) = &mut finding.rule else { return };
+    rule.profile = match recall {
+        Recall::NotAsked => return,
+        Recall::Learning => Some("the workload is still being learnt".into()),
+        Recall::New => Some("the workload never did this".into()),
+        Recall::Known(seen) => {
+            finding.severity = match finding.severity {
+                Severity::Critical => Severity::High,
+                Severity::High => Severity::Medium,
+                Severity::Medium => Severity::Low,
+                Severity::Low | Severity::Informational => Severity::Informational,
+            };
+            finding.confidence = finding.confidence.saturating_sub(USUAL_CONFIDENCE);
+            let first = render::rfc3339(seen.first_seen_ns);
+            let first = first.get(..19).unwrap_or(&first).replace('T', " ");
+            Some(format!("usual for this workload: {} times since {first}, so one step less grave", seen.count))
+        }
+    };
+}
