@@ -11,6 +11,7 @@ mod metrics;
 mod other_runtimes;
 mod persistence;
 mod recording;
+mod rules;
 mod run;
 mod runtimes;
 mod support;

@@ -24,6 +24,10 @@ pub(crate) struct Settings {
     pub(crate) avoid: Vec<&'static str>,
     /// Whether all is recorded, into [`Server::recording`].
     pub(crate) record: bool,
+    /// Whether it judges by the rules that ship. Tests of behaviour do without.
+    pub(crate) shipped_rules: bool,
+    /// Further files of rules.
+    pub(crate) rules: Vec<PathBuf>,
 }
 
 impl Default for Settings {
@@ -35,6 +39,8 @@ impl Default for Settings {
             host: false,
             avoid: Vec::new(),
             record: false,
+            shipped_rules: false,
+            rules: Vec::new(),
         }
     }
 }
@@ -85,12 +91,15 @@ impl Server {
         let config = format!(
             "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
+             [rules]\nshipped = {}\nfiles = {:?}\n\
              [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n",
             settings.learning_period.as_millis(),
             settings.host,
             settings.avoid,
             settings.docker_socket,
             settings.containerd_socket,
+            settings.shipped_rules,
+            settings.rules,
             at("api.sock"),
             at("store"),
         );
