@@ -28,7 +28,7 @@ pub(crate) const fn act(rule: &'static str, bad: &'static str, good: &'static st
 const LAST: [(&str, &str); 2] = [("Mining Program Run", "/act/xmrig"), ("Attack Tool Run", "/act/nuclei")];
 
 /// All that the runtime can be made to give, on machines whose own bounds lack some of it.
-const CAPABILITIES: [&str; 12] = [
+const CAPABILITIES: [&str; 10] = [
     "SYS_ADMIN",
     "SYS_MODULE",
     "SYS_PTRACE",
@@ -37,8 +37,6 @@ const CAPABILITIES: [&str; 12] = [
     "NET_ADMIN",
     "NET_RAW",
     "MKNOD",
-    "BPF",
-    "PERFMON",
     "SYSLOG",
     "DAC_READ_SEARCH",
 ];
