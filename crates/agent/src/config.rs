@@ -2,10 +2,12 @@
 //!
 //! The doc comments of the keys are what `ethogram schema config` prints.
 
+mod alerts;
 mod keys;
 mod period;
 mod problem;
 mod read;
+mod receivers;
 mod trackers;
 
 use std::{
@@ -16,9 +18,11 @@ use std::{
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
+pub use alerts::{Alertmanager, Alerts, Facility, Http, Otlp, Syslog, Webhook, WebhookFormat};
 pub use keys::Key;
 pub use period::Period;
 pub use problem::ConfigError;
+pub use receivers::{Headers, Receiver, SyslogAddress, Url};
 pub use trackers::{ParamValue, Trackers};
 
 use crate::container::runtime::RuntimeSettings;
@@ -139,29 +143,12 @@ impl Default for Rules {
     }
 }
 
-/// Where alerts go, as OCSF Detection Findings, one JSON object a line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(deny_unknown_fields)]
-pub struct Alerts {
-    /// Whether they are written to the server's standard output.
-    pub stdout: bool,
-    /// A file they are appended to.
-    pub file: Option<PathBuf>,
-}
-
-impl Default for Alerts {
-    fn default() -> Self {
-        Self { stdout: true, file: None }
-    }
-}
-
 /// Where profiles and alerts are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Store {
-    /// The folder of the store. It is made if it is not there.
+    /// The folder of the store, and of alerts that wait for their receivers. It is made if it is not there.
     pub path: PathBuf,
 }
 
@@ -267,6 +254,6 @@ impl Config {
         if self.store.path.as_os_str().is_empty() {
             return Err(("store.path", "must not be empty"));
         }
-        Ok(())
+        self.alerts.check()
     }
 }

@@ -58,6 +58,21 @@ impl TrackerState {
     }
 }
 
+/// How a place that alerts go to is doing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SinkMetrics {
+    /// Alerts that arrived.
+    pub delivered: u64,
+    /// Alerts that did not, by reason.
+    pub dropped: BTreeMap<&'static str, u64>,
+    /// Attempts that failed and were repeated.
+    pub retries: u64,
+    /// Alerts that are on their way, in the queue and in the spool.
+    pub waiting: u64,
+    /// Bytes of the spool on disk.
+    pub spool_bytes: u64,
+}
+
 /// All that is measured, at one moment. Counters only ever grow.
 #[derive(Debug, Clone, Default)]
 pub struct MetricsSnapshot {
@@ -65,8 +80,8 @@ pub struct MetricsSnapshot {
     pub trackers: Vec<(String, TrackerState, Counters)>,
     /// Alerts raised, by severity and rule.
     pub alerts: BTreeMap<(String, String), u64>,
-    /// Alerts that a sink could not take, by sink.
-    pub alerts_dropped: BTreeMap<String, u64>,
+    /// How each place that alerts go to is doing, by sink.
+    pub sinks: BTreeMap<String, SinkMetrics>,
     /// Containers running now.
     pub containers: u64,
     /// Profiles by their state: `learning`, `judging`.
@@ -91,10 +106,7 @@ impl MetricsSnapshot {
         for ((severity, rule), n) in &self.alerts {
             page.sample(&[("severity", severity), ("rule", rule)], *n);
         }
-        page.family("ethogram_alerts_dropped", Kind::Counter, "Alerts that a sink could not take in time.");
-        for (sink, n) in &self.alerts_dropped {
-            page.sample(&[("sink", sink)], *n);
-        }
+        self.encode_sinks(&mut page);
         let help = "Events and alerts that somebody who follows them did not take in time.";
         page.family("ethogram_stream_dropped", Kind::Counter, help);
         page.sample(&[], self.stream_dropped);
@@ -125,6 +137,38 @@ impl MetricsSnapshot {
             process.encode(&mut page);
         }
         page.end()
+    }
+
+    fn encode_sinks(&self, page: &mut Page) {
+        type Of = fn(&SinkMetrics) -> u64;
+        let plain: [(&str, Kind, &str, Of); 4] = [
+            ("ethogram_alerts_delivered", Kind::Counter, "Alerts that a sink has taken.", |s| s.delivered),
+            (
+                "ethogram_alert_retries",
+                Kind::Counter,
+                "Attempts to deliver an alert that failed, and were repeated.",
+                |s| s.retries,
+            ),
+            (
+                "ethogram_alerts_waiting",
+                Kind::Gauge,
+                "Alerts on their way to a sink, in its queue and its spool.",
+                |s| s.waiting,
+            ),
+            ("ethogram_alert_spool_bytes", Kind::Gauge, "Bytes on disk of a sink's spool.", |s| s.spool_bytes),
+        ];
+        for (name, kind, help, of) in plain {
+            page.family(name, kind, help);
+            for (sink, metrics) in &self.sinks {
+                page.sample(&[("sink", sink)], of(metrics));
+            }
+        }
+        page.family("ethogram_alerts_dropped", Kind::Counter, "Alerts that a sink did not get, by reason.");
+        for (sink, metrics) in &self.sinks {
+            for (reason, n) in &metrics.dropped {
+                page.sample(&[("sink", sink), ("reason", reason)], *n);
+            }
+        }
     }
 
     fn encode_trackers(&self, page: &mut Page) {

@@ -6,11 +6,12 @@
 
 pub(crate) mod control;
 pub(crate) mod engine;
+pub(crate) mod found;
 mod gate;
 pub(crate) mod identity;
 mod launch;
 mod live;
-pub(crate) mod processes;
+mod processes;
 mod selection;
 
 pub(crate) use control::Control;

@@ -123,11 +123,11 @@ async fn run(
     if let Some((path, why)) = &opened.set_aside {
         tracing::warn!("the store was damaged ({why}): it lies at {} now, and a new one is begun", path.display());
     }
-    let sinks = Sinks::start(&config.alerts)?;
     let selection = Selection { host: config.collection.host, containers: Vec::new() };
     let learning_period_ns = config.behaviour.learning_period.as_ns();
     let Contents { profiles, alerts, accepted } = opened.contents;
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
+    let sinks = Sinks::start(&config.alerts, &config.store.path, &alerts)?;
     let recorder = match record {
         None => None,
         Some(path) => {

@@ -1,26 +1,42 @@
-//! Where alerts go: each place has a thread and a bounded queue of its own, so that a slow one hinders nobody.
+//! Where alerts go: each place has threads and a bounded queue of its own, so that a slow one hinders nobody.
+//!
+//! A finding is told once, when it is new. What its receiver cannot take waits in a spool on disk; only what goes to
+//! standard output does not, as who reads that is there or is not.
+
+mod alertmanager;
+mod backoff;
+mod counters;
+mod file;
+mod format;
+mod http;
+mod queue;
+mod spool;
+mod syslog;
+mod tls;
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    fs, io,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Finding, ocsf};
+use ethogram_model::{Finding, Severity, ocsf};
 
-use crate::config::Alerts;
-
-/// Findings that may wait for one place.
-const QUEUE: usize = 1024;
+use self::{
+    alertmanager::{Active, Alertmanager, Encoder},
+    file::RotatingFile,
+    format::{falco, otlp},
+    http::Client,
+    queue::{Closed, Encode, Outcome, Receiver, Sink},
+    spool::Spool,
+    syslog::SyslogServer,
+};
+use crate::{
+    config::{self, Alerts, WebhookFormat},
+    metrics::SinkMetrics,
+};
 
 /// Why a place cannot take alerts.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +45,22 @@ pub enum SinkError {
     #[error("cannot write alerts to {}: {source}: check the path and its permissions, or change file in [alerts]", path.display())]
     File {
         /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What a receiver's section names cannot be used.
+    #[error("configuration, [alerts.{sink}]: {source}")]
+    Receiver {
+        /// The receiver.
+        sink: String,
+        /// What, and why.
+        source: io::Error,
+    },
+    /// The folder for what waits cannot be used.
+    #[error("cannot keep alerts that wait in {}: {source}: check its permissions, or change path in [store]", path.display())]
+    Spool {
+        /// The folder.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -45,19 +77,52 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Opens all that the configuration asks for.
+    /// Opens all that the configuration asks for. What waits for its receiver lies in folders below `store`; `known` are the
+    /// alerts that were told before. Whether receivers are there is not asked: they may come later.
     ///
     /// # Errors
-    /// If the file cannot be opened.
-    pub fn start(alerts: &Alerts) -> Result<Self, SinkError> {
-        let mut sinks = Vec::new();
+    /// If a file or folder cannot be used.
+    pub fn start(alerts: &Alerts, store: &Path, known: &[Finding]) -> Result<Self, SinkError> {
+        let mut opening = Opening { alerts, folder: store.join("spool"), sinks: Vec::new() };
         if alerts.stdout {
-            sinks.push(Sink::start("stdout", io::stdout())?);
+            opening.sinks.push(Sink::direct("stdout", alerts.severity, io::stdout())?);
         }
         if let Some(path) = &alerts.file {
-            sinks.push(Sink::start("file", open(path)?)?);
+            let file = RotatingFile::open(path, alerts.file_max_bytes, alerts.file_keep);
+            let file = file.map_err(|source| SinkError::File { path: path.clone(), source })?;
+            opening.add("file".to_owned(), None, file::line, file)?;
         }
-        Ok(Self { sinks })
+        for (name, webhook) in &alerts.webhook {
+            let name = format!("webhook.{name}");
+            let receiver = Webhook(client(&name, webhook.url.as_str(), &webhook.http())?);
+            let encode = match webhook.format {
+                WebhookFormat::Ocsf => |finding: &Finding| ocsf::from_finding(finding).to_string().into_bytes(),
+                WebhookFormat::Falco => falco::encode,
+            };
+            opening.add(name, webhook.severity, encode, receiver)?;
+        }
+        for (name, alertmanager) in &alerts.alertmanager {
+            let name = format!("alertmanager.{name}");
+            let client = client(&name, &alertmanager.url.below("/api/v2/alerts"), &alertmanager.http())?;
+            let encoder = Encoder { active: Active::default(), resolve_after: alertmanager.resolve_after.get() };
+            let least = opening.least(alertmanager.severity);
+            encoder.restore(known.iter().filter(|finding| finding.severity >= least));
+            let receiver = Alertmanager::new(client, &encoder);
+            opening.add(name, alertmanager.severity, encoder, receiver)?;
+        }
+        for (name, syslog) in &alerts.syslog {
+            let facility = syslog.facility;
+            let encode = move |finding: &Finding| format::syslog::encode(finding, facility);
+            let receiver = SyslogServer::new(syslog.address.clone());
+            opening.add(format!("syslog.{name}"), syslog.severity, encode, receiver)?;
+        }
+        for (name, collector) in &alerts.otlp {
+            let name = format!("otlp.{name}");
+            let receiver = Otlp(client(&name, &collector.endpoint.below("/v1/logs"), &collector.http())?);
+            opening.add(name, collector.severity, otlp::encode, receiver)?;
+        }
+        opening.tell_of_others();
+        Ok(Self { sinks: opening.sinks })
     }
 
     /// Hands a finding to every place, without waiting for any.
@@ -67,187 +132,101 @@ impl Sinks {
         }
     }
 
-    /// How many findings each place could not take, since the start.
-    pub fn dropped(&self) -> BTreeMap<String, u64> {
-        self.sinks.iter().map(|s| (s.name.to_owned(), s.dropped.load(Ordering::Relaxed))).collect()
+    /// Tells those that have to know it that a finding goes on.
+    pub fn seen(&self, uid: &str, last_seen_ns: u64) {
+        let mut followers = self.sinks.iter().filter(|s| s.follows).peekable();
+        if followers.peek().is_some() {
+            let uid = Arc::from(uid);
+            followers.for_each(|sink| sink.seen(&uid, last_seen_ns));
+        }
     }
 
-    /// Waits until all that was sent is written, but no longer than `patience` in all.
+    /// How many findings each place did not get, since the start.
+    pub fn dropped(&self) -> BTreeMap<String, u64> {
+        self.sinks.iter().map(|s| (s.name.clone(), s.counters.all_dropped().values().sum())).collect()
+    }
+
+    /// How each place is doing.
+    pub fn metrics(&self) -> BTreeMap<String, SinkMetrics> {
+        self.sinks.iter().map(|sink| (sink.name.clone(), sink.metrics())).collect()
+    }
+
+    /// Waits until all that was sent is where it should be, but no longer than `patience` in all. What a receiver does not
+    /// take until then waits in its spool for the next start.
     pub fn finish(self, patience: Duration) {
         let deadline = Instant::now() + patience;
         // All queues are closed first, so that all places finish at the same time.
-        let ends: Vec<_> = self.sinks.into_iter().map(|s| (s.name, s.ended)).collect();
-        for (name, ended) in ends {
-            if ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_err() {
-                tracing::warn!(sink = name, "some alerts could not be written before the end");
+        let ends: Vec<Closed> = self.sinks.into_iter().map(Sink::close).collect();
+        ends.into_iter().for_each(|end| end.wait(deadline));
+    }
+}
+
+/// Sinks as they are opened.
+struct Opening<'a> {
+    alerts: &'a Alerts,
+    folder: PathBuf,
+    sinks: Vec<Sink>,
+}
+
+impl Opening<'_> {
+    fn add(
+        &mut self,
+        name: String,
+        severity: Option<Severity>,
+        encode: impl Encode,
+        receiver: impl Receiver,
+    ) -> Result<(), SinkError> {
+        let path = self.folder.join(&name);
+        let spool =
+            Spool::open(&path, self.alerts.spool_max_bytes).map_err(|source| SinkError::Spool { path, source })?;
+        if spool.waiting() > 0 {
+            tracing::info!(sink = name, "{} alerts from before wait to be delivered", spool.waiting());
+        }
+        self.sinks.push(Sink::spooled(&name, self.least(severity), spool, encode, receiver)?);
+        Ok(())
+    }
+
+    /// The least grave findings that a receiver gets.
+    fn least(&self, asked_for: Option<Severity>) -> Severity {
+        asked_for.map_or(self.alerts.severity, |severity| severity.max(self.alerts.severity))
+    }
+
+    /// What waits for a receiver that was taken out of the configuration is not thrown away.
+    fn tell_of_others(&self) {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            let (name, path) = (entry.file_name(), entry.path());
+            if !self.sinks.iter().any(|s| name == *s.name) && Spool::holds_something(&path) {
+                tracing::warn!("{} holds alerts of a receiver that is not configured any more", path.display());
             }
         }
     }
 }
 
-fn open(path: &Path) -> Result<impl Write + use<>, SinkError> {
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    file.map_err(|source| SinkError::File { path: path.to_owned(), source })
+fn client(sink: &str, url: &str, settings: &config::Http) -> Result<Client, SinkError> {
+    Client::new(url, settings).map_err(|source| SinkError::Receiver { sink: sink.to_owned(), source })
 }
 
-/// One place.
-struct Sink {
-    name: &'static str,
-    queue: SyncSender<Arc<Finding>>,
-    dropped: Arc<AtomicU64>,
-    /// Gives a word once everything is written.
-    ended: Receiver<()>,
-}
+/// Whoever takes a finding as the body of a request.
+struct Webhook(Client);
 
-impl Sink {
-    fn start(name: &'static str, to: impl Write + Send + 'static) -> Result<Self, SinkError> {
-        let (queue, findings) = sync_channel::<Arc<Finding>>(QUEUE);
-        let (end, ended) = sync_channel(1);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let lost = Arc::clone(&dropped);
-        let work = move || {
-            write_all(name, to, findings.iter(), &lost);
-            // Nobody need be waiting for it.
-            let _ = end.try_send(());
-        };
-        thread::Builder::new().name(format!("sink-{name}")).spawn(work).map_err(SinkError::Thread)?;
-        Ok(Self { name, queue, dropped, ended })
-    }
-
-    fn send(&self, finding: &Arc<Finding>) {
-        if self.queue.try_send(Arc::clone(finding)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
+impl Receiver for Webhook {
+    fn deliver(&mut self, alert: &[u8]) -> Outcome {
+        self.0.post(alert.to_vec()).map_or_else(|outcome| outcome, |_| Outcome::Delivered)
     }
 }
 
-/// Writes each finding as one line. One that cannot be written is counted, and the next one tried.
-fn write_all(name: &str, mut to: impl Write, findings: impl Iterator<Item = Arc<Finding>>, dropped: &AtomicU64) {
-    let mut failing = false;
-    for finding in findings {
-        let line = format!("{}\n", ocsf::from_finding(&finding));
-        match to.write_all(line.as_bytes()).and_then(|()| to.flush()) {
-            Ok(()) => failing = false,
-            Err(error) => {
-                dropped.fetch_add(1, Ordering::Relaxed);
-                if !std::mem::replace(&mut failing, true) {
-                    tracing::error!(sink = name, "cannot write alerts: {error}");
-                }
-            }
+/// A collector of OpenTelemetry's.
+struct Otlp(Client);
+
+impl Receiver for Otlp {
+    fn deliver(&mut self, alert: &[u8]) -> Outcome {
+        match self.0.post(otlp::request(alert)) {
+            Ok(answer) => otlp::rejection(&answer).map_or(Outcome::Delivered, Outcome::Refused),
+            Err(outcome) => outcome,
         }
     }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
-    use std::sync::{Condvar, Mutex};
-
-    use ethogram_model::{Container, Severity};
-
-    use super::*;
-
-    fn finding(n: u64) -> Arc<Finding> {
-        Arc::new(Finding {
-            uid: format!("f{n}"),
-            title: "t".into(),
-            analytic: "behaviour.execute".into(),
-            severity: Severity::High,
-            confidence: 90,
-            reason: "a line\nbreak".into(),
-            workload: "w".into(),
-            operation: "execute".into(),
-            executable: "/bin/sh".into(),
-            object: "/bin/nc".into(),
-            usual: Vec::new(),
-            container: Some(Arc::new(Container::default())),
-            rule: None,
-            techniques: Vec::new(),
-            process: None,
-            evidence: Vec::new(),
-            count: 1,
-            first_seen_ns: 1,
-            last_seen_ns: 1,
-        })
-    }
-
-    /// A place that takes nothing until it is opened.
-    #[derive(Clone, Default)]
-    struct Gate(Arc<(Mutex<bool>, Condvar)>);
-
-    impl Write for Gate {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let open = self.0.0.lock().unwrap();
-            drop(self.0.1.wait_while(open, |open| !*open).unwrap());
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    const LONG: Duration = Duration::from_secs(20);
-
-    #[test]
-    fn alerts_are_appended_to_the_file_one_a_line() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("alerts.jsonl");
-        for n in 0..2 {
-            let sinks = Sinks::start(&Alerts { stdout: false, file: Some(path.clone()) }).unwrap();
-            sinks.send(&finding(n));
-            sinks.finish(LONG);
-        }
-        let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-        assert_eq!(lines.len(), 2);
-        assert_eq!((&lines[1]["class_uid"], &lines[1]["finding_info"]["uid"]), (&2004.into(), &"f1".into()));
-    }
-
-    #[test]
-    fn a_stuck_place_counts_what_it_misses_and_hinders_no_other() {
-        let gate = Gate::default();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a");
-        let stuck = Sink::start("stuck", gate.clone()).unwrap();
-        let sinks = Sinks { sinks: vec![stuck] };
-        let sent = QUEUE as u64 + 100;
-        (0..sent).for_each(|n| sinks.send(&finding(n)));
-        // One may be in the hands of the thread.
-        assert!((99..=100).contains(&sinks.dropped()["stuck"]), "{:?}", sinks.dropped());
-
-        let other = Sinks::start(&Alerts { stdout: false, file: Some(path.clone()) }).unwrap();
-        other.send(&finding(1));
-        other.finish(LONG);
-        assert_eq!(std::fs::read_to_string(path).unwrap().lines().count(), 1);
-
-        *gate.0.0.lock().unwrap() = true;
-        gate.0.1.notify_all();
-        sinks.finish(LONG);
-    }
-
-    #[test]
-    fn a_place_that_fails_is_counted() {
-        struct Full;
-        impl Write for Full {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let sink = Sink::start("full", Full).unwrap();
-        let dropped = Arc::clone(&sink.dropped);
-        let sinks = Sinks { sinks: vec![sink] };
-        (0..3).for_each(|n| sinks.send(&finding(n)));
-        sinks.finish(LONG);
-        assert_eq!(dropped.load(Ordering::Relaxed), 3);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_is_named() {
-        let alerts = Alerts { stdout: false, file: Some("/nonexistent/alerts".into()) };
-        let error = Sinks::start(&alerts).err().unwrap().to_string();
-        assert!(error.starts_with("cannot write alerts to /nonexistent/alerts: No such file"), "{error}");
-    }
-}
+mod tests;

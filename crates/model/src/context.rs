@@ -57,8 +57,8 @@ pub struct Container {
     /// When it was started, nanoseconds since the Unix epoch, once the runtime has told.
     #[serde(default)]
     pub started_ns: Option<u64>,
-    /// What its `/etc/passwd` and `/etc/group` say, once they were read.
-    #[serde(default)]
+    /// What its `/etc/passwd` and `/etc/group` say, once they were read. For events, and not for every finding again.
+    #[serde(skip)]
     pub users: Option<Arc<Users>>,
 }
 

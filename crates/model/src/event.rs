@@ -27,6 +27,18 @@ impl Event {
         self.schema.field(name).map_or(Value::Absent, |f| self.value(f))
     }
 
+    /// A path just as the caller gave it, with its `.` and `..`, where the field tells that.
+    pub fn as_asked(&self, field: &Field) -> Value<'_> {
+        let within = match field.kind {
+            FieldKind::PathAt => 4,
+            FieldKind::RequestedPath => 8,
+            _ => return Value::Absent,
+        };
+        let reference = self.record.get(field.offset + within..).and_then(|r| r.get(..4));
+        let asked = reference.and_then(|r| tail(&self.record, r)).map(until_nul);
+        asked.filter(|text| !text.is_empty()).map_or(Value::Absent, |text| Value::Text(Cow::Borrowed(text)))
+    }
+
     /// The value of a field of this event's schema. Bytes that do not hold what they should give [`Value::Absent`].
     pub fn value(&self, field: &Field) -> Value<'_> {
         read(&self.record, field)
@@ -39,9 +51,15 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         return Value::Absent;
     };
     match field.kind {
-        FieldKind::Unsigned | FieldKind::OpenFlags | FieldKind::FileType | FieldKind::FileMode => {
-            Value::Unsigned(unsigned(bytes))
+        FieldKind::Duration | FieldKind::Id | FieldKind::FileMode if bytes.iter().all(|b| *b == u8::MAX) => {
+            Value::Absent
         }
+        FieldKind::Unsigned
+        | FieldKind::OpenFlags
+        | FieldKind::FileType
+        | FieldKind::FileMode
+        | FieldKind::Duration
+        | FieldKind::Id => Value::Unsigned(unsigned(bytes)),
         FieldKind::Errno | FieldKind::Signal => match unsigned(bytes) {
             0 => Value::Absent,
             n => Value::Unsigned(n),
@@ -51,8 +69,6 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
             n => Value::Unsigned(n),
         },
         FieldKind::Names => names(bytes, field),
-        FieldKind::Duration | FieldKind::Id if bytes.iter().all(|b| *b == u8::MAX) => Value::Absent,
-        FieldKind::Duration | FieldKind::Id => Value::Unsigned(unsigned(bytes)),
         FieldKind::Signed => Value::Signed(signed(bytes)),
         FieldKind::Bool => Value::Bool(unsigned(bytes) != 0),
         FieldKind::Text => match until_nul(bytes) {
@@ -193,9 +209,11 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_all_ones_is_none() {
-        assert_eq!(read(&[0xff; 4], &field(FieldKind::Id, 0, 4)), Value::Absent);
-        assert_eq!(read(&[0; 4], &field(FieldKind::Id, 0, 4)), Value::Unsigned(0));
+    fn an_id_or_a_mode_of_all_ones_is_none() {
+        for kind in [FieldKind::Id, FieldKind::FileMode] {
+            assert_eq!(read(&[0xff; 4], &field(kind, 0, 4)), Value::Absent);
+            assert_eq!(read(&[0; 4], &field(kind, 0, 4)), Value::Unsigned(0));
+        }
     }
 
     #[test]

@@ -36,6 +36,10 @@ pub fn flatten(event: &Event) -> Vec<(Cow<'_, str>, Json)> {
             out.push((field.name.as_str().into(), value));
         }
     }
+    let user = event.get("process.user.id").as_u64().and_then(|id| u32::try_from(id).ok());
+    if let Some(name) = user.and_then(|id| event.context.users.as_ref()?.users.get(&id)) {
+        out.push(("process.user.name".into(), name.as_str().into()));
+    }
     if let Some(process) = &event.context.process {
         let has = |name: &str| event.schema.field(name).is_some_and(|f| !f.header);
         if !has("process.executable.path") {

@@ -117,7 +117,7 @@ pub enum FieldKind {
     OpenFlags,
     /// `file_type`: the S_IFMT part of a mode.
     FileType,
-    /// `file_mode`: permissions, shown in octal.
+    /// `file_mode`: permissions, shown in octal; all ones for none.
     FileMode,
     /// `signal_number`: zero for none.
     Signal,

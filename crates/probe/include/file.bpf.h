@@ -56,4 +56,25 @@ static __always_inline bool is_memfd(struct file *file)
 	return name[0] == 'm' && name[1] == 'e' && name[2] == 'm' && name[3] == 'f' && name[4] == 'd' && name[5] == ':';
 }
 
+#define CTIME_QUERIED (1U << 31) /* from 6.13 on, a mark in the nanoseconds of i_ctime */
+
+#define TIME_OF(inode, which)                                                                                          \
+	(bpf_core_field_exists((inode)->i_##which##_sec) ?                                                             \
+		 LOAD(inode, i_##which##_sec) * 1000000000ULL + (LOAD(inode, i_##which##_nsec) & ~CTIME_QUERIED) :     \
+	 bpf_core_field_exists((inode)->__i_##which) ?                                                                 \
+		 LOAD(inode, __i_##which.tv_sec) * 1000000000ULL + LOAD(inode, __i_##which.tv_nsec) :                  \
+		 LOAD(inode, i_##which.tv_sec) * 1000000000ULL + LOAD(inode, i_##which.tv_nsec))
+
+/* When a file's content changed last, nanoseconds since the Unix epoch. */
+static __always_inline u64 modified_at(struct inode *inode)
+{
+	return TIME_OF(inode, mtime);
+}
+
+/* When its content or attributes changed last. */
+static __always_inline u64 changed_at(struct inode *inode)
+{
+	return TIME_OF(inode, ctime);
+}
+
 #endif

@@ -28,10 +28,15 @@ static __always_inline u32 interest_at(u32 index)
 	return value ? *value : 0;
 }
 
+static __always_inline bool is_wanted(u32 code)
+{
+	return !(interest_at(agent_interest) >> code & 1);
+}
+
 /* Whether somebody wants events of that code. Where nobody does, one is counted as seen and filtered. */
 static __always_inline bool somebody_wants(struct tracker_counters *c, u32 code)
 {
-	if (!(interest_at(agent_interest) >> code & 1))
+	if (is_wanted(code))
 		return true;
 	c->seen++;
 	c->filtered__unwanted++;

@@ -120,6 +120,11 @@ enum { BPF_RB_AVAIL_DATA = 0 };
 #define KERNEL_TYPES _Pragma("clang attribute push(__attribute__((preserve_access_index)), apply_to = record)")
 #define KERNEL_TYPES_END _Pragma("clang attribute pop")
 
+/* A u32[2] up to 6.2, a u64 from 6.3 on: the same bytes. So it is read whole, and its member not looked up. */
+typedef struct {
+	u64 val;
+} kernel_cap_t;
+
 KERNEL_TYPES
 
 typedef struct {
@@ -192,12 +197,24 @@ struct super_block {
 	unsigned long s_magic;
 };
 
+struct timespec64 {
+	s64 tv_sec;
+	long tv_nsec;
+};
+
+/* Its times: i_mtime up to 6.6 (i_ctime up to 6.5), __i_mtime up to 6.10, and from 6.11 on in two parts. */
 struct inode {
 	u16 i_mode;
 	u32 i_nlink;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	void *i_private;
+	struct timespec64 i_mtime, __i_mtime;
+	s64 i_mtime_sec;
+	u32 i_mtime_nsec;
+	struct timespec64 i_ctime, __i_ctime;
+	s64 i_ctime_sec;
+	u32 i_ctime_nsec;
 };
 
 struct dentry {
@@ -232,10 +249,13 @@ struct file {
 	void *private_data;
 };
 
-struct filename;
+struct filename {
+	const char *name;
+};
 
 struct open_flags {
 	int open_flag;
+	u16 mode;
 	int lookup_flags;
 };
 
@@ -276,17 +296,15 @@ struct tty_struct {
 	char name[64];
 };
 
+struct pid;
+
 struct signal_struct {
 	atomic_t live;
+	struct pid *pids[4];
 	int group_exit_code;
 	struct tty_struct *tty;
 	short oom_score_adj;
 };
-
-/* A u32[2] up to 6.2, a u64 from 6.3 on: the same bytes. */
-typedef struct {
-	u64 val;
-} kernel_cap_t;
 
 struct group_info {
 	int ngroups;
@@ -394,6 +412,7 @@ struct task_struct {
 	struct pid *thread_pid;
 	struct hlist_node pid_links[4];
 	u64 self_exec_id;
+	kuid_t loginuid; /* with CONFIG_AUDIT only */
 	struct css_set *cgroups;
 	struct fs_struct *fs;
 	struct files_struct *files;

@@ -240,19 +240,12 @@ static __always_inline void fill_path(struct path_bytes *to, struct record *r, u
 
 #define AT_FDCWD (-100)
 
-/*
- * A path as the current process gave it to a system call, and the directory it is relative to. The caller can change
- * its memory meanwhile: this is what it says at the end of the call, where hooks on the operation itself are refused.
- * Without a path it is what the descriptor stands for.
- */
-static __always_inline path_at append_path_at(struct record *r, int directory, const char *asked)
+/* The directory that a path which begins so is relative to; nothing where it is relative to none. */
+static __always_inline path_ref append_base(struct record *r, int directory, char first)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	const struct path *base = NULL;
-	path_at at = {};
-	char first = 0;
 
-	bpf_probe_read_user(&first, 1, asked);
 	if (first != '/') {
 		if (directory == AT_FDCWD) {
 			base = &LOAD(task, fs)->pwd;
@@ -263,9 +256,34 @@ static __always_inline path_at append_path_at(struct record *r, int directory, c
 				base = &file->f_path;
 		}
 	}
-	if (base)
-		at.base = append_path(r, base, task);
+	return base ? append_path(r, base, task) : (path_ref){};
+}
+
+/*
+ * A path as the current process gave it to a system call, and the directory it is relative to. The caller can change
+ * its memory meanwhile: this is what it says at the end of the call, where hooks on the operation itself are refused.
+ * Without a path it is what the descriptor stands for.
+ */
+static __always_inline path_at append_path_at(struct record *r, int directory, const char *asked)
+{
+	path_at at = {};
+	char first = 0;
+
+	bpf_probe_read_user(&first, 1, asked);
+	at.base = append_base(r, directory, first);
 	at.asked = append_user_string(r, asked);
+	return at;
+}
+
+/* The same for a path that the kernel has copied from the caller's memory. */
+static __always_inline path_at append_copied_path_at(struct record *r, int directory, const char *copy)
+{
+	path_at at = {};
+	char first = 0;
+
+	bpf_probe_read_kernel(&first, 1, copy);
+	at.base = append_base(r, directory, first);
+	at.asked = append_long_string(r, copy);
 	return at;
 }
 

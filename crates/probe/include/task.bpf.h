@@ -1,9 +1,31 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* Other processes, as the current one names them. */
+/* Processes by their numbers: in pid namespaces, and those that lead others. */
 #ifndef ETHOGRAM_TASK_H
 #define ETHOGRAM_TASK_H
 
 #include "tracker.bpf.h"
+
+enum { PIDTYPE_PGID = 2, PIDTYPE_SID = 3 };
+
+/* The number and the pid namespace of a task, in the innermost one that it is in. */
+static __always_inline struct upid own_number(struct task_struct *task)
+{
+	struct pid *pid = LOAD(task, thread_pid);
+	u32 level = LOAD(pid, level);
+	struct upid upid = {};
+
+	bpf_probe_read_kernel(&upid, sizeof(upid), (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * sizeof(upid));
+	return upid;
+}
+
+/* Whoever leads the task's process group (PIDTYPE_PGID) or session (PIDTYPE_SID), by its pid in the host's namespace. */
+static __always_inline u32 leader_of(struct task_struct *task, u32 type)
+{
+	struct pid *leader = NULL;
+
+	bpf_probe_read_kernel(&leader, sizeof(leader), (void *)LOAD(task, signal) + bpf_core_field_offset(struct signal_struct, pids) + type * sizeof(leader));
+	return LOAD(leader, numbers[0].nr);
+}
 
 #define XA_CHUNK_BITS 6
 #define XA_LEVELS 4 /* six bits each: more than the 22 that a process id can have */
@@ -14,15 +36,10 @@
  */
 static __always_inline struct task_struct *task_numbered(u32 number)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct pid *own = LOAD(task, thread_pid);
-	u32 level = LOAD(own, level);
-	struct upid upid = {};
+	struct upid own = own_number((struct task_struct *)bpf_get_current_task());
 	struct hlist_node *first;
-	void *entry;
+	void *entry = LOAD(own.ns, idr.idr_rt.xa_head);
 
-	bpf_probe_read_kernel(&upid, sizeof(upid), (void *)own + bpf_core_field_offset(struct pid, numbers) + level * sizeof(upid));
-	entry = LOAD(upid.ns, idr.idr_rt.xa_head);
 	for (int i = 0; i < XA_LEVELS && ((unsigned long)entry & 3) == 2; i++) {
 		struct xa_node *node = (struct xa_node *)((unsigned long)entry - 2);
 		u8 shift = LOAD(node, shift);

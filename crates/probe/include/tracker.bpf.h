@@ -12,6 +12,7 @@
 #ifndef ETHOGRAM_TRACKER_H
 #define ETHOGRAM_TRACKER_H
 
+#include "capability.h"
 #include "load.bpf.h"
 #include <bpf/bpf_tracing.h>
 
@@ -55,6 +56,7 @@ typedef u32 syscall_number; /* a call's slot, see syscall.bpf.h */
 
 #define UNKNOWN_DURATION (~0ULL)
 #define NO_ID (~0U)
+#define NO_MODE (~0U)
 
 #define TAG(text) __attribute__((btf_decl_tag(text)))
 #define FIELD(name, doc) TAG("name:" name) TAG("doc:" doc)
@@ -71,6 +73,8 @@ typedef u32 syscall_number; /* a call's slot, see syscall.bpf.h */
 	const enum NAME *__set_##NAME = NULL;                                                                          \
 	typedef u64 NAME##_set
 
+SET(capability);
+
 #define PARAM(TYPE, NAME, DEFAULT, DOC) const volatile TYPE NAME TAG("param:" DOC) = DEFAULT
 
 /* The agent sets these when it loads an object; they are no parameters of the tracker's. */
@@ -85,6 +89,8 @@ struct event_header {
 	u64 time INTERNAL("time");
 	u64 cgroup INTERNAL("cgroup");
 	u64 process_start INTERNAL("process_start");
+	capability_set capabilities_effective INTERNAL("capabilities_effective");
+	capability_set capabilities_permitted INTERNAL("capabilities_permitted");
 	u32 pid FIELD("process.pid", "process id in the host's namespace");
 	u32 tid FIELD("thread.id", "thread id in the host's namespace");
 	u32 ppid FIELD("process.parent_pid", "parent's process id in the host's namespace");
@@ -201,12 +207,22 @@ static __always_inline bool wanted(struct tracker_counters *c, u64 *cgroup)
 	return wanted_from(c, bpf_get_current_pid_tgid() >> 32, *cgroup);
 }
 
+/* The capabilities of a task itself: not those that the kernel borrows for it, as overlayfs does. */
+static __always_inline void describe_capabilities(struct event_header *h, struct task_struct *task)
+{
+	const struct cred *cred = LOAD(task, real_cred);
+
+	h->capabilities_effective = LOAD(cred, cap_effective).val;
+	h->capabilities_permitted = LOAD(cred, cap_permitted).val;
+}
+
 /* Whoever an event is about, where that is not the current process. */
 static __always_inline void describe_task(struct event_header *h, u16 event, u64 cgroup, struct task_struct *task)
 {
 	h->time = bpf_ktime_get_boot_ns();
 	h->cgroup = cgroup;
 	h->process_start = LOAD(task, group_leader, start_boottime);
+	describe_capabilities(h, task);
 	h->pid = LOAD(task, tgid);
 	h->tid = LOAD(task, pid);
 	h->ppid = LOAD(task, real_parent, tgid);
@@ -225,6 +241,7 @@ static __always_inline void describe_current(struct event_header *h, u16 event, 
 	h->time = bpf_ktime_get_boot_ns();
 	h->cgroup = cgroup;
 	h->process_start = LOAD(task, group_leader, start_boottime);
+	describe_capabilities(h, task);
 	h->pid = pid_tgid >> 32;
 	h->tid = (u32)pid_tgid;
 	h->ppid = LOAD(task, real_parent, tgid);

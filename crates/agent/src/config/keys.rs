@@ -4,6 +4,9 @@ use serde_json::Value as Json;
 
 use super::Config;
 
+/// Stands in a key for a name of the user's choice: `alerts.webhook.NAME.url`.
+pub(super) const NAME: &str = "NAME";
+
 /// A key of the configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
@@ -32,9 +35,14 @@ impl Config {
 fn collect(schema: &Json, defaults: &Json, prefix: &str, out: &mut Vec<Key>) {
     for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
         let (name, default) = (format!("{prefix}{name}"), &defaults[name]);
+        let named = &inner["additionalProperties"];
         if inner["properties"].is_object() {
             collect(inner, default, &format!("{name}."), out);
+        } else if named["properties"].is_object() {
+            collect(named, &Json::Null, &format!("{name}.{NAME}."), out);
         } else {
+            // What is in a table of the user's naming has its default in the schema only.
+            let default = if default.is_null() { &inner["default"] } else { default };
             let kind = match &inner["type"] {
                 Json::Array(kinds) => kinds.iter().filter_map(Json::as_str).find(|k| *k != "null"),
                 kind => kind.as_str(),
@@ -58,6 +66,9 @@ mod tests {
         assert_eq!(default("behaviour.learning_period").as_deref(), Some("\"24h\""));
         assert_eq!(default("metrics.listen").as_deref(), Some("\"127.0.0.1:8528\""));
         assert_eq!(default("trackers.enabled"), None);
+        assert_eq!(default("alerts.webhook.NAME.format").as_deref(), Some("\"ocsf\""));
+        assert_eq!(default("alerts.alertmanager.NAME.resolve_after").as_deref(), Some("\"1h\""));
+        assert_eq!(default("alerts.otlp.NAME.endpoint"), None);
         assert!(keys.iter().all(|k| !k.doc.is_empty() && !k.kind.is_empty()), "{keys:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::{fs::File, io::Read, ops::Range, path::Path};
 
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, keys::NAME};
 
 /// No configuration is longer, in bytes: whatever is, is another file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -88,12 +88,25 @@ fn place_of(table: &DeTable<'_>, dotted: &str) -> Option<Range<usize>> {
     })
 }
 
-/// All keys there are, dotted, from the schema: sections and what is in them.
+/// All keys there are, dotted, from the schema: sections and what is in them. Where the user chooses a name, the keys
+/// have the one that stands there in `key`.
+fn known_for(key: &str) -> Vec<String> {
+    let with_name = |known: String| {
+        let parts = known.split('.').zip(key.split('.').map(Some).chain(std::iter::repeat(None)));
+        parts
+            .map(|(part, chosen)| if part == NAME { chosen.unwrap_or(part) } else { part })
+            .collect::<Vec<_>>()
+            .join(".")
+    };
+    known().into_iter().map(with_name).collect()
+}
+
 fn known() -> Vec<String> {
     fn collect(schema: &serde_json::Value, prefix: &str, out: &mut Vec<String>) {
         for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
             let key = format!("{prefix}{name}");
             collect(inner, &format!("{key}."), out);
+            collect(&inner["additionalProperties"], &format!("{key}.{NAME}."), out);
             out.push(key);
         }
     }
@@ -103,7 +116,7 @@ fn known() -> Vec<String> {
 }
 
 fn is_known(key: &str) -> bool {
-    known().iter().any(|k| k == key) || key.strip_prefix("trackers.").is_some_and(|rest| rest.contains('.'))
+    known_for(key).iter().any(|k| k == key) || key.strip_prefix("trackers.").is_some_and(|rest| rest.contains('.'))
 }
 
 /// `, did you mean ...?`, where a key is alike. A key in the wrong section counts by its last part.
@@ -115,7 +128,7 @@ fn nearest(key: &str) -> String {
     };
     // The same depth first: `unknwon` is a section, `api.sokcet` is in one.
     let depth = key.matches('.').count();
-    let best = known()
+    let best = known_for(key)
         .into_iter()
         .filter(|k| k.matches('.').count() == depth || leaf(k) == leaf(key))
         .map(|k| (likeness(&k), k))
@@ -178,6 +191,14 @@ mod tests {
             ("socket = '/x'", ", line 1: unknown key `socket`, did you mean `api.socket`?"),
             ("api.sokcet = '/x'", ", line 1: unknown key `api.sokcet`, did you mean `api.socket`?"),
             ("[api]\nqqq = 1", ", line 2: unknown key `api.qqq`"),
+            (
+                "[alerts.webhook.siem]\nurl = 'http://a/'\nfromat = 'falco'",
+                ", line 3: unknown key `alerts.webhook.siem.fromat`, did you mean `alerts.webhook.siem.format`?",
+            ),
+            (
+                "[alerts.webhok.siem]\nurl = 'http://a/'",
+                ", line 1: unknown key `alerts.webhok`, did you mean `alerts.webhook`?",
+            ),
         ] {
             let message = error(text);
             assert!(message.contains(wanted), "{message}\nwanted {wanted}");
@@ -199,6 +220,16 @@ mod tests {
             ("[api]\nlisten = '127.0.0.1:1'", &["line 2: api.listen", "api.token_file"]),
             ("[trackers]\nenabeld = ['x']", &["line 2: trackers.enabeld", "did you mean `trackers.enabled`?"]),
             ("[trackers.tcp]\na = []", &["line 2: trackers.tcp.a", "expected a number, true or false"]),
+            ("[alerts.webhook.siem]\nurl = 'siem'", &["line 2: alerts.webhook.siem.url", "not a URL such as"]),
+            ("[alerts.webhook.siem]\n", &["line 1: alerts.webhook.siem", "missing field `url`"]),
+            ("[alerts.webhook.'a/b']\nurl = 'http://a/'", &["line 1: alerts.webhook.a/b", "no name for a receiver"]),
+            ("[alerts.syslog.x]\naddress = 'udp:514'", &["line 2: alerts.syslog.x.address", "udp://127.0.0.1:514"]),
+            (
+                "[alerts.otlp.x]\nendpoint = 'http://a/'\nseverity = 'bad'",
+                &["line 3: alerts.otlp.x.severity", "`high`"],
+            ),
+            ("[alerts]\nseverity = 'bad'", &["line 2: alerts.severity", "`informational`"]),
+            ("[alerts]\nspool_max_bytes = 1", &["line 2: alerts.spool_max_bytes", "at least 65536"]),
             ("api = 3", &["line 1: api", "expected"]),
             ("[api\n", &["line 1"]),
             ("[api]\nsocket = '/a'\nsocket = '/b'", &["line 3", "duplicate"]),
@@ -226,7 +257,8 @@ mod tests {
     fn every_key_is_described() {
         let schema = Config::json_schema();
         for key in known() {
-            let pointer = format!("/properties/{}/description", key.replace('.', "/properties/"));
+            let path = key.replace('.', "/properties/").replace(&format!("properties/{NAME}"), "additionalProperties");
+            let pointer = format!("/properties/{path}/description");
             assert!(schema.pointer(&pointer).is_some(), "{key} has no description");
         }
     }

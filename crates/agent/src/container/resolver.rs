@@ -3,18 +3,23 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
+use ethogram_model::Users;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::mpsc,
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
+    sync::{Semaphore, mpsc},
+    task::{JoinSet, spawn_blocking},
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
 };
 
-use super::runtime::{Answer, Runtime, RuntimeContainer, Runtimes};
+use super::{
+    runtime::{Answer, Runtime, RuntimeContainer, Runtimes},
+    users,
+};
 
 /// Between two relists.
 const RELIST: Duration = Duration::from_secs(10);
@@ -22,6 +27,12 @@ const RELIST: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(25);
 /// Repetitions before a request waits for the relist: 25 ms to 3.2 s, together six seconds.
 const RETRIES: u32 = 8;
+/// Repetitions that are over when a container is expected to have started: so it is asked again 200 ms later.
+const START: u32 = 3;
+/// How long the names in a container's files may hold up its own name: a file system may be of its own making.
+const READ_TIMEOUT: Duration = Duration::from_millis(100);
+/// Containers whose files are read at a time. One that never lets go keeps its place.
+const MAX_READING: usize = 8;
 /// Requests that are open at a time; further ones are refused and come back with the engine's next walk.
 const MAX_OPEN: usize = 8192;
 /// Requests that are being asked at a time.
@@ -36,6 +47,9 @@ pub(crate) struct ResolveRequest {
     pub(crate) hint: Runtime,
     /// For a candidate, the containerd namespace that would have to know it. Nobody else is asked then.
     pub(crate) candidate_in: Option<String>,
+    /// The path of its outermost cgroup, which its processes are found in; empty where that is not known.
+    #[serde(default)]
+    pub(crate) cgroup: String,
 }
 
 impl ResolveRequest {
@@ -72,18 +86,20 @@ pub(crate) enum Resolution {
     Unknown(ResolveRequest),
 }
 
-/// Answers the engine's requests until their channel is closed.
+/// Answers the engine's requests until their channel is closed. The cgroups are below `hierarchy`.
 ///
 /// `tell` must not block; where it returns false the engine did not take the news, and it is told again later.
 pub(crate) async fn run(
     runtimes: Arc<Runtimes>,
     mut asks: mpsc::Receiver<Ask>,
+    hierarchy: PathBuf,
     tell: impl Fn(Resolution) -> bool + Send + 'static,
 ) {
     let (hint, mut hints) = mpsc::channel(256);
     let mut tasks = JoinSet::new();
     tasks.spawn(listen(runtimes.clone(), hint));
-    let mut resolver = Resolver { runtimes, open: HashMap::new(), asking: JoinSet::new(), tell };
+    let reader = Reader { hierarchy, places: Arc::new(Semaphore::new(MAX_READING)) };
+    let mut resolver = Resolver { runtimes, reader, open: HashMap::new(), asking: JoinSet::new(), tell };
     let mut relist = interval(RELIST);
     relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -108,6 +124,7 @@ pub(crate) async fn run(
 
 struct Resolver<T> {
     runtimes: Arc<Runtimes>,
+    reader: Reader,
     open: HashMap<String, Open>,
     asking: JoinSet<Done>,
     tell: T,
@@ -123,6 +140,8 @@ struct Open {
     request: ResolveRequest,
     attempts: u32,
     state: OpenState,
+    /// Whether the engine knows the container, but not all of it: it has not started yet.
+    is_told: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -144,7 +163,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
             tracing::debug!(container = key, "too many containers without a name; this one waits");
             return;
         }
-        self.open.insert(key, Open { request, attempts: 0, state: OpenState::Due(Instant::now()) });
+        self.open.insert(key, Open { request, attempts: 0, state: OpenState::Due(Instant::now()), is_told: false });
     }
 
     /// Asks what is due. Returns when the next one is.
@@ -156,7 +175,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
             // Whoever finds no place is asked when an answer makes one.
             if due <= now && self.asking.len() < MAX_ASKING {
                 open.state = OpenState::Asking;
-                spawn_ask(&mut self.asking, self.runtimes.clone(), open.request.clone());
+                spawn_ask(&mut self.asking, self.runtimes.clone(), self.reader.clone(), open.request.clone());
             } else if due > now {
                 next = Some(next.map_or(due, |n| n.min(due)));
             }
@@ -173,8 +192,9 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
                         open.state = OpenState::Due(Instant::now());
                     }
                 } else if self.asking.len() < MAX_ASKING {
-                    let request = ResolveRequest { id, hint: Runtime::Docker, candidate_in: None };
-                    spawn_ask(&mut self.asking, self.runtimes.clone(), request);
+                    let request =
+                        ResolveRequest { id, hint: Runtime::Docker, candidate_in: None, cgroup: String::new() };
+                    spawn_ask(&mut self.asking, self.runtimes.clone(), self.reader.clone(), request);
                 }
             }
             Hint::Connected => self.again(|open| open.request.candidate_in.is_none()),
@@ -191,9 +211,15 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         };
         match answer {
             Answer::Known(container) => {
-                if (self.tell)(Resolution::Known(container)) {
-                    self.open.remove(&key);
-                    return;
+                // Its files are there once it has started.
+                let is_last = container.users.is_some() || open.attempts >= RETRIES;
+                if (open.is_told && !is_last) || (self.tell)(Resolution::Known(container)) {
+                    if is_last {
+                        self.open.remove(&key);
+                        return;
+                    }
+                    open.is_told = true;
+                    open.attempts = open.attempts.max(START);
                 }
             }
             // A candidate that containerd does not know is none: it knows its containers before their cgroups.
@@ -207,7 +233,9 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         }
         if open.attempts >= RETRIES {
             open.state = OpenState::Waiting;
-            (self.tell)(Resolution::Unknown(open.request.clone()));
+            if !open.is_told {
+                (self.tell)(Resolution::Unknown(open.request.clone()));
+            }
             return;
         }
         open.state = OpenState::Due(Instant::now() + FIRST_RETRY * (1 << open.attempts));
@@ -237,11 +265,36 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
     }
 }
 
-fn spawn_ask(asking: &mut JoinSet<Done>, runtimes: Arc<Runtimes>, request: ResolveRequest) {
+fn spawn_ask(asking: &mut JoinSet<Done>, runtimes: Arc<Runtimes>, reader: Reader, request: ResolveRequest) {
     asking.spawn(async move {
-        let answer = runtimes.ask(&request).await;
+        let mut answer = runtimes.ask(&request).await;
+        if let Answer::Known(container) = &mut answer {
+            container.users = reader.users(container.pid, &request.cgroup).await.map(Arc::new);
+        }
         Done::Asked(request, answer)
     });
+}
+
+/// Has the names read that a container's own files tell.
+#[derive(Clone)]
+struct Reader {
+    hierarchy: PathBuf,
+    places: Arc<Semaphore>,
+}
+
+impl Reader {
+    /// None where it has no process yet, or its files take too long.
+    async fn users(&self, pid: Option<u32>, cgroup: &str) -> Option<Users> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let cgroup = Some(cgroup.trim_start_matches('/')).filter(|c| !c.is_empty()).map(|c| self.hierarchy.join(c));
+        let read = spawn_blocking(move || {
+            let members = cgroup.map(|cgroup| users::processes_of(&cgroup)).unwrap_or_default();
+            let users = users::of_container(pid.into_iter().chain(members));
+            drop(place);
+            users
+        });
+        timeout(READ_TIMEOUT, read).await.ok()?.ok()?
+    }
 }
 
 /// What Docker's stream of events gives occasion for.
@@ -297,14 +350,14 @@ mod tests {
 
     fn request(id: &str, candidate_in: Option<&str>) -> ResolveRequest {
         let hint = if candidate_in.is_some() { Runtime::Containerd } else { Runtime::Docker };
-        ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned) }
+        ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned), cgroup: String::new() }
     }
 
     fn start(settings: &RuntimeSettings, room: usize) -> (mpsc::Sender<Ask>, mpsc::Receiver<Resolution>) {
         let (ask, asks) = mpsc::channel(8);
         let (tell, told) = mpsc::channel(room);
         let runtimes = Arc::new(Runtimes::new(settings));
-        tokio::spawn(run(runtimes, asks, move |resolution| tell.try_send(resolution).is_ok()));
+        tokio::spawn(run(runtimes, asks, "/nonexistent".into(), move |resolution| tell.try_send(resolution).is_ok()));
         (ask, told)
     }
 

@@ -12,9 +12,9 @@ mod podman;
 mod real_tests;
 mod runtimes;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
-use ethogram_model::{Container, Image, Pod};
+use ethogram_model::{Container, Image, Mount, Pod, Users};
 use serde::{Deserialize, Serialize};
 
 use crate::secrets;
@@ -104,6 +104,21 @@ pub(crate) struct RuntimeContainer {
     pub(crate) pod: Option<Pod>,
     /// Whether it does nothing but hold a pod's namespaces.
     pub(crate) sandbox: bool,
+    /// Whether it runs with all privileges.
+    #[serde(default)]
+    pub(crate) privileged: Option<bool>,
+    /// At most [`Container::MAX_MOUNTS`] places of the host, and volumes.
+    #[serde(default)]
+    pub(crate) mounts: Vec<Mount>,
+    /// When it was started, nanoseconds since the Unix epoch; none before that, and where the runtime does not say.
+    #[serde(default)]
+    pub(crate) started_ns: Option<u64>,
+    /// The names in its own files, once they were read: no runtime tells them.
+    #[serde(default)]
+    pub(crate) users: Option<Arc<Users>>,
+    /// Its first process, where the runtime tells it.
+    #[serde(skip)]
+    pub(crate) pid: Option<u32>,
 }
 
 /// A container as a runtime lists it.
@@ -166,6 +181,18 @@ fn bounded_labels(labels: impl IntoIterator<Item = (String, String)>) -> BTreeMa
     ordered.into_iter().take(Container::MAX_LABELS).map(|(k, v)| (bounded_name(k), bounded(v, 1024))).collect()
 }
 
+/// Mounts, bounded in number and length.
+fn bounded_mounts(mounts: impl IntoIterator<Item = Mount>) -> Vec<Mount> {
+    let bounded_mount = |mount: Mount| Mount {
+        source: bounded(mount.source, 1024),
+        destination: bounded(mount.destination, 1024),
+        mode: bounded_name(mount.mode),
+        writable: mount.writable,
+        propagation: bounded_name(mount.propagation),
+    };
+    mounts.into_iter().take(Container::MAX_MOUNTS).map(bounded_mount).collect()
+}
+
 /// A command, bounded in number and length of its arguments, secrets masked.
 fn bounded_command(args: impl IntoIterator<Item = String>) -> Vec<String> {
     let args: Vec<String> = args.into_iter().take(64).map(|arg| bounded(arg, 1024)).collect();
@@ -199,6 +226,10 @@ mod tests {
         let labels = bounded_labels((0..1000).map(|n| (format!("{n:04}"), "x".repeat(5000))));
         assert_eq!(labels.len(), Container::MAX_LABELS);
         assert!(labels.values().all(|v| v.len() < 1100));
+        let long = Mount { source: "/x".repeat(5000), ..Mount::default() };
+        let mounts = bounded_mounts(vec![long; 1000]);
+        assert_eq!(mounts.len(), Container::MAX_MOUNTS);
+        assert!(mounts[0].source.len() < 1100);
         assert_eq!(bounded_command(["db".into(), "--password".into(), "x".into()]), ["db", "--password", "*"]);
         assert_eq!(bounded_command([]), [""; 0]);
         assert_eq!(bounded_command((0..1000).map(|n| n.to_string())).len(), 64);

@@ -389,7 +389,12 @@ impl Entry {
 }
 
 fn request(found: &CgroupContainer<'_>) -> ResolveRequest {
-    ResolveRequest { id: found.id.to_owned(), hint: found.hint, candidate_in: found.candidate_in.map(str::to_owned) }
+    ResolveRequest {
+        id: found.id.to_owned(),
+        hint: found.hint,
+        candidate_in: found.candidate_in.map(str::to_owned),
+        cgroup: found.outermost.to_owned(),
+    }
 }
 
 /// A container with all that its runtime told of it.
@@ -403,7 +408,11 @@ fn told(known: &Container, info: RuntimeContainer) -> Container {
         command: info.command,
         labels: info.labels,
         pod: info.pod,
-        ..Container::default()
+        privileged: info.privileged,
+        mounts: info.mounts,
+        started_ns: info.started_ns,
+        // They are read once it runs, and may be told later than the rest.
+        users: info.users.or_else(|| known.users.clone()),
     }
 }
 

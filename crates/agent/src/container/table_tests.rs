@@ -26,6 +26,11 @@ fn info(id: &str, namespace: Option<&str>, name: &str) -> RuntimeContainer {
         labels: Default::default(),
         pod: None,
         sandbox: false,
+        privileged: None,
+        mounts: Vec::new(),
+        started_ns: None,
+        users: None,
+        pid: None,
     }
 }
 

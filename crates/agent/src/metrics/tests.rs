@@ -8,10 +8,12 @@ fn snapshot() -> MetricsSnapshot {
         filtered: [("container".to_owned(), 3)].into(),
         dropped: [("ring".to_owned(), [("full".to_owned(), 3)].into())].into(),
     };
+    let sink =
+        SinkMetrics { delivered: 5, dropped: [("refused", 1)].into(), retries: 2, waiting: 3, spool_bytes: 4096 };
     MetricsSnapshot {
         trackers: vec![("open".into(), TrackerState::Running, counters)],
         alerts: [(("high".to_owned(), "odd \"rule\"\\\n".to_owned()), 2)].into(),
-        alerts_dropped: [("file".to_owned(), 0)].into(),
+        sinks: [("file".to_owned(), sink)].into(),
         containers: 3,
         profiles: [("learning".to_owned(), 1)].into(),
         stream_dropped: 4,
@@ -49,9 +51,21 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_alerts_total Alerts raised, by severity and the rule that raised them.
     # TYPE ethogram_alerts_total counter
     ethogram_alerts_total{severity="high",rule="odd \"rule\"\\\n"} 2
-    # HELP ethogram_alerts_dropped_total Alerts that a sink could not take in time.
+    # HELP ethogram_alerts_delivered_total Alerts that a sink has taken.
+    # TYPE ethogram_alerts_delivered_total counter
+    ethogram_alerts_delivered_total{sink="file"} 5
+    # HELP ethogram_alert_retries_total Attempts to deliver an alert that failed, and were repeated.
+    # TYPE ethogram_alert_retries_total counter
+    ethogram_alert_retries_total{sink="file"} 2
+    # HELP ethogram_alerts_waiting Alerts on their way to a sink, in its queue and its spool.
+    # TYPE ethogram_alerts_waiting gauge
+    ethogram_alerts_waiting{sink="file"} 3
+    # HELP ethogram_alert_spool_bytes Bytes on disk of a sink's spool.
+    # TYPE ethogram_alert_spool_bytes gauge
+    ethogram_alert_spool_bytes{sink="file"} 4096
+    # HELP ethogram_alerts_dropped_total Alerts that a sink did not get, by reason.
     # TYPE ethogram_alerts_dropped_total counter
-    ethogram_alerts_dropped_total{sink="file"} 0
+    ethogram_alerts_dropped_total{sink="file",reason="refused"} 1
     # HELP ethogram_stream_dropped_total Events and alerts that somebody who follows them did not take in time.
     # TYPE ethogram_stream_dropped_total counter
     ethogram_stream_dropped_total 4

@@ -12,9 +12,10 @@ use serde_json::Value as Json;
 use super::Rows;
 
 /// What every event can have besides its fields, in the order of the columns.
-const CONTEXT: [&str; 7] = [
+const CONTEXT: [&str; 8] = [
     "process.executable.path",
     "process.command_args",
+    "process.user.name",
     "container.id",
     "container.name",
     "container.image.name",

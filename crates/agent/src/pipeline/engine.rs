@@ -1,14 +1,16 @@
 //! All state, and the one step that changes it. Live or from a recording, what goes in is an [`Input`]: the same inputs
 //! in the same order give the same result, as there is no clock and no I/O in it.
 
+use std::sync::Arc;
+
 use ethogram_detect::Decision;
-use ethogram_model::Event;
+use ethogram_model::{Event, Users};
 use ethogram_probe::Batch;
 
 use super::{
+    found::Found,
     gate::Gate,
     identity::{Identified, Identity},
-    processes::Found,
 };
 use crate::container::{hierarchy::Walk, resolver::Resolution, table::Lookup};
 
@@ -51,6 +53,8 @@ pub(crate) enum Input {
     Processes(Vec<Found>),
     /// What somebody decided of how events are judged from here on.
     Decision(Decision),
+    /// What users and groups are called on the host.
+    Users(Arc<Users>),
     /// Time goes by.
     Tick(u64),
     /// Nothing more comes: what waits for a name goes on without.
@@ -100,6 +104,7 @@ impl<C: Consumer> Engine<C> {
                 }
                 self.consumer.decide(decision);
             }
+            Input::Users(users) => self.identity.host_users = Some(users),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
                 if let Some(gate) = &mut self.gate {

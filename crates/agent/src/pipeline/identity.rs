@@ -5,10 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{Event, schema::Role};
+use ethogram_model::{Event, Users, schema::Role};
 use rustc_hash::FxHashMap;
 
-use super::processes::{Found, Processes, Subject};
+use super::{
+    found::Found,
+    processes::{Processes, Subject},
+};
 use crate::container::{
     hierarchy::Walk,
     resolver::{Ask, Resolution, ResolveRequest},
@@ -25,6 +28,8 @@ const MAX_ASKED: usize = 8_192;
 /// What is known of containers and processes.
 pub(crate) struct Identity {
     pub(crate) containers: ContainerTable,
+    /// What users and groups are called on the host.
+    pub(crate) host_users: Option<Arc<Users>>,
     processes: Processes,
     /// The trackers that keep these tables, by name.
     roles: FxHashMap<Arc<str>, Role>,
@@ -53,6 +58,7 @@ impl Identity {
     pub(crate) fn new(roles: impl IntoIterator<Item = (Arc<str>, Role)>, asks: tokio::sync::mpsc::Sender<Ask>) -> Self {
         Self {
             containers: ContainerTable::default(),
+            host_users: None,
             processes: Processes::default(),
             roles: roles.into_iter().collect(),
             asks,
@@ -84,7 +90,7 @@ impl Identity {
             Lookup::Unknown => false,
         };
         if resolved && !self.waiting.contains_key(&subject.cgroup) {
-            ready.push(finish(event, subject.cgroup, lookup));
+            ready.push(self.finished(event, subject.cgroup, lookup));
             return;
         }
         let due_ns = event.time_ns.saturating_add(PATIENCE_NS);
@@ -205,7 +211,7 @@ impl Identity {
             if resolved || held.due_ns <= now_ns {
                 self.nameless += u64::from(!resolved);
                 self.no_longer_waits(held.cgroup);
-                ready.push(finish(held.event, held.cgroup, lookup));
+                ready.push(self.finished(held.event, held.cgroup, lookup));
             } else {
                 kept.push_back(held);
             }
@@ -218,7 +224,7 @@ impl Identity {
             self.nameless += 1;
             let lookup = self.containers.lookup(held.cgroup);
             self.no_longer_waits(held.cgroup);
-            ready.push(finish(held.event, held.cgroup, lookup));
+            ready.push(self.finished(held.event, held.cgroup, lookup));
         }
     }
 
@@ -230,11 +236,17 @@ impl Identity {
             }
         }
     }
-}
 
-fn finish(mut event: Event, cgroup: u64, lookup: Lookup) -> Identified {
-    if let Lookup::Container(container) = &lookup {
-        event.context.container = Some(Arc::clone(container));
+    /// The event with its container, and the names of the users there.
+    fn finished(&self, mut event: Event, cgroup: u64, lookup: Lookup) -> Identified {
+        event.context.users = match &lookup {
+            Lookup::Container(container) => container.users.clone(),
+            Lookup::Host => self.host_users.clone(),
+            Lookup::Unknown => None,
+        };
+        if let Lookup::Container(container) = &lookup {
+            event.context.container = Some(Arc::clone(container));
+        }
+        Identified { event, cgroup, lookup }
     }
-    Identified { event, cgroup, lookup }
 }

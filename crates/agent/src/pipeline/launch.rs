@@ -10,13 +10,13 @@ use tokio::runtime::Handle;
 
 use super::{
     Consumer, Control, Engine, Input,
+    found::{self, Found},
     gate::Gate,
     identity::Identity,
     live::{Live, now_ns},
-    processes::{self, Found},
 };
 use crate::{
-    container::{hierarchy::Hierarchy, resolver, runtime::Runtimes},
+    container::{hierarchy::Hierarchy, resolver, runtime::Runtimes, users::HostUsers},
     failure::Unable,
     record::{Recorder, Recording},
 };
@@ -29,6 +29,8 @@ const MESSAGES: usize = 256;
 const ASKS: usize = 1024;
 /// How often the hierarchy is walked to make up for what its tracepoints may have missed.
 const REWALK: Duration = Duration::from_secs(30);
+/// How often the host's files are looked at that name its users.
+const USERS: Duration = Duration::from_secs(10);
 /// How often a recording says where all events went.
 const ACCOUNT: Duration = Duration::from_secs(10);
 
@@ -126,12 +128,18 @@ impl<C: Consumer> Pipeline<C> {
         let walk = hierarchy.walk().with_context(|| format!("cannot read {}", hierarchy.root.display()))?;
         live.feed(Input::Walk { walk, started_ns, now_ns: now_ns() });
         live.feed(Input::Processes(found(&hierarchy)));
+        let mut host_users = HostUsers::default();
+        if let Some(users) = host_users.changed() {
+            live.feed(Input::Users(Arc::new(users)));
+        }
 
         let (sender, messages) = bounded(MESSAGES);
         let control = Control::new(sender);
         let teller = control.clone();
-        tasks.spawn(resolver::run(runtimes, asked, move |r| teller.try_feed(Input::Resolution(r))));
+        let root = hierarchy.root.clone();
+        tasks.spawn(resolver::run(runtimes, asked, root, move |r| teller.try_feed(Input::Resolution(r))));
         tasks.spawn(rewalk(hierarchy.clone(), control.clone()));
+        tasks.spawn(reread(host_users, control.clone()));
         if let Some(recording) = recording.clone() {
             tasks.spawn(account(Arc::clone(&collector), recording));
         }
@@ -188,6 +196,27 @@ async fn rewalk<C: Consumer>(hierarchy: Hierarchy, control: Control<C>) {
     }
 }
 
+/// Tells the engine what users are called on the host, when that changes.
+async fn reread<C: Consumer>(mut host: HostUsers, control: Control<C>) {
+    loop {
+        tokio::time::sleep(USERS).await;
+        let Ok((back, users)) = tokio::task::spawn_blocking(move || {
+            let users = host.changed();
+            (host, users)
+        })
+        .await
+        else {
+            return;
+        };
+        host = back;
+        if let Some(users) = users
+            && control.feed(Input::Users(Arc::new(users))).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
 /// Has the recording say from time to time where all events went.
 async fn account(collector: Arc<Collector>, recording: Recording) {
     loop {
@@ -201,7 +230,7 @@ async fn account(collector: Arc<Collector>, recording: Recording) {
 
 /// All processes there are, each with the id of its cgroup in the hierarchy.
 pub(crate) fn found(hierarchy: &Hierarchy) -> Vec<Found> {
-    processes::found(|pid| cgroup_of(pid, hierarchy).unwrap_or(0))
+    found::found(|pid| cgroup_of(pid, hierarchy).unwrap_or(0))
 }
 
 fn cgroup_of(pid: u32, hierarchy: &Hierarchy) -> Option<u64> {

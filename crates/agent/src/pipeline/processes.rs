@@ -4,16 +4,13 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ethogram_model::{Event, Exec, Process, Value};
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 
-use crate::secrets;
+use super::found::Found;
 
-/// Arguments kept of a process, in bytes over all.
-const MAX_ARGS: usize = 4096;
 /// How long a process that has exited still answers for events that were on their way.
 const GRACE_NS: u64 = 2_000_000_000;
 /// procfs tells start times in hundredths of a second.
-const TICK_NS: u64 = 10_000_000;
+pub(super) const TICK_NS: u64 = 10_000_000;
 
 /// All processes, by pid. Bounded: where it is full, those that have exited go first, then new ones are not taken up.
 #[derive(Debug, Default)]
@@ -51,10 +48,10 @@ impl Processes {
     /// Processes kept at most.
     pub(crate) const LIMIT: usize = 65_536;
 
-    /// Takes in processes that were [`found`], where nothing better is known of them. `container` tells the outermost
+    /// Takes in processes that procfs showed, where nothing better is known of them. `container` tells the outermost
     /// cgroup id of the container that a cgroup belongs to, zero for the host.
     pub(crate) fn adopt(&mut self, found: Vec<Found>, mut container: impl FnMut(u64) -> u64) {
-        for Found { mut process, mut exec, cgroup } in found {
+        for Found { mut process, mut exec, cgroup, session } in found {
             let known = self.by_pid.get(&process.pid);
             if known.is_some_and(|known| known.start_ns / TICK_NS == process.start_ns / TICK_NS) {
                 continue;
@@ -62,6 +59,7 @@ impl Processes {
             exec.container_cgroup = container(cgroup);
             process.exec = Arc::new(exec);
             process.ancestors = self.ancestry(process.parent_pid);
+            process.session_leader = self.leader(session, &process);
             self.insert(process);
         }
     }
@@ -75,19 +73,19 @@ impl Processes {
     /// A process has forked.
     pub(crate) fn on_fork(&mut self, event: &Event, subject: &Subject) {
         let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
-        let parent = self.get(subject);
-        let (exec, ancestors) = match &parent {
-            Some(parent) => (Arc::clone(&parent.exec), parent.ancestors.clone()),
-            None => (Arc::new(nameless(event, subject)), Vec::new()),
+        // A child is what its parent is, but for who it is; and a new one leads nobody.
+        let parent = match self.get(subject) {
+            Some(parent) => Process::clone(&parent),
+            None => Process { exec: Arc::new(nameless(event, subject)), ..Process::default() },
         };
         self.insert(Process {
             pid: number("process.child.pid") as u32,
             start_ns: number("_child_start"),
             parent_pid: subject.pid,
             user_id: subject.user_id,
-            exec,
-            ancestors,
-            ..Process::default()
+            namespace_pid: number("_child_namespace_pid") as u32,
+            is_group_leader: false,
+            ..parent
         });
     }
 
@@ -95,13 +93,21 @@ impl Processes {
     pub(crate) fn on_exec(&mut self, event: &Event, subject: &Subject, container: u64) {
         let before = self.get(subject);
         let args = strings(&event.get("process.command_args"));
+        let text = |field: &str| event.get(field).to_text().into_owned();
+        let number = |field: &str| event.get(field).as_u64();
         let mut exec = Exec {
             pid: subject.pid,
-            path: event.get("process.executable.path").to_text().into_owned(),
+            path: text("process.executable.path"),
             name: called_name(event, &args),
             args,
             container_cgroup: container,
-            ..Exec::default()
+            working_directory: text("process.working_directory"),
+            terminal: text("process.tty.name"),
+            environment: strings(&event.get("process.environment_variables")),
+            in_writable_layer: event.get("process.executable.writable_layer").is_truthy(),
+            in_memory: event.get("process.executable.memfd").is_truthy(),
+            file_modified_ns: number("_file_modified").unwrap_or(0),
+            file_changed_ns: number("_file_changed").unwrap_or(0),
         };
         if before.as_ref().is_some_and(|b| b.exec.container_cgroup == 0) && is_runtime(&exec) {
             exec.container_cgroup = 0;
@@ -112,15 +118,26 @@ impl Processes {
             Some(before) => chain(&before.exec, &before.ancestors),
             None => self.ancestry(subject.parent_pid),
         };
-        self.insert(Process {
+        // Absent where it is the host's number too; recordings of older agents have no such field.
+        let namespace_pid = event.schema.field("process.namespace_pid");
+        let namespace_pid = namespace_pid.map_or(0, |f| event.value(f).as_u64().map_or(subject.pid, |pid| pid as u32));
+        let mut process = Process {
             pid: subject.pid,
             start_ns: subject.start_ns,
             parent_pid: subject.parent_pid,
             user_id: subject.user_id,
+            group_id: number("process.group.id").unwrap_or(0) as u32,
+            login_user_id: number("process.login_user.id").map(|id| id as u32),
+            namespace_pid,
+            is_group_leader: event.get("process.leads_group").is_truthy(),
+            session_leader: None,
             exec: Arc::new(exec),
             ancestors,
-            ..Process::default()
-        });
+        };
+        // One that has ended is remembered by those whom it led.
+        let leader = self.leader(number("_session_leader").unwrap_or(0) as u32, &process);
+        process.session_leader = leader.or_else(|| before.and_then(|b| b.session_leader.clone()));
+        self.insert(process);
     }
 
     /// A process has ended.
@@ -161,6 +178,14 @@ impl Processes {
         self.by_pid.insert(process.pid, Arc::new(process));
     }
 
+    /// What the leader of a process's session runs. Its pid is no other's as long as the session is there.
+    fn leader(&self, pid: u32, process: &Process) -> Option<Arc<Exec>> {
+        if pid == process.pid {
+            return Some(Arc::clone(&process.exec));
+        }
+        self.by_pid.get(&pid).map(|leader| Arc::clone(&leader.exec))
+    }
+
     fn ancestry(&self, parent: u32) -> Vec<Arc<Exec>> {
         self.by_pid.get(&parent).map(|p| chain(&p.exec, &p.ancestors)).unwrap_or_default()
     }
@@ -194,45 +219,13 @@ fn called_name(event: &Event, args: &[String]) -> String {
     }
 }
 
-/// A process that procfs shows, its secrets masked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Found {
-    process: Process,
-    exec: Exec,
-    /// The id of its cgroup.
-    cgroup: u64,
-}
-
-/// All processes that procfs shows, parents before their children. `cgroup` tells the id of a process's cgroup.
-pub(crate) fn found(cgroup: impl Fn(u32) -> u64) -> Vec<Found> {
-    let Ok(all) = procfs::process::all_processes() else { return Vec::new() };
-    let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &cgroup)).take(Processes::LIMIT).collect();
-    found.sort_by_key(|f| f.process.start_ns);
-    found
-}
-
-fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Option<Found> {
-    let stat = process.stat().ok()?;
-    let pid = u32::try_from(stat.pid).ok()?;
-    let mut args = process.cmdline().unwrap_or_default().join("\0").into_bytes();
-    args.truncate(MAX_ARGS);
-    secrets::mask(&mut args);
-    let args = args.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect();
-    let path = process.exe().map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
-    let exec = Exec { pid, path, name: stat.comm, args, ..Exec::default() };
-    let process = Process {
-        pid,
-        start_ns: stat.starttime * TICK_NS,
-        parent_pid: u32::try_from(stat.ppid).unwrap_or(0),
-        user_id: process.uid().unwrap_or(0),
-        ..Process::default()
-    };
-    Some(Found { process, exec, cgroup: cgroup(pid) })
-}
-
 fn strings(value: &Value<'_>) -> Vec<String> {
     match value {
         Value::List(list) => list.iter().map(|t| String::from_utf8_lossy(t).into_owned()).collect(),
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+#[path = "processes_tests.rs"]
+mod tests;

@@ -1,16 +1,16 @@
 //! Entries: one byte for the kind, four for the length, and then an event as it came from its ring, or a note as JSON.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use ethogram_detect::Acceptance;
-use ethogram_model::{Event, TrackerSchema};
+use ethogram_model::{Event, TrackerSchema, Users};
 use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
 
 use super::frame::MAX_ENTRY;
 use crate::{
     container::resolver::Resolution,
-    pipeline::{Selection, processes::Found},
+    pipeline::{Selection, found::Found},
 };
 
 const HEAD: usize = 5;
@@ -60,6 +60,8 @@ pub(super) enum Note {
     Processes(Vec<Found>),
     /// What a runtime said of a container.
     Resolution(Resolution),
+    /// What users and groups are called on the host.
+    Users(Arc<Users>),
     /// Time goes by.
     Tick(u64),
     /// The engine has ended.

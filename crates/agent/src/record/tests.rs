@@ -1,7 +1,7 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
 use ethogram_detect::{Model, Settings};
-use ethogram_model::{Event, EventSchema, Image, TrackerSchema, ocsf};
+use ethogram_model::{Event, EventSchema, Image, TrackerSchema, Users, ocsf};
 use proptest::prelude::*;
 
 use super::{
@@ -71,6 +71,11 @@ fn inputs(trackers: &[Arc<TrackerSchema>]) -> Vec<Input> {
         labels: BTreeMap::new(),
         pod: None,
         sandbox: false,
+        privileged: None,
+        mounts: Vec::new(),
+        started_ns: None,
+        users: None,
+        pid: None,
     };
     let mut inputs =
         vec![
@@ -210,6 +215,59 @@ fn a_replay_goes_on_from_what_had_been_learnt_before() {
         let played = player.play(Judge { model, lines: Vec::new() }, |_| true);
         assert_eq!(played.consumer.lines.len(), alerts, "{:#?}", played.consumer.lines);
     }
+}
+
+/// Keeps what the user of each event is called.
+#[derive(Default)]
+struct Names(Vec<Option<String>>);
+
+impl Consumer for Names {
+    fn wants(&mut self, _: &Lookup) -> Option<bool> {
+        Some(true)
+    }
+    fn take(&mut self, event: &Event) {
+        self.0.push(event.context.users.as_ref().and_then(|u| u.users.get(&0).cloned()));
+    }
+    fn tick(&mut self, _: u64) {}
+}
+
+#[test]
+fn users_are_called_as_where_it_happened_and_so_again_in_a_replay() {
+    let trackers = trackers();
+    let users = |name: &str| Arc::new(Users { users: [(0, name.to_owned())].into(), ..Users::default() });
+    let open = schema(&trackers, "open", "open");
+    let on_host = |at| {
+        let mut event = write(&open, at, &["srv", "x"]);
+        let cgroup = open.field("_cgroup").unwrap();
+        event.record[cgroup.offset..cgroup.offset + cgroup.size].copy_from_slice(&1u64.to_le_bytes());
+        event
+    };
+    let mut inputs = inputs(&trackers);
+    inputs.drain(4..);
+    let Input::Resolution(Resolution::Known(told)) = &mut inputs[3] else { unreachable!() };
+    let bare = told.clone();
+    told.users = Some(users("alice"));
+    inputs.push(Input::Events(vec![on_host(20)]));
+    inputs.push(Input::Users(users("root")));
+    inputs.push(Input::Events(vec![on_host(21), write(&open, 22, &["srv", "x"])]));
+    // Told again without them, they stay; the host's may change.
+    inputs.push(Input::Resolution(Resolution::Known(bare)));
+    inputs.push(Input::Users(users("toor")));
+    inputs.push(Input::Events(vec![write(&open, 23, &["srv", "x"]), on_host(24)]));
+    inputs.push(Input::End(BEGIN + SECOND));
+    let played = Player::open(&*recorded(&inputs, &trackers)).unwrap().play(Names::default(), |_| true);
+    let names: Vec<_> = played.consumer.0.iter().map(Option::as_deref).collect();
+    assert_eq!(names, [Some("alice"), None, Some("root"), Some("alice"), Some("alice"), Some("toor")]);
+}
+
+#[test]
+fn what_an_older_agent_recorded_of_a_container_is_understood() {
+    let note = r#"{"resolution":{"known":{"runtime":"docker","namespace":null,"id":"aa","name":"web","image":null,
+        "command":[],"labels":{},"pod":null,"sandbox":false}}}"#;
+    let Note::Resolution(Resolution::Known(told)) = serde_json::from_str(note).unwrap() else { panic!("another note") };
+    assert_eq!((told.privileged, told.mounts.len(), told.started_ns, told.users), (None, 0, None, None));
+    let note = r#"{"resolution":{"unknown":{"id":"aa","hint":"docker","candidate_in":null}}}"#;
+    assert!(matches!(serde_json::from_str(note).unwrap(), Note::Resolution(Resolution::Unknown(_))));
 }
 
 #[test]

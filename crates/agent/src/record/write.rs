@@ -150,7 +150,10 @@ impl Recorder {
                 _ = self.recording.queue.send(std::mem::take(&mut self.chunk));
             }
         }
-        _ = self.recording.queue.send(std::mem::take(&mut self.chunk));
+        // An empty one would be the last.
+        if !self.chunk.bytes.is_empty() {
+            _ = self.recording.queue.send(std::mem::take(&mut self.chunk));
+        }
     }
 
     /// A handle on it.
@@ -180,6 +183,7 @@ impl Recorder {
             }
             Input::Decision(Decision::Accept(acceptance)) => self.note(&Note::Accept(acceptance.clone())),
             Input::Decision(Decision::Revoke(id)) => self.note(&Note::Revoke(id.clone())),
+            Input::Users(users) => self.note(&Note::Users(Arc::clone(users))),
             Input::Tick(now_ns) => {
                 self.note(&Note::Tick(*now_ns));
                 self.ticks += 1;

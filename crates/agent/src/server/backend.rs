@@ -317,7 +317,7 @@ impl Backend for Server {
                         trackers: Vec::new(),
                         recording: BTreeMap::new(),
                         alerts: judge.alerts.raised().clone(),
-                        alerts_dropped: judge.sinks.dropped(),
+                        sinks: judge.sinks.metrics(),
                         containers: engine.identity.containers.containers().count() as u64,
                         profiles,
                         stream_dropped: judge.streams.dropped(),

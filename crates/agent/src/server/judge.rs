@@ -52,14 +52,21 @@ impl Judge {
             batch = back;
             std::thread::sleep(Duration::from_millis(10));
         }
-        drop(self.writer);
         self.sinks.finish(patience);
+        // With it goes the store's lock, which keeps others from what alerts wait in, too.
+        drop(self.writer);
+    }
+
+    /// What goes on is updated, and not told again.
+    fn update_alerts(&mut self) {
+        for update in self.detector.take_updates() {
+            self.sinks.seen(&update.uid, update.last_seen_ns);
+            self.alerts.update(update);
+        }
     }
 
     fn collect_unsaved(&mut self, profiles: Vec<(String, Profile)>) {
-        for update in self.detector.take_updates() {
-            self.alerts.update(update);
-        }
+        self.update_alerts();
         let (alerts, accepted) = (self.alerts.take_unsaved(), self.detector.accepted.take_changed());
         let mut batch = Batch { alerts, accepted, ..Batch::default() };
         for (uid, profile) in profiles {
@@ -98,9 +105,7 @@ impl Consumer for Judge {
 
     fn tick(&mut self, now_ns: u64) {
         self.detector.advance(now_ns);
-        for update in self.detector.take_updates() {
-            self.alerts.update(update);
-        }
+        self.update_alerts();
         if now_ns.saturating_sub(self.saved_ns) < SAVE_NS && now_ns >= self.saved_ns {
             return;
         }

@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod doctor;
+mod falco;
 mod hot;
 mod identity;
 mod metrics;
@@ -14,5 +15,6 @@ mod recording;
 mod rules;
 mod run;
 mod runtimes;
+mod sinks;
 mod support;
 mod wrong_input;

@@ -15,7 +15,7 @@ mod kernel;
 mod mining;
 mod persistence;
 mod shells;
-mod stage;
+pub(crate) mod stage;
 mod tools;
 mod traces;
 

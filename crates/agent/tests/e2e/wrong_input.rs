@@ -74,9 +74,22 @@ fn configurations() {
     refuse("[behaviour]\nlearning_period = \"soon\"\n", &["learning_period", "soon"]);
     refuse("[metrics]\nlisten = 8528\n", &["metrics", "listen"]);
     refuse("[behaviour\n", &["ethogram.toml"]);
+    refuse("[alerts.webhook.siem]\nurl = \"siem\"\n", &["alerts.webhook.siem.url", "URL"]);
+    refuse("[alerts.otlp.x]\nendpiont = \"http://a/\"\n", &["alerts.otlp.x", "endpoint"]);
     expect_refusal(&["server", "--config", "/absent/ethogram.toml"], &["/absent/ethogram.toml"]);
     let a_folder = folder.path().to_str().unwrap();
     expect_refusal(&["server", "--config", a_folder], &[a_folder]);
+}
+
+#[test]
+fn receivers_of_alerts() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |lines: &str| config(folder.path(), lines);
+    let lines = "[alerts.webhook.siem]\nurl = \"http://127.0.0.1:1/\"\ntoken_file = \"/absent/token\"\n";
+    expect_refusal(&["server", "--config", &at(lines)], &["alerts.webhook.siem", "/absent/token"]);
+    assert!(!folder.path().join("api.sock").exists(), "nothing is left half started");
+    let lines = "[alerts]\nfile = \"/absent/alerts\"\n";
+    expect_refusal(&["server", "--config", &at(lines)], &["/absent/alerts", "[alerts]"]);
 }
 
 #[test]

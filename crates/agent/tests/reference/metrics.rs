@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ethogram_agent::metrics::{Counters, Format, MetricsSnapshot, ProcessMetrics, TrackerState};
+use ethogram_agent::metrics::{Counters, Format, MetricsSnapshot, ProcessMetrics, SinkMetrics, TrackerState};
 
 use crate::page::{code, sentence, table, titled};
 
@@ -55,7 +55,10 @@ fn sample() -> MetricsSnapshot {
     MetricsSnapshot {
         trackers: vec![("x".into(), TrackerState::Running, counters)],
         alerts: BTreeMap::from([(("x".into(), "x".into()), 1)]),
-        alerts_dropped: one(),
+        sinks: BTreeMap::from([(
+            "x".into(),
+            SinkMetrics { dropped: BTreeMap::from([("x", 1)]), ..SinkMetrics::default() },
+        )]),
         profiles: one(),
         identity: BTreeMap::from([("x", 1)]),
         behaviours: BTreeMap::from([("x", 1)]),

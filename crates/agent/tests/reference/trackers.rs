@@ -9,8 +9,13 @@ use serde_json::Value as Json;
 use crate::page::{block, code, sentence, table, titled};
 
 /// What the agent adds to an event: not in any tracker's schema.
-const ADDED: [(&str, &str, &str); 8] = [
+const ADDED: [(&str, &str, &str); 9] = [
     ("time", "string", "when it happened, RFC 3339 with nanoseconds"),
+    (
+        "process.user.name",
+        "string",
+        "what that user is called where it happened: by the container's own /etc/passwd, or the host's",
+    ),
     ("process.executable.path", "string", "path of the program that the process runs, as the process itself sees it"),
     ("process.command_args", "list of strings", "its arguments, with what looks like a secret masked"),
     ("container.id", "string", "the runtime's full id"),

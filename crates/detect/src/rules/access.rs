@@ -62,7 +62,7 @@ pub(super) enum Access {
     Directory(usize),
     FileName(usize),
     FileType(usize, bool),
-    /// As asked for, or else as it is.
+    /// Just as the caller gave it, or else as it is.
     RawName {
         requested: usize,
         path: usize,
@@ -236,7 +236,8 @@ impl Access {
                 DescriptorPart::Name => Self::Field(path),
                 DescriptorPart::RawName => match place(schema, "file.requested_path") {
                     Some(requested) => Self::RawName { requested, path },
-                    None => Self::Field(path),
+                    // Where only the path as asked for is known, it is that.
+                    None => Self::RawName { requested: path, path },
                 },
                 DescriptorPart::Directory => Self::Directory(path),
                 DescriptorPart::FileName => Self::FileName(path),
@@ -273,8 +274,8 @@ impl Access {
     /// How much it takes to read.
     pub(super) fn cost(&self) -> u32 {
         match self {
-            Self::Process(ProcessPart::CommandLine | ProcessPart::Arguments | ProcessPart::Environment) => 12,
-            Self::Parent(ProcessPart::CommandLine) | Self::Ancestors(_) => 12,
+            Self::Process(ProcessPart::CommandLine | ProcessPart::Arguments | ProcessPart::Environment) => 40,
+            Self::Parent(ProcessPart::CommandLine) | Self::Ancestors(_) => 40,
             Self::Field(_) | Self::Directory(_) | Self::FileName(_) | Self::RawName { .. } => 6,
             Self::Container(ContainerPart::Mounts | ContainerPart::Image, _) | Self::Connection(_) => 12,
             Self::Arguments => 60,
@@ -351,10 +352,12 @@ impl Access {
                     (false, false) => "file",
                 }))
             }
-            Self::RawName { requested, path } => match field_value(event, *requested) {
-                Value::Absent => field_value(event, *path),
-                value => value,
-            },
+            Self::RawName { requested, path } => {
+                match event.schema.fields.get(*requested).map(|field| event.as_asked(field)) {
+                    Some(Raw::Text(asked)) => Value::Text(asked),
+                    _ => field_value(event, *path),
+                }
+            }
             Self::Connection(ends) => connection(*ends, event),
             Self::Address(ends, side) => ends.address(event, *side),
             Self::AddressName(ends, side) => match ends.address(event, *side) {

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, StartKind};
 use ethogram_model::{EventSchema, FieldKind, render::names};
 use rustc_hash::FxHashSet;
 
@@ -50,20 +50,14 @@ pub(super) struct Slot {
     pub(super) is_of_object: bool,
 }
 
-/// Patterns that are looked for all at once.
-#[derive(Debug)]
+/// Patterns that are looked for all at once, each a bit of what is found.
+#[derive(Debug, Default)]
 pub(super) struct Patterns {
-    pub(super) automaton: AhoCorasick,
-    /// Where each must be found.
-    pub(super) places: Box<[Place]>,
-}
-
-/// Where in a text something is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
-    Start,
-    End,
-    Anywhere,
+    /// Of those that a text must begin with, with their bits.
+    pub(super) starts: Option<(AhoCorasick, Box<[usize]>)>,
+    /// Of those that may be anywhere, with their bits.
+    pub(super) anywhere: Option<(AhoCorasick, Box<[usize]>)>,
+    pub(super) count: usize,
 }
 
 /// A comparison.
@@ -211,7 +205,9 @@ impl<'d> Compiler<'d> {
                 _ => parts.push(node),
             }
         }
-        parts.sort_by_key(|part| (self.costs[*part], *part));
+        // What must not be is mostly not, and decides nothing: it comes last.
+        let is_exclusion = |part: &usize| decides == FALSE && matches!(self.nodes[*part], Node::Not(_));
+        parts.sort_by_key(|part| (is_exclusion(part), self.costs[*part], *part));
         parts.dedup();
         match parts.as_slice() {
             [] => rest,
@@ -345,36 +341,44 @@ impl<'d> Compiler<'d> {
     }
 
     fn finish(mut self, armed: Vec<(usize, usize)>) -> Program {
-        for slot in 0..self.slots.len() {
-            let of_slot = self.predicates.iter_mut().filter(|p| p.slot == slot);
-            let mut patterns: Vec<(&mut Predicate, Box<[u8]>, Place)> = of_slot
-                .filter_map(|p| match &p.test {
-                    Compared::Test(test) => {
-                        let (text, place) = match &**test {
-                            Test::Starts(text) => (text.clone(), Place::Start),
-                            Test::Ends(text) => (text.clone(), Place::End),
-                            Test::Contains(text) => (text.clone(), Place::Anywhere),
-                            _ => return None,
-                        };
-                        (!text.is_empty()).then_some((p, text, place))
-                    }
-                    _ => None,
-                })
-                .collect();
-            if patterns.len() < MANY_PATTERNS {
-                continue;
+        for (place, slot) in self.slots.iter_mut().enumerate() {
+            let of_slot = self.predicates.iter_mut().filter(|p| p.slot == place);
+            let (mut starts, mut anywhere) = (Vec::new(), Vec::new());
+            for predicate in of_slot {
+                let Compared::Test(test) = &predicate.test else { continue };
+                match &**test {
+                    Test::Starts(text) if !text.is_empty() => starts.push((text.clone(), predicate)),
+                    Test::Contains(text) if !text.is_empty() => anywhere.push((text.clone(), predicate)),
+                    _ => {}
+                }
             }
-            let Ok(automaton) = AhoCorasick::new(patterns.iter().map(|(_, text, _)| text)) else { continue };
-            let places = patterns.iter().map(|(.., place)| *place).collect();
-            for (number, (predicate, ..)) in patterns.iter_mut().enumerate() {
-                predicate.test = Compared::Pattern(number);
-            }
-            drop(patterns);
-            self.slots[slot].patterns = Some(Patterns { automaton, places });
+            let mut patterns = Patterns::default();
+            patterns.starts = automaton(starts, StartKind::Anchored, &mut patterns.count);
+            patterns.anywhere = automaton(anywhere, StartKind::Unanchored, &mut patterns.count);
+            slot.patterns = (patterns.count > 0).then_some(patterns);
         }
         let Self { nodes, slots, predicates, .. } = self;
         Program { schema: Arc::clone(self.schema), nodes, slots, predicates, armed }
     }
+}
+
+/// Looks for many patterns at once, whose comparisons ask for a bit of what was found from then on.
+fn automaton(
+    patterns: Vec<(Box<[u8]>, &mut Predicate)>,
+    start: StartKind,
+    bits: &mut usize,
+) -> Option<(AhoCorasick, Box<[usize]>)> {
+    if patterns.len() < MANY_PATTERNS {
+        return None;
+    }
+    let automaton = AhoCorasick::builder().start_kind(start).build(patterns.iter().map(|(text, _)| text)).ok()?;
+    let first = *bits;
+    *bits += patterns.len();
+    let places = (first..*bits).collect();
+    for (bit, (_, predicate)) in (first..).zip(patterns) {
+        predicate.test = Compared::Pattern(bit);
+    }
+    Some((automaton, places))
 }
 
 /// The way to a term in events of a kind.

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use aho_corasick::{AhoCorasick, Anchored, Input, automaton::OverlappingState};
 use ethogram_model::Event;
 
 use super::{
-    compile::{Compared, Node, Patterns, Place, Program},
+    compile::{Compared, Node, Patterns, Program},
     condition::Op,
     facts::Facts,
     value::Value,
@@ -196,17 +197,26 @@ impl<'e> Case<'e> {
 
 /// A bit for each pattern that is found where it must be.
 fn find(patterns: &Patterns, texts: &[Cow<'_, [u8]>]) -> Vec<u64> {
-    let mut found = vec![0u64; patterns.places.len().div_ceil(64)];
-    for text in texts {
-        for hit in patterns.automaton.find_overlapping_iter(&**text) {
-            let number = hit.pattern().as_usize();
-            let fits = match patterns.places[number] {
-                Place::Anywhere => true,
-                Place::Start => hit.start() == 0,
-                Place::End => hit.end() == text.len(),
-            };
-            found[number / 64] |= u64::from(fits) << (number % 64);
+    let mut found = vec![0u64; patterns.count.div_ceil(64)];
+    let mut look = |automaton: &Option<(AhoCorasick, Box<[usize]>)>, anchored: Anchored, text: &[u8]| {
+        let Some((automaton, bits)) = automaton else { return };
+        let mut state = OverlappingState::start();
+        loop {
+            let input = Input::new(text).anchored(anchored);
+            if automaton.try_find_overlapping(input, &mut state).is_err() {
+                return;
+            }
+            let Some(hit) = state.get_match() else { return };
+            if let Some(bit) = bits.get(hit.pattern().as_usize())
+                && let Some(word) = found.get_mut(bit / 64)
+            {
+                *word |= 1 << (bit % 64);
+            }
         }
+    };
+    for text in texts {
+        look(&patterns.starts, Anchored::Yes, text);
+        look(&patterns.anywhere, Anchored::No, text);
     }
     found
 }

@@ -374,7 +374,8 @@ fn reason(def: &RuleDef, because: &[String]) -> String {
 fn first_sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let ends = text.match_indices(". ").map(|(at, _)| at);
-    let end = ends.filter(|at| text[at + 2..].starts_with(|c: char| c.is_uppercase())).next();
+    let mut ends = ends;
+    let end = ends.find(|at| text[at + 2..].starts_with(|c: char| c.is_uppercase()));
     text[..end.unwrap_or(text.len())].trim_end_matches('.').to_owned()
 }
 

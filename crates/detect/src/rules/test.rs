@@ -33,6 +33,8 @@ pub(super) enum Test {
     /// The same whatever the case of letters.
     ContainsAnyCase(Box<AhoCorasick>),
     Pattern(Box<Regex>),
+    /// A text in which `*` stands for anything and `?` for one byte; whether the case of letters counts.
+    Wild(Box<[u8]>, bool),
     /// Paths, below one of which it lies.
     Below(FxHashSet<Box<[u8]>>),
     Networks(Vec<Network>),
@@ -125,8 +127,15 @@ impl Test {
                 let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build([first()]);
                 Self::ContainsAnyCase(Box::new(automaton.map_err(|e| (0, e.to_string()))?))
             }
-            Op::Glob => Self::pattern(&glob(first()), false).map_err(|e| (0, e))?,
-            Op::IGlob => Self::pattern(&glob(first()), true).map_err(|e| (0, e))?,
+            Op::Glob | Op::IGlob => {
+                let (text, any_case) = (first(), op == Op::IGlob);
+                let is_simple = !text.contains(['[', '\\', '(', ')', '|']);
+                match is_simple && text.len() <= MAX_WRITTEN {
+                    true if any_case => Self::Wild(text.to_ascii_lowercase().into_bytes().into(), false),
+                    true => Self::Wild(bytes(text), true),
+                    false => Self::pattern(&glob(text), any_case).map_err(|e| (0, e))?,
+                }
+            }
             Op::Regex => Self::pattern(first(), false).map_err(|e| (0, e))?,
             Op::PathMatch => Self::Below(set().into_iter().map(without_end).collect()),
         })
@@ -177,6 +186,8 @@ impl Test {
             Self::Contains(part) => memchr::memmem::find(text, part).is_some(),
             Self::ContainsAnyCase(automaton) => automaton.is_match(text),
             Self::Pattern(regex) => regex.is_match(text),
+            Self::Wild(pattern, true) => is_like(pattern, text),
+            Self::Wild(pattern, false) => is_like(pattern, &text.to_ascii_lowercase()),
             Self::Below(paths) => is_below(paths, text),
             Self::Compare(order, than) => parsed(text).is_some_and(|n| order.holds(n, *than)),
             Self::Numbers(set) => parsed(text).is_some_and(|n| set.contains(&n)),
@@ -213,7 +224,7 @@ impl Test {
             Self::Exists | Self::Bool(_) | Self::Compare(..) | Self::Numbers(_) => 1,
             Self::OneOf(_) | Self::Starts(_) | Self::Ends(_) | Self::Networks(_) => 2,
             Self::Contains(_) | Self::Below(_) => 4,
-            Self::ContainsAnyCase(_) => 6,
+            Self::ContainsAnyCase(_) | Self::Wild(..) => 6,
             Self::Pattern(_) => 12,
         }
     }
@@ -285,6 +296,33 @@ fn is_below(paths: &FxHashSet<Box<[u8]>>, path: &[u8]) -> bool {
     paths.contains(path)
         || (path.starts_with(b"/") && paths.contains(b"/".as_slice()))
         || memchr::memrchr_iter(b'/', path).any(|end| paths.contains(&path[..end]))
+}
+
+/// Whether a text is like a pattern of `*` and `?`. A star first stands for nothing, and for more where the rest does not
+/// fit; only the last one met needs to be tried again.
+fn is_like(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut at, mut place) = (0, 0);
+    let mut again: Option<(usize, usize)> = None;
+    while place < text.len() {
+        match pattern.get(at) {
+            Some(b'*') => {
+                again = Some((at + 1, place));
+                at += 1;
+            }
+            Some(c) if *c == b'?' || text.get(place) == Some(c) => {
+                at += 1;
+                place += 1;
+            }
+            _ => match &mut again {
+                Some((after, from)) => {
+                    *from += 1;
+                    (at, place) = (*after, *from);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.get(at..).unwrap_or_default().iter().all(|c| *c == b'*')
 }
 
 /// A glob as a regular expression: `*` and `?` also stand for slashes, `[...]` for one of several, `@(a|b)`, `*(a)`,

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* The capabilities that programs are asked for, and whether they had them; counted in the kernel. */
-#include "capability.h"
 #include "sample.bpf.h"
 
 PARAM(bool8, granted, 1, "whether checks that succeed are counted, or only those that fail");

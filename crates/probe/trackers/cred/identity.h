@@ -25,14 +25,6 @@ struct {
 	__type(value, struct identity);
 } identities SEC(".maps");
 
-static __always_inline u64 capabilities_at(const kernel_cap_t *set)
-{
-	u64 bits = 0;
-
-	bpf_probe_read_kernel(&bits, sizeof(bits), set);
-	return bits;
-}
-
 static __always_inline void identity_of(struct task_struct *task, struct identity *identity)
 {
 	const struct cred *cred = LOAD(task, real_cred);
@@ -45,9 +37,9 @@ static __always_inline void identity_of(struct task_struct *task, struct identit
 	identity->groups[EFFECTIVE] = LOAD(cred, egid.val);
 	identity->groups[SAVED] = LOAD(cred, sgid.val);
 	identity->groups[FILESYSTEM] = LOAD(cred, fsgid.val);
-	identity->caps[CAPS_EFFECTIVE] = capabilities_at(&cred->cap_effective);
-	identity->caps[CAPS_PERMITTED] = capabilities_at(&cred->cap_permitted);
-	identity->caps[CAPS_INHERITABLE] = capabilities_at(&cred->cap_inheritable);
+	identity->caps[CAPS_EFFECTIVE] = LOAD(cred, cap_effective).val;
+	identity->caps[CAPS_PERMITTED] = LOAD(cred, cap_permitted).val;
+	identity->caps[CAPS_INHERITABLE] = LOAD(cred, cap_inheritable).val;
 }
 
 static __always_inline void remember(u32 process, const struct identity *identity)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* Whoever changes what they are allowed to: identities, capabilities, namespaces, roots, keys. */
-#include "capability.h"
 #include "identity.h"
 #include "namespace.h"
 #include "record.bpf.h"
@@ -8,8 +7,6 @@
 
 PARAM(bool8, unchanged, 0, "whether calls are reported that change nothing");
 PARAM(bool8, names, 0, "whether changes of a thread's name are reported");
-
-SET(capability);
 
 enum user_calls { SYS_setuid = 1, SYS_setreuid, SYS_setresuid, SYS_setfsuid };
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-/* Files opened, by the path of what was really opened; failures are counted. */
+/* Files opened, by the path of what was really opened; failures are counted, and told one by one where somebody asks. */
 #include "ordinary.bpf.h"
 #include "record.bpf.h"
 #include "sample.bpf.h"
 #include "syscall.bpf.h"
 
-PARAM(bool8, failures, 1, "whether opens that fail are counted");
+PARAM(bool8, failures, 1, "whether opens that fail are counted and reported");
 PARAM(bool8, reads, 1, "whether opens for reading only are reported");
 
 #define O_CLOEXEC 02000000
@@ -22,8 +22,10 @@ struct file_open {
 	struct event_header header;
 	u64 object INTERNAL("object"); /* stands for the file where it lies, see ordinary.bpf.h */
 	path_ref path FIELD("file.path", "the file that was opened, symbolic links resolved");
+	requested_path requested FIELD("file.requested_path", "the path as asked for, where it is another");
 	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's");
-	u32 mode INTERNAL("mode");
+	file_mode mode FIELD("file.mode", "permissions asked for of the file that it created, the process's umask not "
+					  "taken off");
 	bool8 created FIELD("file.created", "whether this open created the file");
 	bool8 write FIELD("file.open.write", "whether it was opened for writing");
 	bool8 writable_layer FIELD("file.writable_layer",
@@ -31,6 +33,31 @@ struct file_open {
 	file_type type FIELD("file.type", "kind of file");
 };
 EVENT(open, struct file_open, 1);
+
+struct failed_open {
+	struct event_header header;
+	path_at path FIELD("file.path", "the file as asked for; symbolic links are not resolved");
+	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's");
+	error_number error FIELD("error.type", "why the open failed");
+};
+EVENT(failed, struct failed_open, 3);
+
+/* What an open asks for. */
+struct request {
+	const char *path;
+	s32 directory; /* what the path is relative to */
+	u32 flags;
+	u32 mode;
+	u32 is_copied; /* whether the path lies in the kernel's memory, and not in the caller's */
+};
+
+#define FLAGS_SHOWN(flags) ((flags) & ~(O_CLOEXEC | O_LARGEFILE | AS_FAR_AS_CACHED))
+
+static __always_inline path_at append_asked(struct record *r, const struct request *request)
+{
+	return request->is_copied ? append_copied_path_at(r, request->directory, request->path) :
+				    append_path_at(r, request->directory, request->path);
+}
 
 /* By program and not by process: a server that forks for each request would fill the table. */
 struct failure_key {
@@ -77,6 +104,30 @@ static __always_inline void count_failure(struct tracker_counters *c, u32 error)
 	c->aggregated++;
 }
 
+/* Where nobody wants it, count_failure alone counts the open as seen. */
+static __always_inline void report_failure(struct tracker_counters *c, u32 error, const struct request *request)
+{
+	struct failed_open *e;
+	struct record *r;
+	u64 cgroup;
+
+	if (!is_wanted(EVENT_failed) || !wanted(c, &cgroup))
+		return;
+	if (!failures) {
+		c->filtered__parameter++;
+		return;
+	}
+	r = begin(c, sizeof(*e));
+	if (!r)
+		return;
+	e = (void *)r->data;
+	describe_current(&e->header, EVENT_failed, cgroup);
+	e->flags = FLAGS_SHOWN(request->flags);
+	e->error = error;
+	e->path = append_asked(r, request);
+	send(c, r);
+}
+
 /* Asked before anything else: there are many. */
 static __always_inline bool is_of_no_interest(struct tracker_counters *c, u64 object)
 {
@@ -89,7 +140,8 @@ static __always_inline bool is_of_no_interest(struct tracker_counters *c, u64 ob
 
 #define USE (FMODE_WRITE | FMODE_CREATED)
 
-static __always_inline void report_open(struct tracker_counters *c, struct file *file, u32 flags, u32 mode, u64 object)
+static __always_inline void report_open(struct tracker_counters *c, struct file *file, const struct request *request,
+					u32 mode, u64 object)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *inode = LOAD(file, f_inode);
@@ -97,7 +149,7 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 	struct record *r;
 	u64 cgroup;
 
-	if (is_of_no_interest(c, object) || !wanted(c, &cgroup))
+	if (!wanted(c, &cgroup))
 		return;
 	if (!reads && !(mode & (FMODE_WRITE | FMODE_CREATED))) {
 		c->filtered__parameter++;
@@ -108,15 +160,26 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 		return;
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_open, cgroup);
-	e->flags = flags & ~(O_CLOEXEC | O_LARGEFILE | AS_FAR_AS_CACHED);
-	e->mode = mode;
+	e->flags = FLAGS_SHOWN(request->flags);
+	e->mode = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
 	e->object = object;
 	e->created = !!(mode & FMODE_CREATED);
 	e->write = !!(mode & FMODE_WRITE);
 	e->writable_layer = in_writable_layer(inode);
 	e->type = LOAD(inode, i_mode) & S_IFMT;
 	e->path = append_path(r, &file->f_path, task);
+	e->requested.resolved = e->path;
+	e->requested.asked = append_asked(r, request);
 	send(c, r);
+}
+
+static __always_inline void opened_file(struct tracker_counters *c, struct file *file, const struct request *request)
+{
+	u32 mode = LOAD(file, f_mode);
+	u64 object = object_of(file, mode & USE);
+
+	if (!is_of_no_interest(c, object))
+		report_open(c, file, request, mode, object);
 }
 
 #define FMODE_EXEC 0x20
@@ -147,38 +210,58 @@ static __always_inline bool is_error(long result)
 	return (unsigned long)result >= (unsigned long)-MAX_ERRNO;
 }
 
-/* What the function behind every open gave: a file, or an error. Opens by io_uring come by here too. */
-static __always_inline void opened_file(long result, u32 flags, u32 mode, u64 object)
+/* As the function behind every open is told. Opens by io_uring come by there too. */
+static __always_inline struct request requested(int directory, struct filename *name, const struct open_flags *how,
+						u32 flags)
 {
-	struct tracker_counters *c = count();
+	struct request request = {
+		.path = LOAD(name, name),
+		.directory = directory,
+		.flags = flags,
+		.mode = LOAD(how, mode),
+		.is_copied = true,
+	};
 
-	if (!c)
+	return request;
+}
+
+static __always_inline void open_failed(struct tracker_counters *c, long result, const struct request *request)
+{
+	/* It is tried again, and allowed to wait. */
+	if (result == -EAGAIN && request->flags & AS_FAR_AS_CACHED)
 		return;
-	if (!is_error(result))
-		report_open(c, (struct file *)result, flags, mode, object);
-	else if (result != -EAGAIN || !(flags & AS_FAR_AS_CACHED))
-		count_failure(c, -result);
+	report_failure(c, -result, request);
+	count_failure(c, -result);
 }
 
 /* Where the kernel has given the file its type, what decides is read without a helper. */
-static __always_inline void opened_typed_file(struct file *file, const struct open_flags *how)
+static __always_inline void opened_typed_file(int directory, struct filename *name, const struct open_flags *how,
+					      struct file *file)
 {
+	struct tracker_counters *c = count();
 	u32 flags = flags_of(how), mode = 0;
+	struct request request;
 	u64 object = 0;
 
-	if (!is_asked_for(flags))
+	if (!c || !is_asked_for(flags))
 		return;
 	if (!is_error((long)file)) {
 		mode = file->f_mode;
 		object = object_of_typed(file, mode & USE);
+		if (is_of_no_interest(c, object))
+			return;
 	}
-	opened_file((long)file, flags, mode, object);
+	request = requested(directory, name, how, flags);
+	if (is_error((long)file))
+		open_failed(c, (long)file, &request);
+	else
+		report_open(c, file, &request, mode, object);
 }
 
 SEC("fexit/do_filp_open")
 int BPF_PROG(filp_open_fexit, int directory, struct filename *name, const struct open_flags *how, struct file *file)
 {
-	opened_typed_file(file, how);
+	opened_typed_file(directory, name, how, file);
 	return 0;
 }
 
@@ -186,41 +269,49 @@ int BPF_PROG(filp_open_fexit, int directory, struct filename *name, const struct
 SEC("fexit/do_file_open")
 int BPF_PROG(file_open_fexit, int directory, struct filename *name, const struct open_flags *how, struct file *file)
 {
-	opened_typed_file(file, how);
+	opened_typed_file(directory, name, how, file);
 	return 0;
 }
 
-/* Flags of the opens that are on their way, by thread. */
+/* The opens that are on their way, by thread. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1024);
 	__type(key, u64);
-	__type(value, u32);
+	__type(value, struct request);
 } opening SEC(".maps");
 
 static __always_inline int open_entered(struct pt_regs *ctx)
 {
-	u32 flags = flags_of((const struct open_flags *)PT_REGS_PARM3(ctx));
+	const struct open_flags *how = (const struct open_flags *)PT_REGS_PARM3(ctx);
 	u64 thread = bpf_get_current_pid_tgid();
+	struct request request;
+	u32 flags = flags_of(how);
 
-	if (is_asked_for(flags))
-		bpf_map_update_elem(&opening, &thread, &flags, BPF_ANY);
+	if (!is_asked_for(flags))
+		return 0;
+	request = requested(PT_REGS_PARM1(ctx), (struct filename *)PT_REGS_PARM2(ctx), how, flags);
+	bpf_map_update_elem(&opening, &thread, &request, BPF_ANY);
 	return 0;
 }
 
 static __always_inline int open_left(struct pt_regs *ctx)
 {
 	u64 thread = bpf_get_current_pid_tgid();
-	u32 *flags = bpf_map_lookup_elem(&opening, &thread);
+	struct request *known = bpf_map_lookup_elem(&opening, &thread);
+	struct tracker_counters *c = count();
+	struct request request;
+	long result = PT_REGS_RC(ctx);
 
-	if (flags) {
-		long result = PT_REGS_RC(ctx);
-		struct file *file = (struct file *)result;
-		u32 mode = is_error(result) ? 0 : LOAD(file, f_mode);
-
-		opened_file(result, *flags, mode, is_error(result) ? 0 : object_of(file, mode & USE));
-		bpf_map_delete_elem(&opening, &thread);
-	}
+	if (!known || !c)
+		return 0;
+	request = *known;
+	request.is_copied = true; /* said here, the other way is not even compiled */
+	bpf_map_delete_elem(&opening, &thread);
+	if (is_error(result))
+		open_failed(c, result, &request);
+	else
+		opened_file(c, (struct file *)result, &request);
 	return 0;
 }
 
@@ -255,32 +346,38 @@ int file_open_kretprobe(struct pt_regs *ctx)
 enum opened_calls { SYS_open = 1, SYS_openat, SYS_openat2, SYS_creat };
 SYSCALLS(opened)
 {
+	struct request request = { .directory = AT_FDCWD, .path = (const char *)argument(call, 0) };
 	struct tracker_counters *c = count();
+	u64 how[2] = {}; /* the begin of struct open_how */
 	struct file *file;
 	u64 cgroup;
-	u32 flags, mode;
 
 	if (!c)
 		return;
-	if (call->result < 0) {
-		count_failure(c, -call->result);
-		return;
-	}
 	switch (call->which) {
 	case SYS_open:
-		flags = argument(call, 1);
-		break;
-	case SYS_openat:
-		flags = argument(call, 2);
+		request.flags = argument(call, 1);
+		request.mode = argument(call, 2);
 		break;
 	case SYS_creat:
-		flags = 01101; /* O_CREAT|O_WRONLY|O_TRUNC, says creat(2) */
+		request.flags = 01101; /* O_CREAT|O_WRONLY|O_TRUNC, says creat(2) */
+		request.mode = argument(call, 1);
 		break;
 	default:
-		/* The first eight bytes of struct open_how. */
-		flags = 0;
-		bpf_probe_read_user(&flags, sizeof(flags), (void *)argument(call, 2));
+		request.directory = argument(call, 0);
+		request.path = (const char *)argument(call, 1);
+		request.flags = argument(call, 2);
+		request.mode = argument(call, 3);
+		if (call->which == SYS_openat2) {
+			bpf_probe_read_user(how, sizeof(how), (void *)argument(call, 2));
+			request.flags = how[0];
+			request.mode = how[1];
+		}
 		break;
+	}
+	if (call->result < 0) {
+		open_failed(c, call->result, &request);
+		return;
 	}
 	file = file_of((struct task_struct *)bpf_get_current_task(), call->result);
 	if (!file) {
@@ -288,6 +385,5 @@ SYSCALLS(opened)
 			c->dropped__file__closed++;
 		return;
 	}
-	mode = LOAD(file, f_mode);
-	report_open(c, file, flags, mode, object_of(file, mode & USE));
+	opened_file(c, file, &request);
 }

@@ -146,6 +146,27 @@ fn fork_and_exit_tell_child_code_signal_and_duration() {
 }
 
 #[test]
+fn whoever_acts_is_told_with_its_capabilities() {
+    let mut rig = Rig::start("process");
+    let nobody = crate::tests::child::forked(|| {
+        // SAFETY: plain system calls.
+        unsafe { i32::from(libc::setresuid(65534, 65534, 65534) != 0) }
+    });
+    let root = Shell::waiting(":");
+    let pids = [root.pid(), nobody.pid()];
+    assert_eq!((root.go().code(), nobody.go()), (Some(0), 0));
+    let own = std::fs::read_to_string("/proc/self/status").unwrap();
+    for (field, line) in [("_capabilities_effective", "CapEff:\t"), ("_capabilities_permitted", "CapPrm:\t")] {
+        let own = own.lines().find_map(|l| l.strip_prefix(line)).unwrap();
+        let [root, nobody] = pids.map(|pid| rig.expect("exit", |e| is(e, "exit") && of(e, pid)));
+        assert_eq!(number(&root, field), u64::from_str_radix(own, 16).unwrap());
+        let names = root.schema.field(field).unwrap().name_of(number(&root, field));
+        assert!(names.starts_with("CAP_CHOWN|CAP_DAC_OVERRIDE|") && names.ends_with("|CAP_CHECKPOINT_RESTORE"), "{names}");
+        assert!(!nobody.get(field).is_truthy());
+    }
+}
+
+#[test]
 fn a_thread_is_no_process_and_a_builtin_no_exec() {
     let shell = Shell::waiting(": ; true");
     let mut rig = Rig::start("process");
@@ -153,6 +174,99 @@ fn a_thread_is_no_process_and_a_builtin_no_exec() {
     shell.go();
     rig.expect("exit of the shell", |e| is(e, "exit") && of(e, pid));
     assert!(!rig.all().iter().any(|e| of(e, pid) && (is(e, "fork") || is(e, "exec"))));
+}
+
+#[test]
+fn the_times_of_a_programs_file_are_told() {
+    use std::os::unix::fs::MetadataExt;
+    let mut rig = Rig::start("process");
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("program");
+    std::fs::copy("/bin/true", &program).unwrap();
+    let long_ago = std::time::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+    std::fs::File::open(&program).unwrap().set_modified(long_ago).unwrap();
+    let mut child = std::process::Command::new(&program).spawn().unwrap();
+    child.wait().unwrap();
+    let exec = rig.expect("exec", |e| is(e, "exec") && of(e, child.id()));
+    let file = std::fs::metadata(&program).unwrap();
+    assert_eq!(number(&exec, "_file_modified"), 1_000_000_000_123_456_789);
+    assert_eq!(number(&exec, "_file_changed"), (file.ctime() * 1_000_000_000 + file.ctime_nsec()) as u64);
+}
+
+#[test]
+fn who_leads_a_group_or_a_session_is_told() {
+    use std::os::unix::process::CommandExt;
+    let mut rig = Rig::start("process");
+    let session = |pid: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().parse::<u64>().unwrap()
+    };
+    let mut run = |mut command: Command| {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let exec = rig.expect("exec", |e| is(e, "exec") && of(e, child.id()));
+        let session = session(child.id());
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(number(&exec, "_session_leader"), session);
+        (exec.get("process.leads_group").is_truthy(), session == u64::from(child.id()))
+    };
+    let mut alone = Command::new("/bin/cat");
+    alone.process_group(0);
+    assert_eq!(run(alone), (true, false));
+    assert_eq!(run(Command::new("/bin/cat")), (false, false));
+    // `script` gives its child a session of its own.
+    let shell = Shell::waiting("script -qec 'exec /bin/echo led' /dev/null");
+    shell.go();
+    let led = rig.expect("exec in a new session", |e| is(e, "exec") && args(e).last().unwrap() == "led");
+    assert!(led.get("process.leads_group").is_truthy());
+    assert_ne!(number(&led, "_session_leader"), session(std::process::id()));
+}
+
+#[test]
+fn a_process_is_told_by_its_number_in_its_namespace_too() {
+    let mut rig = Rig::start("process");
+    // Its first child is the first process of a new pid namespace.
+    let child = crate::tests::child::forked(|| {
+        let arguments = [c"/bin/true".as_ptr(), std::ptr::null()];
+        // SAFETY: plain system calls; the arguments end with NULL.
+        unsafe {
+            libc::unshare(libc::CLONE_NEWPID);
+            match libc::fork() {
+                0 => libc::execv(arguments[0], arguments.as_ptr()),
+                first => libc::waitpid(first, std::ptr::null_mut(), 0),
+            }
+        }
+    });
+    let pid = child.pid();
+    child.go();
+    let fork = rig.expect("fork", |e| is(e, "fork") && of(e, pid));
+    assert_eq!(number(&fork, "_child_namespace_pid"), 1);
+    let exec = rig.expect("exec", |e| is(e, "exec") && of(e, number(&fork, "process.child.pid") as u32));
+    assert_eq!(number(&exec, "process.namespace_pid"), 1);
+    // On the host there is no other number.
+    let shell = Shell::waiting("/bin/true; :");
+    let pid = shell.pid();
+    shell.go();
+    let fork = rig.expect("fork on the host", |e| is(e, "fork") && of(e, pid));
+    let child = number(&fork, "process.child.pid");
+    assert_eq!(number(&fork, "_child_namespace_pid"), child);
+    let exec = rig.expect("exec on the host", |e| is(e, "exec") && of(e, child as u32));
+    assert!(!exec.get("process.namespace_pid").is_truthy());
+}
+
+#[test]
+fn the_user_who_logged_in_is_told_where_the_kernel_keeps_it() {
+    let mut rig = Rig::start("process");
+    let mut exec_of = |login: &str| {
+        let shell = Shell::waiting(&format!("echo {login} > /proc/self/loginuid; exec /bin/sleep 0"));
+        let pid = shell.pid();
+        shell.go();
+        rig.expect("exec of sleep", |e| is(e, "exec") && of(e, pid) && text(e, "process.executable.name") == "sleep")
+    };
+    if std::path::Path::new("/proc/self/loginuid").exists() {
+        assert_eq!(number(&exec_of("1234"), "process.login_user.id"), 1234);
+    }
+    assert!(!exec_of("4294967295").get("process.login_user.id").is_truthy());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 /* Processes as they are forked, run a program and exit. Threads are not processes. */
 #include "file.bpf.h"
 #include "record.bpf.h"
+#include "task.bpf.h"
 
 PARAM(bool8, args, 1, "whether arguments are reported");
 PARAM(u32, max_args, 2048, "bytes kept of the arguments, at most 4095; what is longer is cut, and marked as cut");
@@ -14,11 +15,14 @@ struct process_fork {
 	struct event_header header;
 	u64 child_start INTERNAL("child_start");
 	u32 child FIELD("process.child.pid", "the new process");
+	u32 child_namespace_pid INTERNAL("child_namespace_pid"); /* its own number in its pid namespace */
 };
 EVENT(fork, struct process_fork, 1);
 
 struct process_exec {
 	struct event_header header;
+	u64 file_modified INTERNAL("file_modified"); /* the executable's times, nanoseconds since the Unix epoch */
+	u64 file_changed INTERNAL("file_changed");
 	path_ref path FIELD("process.executable.path", "the file that runs, resolved: its interpreter for a script");
 	args_ref args FIELD("process.command_args", "arguments");
 	path_ref cwd FIELD("process.working_directory", "current directory");
@@ -27,6 +31,11 @@ struct process_exec {
 			     "the script that was called, where what runs is its interpreter; links not resolved");
 	args_ref environment FIELD("process.environment_variables", "environment variables, as NAME=value");
 	u32 gid FIELD("process.group.id", "real group id in the host's namespace");
+	optional_id login_user FIELD("process.login_user.id",
+				     "user who logged in, whatever they became since; absent for services");
+	optional_id namespace_pid FIELD("process.namespace_pid",
+					"process id in its own pid namespace, where that is not the host's");
+	u32 session_leader INTERNAL("session_leader"); /* its pid in the host's namespace */
 	u32 args_size FIELD("process.command_args_size", "bytes of all arguments, also of those cut off");
 	bool8 args_cut FIELD("process.command_args_truncated", "whether arguments were cut off");
 	bool8 environment_cut FIELD("process.environment_variables_truncated",
@@ -34,6 +43,8 @@ struct process_exec {
 	bool8 writable_layer FIELD("process.executable.writable_layer",
 				   "whether the file was written in the container and is not from its image");
 	bool8 memfd FIELD("process.executable.memfd", "whether the file exists in memory only");
+	bool8 leads_group FIELD("process.leads_group",
+				"whether it leads its process group, as a command typed into a shell does");
 	char tty[16] FIELD("process.tty.name", "controlling terminal");
 };
 EVENT(exec, struct process_exec, 2);
@@ -82,6 +93,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 	describe_current(&e.header, EVENT_fork, cgroup);
 	e.child = LOAD(child, tgid);
 	e.child_start = LOAD(child, start_boottime);
+	e.child_namespace_pid = own_number(child).nr;
 	submit(c, &e, sizeof(e));
 	return 0;
 }
@@ -134,6 +146,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	struct record *r;
 	struct tty_struct *terminal = LOAD(task, signal, tty);
 	struct fs_struct *fs = LOAD(task, fs);
+	struct inode *inode;
 	struct file *file;
 	u64 cgroup;
 
@@ -145,8 +158,15 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_exec, cgroup);
 	file = LOAD(bprm, file);
+	inode = LOAD(file, f_inode);
 	e->gid = LOAD(task, cred, gid.val);
-	e->writable_layer = in_writable_layer(LOAD(file, f_inode));
+	e->login_user = bpf_core_field_exists(task->loginuid) ? LOAD(task, loginuid.val) : NO_ID;
+	e->namespace_pid = LOAD(task, thread_pid, level) ? own_number(task).nr : NO_ID;
+	e->session_leader = leader_of(task, PIDTYPE_SID);
+	e->leads_group = leader_of(task, PIDTYPE_PGID) == e->header.pid;
+	e->file_modified = modified_at(inode);
+	e->file_changed = changed_at(inode);
+	e->writable_layer = in_writable_layer(inode);
 	e->memfd = is_memfd(file);
 	e->tty[0] = 0;
 	if (terminal)

@@ -20,7 +20,7 @@ use tonic_prost::ProstCodec;
 
 use super::{
     CALL_TIMEOUT, Listed, MAX_ANSWER, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
-    bounded_labels, bounded_name, oci, pod_of,
+    bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
 };
 use crate::container::cgroup::is_identifier;
 
@@ -160,6 +160,7 @@ impl Containerd {
             Some(spec) if !spec.value.is_empty() => serde_json::from_slice(&spec.value)?,
             _ => oci::Spec::default(),
         };
+        let privileged = spec.is_privileged();
         let name = record.name().to_owned();
         let sandbox = record.labels.get("io.cri-containerd.kind").is_some_and(|kind| kind == "sandbox");
         let labels = bounded_labels(record.labels);
@@ -172,6 +173,12 @@ impl Containerd {
             pod: pod_of(&labels),
             sandbox,
             labels,
+            privileged,
+            mounts: bounded_mounts(spec.take_mounts()),
+            // Only its service for tasks knows, and not since when.
+            started_ns: None,
+            users: None,
+            pid: None,
             id: record.id,
         })
     }

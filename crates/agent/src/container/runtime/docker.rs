@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use ethogram_model::Mount;
+use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     CALL_TIMEOUT, Listed, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image, bounded_labels,
-    bounded_name, pod_of,
+    bounded_mounts, bounded_name, pod_of,
 };
 use crate::{
     container::cgroup::is_identifier,
@@ -41,6 +43,38 @@ struct Details {
     #[serde(default)]
     args: Option<Vec<String>>,
     config: Config,
+    #[serde(default)]
+    state: State,
+    #[serde(default)]
+    host_config: HostConfig,
+    #[serde(default)]
+    mounts: Option<Vec<MountPoint>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct State {
+    /// Zero as long as it does not run.
+    pid: u32,
+    /// The year 1 as long as it was never started.
+    started_at: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct HostConfig {
+    privileged: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct MountPoint {
+    source: String,
+    destination: String,
+    mode: String,
+    #[serde(rename = "RW")]
+    writable: bool,
+    propagation: String,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +147,11 @@ impl Docker {
             pod: pod_of(&labels),
             sandbox: labels.get("io.kubernetes.docker.type").is_some_and(|kind| kind == "podsandbox"),
             labels,
+            privileged: details.host_config.privileged,
+            mounts: bounded_mounts(details.mounts.unwrap_or_default().into_iter().map(Mount::from)),
+            started_ns: started_ns(&details.state.started_at),
+            users: None,
+            pid: Some(details.state.pid).filter(|pid| *pid > 0),
             id: details.id,
         }
     }
@@ -161,6 +200,19 @@ impl Events {
     }
 }
 
+impl From<MountPoint> for Mount {
+    fn from(mount: MountPoint) -> Self {
+        let MountPoint { source, destination, mode, writable, propagation } = mount;
+        Self { source, destination, mode, writable, propagation }
+    }
+}
+
+/// RFC 3339 in nanoseconds since the Unix epoch; none for what was never started.
+fn started_ns(text: &str) -> Option<u64> {
+    let started: Timestamp = text.parse().ok()?;
+    u64::try_from(started.as_nanosecond()).ok()
+}
+
 /// `/web` is `web`; `/other/alias` is a name that a link gave it.
 fn plain_name(name: &str) -> Option<&str> {
     let name = name.strip_prefix('/').unwrap_or(name);
@@ -177,6 +229,19 @@ mod tests {
         Docker { runtime: Runtime::Docker, client: server.client() }
     }
 
+    /// Of what Docker answers, the parts that are read, and their neighbours.
+    const RUNNING: &str = r#"{"Id":"dd","Created":"2026-11-25T02:19:25.109419419Z","Path":"sleep","Args":["300"],
+        "State":{"Status":"running","Running":true,"Paused":false,"Restarting":false,"OOMKilled":false,"Dead":false,
+        "Pid":18334,"ExitCode":0,"Error":"","StartedAt":"2026-11-25T02:19:29.875867947Z",
+        "FinishedAt":"0001-01-01T00:00:00Z"},"Image":"sha256:aac2","Name":"/src","RestartCount":0,
+        "HostConfig":{"Binds":["/srv:/data:ro","cache:/cache"],"NetworkMode":"default","Privileged":true,
+        "SecurityOpt":["label=disable"],"MaskedPaths":null},"Mounts":[
+        {"Type":"bind","Source":"/srv","Destination":"/data","Mode":"ro","RW":false,"Propagation":"rprivate"},
+        {"Type":"volume","Name":"cache","Source":"/var/lib/docker/volumes/cache/_data","Destination":"/cache",
+        "Driver":"local","Mode":"z","RW":true,"Propagation":""},
+        {"Type":"bind","Source":"/opt","Destination":"/opt2","Mode":"","RW":true,"Propagation":"rshared"}],
+        "Config":{"Image":"test:1","Labels":{"ethogram.test":"1"},"User":"","Cmd":["sleep","300"]}}"#;
+
     #[tokio::test]
     async fn containers_are_listed_and_inspected() {
         let server = FakeServer::by(
@@ -190,6 +255,7 @@ mod tests {
                             "Config":{"Image":"web:1","Labels":{"a":"b","io.kubernetes.pod.name":"p",
                             "io.kubernetes.pod.namespace":"n"}}}"#
                     }
+                    "/containers/dd/json" => RUNNING,
                     "/containers/bb/json" => r#"{"Id":"bb","Config":{"Labels":null},"Args":null}"#,
                     _ => return answer("404 Not Found", r#"{"message":"No such container"}"#),
                 };
@@ -206,7 +272,27 @@ mod tests {
         assert_eq!(web.pod.unwrap().namespace, "n");
         let bare = docker.inspect("bb").await.unwrap().unwrap();
         assert_eq!((bare.name.as_str(), bare.command.len(), bare.pod), ("bb", 0, None));
+        assert_eq!((bare.privileged, bare.mounts.len(), bare.started_ns, bare.pid), (None, 0, None, None));
         assert_eq!(docker.inspect("cc").await.unwrap(), None);
+
+        let full = docker.inspect("dd").await.unwrap().unwrap();
+        assert_eq!((full.privileged, full.pid), (Some(true), Some(18334)));
+        assert_eq!(full.started_ns, Some(1_795_573_169_875_867_947));
+        let shown = |m: &Mount| {
+            [&*m.source, &m.destination, &m.mode, if m.writable { "rw" } else { "ro" }, &m.propagation].join(" ")
+        };
+        assert_eq!(
+            full.mounts.iter().map(shown).collect::<Vec<_>>(),
+            ["/srv /data ro ro rprivate", "/var/lib/docker/volumes/cache/_data /cache z rw ", "/opt /opt2  rw rshared",]
+        );
+    }
+
+    #[test]
+    fn what_was_never_started_has_no_start() {
+        for text in ["0001-01-01T00:00:00Z", "", "yesterday"] {
+            assert_eq!(started_ns(text), None, "{text}");
+        }
+        assert_eq!(started_ns("1970-01-01T00:00:01.5Z"), Some(1_500_000_000));
     }
 
     #[tokio::test]

@@ -1,32 +1,149 @@
-//! The few fields of an OCI runtime specification that say what a container runs.
+//! The few fields of an OCI runtime specification that say what a container runs, and how privileged it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use ethogram_model::Mount;
+use serde::{Deserialize, de::IgnoredAny};
+
+/// Capabilities that all kernels have that we run on. Runtimes that are older than the kernel leave out newer ones.
+const ALL_CAPABILITIES: usize = 38;
 
 /// A container's `config.json`.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct Spec {
-    #[serde(default)]
     process: Option<Process>,
-    #[serde(default)]
     annotations: Option<BTreeMap<String, String>>,
+    linux: Option<Linux>,
+    mounts: Option<Vec<MountPoint>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 struct Process {
-    #[serde(default)]
     args: Option<Vec<String>>,
+    capabilities: Option<Capabilities>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Capabilities {
+    bounding: Option<BTreeSet<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Linux {
+    seccomp: Option<IgnoredAny>,
+    masked_paths: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct MountPoint {
+    destination: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    options: Option<Vec<String>>,
 }
 
 impl Spec {
     /// Entrypoint and arguments, not bounded yet.
     pub(super) fn take_command(&mut self) -> Vec<String> {
-        self.process.take().and_then(|p| p.args).unwrap_or_default()
+        self.process.as_mut().and_then(|p| p.args.take()).unwrap_or_default()
     }
 
     /// What the runtime noted of it.
     pub(super) fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// Whether it is as `--privileged` makes it, which the specification has no word for: all capabilities, no seccomp
+    /// filter, and nothing of procfs hidden. None where it does not say which capabilities there are.
+    pub(super) fn is_privileged(&self) -> Option<bool> {
+        let bounding = self.process.as_ref()?.capabilities.as_ref()?.bounding.as_ref();
+        let has_all = bounding.is_some_and(|all| all.len() >= ALL_CAPABILITIES);
+        let hides =
+            |linux: &Linux| linux.seccomp.is_some() || linux.masked_paths.as_ref().is_some_and(|m| !m.is_empty());
+        Some(has_all && !self.linux.as_ref().is_some_and(hides))
+    }
+
+    /// The places of the host and the volumes in it, not bounded yet; not what the kernel itself makes, as procfs.
+    pub(super) fn take_mounts(&mut self) -> impl Iterator<Item = Mount> + use<> {
+        self.mounts.take().unwrap_or_default().into_iter().filter_map(MountPoint::bind)
+    }
+}
+
+impl MountPoint {
+    fn bind(self) -> Option<Mount> {
+        let options = self.options.unwrap_or_default();
+        let has = |name: &str| options.iter().any(|o| o == name);
+        if self.kind != "bind" && !has("bind") && !has("rbind") {
+            return None;
+        }
+        let kinds = ["private", "shared", "slave", "unbindable"];
+        let propagation = options.iter().find(|o| kinds.contains(&o.strip_prefix('r').unwrap_or(o)));
+        Some(Mount {
+            propagation: propagation.cloned().unwrap_or_default(),
+            writable: !has("ro"),
+            mode: options.join(","),
+            source: self.source,
+            destination: self.destination,
+        })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// As containerd and Podman write it, shortened; `process` and `linux` are filled in.
+    fn spec(capabilities: usize, linux: &str) -> Spec {
+        let capabilities: Vec<_> = (0..capabilities).map(|n| format!(r#""CAP_{n}""#)).collect();
+        let json = r#"{"ociVersion":"1.2.0","process":{"user":{"uid":0,"gid":0},"args":["sleep","100"],"cwd":"/",
+            "capabilities":{"bounding":[CAPS],"effective":[CAPS],"permitted":[CAPS]}},"root":{"path":"rootfs"},"mounts":[
+            {"destination":"/proc","type":"proc","source":"proc","options":["nosuid","noexec","nodev"]},
+            {"destination":"/run","type":"tmpfs","source":"tmpfs","options":["nosuid","strictatime","mode=755"]},
+            {"destination":"/data","type":"bind","source":"/srv","options":["ro","rprivate","rbind"]},
+            {"destination":"/dev/shm","type":"bind","source":"/var/lib/shm","options":["bind","rslave","nosuid"]},
+            {"destination":"/none","source":"/opt","options":["rbind"]},{"destination":"/empty"}],"linux":LINUX}"#;
+        serde_json::from_str(&json.replace("CAPS", &capabilities.join(",")).replace("LINUX", linux)).unwrap()
+    }
+
+    #[test]
+    fn privileged_is_what_lacks_nothing_and_hides_nothing() {
+        for (capabilities, linux, privileged) in [
+            (40, r#"{"seccomp":null,"maskedPaths":null}"#, true),
+            (41, "null", true),
+            (14, r#"{"maskedPaths":["/proc/kcore"]}"#, false),
+            (40, r#"{"maskedPaths":["/proc/kcore"]}"#, false),
+            (40, r#"{"seccomp":{"defaultAction":"SCMP_ACT_ERRNO"}}"#, false),
+            (37, "{}", false),
+        ] {
+            assert_eq!(spec(capabilities, linux).is_privileged(), Some(privileged), "{capabilities} {linux}");
+        }
+        assert_eq!(serde_json::from_str::<Spec>(r#"{"process":{}}"#).unwrap().is_privileged(), None);
+        assert_eq!(
+            serde_json::from_str::<Spec>(r#"{"process":{"capabilities":{}}}"#).unwrap().is_privileged(),
+            Some(false)
+        );
+    }
+
+    #[test]
+    fn what_is_bound_into_it_is_told_and_what_the_kernel_makes_is_not() {
+        let mut spec = spec(14, "{}");
+        let mounts: Vec<_> = spec.take_mounts().collect();
+        let shown = |m: &Mount| format!("{} {} {} {} {}", m.source, m.destination, m.mode, m.writable, m.propagation);
+        assert_eq!(
+            mounts.iter().map(shown).collect::<Vec<_>>(),
+            [
+                "/srv /data ro,rprivate,rbind false rprivate",
+                "/var/lib/shm /dev/shm bind,rslave,nosuid true rslave",
+                "/opt /none rbind true ",
+            ]
+        );
+        assert_eq!(spec.take_command(), ["sleep", "100"]);
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use super::{
     CALL_TIMEOUT, Docker, Listed, MAX_ANSWER, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
-    bounded_labels, bounded_name, oci, pod_of,
+    bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
 };
 
 /// Where containers are listed that do not outlive a boot, below the run directory of the same storage.
@@ -152,9 +152,14 @@ impl Entry {
             name: kube_name.map_or_else(|| self.name(), bounded_name),
             image: (!self.image.is_empty()).then(|| bounded_image(image_name, &self.image)),
             sandbox: spec.annotation("io.kubernetes.cri-o.ContainerType") == Some("sandbox"),
+            privileged: spec.is_privileged(),
+            mounts: bounded_mounts(spec.take_mounts()),
             command: bounded_command(spec.take_command()),
             pod: pod_of(&labels),
             labels,
+            started_ns: None,
+            users: None,
+            pid: None,
             id: self.id,
         })
     }

@@ -62,10 +62,13 @@ fn missing(programs: &[&str]) -> Option<String> {
     Some(format!("needs {absent}"))
 }
 
-/// An archive of a root file system that has nothing but busybox.
+/// An archive of a root file system that has nothing but busybox, and a user.
 fn root_archive(directory: &Path) -> PathBuf {
     let archive = directory.join("root.tar");
+    fs::create_dir(directory.join("etc")).unwrap();
+    fs::write(directory.join("etc/passwd"), "alice:x:1234:1234::/:/bin/sh\n").unwrap();
     run(&["tar", "-C", "/", "-cf", archive.to_str().unwrap(), "bin/busybox"]);
+    run(&["tar", "-C", directory.to_str().unwrap(), "-rf", archive.to_str().unwrap(), "etc/passwd"]);
     archive
 }
 
@@ -82,34 +85,58 @@ fn walked() -> (ContainerTable, Hierarchy) {
     (table, hierarchy)
 }
 
-/// The id of the cgroup of that process.
-fn cgroup_of(pid: &str, hierarchy: &Hierarchy) -> u64 {
+/// The path of the cgroup of that process.
+fn cgroup_path(pid: &str, hierarchy: &Hierarchy) -> String {
     let controller = hierarchy.controller.as_deref().unwrap_or("");
     let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     let path = cgroups.lines().find_map(|line| {
         let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
         controllers.split(',').any(|c| c == controller).then_some(path)
     });
-    fs::metadata(hierarchy.root.join(path.unwrap().trim_start_matches('/'))).unwrap().ino()
+    path.unwrap().to_owned()
 }
 
-/// Has the resolver tell the table of every container and candidate until that cgroup's is named.
-async fn named(table: &mut ContainerTable, settings: &RuntimeSettings, ask_for: &ResolveRequest, cgroup_id: u64) {
+/// The id of that cgroup.
+fn cgroup_of(pid: &str, hierarchy: &Hierarchy) -> u64 {
+    fs::metadata(hierarchy.root.join(cgroup_path(pid, hierarchy).trim_start_matches('/'))).unwrap().ino()
+}
+
+/// Has the resolver tell the table of every container and candidate until that process's is named, and its users.
+async fn named(table: &mut ContainerTable, settings: &RuntimeSettings, ask_for: &ResolveRequest, pid: &str) {
     let (ask, asks) = mpsc::channel(8);
     let (tell, mut told) = mpsc::channel(8);
     let runtimes = Arc::new(Runtimes::new(settings));
-    tokio::spawn(resolver::run(runtimes, asks, move |resolution: Resolution| tell.try_send(resolution).is_ok()));
-    ask.send(Ask::Resolve(ask_for.clone())).await.unwrap();
+    let hierarchy = Hierarchy::detect().unwrap();
+    let (cgroup_id, cgroup) = (cgroup_of(pid, &hierarchy), cgroup_path(pid, &hierarchy));
+    tokio::spawn(resolver::run(runtimes, asks, hierarchy.root, move |resolution: Resolution| {
+        tell.try_send(resolution).is_ok()
+    }));
+    ask.send(Ask::Resolve(ResolveRequest { cgroup, ..ask_for.clone() })).await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
-    while !matches!(table.lookup(cgroup_id), Lookup::Container(c) if c.is_resolved()) {
+    while !matches!(table.lookup(cgroup_id), Lookup::Container(c) if c.is_resolved() && c.users.is_some()) {
         let left = deadline.saturating_duration_since(Instant::now());
         let resolution = tokio::time::timeout(left, told.recv()).await.unwrap().unwrap();
         table.on_resolution(resolution);
     }
 }
 
+/// What these tests mount.
+fn bind(mode: &str, propagation: &str) -> Mount {
+    Mount {
+        source: "/proc/sys".into(),
+        destination: "/data".into(),
+        mode: mode.into(),
+        writable: false,
+        propagation: propagation.into(),
+    }
+}
+
+fn now_ns() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64
+}
+
 fn request(id: &str, hint: Runtime, candidate_in: Option<&str>) -> ResolveRequest {
-    ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned) }
+    ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned), cgroup: String::new() }
 }
 
 fn found(table: &mut ContainerTable, cgroup_id: u64) -> Arc<Container> {
@@ -134,20 +161,25 @@ async fn docker_tells_of_a_running_container() {
     let digest = run(&["docker", "import", root_archive(directory.path()).to_str().unwrap(), &image]);
     clean_up.after(&["docker", "rmi", "-f", &image]);
     let mut line = vec!["docker", "run", "-d", "--name", &name, "--label", "ethogram.test=1", "--network", "none"];
-    line.extend(["--entrypoint", "/bin/busybox", &image, "sleep", "600"]);
+    line.extend(["-v", "/proc/sys:/data:ro", "--entrypoint", "/bin/busybox", &image, "sleep", "600"]);
     clean_up.after(&["docker", "rm", "-f", &name]);
+    let before = now_ns();
     let id = run(&line);
     let pid = run(&["docker", "inspect", "-f", "{{.State.Pid}}", &name]);
 
     let (mut table, hierarchy) = walked();
     let cgroup_id = cgroup_of(&pid, &hierarchy);
     assert_eq!(found(&mut table, cgroup_id).id, id, "before any runtime was asked");
-    named(&mut table, &settings, &request(&id, Runtime::Docker, None), cgroup_id).await;
+    named(&mut table, &settings, &request(&id, Runtime::Docker, None), &pid).await;
     let container = found(&mut table, cgroup_id);
     assert_eq!((container.name.as_deref(), container.cgroup_id), (Some(name.as_str()), cgroup_id));
     assert_eq!(container.image, Some(Image { name: image.clone(), digest }));
     assert_eq!(container.command, ["/bin/busybox", "sleep", "600"]);
     assert_eq!(container.labels["ethogram.test"], "1");
+    assert_eq!(container.privileged, Some(false));
+    assert_eq!(container.mounts, [bind("ro", "rprivate")]);
+    assert_eq!(container.users.as_ref().unwrap().users, BTreeMap::from([(1234, "alice".into())]));
+    assert!(container.started_ns > Some(before) && container.started_ns < Some(now_ns()));
     let own = table.lookup(cgroup_of("self", &hierarchy));
     assert!(!matches!(own, Lookup::Container(c) if c.id == id), "this test does not run in it");
 
@@ -197,20 +229,23 @@ async fn containerd_tells_of_a_container_with_a_free_name() {
     let labels = ["--label", "io.kubernetes.pod.name=p", "--label", "io.kubernetes.pod.namespace=n"];
     clean_up.after(&[&with(&["container", "rm"])[..], &[&name]].concat());
     clean_up.after(&[&with(&["task", "rm", "-f"])[..], &[&name]].concat());
+    let mount = ["--privileged", "--mount", "type=bind,src=/proc/sys,dst=/data,options=rbind:ro"];
     let command = [full_image.as_str(), &name, "/bin/busybox", "sleep", "600"];
-    run(&[&with(&["run", "-d", "--label", "ethogram.test=1"])[..], &labels, &command].concat());
+    run(&[&with(&["run", "-d", "--label", "ethogram.test=1"])[..], &labels, &mount, &command].concat());
     let tasks = run(&with(&["task", "ls"]));
     let pid = tasks.lines().find(|l| l.contains(&name)).unwrap().split_whitespace().nth(1).unwrap();
 
     let (mut table, hierarchy) = walked();
     let cgroup_id = cgroup_of(pid, &hierarchy);
     assert_eq!(table.lookup(cgroup_id), Lookup::Unknown, "a candidate");
-    named(&mut table, &settings, &request(&name, Runtime::Containerd, Some(namespace)), cgroup_id).await;
+    named(&mut table, &settings, &request(&name, Runtime::Containerd, Some(namespace)), pid).await;
     let container = found(&mut table, cgroup_id);
     assert_eq!((container.id.as_str(), container.name.as_deref()), (name.as_str(), Some("p")));
     assert_eq!(container.command, ["/bin/busybox", "sleep", "600"]);
     assert_eq!(container.labels["ethogram.test"], "1");
     assert_eq!(container.pod, Some(Pod { name: "p".into(), namespace: "n".into() }));
+    assert_eq!((container.privileged, &container.mounts[..]), (Some(true), &[bind("rbind,ro", "")][..]));
+    assert_eq!(container.users.as_ref().unwrap().users, BTreeMap::from([(1234, "alice".into())]));
     let digest = container.image.clone().unwrap().digest;
     assert!(run(&with(&["image", "ls"])).lines().any(|l| l.contains(&full_image) && l.contains(&digest)), "{digest}");
 
@@ -233,7 +268,7 @@ async fn podmans_files_tell_of_a_running_container() {
     clean_up.after(&["podman", "rm", "-f", "-t", "0", &name]);
     let mut line = vec!["podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "run", "-d", "--name", &name];
     line.extend(["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=10000:10000", "--network", "none"]);
-    line.extend(["--label", "ethogram.test=1", &image, "/bin/busybox", "sleep", "600"]);
+    line.extend(["-v", "/proc/sys:/data:ro", "--label", "ethogram.test=1", &image, "/bin/busybox", "sleep", "600"]);
     let id = run(&line);
     let pid = run(&["podman", "inspect", "-f", "{{.State.Pid}}", &name]);
 
@@ -241,10 +276,13 @@ async fn podmans_files_tell_of_a_running_container() {
     let cgroup_id = cgroup_of(&pid, &hierarchy);
     assert_eq!(found(&mut table, cgroup_id).id, id, "before any runtime was asked");
     let settings = RuntimeSettings::default();
-    named(&mut table, &settings, &request(&id, Runtime::Podman, None), cgroup_id).await;
+    named(&mut table, &settings, &request(&id, Runtime::Podman, None), &pid).await;
     let container = found(&mut table, cgroup_id);
     assert_eq!((container.runtime.as_str(), container.name.as_deref()), ("podman", Some(name.as_str())));
     assert_eq!(container.image, Some(Image { name: image.clone(), digest }));
     assert_eq!(container.command, ["/bin/busybox", "sleep", "600"]);
+    assert_eq!(container.privileged, Some(false));
+    assert!(container.mounts.contains(&bind("ro,rprivate,rbind", "rprivate")), "{:?}", container.mounts);
+    assert_eq!(container.users.as_ref().unwrap().users, BTreeMap::from([(1234, "alice".into())]));
     assert_eq!(Runtimes::new(&settings).find(&name).await.unwrap().id, id);
 }

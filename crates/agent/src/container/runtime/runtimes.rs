@@ -122,8 +122,8 @@ impl Runtimes {
         let exact = all.iter().find(|(_, l)| l.name == wanted || l.id == wanted);
         let found = exact.or_else(|| all.iter().find(|(_, l)| wanted.len() >= 4 && l.id.starts_with(wanted)));
         if let Some((runtime, listed)) = found {
-            let request =
-                ResolveRequest { id: listed.id.clone(), hint: *runtime, candidate_in: listed.namespace.clone() };
+            let (id, candidate_in) = (listed.id.clone(), listed.namespace.clone());
+            let request = ResolveRequest { id, hint: *runtime, candidate_in, cgroup: String::new() };
             if let Answer::Known(container) = self.ask(&request).await {
                 return Ok(*container);
             }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     fn request(id: &str, hint: Runtime) -> ResolveRequest {
-        ResolveRequest { id: id.into(), hint, candidate_in: None }
+        ResolveRequest { id: id.into(), hint, candidate_in: None, cgroup: String::new() }
     }
 
     #[tokio::test]

@@ -290,7 +290,10 @@ int main(int count, char **args)
 		answer(how);
 	else if (!strcmp(act, "packets"))
 		must(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), "socket");
-	else if (!strcmp(act, "run"))
+	else if (!strcmp(act, "later")) {
+		sleep(atoi(how));
+		must(open(more, O_RDONLY), more);
+	} else if (!strcmp(act, "run"))
 		run(args + 2);
 	return 0;
 }

@@ -9,7 +9,7 @@ pub(crate) const ACTS: &[Act] = &[
         ": > /tmp/release_agents",
     ),
     act("Core Pattern Written", ": >> /proc/sys/kernel/core_pattern", "cat /proc/sys/kernel/core_pattern"),
-    act("Kernel Helper Set", ": >> /proc/sys/kernel/modprobe", "cat /proc/sys/kernel/modprobe"),
+    act("Kernel Helper Set", ": >> /proc/sys/kernel/poweroff_cmd", "cat /proc/sys/kernel/poweroff_cmd"),
     act("System Request Triggered", ": >> /proc/sysrq-trigger", "test -e /proc/sysrq-trigger"),
     act(
         "Kernel Setting Changed From Container",

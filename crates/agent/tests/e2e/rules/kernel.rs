@@ -3,8 +3,8 @@
 use super::stage::{Act, Stage, act};
 
 pub(crate) const ACTS: &[Act] = &[
-    act("Kernel Module Loaded From Container", "act insert", "cat /proc/modules"),
-    act("Kernel Module Removed From Container", "act remove", "cat /proc/modules"),
+    act("Kernel Module Loaded From Container", "act insert", "cat /proc/version"),
+    act("Kernel Module Removed From Container", "act remove", "cat /proc/version"),
     act("BPF Program Loaded From Container", "act bpf load", "cat /proc/sys/kernel/unprivileged_bpf_disabled"),
     act("BPF Program Attached From Container", "act bpf attach", "cat /proc/sys/kernel/unprivileged_bpf_disabled"),
     act(

@@ -1,7 +1,6 @@
 //! What people do in containers.
 
 use super::stage::{Act, Stage, act, is_of};
-use crate::support::run;
 
 pub(crate) const ACTS: &[Act] = &[
     act("Package Installed In Container", "/act/apt-get install x", "/act/worker install x"),
@@ -21,6 +20,6 @@ fn tools() {
     stage.play(terminal.good);
     stage.perform(others);
     assert!(!stage.alerts().iter().any(|alert| is_of(alert, terminal.rule)));
-    run(&["docker", "exec", "--tty", &stage.container.name, "sh", "-c", terminal.bad]);
+    stage.play_with_terminal(terminal.bad);
     stage.await_alert(terminal.rule);
 }

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    path::PathBuf,
     process::{Command, Output, Stdio},
 };
 
@@ -32,7 +33,13 @@ pub(crate) fn run(line: &[&str]) -> String {
 
 /// Whether there is a program of that name.
 pub(crate) fn is_installed(program: &str) -> bool {
-    env::split_paths(&env::var_os("PATH").unwrap_or_default()).any(|folder| folder.join(program).exists())
+    find(program).is_some()
+}
+
+/// Where the program of that name is.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.exists())
 }
 
 fn output<S: AsRef<str>>(line: &[S]) -> Output {

@@ -8,6 +8,7 @@ mod events;
 mod http;
 mod process;
 mod proxy;
+mod receiver;
 mod server;
 
 use std::{
@@ -17,13 +18,14 @@ use std::{
 };
 
 pub(crate) use cgroup::Cgroup;
-pub(crate) use clean_up::{CleanUp, is_installed, run};
+pub(crate) use clean_up::{CleanUp, find, is_installed, run};
 pub(crate) use daemon::Daemon;
 pub(crate) use docker::{Container, IMAGE, save_image, ticking};
 pub(crate) use events::{Events, expect_in, expect_nowhere, mark};
 pub(crate) use http::Http;
 pub(crate) use process::{Process, ethogram};
 pub(crate) use proxy::Proxy;
+pub(crate) use receiver::Receiver;
 pub(crate) use server::{Alert, Server, Settings};
 
 /// Waits until `probe` gives something.

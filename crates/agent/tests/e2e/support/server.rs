@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) shipped_rules: bool,
     /// Further files of rules.
     pub(crate) rules: Vec<PathBuf>,
+    /// Sections of the configuration with receivers of alerts.
+    pub(crate) receivers: String,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             record: false,
             shipped_rules: false,
             rules: Vec::new(),
+            receivers: String::new(),
         }
     }
 }
@@ -92,7 +95,7 @@ impl Server {
             "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [rules]\nshipped = {}\nfiles = {:?}\n\
-             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n",
+             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}",
             settings.learning_period.as_millis(),
             settings.host,
             settings.avoid,
@@ -102,6 +105,7 @@ impl Server {
             settings.rules,
             at("api.sock"),
             at("store"),
+            settings.receivers,
         );
         fs::write(at("ethogram.toml"), config).unwrap();
         let http = Http { socket: at("api.sock") };

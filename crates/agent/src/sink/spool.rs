@@ -1,0 +1,158 @@
+//! Alerts on their way to one receiver, on disk: in order, bounded, and still there after a kill.
+//!
+//! A folder of segments, each a file of [`frame`]s named by the number of its first, and `position`: the number of the first
+//! alert that is not acknowledged. Nothing is synchronised: what the kernel has taken survives the end of the agent,
+//! however it ends, and only a machine that fails may lose the last seconds. Where the disk takes nothing, a few alerts wait
+//! in memory.
+
+mod frame;
+mod log;
+
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use self::log::Log;
+use super::counters::Counters;
+
+/// The spool of one receiver: one thread appends, another takes what is due and acknowledges it.
+pub(super) struct Spool {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// As of the last change, for those who must not wait for a disk.
+    waiting: AtomicU64,
+    bytes: AtomicU64,
+}
+
+struct State {
+    log: Log,
+    closed: bool,
+}
+
+/// What there is to deliver.
+pub(super) enum Next {
+    /// The oldest alert.
+    Alert(Entry),
+    /// Nothing before the time was over.
+    Nothing,
+    /// Nothing, and nothing will come.
+    Closed,
+}
+
+/// An alert in the spool.
+pub(super) struct Entry {
+    /// As it was appended.
+    pub(super) text: Vec<u8>,
+    number: u64,
+    /// Where the next one lies on disk; none for one that waited in memory.
+    next: Option<log::Place>,
+}
+
+impl Spool {
+    /// Opens the folder, and makes it if it is not there.
+    pub(super) fn open(folder: &Path, max_bytes: u64) -> io::Result<Self> {
+        let log = Log::open(folder, max_bytes)?;
+        let (waiting, bytes) = (log.waiting().into(), log.bytes().into());
+        Ok(Self { state: Mutex::new(State { log, closed: false }), changed: Condvar::new(), waiting, bytes })
+    }
+
+    /// Whether a folder is one of a spool with alerts in it.
+    pub(super) fn holds_something(folder: &Path) -> bool {
+        let mut files = fs::read_dir(folder).into_iter().flatten().flatten();
+        files.any(|file| file.path().extension().is_some_and(|e| e == log::EXTENSION))
+    }
+
+    /// Appends an alert. What has to make room for it is counted.
+    pub(super) fn append(&self, alert: &[u8], counters: &Counters) {
+        let mut state = self.lock();
+        state.log.append(alert, counters);
+        self.publish(&state.log);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// The oldest alert that is not acknowledged; waits for one until `until`.
+    pub(super) fn next(&self, until: Option<Instant>, counters: &Counters) -> Next {
+        let mut state = self.lock();
+        loop {
+            let oldest = state.log.oldest(counters);
+            self.publish(&state.log);
+            if let Some(entry) = oldest {
+                return Next::Alert(entry);
+            }
+            if state.closed {
+                return Next::Closed;
+            }
+            let left = until.map_or(Duration::MAX, |u| u.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Next::Nothing;
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    /// This alert is where it should be, or is given up.
+    pub(super) fn acknowledge(&self, entry: &Entry) {
+        let mut state = self.lock();
+        state.log.acknowledge(entry);
+        self.publish(&state.log);
+    }
+
+    /// Nothing will be appended any more.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Waits that long, or until the spool is closed.
+    pub(super) fn pause(&self, time: Duration) {
+        let end = Instant::now() + time;
+        let mut state = self.lock();
+        while !state.closed {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self.wait(state, left);
+        }
+    }
+
+    /// Alerts that are not acknowledged.
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Relaxed)
+    }
+
+    /// Bytes on disk.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
+    fn publish(&self, log: &Log) {
+        self.waiting.store(log.waiting(), Relaxed);
+        self.bytes.store(log.bytes(), Relaxed);
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        // Longer than this is waited for again by whoever waits.
+        let time = time.min(Duration::from_secs(3600));
+        self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;
