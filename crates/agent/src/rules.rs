@@ -2,4 +2,7 @@
 
 mod files;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use files::{Mark, Origin, RuleFiles};

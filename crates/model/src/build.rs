@@ -163,6 +163,10 @@ fn write(record: &mut Vec<u8>, field: &Field, values: &[String]) -> Result<(), S
 }
 
 fn number(field: &Field, text: &str) -> Option<u64> {
+    // Permissions are told in octal, as they are printed.
+    if field.kind == FieldKind::FileMode {
+        return u64::from_str_radix(text, 8).ok();
+    }
     if let Ok(number) = text.parse::<u64>() {
         return Some(number);
     }
@@ -181,7 +185,6 @@ fn number(field: &Field, text: &str) -> Option<u64> {
         FieldKind::FileType => [0o100_000, 0o040_000, 0o020_000, 0o060_000, 0o010_000, 0o140_000, 0o120_000]
             .into_iter()
             .find(|n| names::file_type(*n) == text),
-        FieldKind::FileMode => u64::from_str_radix(text, 8).ok(),
         FieldKind::OpenFlags => flags(&|name| match name {
             "O_RDONLY" => Some(0),
             "O_WRONLY" => Some(1),

@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod doctor;
+mod falco;
 mod hot;
 mod identity;
 mod metrics;
@@ -12,6 +13,7 @@ mod other_runtimes;
 mod persistence;
 mod recording;
 mod response;
+mod rules;
 mod run;
 mod runtimes;
 mod sinks;

@@ -22,16 +22,31 @@ const MACHINES_CONTAINERD: &str = "/run/containerd/containerd.sock";
 pub(crate) struct Daemon {
     folder: TempDir,
     process: Option<Process>,
+    /// A runtime beside its own, by its name: a script in the daemon's folder.
+    runtime: Option<&'static str>,
 }
 
 impl Daemon {
     pub(crate) fn start() -> Self {
-        let mut daemon = Self { folder: tempfile::tempdir().unwrap(), process: None };
+        Self { folder: tempfile::tempdir().unwrap(), process: None, runtime: None }.begin()
+    }
+
+    /// One that has another runtime, too.
+    pub(crate) fn start_with_runtime(name: &'static str, script: &str) -> Self {
+        let daemon = Self { folder: tempfile::tempdir().unwrap(), process: None, runtime: Some(name) };
+        let path = daemon.folder.path().join(name);
+        fs::write(&path, script).unwrap();
+        run(&["chmod", "755", path.to_str().unwrap()]);
+        daemon.begin()
+    }
+
+    fn begin(mut self) -> Self {
+        let daemon = &mut self;
         daemon.resume();
         let archive = daemon.folder.path().join("image.tar");
         save_image(&archive);
         daemon.docker(&["load", "--input", archive.to_str().unwrap()]);
-        daemon
+        self
     }
 
     /// Ends the daemon, and not its containers.
@@ -57,6 +72,9 @@ impl Daemon {
         for (option, name) in OPTIONS {
             command.arg(option).arg(self.folder.path().join(name));
         }
+        if let Some(name) = self.runtime {
+            command.arg("--add-runtime").arg(format!("{name}={}", self.folder.path().join(name).display()));
+        }
         command.arg("--host").arg(self.host());
         self.process = Some(Process::spawn(command));
         eventually("the second dockerd to answer", seconds(30), || {
@@ -77,6 +95,16 @@ impl Daemon {
     pub(crate) fn run_ticking(&self, name: &str, mark: &str) -> String {
         let line = ["run", "--detach", "--network", "none", "--name", name, "--label", "ethogram.test=1", IMAGE];
         self.docker(&[&line[..], &["sh", "-c", &ticking(mark)]].concat())
+    }
+
+    /// Starts a container with these options and this command.
+    pub(crate) fn run(&self, options: &[&str], command: &[&str]) {
+        self.docker(&[options, &["--label", "ethogram.test=1", IMAGE], command].concat());
+    }
+
+    /// Runs a command in a container.
+    pub(crate) fn exec(&self, container: &str, command: &[&str]) {
+        self.docker(&[&["exec", container], command].concat());
     }
 
     fn docker(&self, rest: &[&str]) -> String {

@@ -26,6 +26,10 @@ pub(crate) struct Settings {
     pub(crate) response: String,
     /// Whether all is recorded, into [`Server::recording`].
     pub(crate) record: bool,
+    /// Whether it judges by the rules that ship. Tests of behaviour do without.
+    pub(crate) shipped_rules: bool,
+    /// Further files of rules.
+    pub(crate) rules: Vec<PathBuf>,
     /// Sections of the configuration with receivers of alerts.
     pub(crate) receivers: String,
 }
@@ -40,6 +44,8 @@ impl Default for Settings {
             avoid: Vec::new(),
             response: String::new(),
             record: false,
+            shipped_rules: false,
+            rules: Vec::new(),
             receivers: String::new(),
         }
     }
@@ -91,6 +97,7 @@ impl Server {
         let config = format!(
             "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
+             [rules]\nshipped = {}\nfiles = {:?}\n\
              [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}\n\
              [response]\n{}\n",
             settings.learning_period.as_millis(),
@@ -98,6 +105,8 @@ impl Server {
             settings.avoid,
             settings.docker_socket,
             settings.containerd_socket,
+            settings.shipped_rules,
+            settings.rules,
             at("api.sock"),
             at("store"),
             settings.receivers,

@@ -1,0 +1,77 @@
+//! The rules that ship are without fault, and each is shown by examples.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ethogram_detect::rules::{Outcome, RuleSet, RuleState, check_examples};
+use ethogram_model::TrackerSchema;
+
+use super::Origin;
+use crate::config;
+
+fn shipped() -> Vec<ethogram_detect::rules::File> {
+    let files = Origin::configured(&config::Rules { shipped: true, files: Vec::new() }).read().unwrap().files;
+    assert!(!files.is_empty());
+    files
+}
+
+fn trackers() -> Vec<Arc<TrackerSchema>> {
+    ethogram_probe::builtin().unwrap().into_iter().map(|t| t.schema).collect()
+}
+
+#[test]
+fn are_all_armed_and_without_problems() {
+    let loaded = RuleSet::load(&shipped(), &trackers());
+    assert!(loaded.problems.is_empty(), "{:#?}", loaded.problems);
+    for rule in loaded.set.rules() {
+        assert_eq!(rule.state, RuleState::Armed, "{}", rule.name);
+    }
+}
+
+#[test]
+fn do_what_their_examples_say() {
+    let failed: Vec<Outcome> =
+        check_examples(&shipped(), &trackers()).into_iter().filter(|o| o.failure.is_some()).collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn have_all_that_an_alert_needs() {
+    let is_technique =
+        |tag: &String| tag.strip_prefix('T').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    for rule in RuleSet::load(&shipped(), &trackers()).set.rules() {
+        let name = &rule.name;
+        assert!(rule.tags.iter().any(is_technique), "{name} has no technique");
+        assert!(rule.tags.iter().any(|t| t == "container" || t == "host"), "{name} does not say where it holds");
+        assert!(rule.desc.ends_with('.'), "{name} has no sentence of its own");
+    }
+    // What only the file has: examples of both kinds, and what to do next.
+    for file in shipped() {
+        let mut rules: BTreeMap<&str, [bool; 3]> = BTreeMap::new();
+        let mut rule = "";
+        for line in file.text.lines() {
+            if let Some(name) = line.strip_prefix("- rule: ") {
+                rule = name;
+                rules.insert(rule, [false; 3]);
+            } else if line.starts_with("- ") {
+                rule = "";
+            } else if let Some(has) = rules.get_mut(rule) {
+                let keys = ["  next: ", "    hits:", "    misses:"];
+                keys.iter().zip(has).filter(|(key, _)| line.starts_with(**key)).for_each(|(_, has)| *has = true);
+            }
+        }
+        for (rule, has) in rules {
+            assert_eq!(has, [true; 3], "{}: {rule} lacks 'next', or examples that hit or miss", file.name);
+        }
+    }
+}
+
+#[test]
+fn leave_names_to_other_files() {
+    for file in shipped() {
+        let names =
+            file.text.lines().filter_map(|l| l.strip_prefix("- macro: ").or_else(|| l.strip_prefix("- list: ")));
+        for name in names {
+            assert!(name.starts_with("eg_"), "{}: '{name}' may be another file's name, too", file.name);
+        }
+    }
+}
