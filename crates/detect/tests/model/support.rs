@@ -68,6 +68,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             when: None,
             unless: Some("failed".into()),
         }],
+        rules: None,
     })
 }
 
