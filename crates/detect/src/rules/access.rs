@@ -274,10 +274,7 @@ impl Access {
     pub(super) fn cost(&self) -> u32 {
         match self {
             Self::Process(
-                ProcessPart::CommandLine
-                | ProcessPart::CalledLine
-                | ProcessPart::Arguments
-                | ProcessPart::Environment,
+                ProcessPart::CommandLine | ProcessPart::CalledLine | ProcessPart::Arguments | ProcessPart::Environment,
             ) => 12,
             Self::Parent(ProcessPart::CommandLine | ProcessPart::CalledLine) | Self::Ancestors(_) => 12,
             Self::Field(_) | Self::Directory(_) | Self::FileName(_) | Self::RawName { .. } => 6,
