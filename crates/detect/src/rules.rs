@@ -17,6 +17,7 @@ mod judge;
 mod output;
 mod problem;
 mod set;
+mod sigma;
 mod story;
 mod test;
 mod value;

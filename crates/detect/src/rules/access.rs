@@ -274,8 +274,10 @@ impl Access {
     /// How much it takes to read.
     pub(super) fn cost(&self) -> u32 {
         match self {
-            Self::Process(ProcessPart::CommandLine | ProcessPart::Arguments | ProcessPart::Environment) => 40,
-            Self::Parent(ProcessPart::CommandLine) | Self::Ancestors(_) => 40,
+            Self::Process(
+                ProcessPart::CommandLine | ProcessPart::CalledLine | ProcessPart::Arguments | ProcessPart::Environment,
+            ) => 40,
+            Self::Parent(ProcessPart::CommandLine | ProcessPart::CalledLine) | Self::Ancestors(_) => 40,
             Self::Field(_) | Self::Directory(_) | Self::FileName(_) | Self::RawName { .. } => 6,
             Self::Container(ContainerPart::Mounts | ContainerPart::Image, _) | Self::Connection(_) => 12,
             Self::Arguments => 60,
@@ -447,8 +449,8 @@ fn leaf(event: &Event, at: usize) -> Option<&[u8]> {
 
 fn with_path<'e>(event: &'e Event, at: usize, part: impl FnOnce(&[u8]) -> Option<&[u8]>) -> Value<'e> {
     match field_value(event, at) {
-        Value::Text(Cow::Borrowed(path)) => part(path).map_or(Value::Absent, |p| Value::owned(p)),
-        Value::Text(Cow::Owned(path)) => part(&path).map_or(Value::Absent, |p| Value::owned(p)),
+        Value::Text(Cow::Borrowed(path)) => part(path).map_or(Value::Absent, Value::owned),
+        Value::Text(Cow::Owned(path)) => part(&path).map_or(Value::Absent, Value::owned),
         _ => Value::Absent,
     }
 }
@@ -529,6 +531,7 @@ fn exec_value(exec: Option<&std::sync::Arc<Exec>>, part: ProcessPart) -> Value<'
         ProcessPart::Path => Value::text(Some(exec.path.as_str()).filter(|t| known(t))),
         ProcessPart::Arguments => Value::owned(exec.args.get(1..).unwrap_or_default().join(" ")),
         ProcessPart::CommandLine => Value::owned(command_line(exec)),
+        ProcessPart::CalledLine => Value::owned(exec.args.join(" ")),
         ProcessPart::CommandLength => {
             Value::number(exec.args.get(1..).unwrap_or_default().iter().map(String::len).sum::<usize>())
         }

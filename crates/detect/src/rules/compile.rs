@@ -191,12 +191,13 @@ impl<'d> Compiler<'d> {
     fn many(&mut self, inside: &[Prepared], decides: usize) -> usize {
         let rest = if decides == TRUE { FALSE } else { TRUE };
         let mut parts = Vec::with_capacity(inside.len());
+        let mut seen = FxHashSet::default();
         for expr in inside {
             let node = self.fold(expr);
             if node == decides {
                 return decides;
             }
-            if node == rest || parts.contains(&node) {
+            if node == rest || !seen.insert(node) {
                 continue;
             }
             // What is nested in the same way stands beside the others.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{EventSchema, Priority, nearest::nearest};
+use ethogram_model::{EventSchema, Priority};
 
 use super::{
     condition::{self, Check, Expr, Literal, Op, Operand, Term, Transformer},
@@ -115,6 +115,8 @@ pub(super) struct RuleDef {
     pub(super) line: u32,
     /// Whether something is wrong with it.
     pub(super) is_wrong: bool,
+    /// What keeps it from firing, as there is no counterpart here.
+    pub(super) unmapped: Vec<String>,
 }
 
 /// What all files together define.
@@ -138,7 +140,7 @@ pub(super) fn define(files: &[File], schemas: &[Arc<EventSchema>], problems: &mu
             continue;
         }
         match yaml::read(&file.text) {
-            Ok(nodes) => document::read(number, &file.name, &nodes, &mut items, problems),
+            Ok(nodes) => document::read(number, file, &nodes, &mut items, problems),
             Err((at, text)) => problems.add(Level::Error, &file.name, at, format!("not YAML: {text}")),
         }
     }
@@ -158,6 +160,13 @@ impl Condition {
     fn joined(&self) -> String {
         self.0.iter().map(|t| t.text.as_str()).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// A condition with its pieces joined.
+#[derive(Clone, Copy)]
+struct Written<'c> {
+    pieces: &'c [Text],
+    text: &'c str,
 }
 
 struct ListDef {
@@ -188,6 +197,8 @@ struct Definer<'a> {
     macros: BTreeMap<String, MacroDef>,
     /// The macros that are being looked up, for cycles.
     open: Vec<String>,
+    /// How deep the conditions are nested that wait for them.
+    around: usize,
     vocabulary: BTreeMap<String, Type>,
     arguments: BTreeSet<String>,
     types: BTreeSet<String>,
@@ -196,6 +207,8 @@ struct Definer<'a> {
     patterns: usize,
     /// Lists read for one comparison: lists of lists can be many without a value.
     lists_read: usize,
+    /// What the rule at hand has no counterpart for.
+    unmapped: Vec<String>,
     done: Definitions,
 }
 
@@ -215,6 +228,7 @@ impl<'a> Definer<'a> {
             lists: BTreeMap::new(),
             macros: BTreeMap::new(),
             open: Vec::new(),
+            around: 0,
             vocabulary: fields.map(|f| (f.name.clone(), type_of(f.kind))).collect(),
             arguments: arguments.filter(|a| a.starts_with("evt.arg.")).cloned().collect(),
             types: types.collect(),
@@ -222,6 +236,7 @@ impl<'a> Definer<'a> {
             tests: HashMap::new(),
             patterns: 0,
             lists_read: 0,
+            unmapped: Vec::new(),
             done: Definitions::default(),
         }
     }
@@ -232,16 +247,31 @@ impl<'a> Definer<'a> {
         }
     }
 
-    /// Says what is wrong at a byte of a condition.
-    fn wrong(&mut self, level: Level, condition: &Condition, mut at: usize, text: impl Into<String>) {
-        let mut pieces = condition.0.iter().peekable();
+    /// What may have been meant, as long as problems are listed.
+    fn near<N: AsRef<str>>(&self, wanted: &str, names: impl IntoIterator<Item = N>) -> String {
+        if self.problems.is_full() { String::new() } else { did_you_mean(wanted, names) }
+    }
+
+    /// Says what is wrong at a byte of a condition. What is wrong in a translation cannot be had here.
+    fn wrong(&mut self, level: Level, condition: Written<'_>, mut at: usize, text: impl Into<String>) {
+        let mut pieces = condition.pieces.iter().peekable();
         while let Some(piece) = pieces.next() {
             if at > piece.text.len() && pieces.peek().is_some() {
                 at -= piece.text.len() + 1;
                 continue;
             }
             let Some(file) = self.files.get(piece.file) else { return };
-            let place = locate(&file.text, piece.at, &piece.text, at);
+            let text = text.into();
+            if piece.is_translated {
+                let said = if level == Level::Error { format!("the rule cannot fire: {text}") } else { text.clone() };
+                self.problems.add(Level::Warning, &file.name, piece.at, said);
+                if level == Level::Error && !self.unmapped.contains(&text) {
+                    self.unmapped.push(text);
+                }
+                return;
+            }
+            // To find the place takes time, and those that are left out need none.
+            let place = if self.problems.is_full() { piece.at } else { locate(&file.text, piece.at, &piece.text, at) };
             self.problems.add(level, &file.name, place, text);
             return;
         }
@@ -253,7 +283,7 @@ impl<'a> Definer<'a> {
             match (self.lists.get_mut(&list.name.text), list.change) {
                 (Some(known), Change::Append) => known.items.extend(items),
                 (None, Change::Append) => {
-                    let near = did_you_mean(&list.name.text, self.lists.keys());
+                    let near = self.near(&list.name.text, self.lists.keys());
                     let text = format!("there is no list '{}' to append to{near}", list.name.text);
                     self.add(Level::Error, list.name.file, list.name.at, text);
                 }
@@ -281,7 +311,7 @@ impl<'a> Definer<'a> {
             match (self.macros.get_mut(&item.name.text), item.change) {
                 (Some(known), Change::Append) => known.condition.0.push(item.condition),
                 (None, Change::Append) => {
-                    let near = did_you_mean(&item.name.text, self.macros.keys());
+                    let near = self.near(&item.name.text, self.macros.keys());
                     let text = format!("there is no macro '{}' to append to{near}", item.name.text);
                     self.add(Level::Error, item.name.file, item.name.at, text);
                 }
@@ -336,20 +366,19 @@ impl<'a> Definer<'a> {
     }
 
     fn condition(&mut self, condition: &Condition) -> Option<(Prepared, usize)> {
-        match condition::parse(&condition.joined()) {
-            Ok(expr) => {
-                let (prepared, depth) = self.expr(&expr, condition, 0);
-                Some((prepared, depth))
-            }
+        let text = condition.joined();
+        let written = Written { pieces: &condition.0, text: &text };
+        match condition::parse(&text) {
+            Ok(expr) => Some(self.expr(&expr, written, 0)),
             Err(wrong) => {
-                self.wrong(Level::Error, condition, wrong.at, wrong.text);
+                self.wrong(Level::Error, written, wrong.at, wrong.text);
                 None
             }
         }
     }
 
     /// Makes an expression ready, and tells how deep it is.
-    fn expr(&mut self, expr: &Expr, of: &Condition, depth: usize) -> (Prepared, usize) {
+    fn expr(&mut self, expr: &Expr, of: Written<'_>, depth: usize) -> (Prepared, usize) {
         let mut deepest = depth;
         let mut all = |this: &mut Self, inside: &[Expr]| -> Vec<Prepared> {
             let mut out = Vec::with_capacity(inside.len());
@@ -368,25 +397,14 @@ impl<'a> Definer<'a> {
                 None => Prepared::Never,
             },
             Expr::Check(check) => self.check(check, of).map_or(Prepared::Never, Prepared::Check),
-            Expr::Macro(name, at) => match self.macro_at(name) {
-                Some((_, below)) if depth + below >= MAX_DEPTH => {
-                    let text = format!("with the macros in it, the condition is nested deeper than {MAX_DEPTH}");
-                    self.wrong(Level::Error, of, *at, text);
-                    Prepared::Never
-                }
-                Some((place, below)) => {
+            Expr::Macro(name, at) => match self.macro_within(name, depth) {
+                Ok((place, below)) => {
                     deepest = depth + below + 1;
-                    if let Some(known) = self.macros.get_mut(name) {
-                        known.used = true;
-                    }
                     Prepared::Macro(place)
                 }
-                None => {
-                    if !self.macros.contains_key(name) {
-                        let near = did_you_mean(name, self.macros.keys());
-                        self.wrong(Level::Error, of, *at, format!("there is no macro '{name}'{near}"));
-                    } else if self.macros.get(name).is_some_and(|m| m.state == MacroState::Wrong) {
-                        self.wrong(Level::Error, of, *at, format!("the macro '{name}' has an error"));
+                Err(wrong) => {
+                    if let Some(text) = wrong {
+                        self.wrong(Level::Error, of, *at, text);
                     }
                     Prepared::Never
                 }
@@ -395,16 +413,41 @@ impl<'a> Definer<'a> {
         (prepared, deepest)
     }
 
-    fn check(&mut self, check: &Check, of: &Condition) -> Option<usize> {
+    /// The place of a macro that stands so deep in a condition, and how deep it is itself. What is wrong with it, where
+    /// that is not yet said.
+    fn macro_within(&mut self, name: &str, depth: usize) -> Result<(usize, usize), Option<String>> {
+        let too_deep = || Some(format!("with the macros in it, the condition is nested deeper than {MAX_DEPTH}"));
+        let Some(known) = self.macros.get_mut(name) else {
+            let near = self.near(name, self.macros.keys());
+            return Err(Some(format!("there is no macro '{name}'{near}")));
+        };
+        known.used = true;
+        // Found out before it is looked up: that takes room on the stack.
+        if known.state == MacroState::New && self.around + depth >= MAX_DEPTH {
+            return Err(too_deep());
+        }
+        self.around += depth + 1;
+        let found = self.macro_at(name);
+        self.around -= depth + 1;
+        match found {
+            Some((_, below)) if depth + below >= MAX_DEPTH => Err(too_deep()),
+            Some(found) => Ok(found),
+            None if self.macros.get(name).is_some_and(|m| m.state == MacroState::Wrong) => {
+                Err(Some(format!("the macro '{name}' has an error")))
+            }
+            None => Err(None),
+        }
+    }
+
+    fn check(&mut self, check: &Check, of: Written<'_>) -> Option<usize> {
         let (term, kind) = self.term(&check.left, of)?;
         if let Some(What::Argument(name)) = self.done.terms.get(term).map(|t| t.what.clone())
             && !self.arguments.contains(&name)
         {
-            let near = did_you_mean(&name, &self.arguments);
+            let near = self.near(&name, &self.arguments);
             self.wrong(Level::Warning, of, check.at, format!("no event here has '{name}'{near}"));
         }
-        let joined = of.joined();
-        let text: Box<str> = shortened(joined.get(check.at..check.end).unwrap_or_default()).into();
+        let text: Box<str> = shortened(of.text.get(check.at..check.end).unwrap_or_default()).into();
         let negated = check.op == Op::NotEqual;
         let mut values = Vec::new();
         let with = match &check.right {
@@ -433,21 +476,21 @@ impl<'a> Definer<'a> {
     }
 
     /// A type of event that nobody sees is a slip, or cannot be seen here.
-    fn warn_of_types(&mut self, literals: &[&Literal], of: &Condition, check: &Check) {
+    fn warn_of_types(&mut self, literals: &[&Literal], of: Written<'_>, check: &Check) {
         if !matches!(check.op, Op::Equal | Op::NotEqual | Op::In) {
             return;
         }
         for literal in literals.iter().filter(|l| !self.types.contains(&l.text)).collect::<Vec<_>>() {
             // Only what looks like a slip: many calls are simply not seen.
-            let near = nearest(&literal.text, &self.types);
-            if let Some(near) = near.first().filter(|_| !is_call(&literal.text)) {
-                let text = format!("no event here has the type '{}': did you mean {near}?", literal.text);
+            let near = if is_call(&literal.text) { String::new() } else { self.near(&literal.text, &self.types) };
+            if !near.is_empty() {
+                let text = format!("no event here has the type '{}'{near}", literal.text);
                 self.wrong(Level::Warning, of, literal.at.max(check.at), text);
             }
         }
     }
 
-    fn test(&mut self, check: &Check, kind: Type, literals: &[&Literal], of: &Condition) -> Option<usize> {
+    fn test(&mut self, check: &Check, kind: Type, literals: &[&Literal], of: Written<'_>) -> Option<usize> {
         let op = if check.op == Op::NotEqual { Op::Equal } else { check.op };
         let key = (op, kind, literals.iter().map(|l| l.text.clone()).collect());
         if let Some(known) = self.tests.get(&key) {
@@ -476,7 +519,7 @@ impl<'a> Definer<'a> {
     }
 
     /// The values of an operand, those of lists in their place.
-    fn literals(&mut self, right: &Operand, op: Op, of: &Condition) -> Option<Vec<Literal>> {
+    fn literals(&mut self, right: &Operand, op: Op, of: Written<'_>) -> Option<Vec<Literal>> {
         let Operand::Values(values) = right else { return Some(Vec::new()) };
         let mut out = Vec::new();
         self.lists_read = 0;
@@ -501,6 +544,9 @@ impl<'a> Definer<'a> {
         if way.iter().any(|n| n == name) {
             return Err(format!("a list that holds itself: {} → {name}", way.join(" → ")));
         }
+        if way.len() >= MAX_DEPTH {
+            return Err(format!("lists in lists, deeper than {MAX_DEPTH}"));
+        }
         let Some(list) = self.lists.get_mut(name) else { return Ok(()) };
         list.used = true;
         let items = list.items.clone();
@@ -520,7 +566,7 @@ impl<'a> Definer<'a> {
         Ok(())
     }
 
-    fn term(&mut self, term: &Term, of: &Condition) -> Option<(usize, Type)> {
+    fn term(&mut self, term: &Term, of: Written<'_>) -> Option<(usize, Type)> {
         match self.term_def(term) {
             Ok((def, kind)) => Some((self.intern(def), kind)),
             Err(text) => {
@@ -580,7 +626,7 @@ impl<'a> Definer<'a> {
             return Ok((What::Vocabulary(name.to_owned()), None, *kind));
         }
         let falco = field::FIELDS.iter().map(|f| f.name);
-        let near = did_you_mean(name, falco.chain(self.vocabulary.keys().map(String::as_str)));
+        let near = self.near(name, falco.chain(self.vocabulary.keys().map(String::as_str)));
         Err(format!("there is no field '{name}'{near}"))
     }
 
@@ -595,7 +641,7 @@ impl<'a> Definer<'a> {
             match merged.get_mut(&name) {
                 Some(known) if rule.is_change => known.change(rule),
                 None if rule.is_change => {
-                    let near = did_you_mean(&name, order.iter());
+                    let near = self.near(&name, order.iter());
                     let text = format!("there is no rule '{name}' to change{near}");
                     self.add(Level::Error, rule.name.file, rule.name.at, text);
                 }
@@ -616,7 +662,11 @@ impl<'a> Definer<'a> {
 
     fn rule(&mut self, rule: Merged) {
         let before = self.problems.errors;
-        let condition = self.condition(&rule.condition).map_or(Prepared::Never, |(condition, _)| condition);
+        self.unmapped = rule.unmapped;
+        let condition = match self.unmapped.is_empty() {
+            true => self.condition(&rule.condition).map_or(Prepared::Never, |(condition, _)| condition),
+            false => Prepared::Never,
+        };
         let exceptions: Vec<Prepared> =
             rule.exceptions.iter().filter_map(|exception| self.exception(exception)).collect();
         let condition = match exceptions.is_empty() {
@@ -628,10 +678,12 @@ impl<'a> Definer<'a> {
             Ok((def, _)) => Some(self.intern(def)),
             Err(problem) => {
                 let at = text.find(&format!("%{}", term.field)).unwrap_or(0);
-                self.wrong(Level::Error, &rule.output, at, problem);
+                self.wrong(Level::Error, Written { pieces: &rule.output.0, text: &text }, at, problem);
                 None
             }
         });
+        let unmapped = std::mem::take(&mut self.unmapped);
+        let condition = if unmapped.is_empty() { condition } else { Prepared::Never };
         self.done.rules.push(RuleDef {
             name: rule.name.text.as_str().into(),
             analytic: format!("rule.{}", slug(&rule.name.text)),
@@ -647,6 +699,7 @@ impl<'a> Definer<'a> {
             file: self.files.get(rule.name.file).map(|f| Arc::clone(&f.name)).unwrap_or_default(),
             line: rule.name.at.line,
             is_wrong: self.problems.errors > before,
+            unmapped,
         });
     }
 
@@ -675,9 +728,10 @@ impl<'a> Definer<'a> {
                     wrong(self, format!("'{name}' is no field"));
                     return None;
                 };
-                let at = Text { file: exception.file, at: exception.at, text: String::new() };
+                let at = Text { file: exception.file, at: exception.at, text: String::new(), is_translated: false };
                 let check = Check { left, op, right: Operand::Values(values.clone()), at: 0, end: 0 };
-                cells.push(self.check(&check, &Condition(vec![at])).map_or(Prepared::Never, Prepared::Check));
+                let nowhere = Written { pieces: &[at], text: "" };
+                cells.push(self.check(&check, nowhere).map_or(Prepared::Never, Prepared::Check));
             }
             rows.push(Prepared::And(cells));
         }
@@ -711,14 +765,14 @@ struct Merged {
     source: String,
     next: Option<String>,
     examples: Vec<Example>,
+    unmapped: Vec<String>,
 }
 
 impl Merged {
     fn new(rule: document::Rule) -> Self {
-        let text = |text: Option<(Text, Change)>| Condition(text.into_iter().map(|(text, _)| text).collect());
         Self {
-            condition: text(rule.condition),
-            output: text(rule.output),
+            condition: Condition(rule.condition.map(|(pieces, _)| pieces).unwrap_or_default()),
+            output: Condition(rule.output.into_iter().map(|(text, _)| text).collect()),
             desc: rule.desc.map(|(desc, _)| desc.trim().to_owned()).unwrap_or_default(),
             priority: rule.priority.unwrap_or(Priority::Debug),
             tags: rule.tags.map(|(tags, _)| tags).unwrap_or_default(),
@@ -727,18 +781,22 @@ impl Merged {
             source: rule.source.unwrap_or_else(|| "syscall".into()),
             next: rule.next,
             examples: rule.examples,
+            unmapped: rule.unmapped,
             name: rule.name,
         }
     }
 
     fn change(&mut self, rule: document::Rule) {
-        let text = |known: &mut Condition, change: Option<(Text, Change)>| match change {
-            Some((text, Change::Append)) => known.0.push(text),
-            Some((text, Change::Replace)) => *known = Condition(vec![text]),
+        let text = |known: &mut Condition, change: Option<(Vec<Text>, Change)>| match change {
+            Some((pieces, Change::Append)) => known.0.extend(pieces),
+            Some((pieces, Change::Replace)) => *known = Condition(pieces),
             None => {}
         };
+        if matches!(rule.condition, Some((_, Change::Replace))) {
+            self.unmapped.clear();
+        }
         text(&mut self.condition, rule.condition);
-        text(&mut self.output, rule.output);
+        text(&mut self.output, rule.output.map(|(text, change)| (vec![text], change)));
         match rule.desc {
             Some((desc, Change::Append)) => self.desc = format!("{} {}", self.desc, desc.trim()),
             Some((desc, Change::Replace)) => self.desc = desc.trim().to_owned(),
