@@ -8,9 +8,10 @@ use ethogram_model::{EventSchema, FieldKind, render::names};
 use rustc_hash::FxHashSet;
 
 use super::{
-    access::{Access, MODES},
+    access::Access,
     condition::{Op, Transformer},
-    definitions::{CheckDef, Definitions, Prepared, TermDef, What, With},
+    prepared::{CheckDef, Definitions, Prepared, TermDef, What, With},
+    read::MODES,
     test::Test,
     value::Value,
 };

@@ -1,28 +1,32 @@
 //! What all files together define: later items change earlier ones, lists and macros are looked up, types checked.
 
+mod lists;
+mod merge;
+mod terms;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
-use ethogram_model::{EventSchema, Priority};
+use ethogram_model::EventSchema;
 
 use super::{
-    condition::{self, Check, Expr, Literal, Op, Operand, Term, Transformer},
-    document::{self, Change, Example, Exception, Items, Text, did_you_mean},
-    field::{self, Argument, Field, Source, Type},
-    output::Template,
+    condition::{self, Check, Expr, Literal, Op, Operand},
+    document::{self, Change, Items, Text, did_you_mean},
+    field::{self, Source, Type},
+    prepared::{CheckDef, Definitions, Known, Prepared, TermDef, What, With},
     problem::{Level, Position, Problems, locate},
     test::Test,
     yaml,
 };
+use lists::ListDef;
+use terms::type_of;
 
 /// Bytes of a rule file.
 const MAX_FILE: usize = 4 << 20;
 /// Rules, macros and lists, each.
 const MAX_ITEMS: usize = 20_000;
-/// Values of a list with those of the lists in it.
-const MAX_LIST: usize = 100_000;
 /// How deep a condition is nested with the macros in it.
 const MAX_DEPTH: usize = 256;
 /// Comparisons by patterns in all conditions, which take the most memory.
@@ -35,98 +39,6 @@ pub struct File {
     pub name: Arc<str>,
     /// What it says.
     pub text: Arc<str>,
-}
-
-/// A condition, ready to be compiled for each kind of event.
-#[derive(Debug)]
-pub(super) enum Prepared {
-    And(Vec<Self>),
-    Or(Vec<Self>),
-    Not(Box<Self>),
-    Macro(usize),
-    Check(usize),
-    /// What could not be made ready: a problem says why.
-    Never,
-}
-
-/// A value that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct TermDef {
-    pub(super) what: What,
-    pub(super) argument: Option<String>,
-    pub(super) transformers: Vec<Transformer>,
-}
-
-/// Which field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Known(pub(super) &'static Field);
-
-impl std::hash::Hash for Known {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.name.hash(state);
-    }
-}
-
-/// Which field.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum What {
-    Falco(Known),
-    /// An argument of the call: `evt.arg.NAME`.
-    Argument(String),
-    /// A field of Ethogram's own vocabulary.
-    Vocabulary(String),
-}
-
-/// A comparison.
-#[derive(Debug)]
-pub(super) struct CheckDef {
-    pub(super) term: usize,
-    pub(super) with: With,
-    pub(super) negated: bool,
-    /// As it is written, shortened.
-    pub(super) text: Box<str>,
-    /// What it compares with, as far as it is written there.
-    pub(super) values: Box<[Box<str>]>,
-}
-
-/// With what.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum With {
-    Test(usize),
-    Term(Op, usize),
-}
-
-/// A rule as all files together define it.
-#[derive(Debug)]
-pub(super) struct RuleDef {
-    pub(super) name: Arc<str>,
-    /// `rule.` and the name in small letters.
-    pub(super) analytic: String,
-    pub(super) condition: Prepared,
-    pub(super) output: Template,
-    pub(super) desc: String,
-    pub(super) priority: Priority,
-    pub(super) tags: Vec<String>,
-    pub(super) enabled: bool,
-    pub(super) source: String,
-    pub(super) next: Option<String>,
-    pub(super) examples: Vec<Example>,
-    pub(super) file: Arc<str>,
-    pub(super) line: u32,
-    /// Whether something is wrong with it.
-    pub(super) is_wrong: bool,
-    /// What keeps it from firing, as there is no counterpart here.
-    pub(super) unmapped: Vec<String>,
-}
-
-/// What all files together define.
-#[derive(Debug, Default)]
-pub(super) struct Definitions {
-    pub(super) macros: Vec<(Arc<str>, Prepared)>,
-    pub(super) rules: Vec<RuleDef>,
-    pub(super) terms: Vec<TermDef>,
-    pub(super) tests: Vec<Arc<Test>>,
-    pub(super) checks: Vec<CheckDef>,
 }
 
 /// Reads all files.
@@ -167,12 +79,6 @@ impl Condition {
 struct Written<'c> {
     pieces: &'c [Text],
     text: &'c str,
-}
-
-struct ListDef {
-    name: Text,
-    items: Vec<(Literal, usize, Position)>,
-    used: bool,
 }
 
 struct MacroDef {
@@ -274,27 +180,6 @@ impl<'a> Definer<'a> {
             let place = if self.problems.is_full() { piece.at } else { locate(&file.text, piece.at, &piece.text, at) };
             self.problems.add(level, &file.name, place, text);
             return;
-        }
-    }
-
-    fn lists(&mut self, lists: Vec<document::List>) {
-        for list in lists {
-            let items = list.items.into_iter().map(|(literal, at)| (literal, list.name.file, at));
-            match (self.lists.get_mut(&list.name.text), list.change) {
-                (Some(known), Change::Append) => known.items.extend(items),
-                (None, Change::Append) => {
-                    let near = self.near(&list.name.text, self.lists.keys());
-                    let text = format!("there is no list '{}' to append to{near}", list.name.text);
-                    self.add(Level::Error, list.name.file, list.name.at, text);
-                }
-                _ => {
-                    if self.is_full(self.lists.len(), "lists", &list.name) {
-                        return;
-                    }
-                    let name = list.name.text.clone();
-                    self.lists.insert(name, ListDef { items: items.collect(), name: list.name, used: false });
-                }
-            }
         }
     }
 
@@ -518,230 +403,6 @@ impl<'a> Definer<'a> {
         made
     }
 
-    /// The values of an operand, those of lists in their place.
-    fn literals(&mut self, right: &Operand, op: Op, of: Written<'_>) -> Option<Vec<Literal>> {
-        let Operand::Values(values) = right else { return Some(Vec::new()) };
-        let mut out = Vec::new();
-        self.lists_read = 0;
-        for value in values {
-            if value.is_quoted || !self.lists.contains_key(&value.text) {
-                out.push(value.clone());
-                continue;
-            }
-            if !matches!(op, Op::In | Op::Intersects | Op::PathMatch) {
-                out.push(value.clone());
-                continue;
-            }
-            if let Err(text) = self.expand(&value.text, value.at, &mut Vec::new(), &mut out) {
-                self.wrong(Level::Error, of, value.at, text);
-                return None;
-            }
-        }
-        Some(out)
-    }
-
-    fn expand(&mut self, name: &str, at: usize, way: &mut Vec<String>, out: &mut Vec<Literal>) -> Result<(), String> {
-        if way.iter().any(|n| n == name) {
-            return Err(format!("a list that holds itself: {} → {name}", way.join(" → ")));
-        }
-        if way.len() >= MAX_DEPTH {
-            return Err(format!("lists in lists, deeper than {MAX_DEPTH}"));
-        }
-        let Some(list) = self.lists.get_mut(name) else { return Ok(()) };
-        list.used = true;
-        let items = list.items.clone();
-        self.lists_read += 1;
-        way.push(name.to_owned());
-        for (item, ..) in items {
-            if out.len() + self.lists_read >= MAX_LIST {
-                return Err(format!("the list '{name}' has more than {MAX_LIST} values with those of the lists in it"));
-            }
-            if !item.is_quoted && self.lists.contains_key(&item.text) {
-                self.expand(&item.text, at, way, out)?;
-            } else {
-                out.push(Literal { at, ..item });
-            }
-        }
-        way.pop();
-        Ok(())
-    }
-
-    fn term(&mut self, term: &Term, of: Written<'_>) -> Option<(usize, Type)> {
-        match self.term_def(term) {
-            Ok((def, kind)) => Some((self.intern(def), kind)),
-            Err(text) => {
-                self.wrong(Level::Error, of, term.at, text);
-                None
-            }
-        }
-    }
-
-    fn intern(&mut self, def: TermDef) -> usize {
-        if let Some(known) = self.terms.get(&def) {
-            return *known;
-        }
-        self.done.terms.push(def.clone());
-        self.terms.insert(def, self.done.terms.len() - 1);
-        self.done.terms.len() - 1
-    }
-
-    /// Which field a term names, and what its values are.
-    fn term_def(&self, term: &Term) -> Result<(TermDef, Type), String> {
-        let transformers = term.transformers.clone();
-        let (what, argument, kind) = self.field(&term.field, term.argument.as_deref())?;
-        let kind = match transformers.last() {
-            None => kind,
-            Some(Transformer::Length) => Type::Number,
-            Some(_) if matches!(kind, Type::Text | Type::Texts | Type::Any) => kind,
-            Some(_) => return Err(format!("{} is {}, which no transformer changes", term.field, kind.name())),
-        };
-        Ok((TermDef { what, argument, transformers }, kind))
-    }
-
-    fn field(&self, name: &str, argument: Option<&str>) -> Result<(What, Option<String>, Type), String> {
-        let as_argument = |name: &str| (What::Argument(format!("evt.arg.{name}")), None, Type::Any);
-        if let Some(name) = name.strip_prefix("evt.arg.").or_else(|| name.strip_prefix("evt.rawarg.")) {
-            return Ok(as_argument(name));
-        }
-        if let (true, Some(name)) = (matches!(name, "evt.arg" | "evt.rawarg"), argument) {
-            return Ok(as_argument(name));
-        }
-        if let Some(known) = field::find(name) {
-            match (known.argument, argument) {
-                (Argument::None, Some(_)) => return Err(format!("{name} takes no argument")),
-                (Argument::Needed, None) => return Err(format!("{name} needs an argument: {name}[...]")),
-                _ => {}
-            }
-            // Of the ancestors one is a single text.
-            let kind = match (known.kind, argument) {
-                (Type::Texts, Some(n)) if n.parse::<u8>().is_err() => {
-                    return Err(format!("the argument of {name} counts ancestors: {name}[2]"));
-                }
-                (Type::Texts, Some(_)) => Type::Text,
-                (kind, _) => kind,
-            };
-            return Ok((What::Falco(Known(known)), argument.map(str::to_owned), kind));
-        }
-        if let Some(kind) = self.vocabulary.get(name) {
-            return Ok((What::Vocabulary(name.to_owned()), None, *kind));
-        }
-        let falco = field::FIELDS.iter().map(|f| f.name);
-        let near = self.near(name, falco.chain(self.vocabulary.keys().map(String::as_str)));
-        Err(format!("there is no field '{name}'{near}"))
-    }
-
-    fn rules(&mut self, rules: Vec<document::Rule>) {
-        let mut order: Vec<String> = Vec::new();
-        let mut merged: HashMap<String, Merged> = HashMap::new();
-        for rule in rules {
-            if self.is_full(merged.len(), "rules", &rule.name) {
-                return;
-            }
-            let name = rule.name.text.clone();
-            match merged.get_mut(&name) {
-                Some(known) if rule.is_change => known.change(rule),
-                None if rule.is_change => {
-                    let near = self.near(&name, order.iter());
-                    let text = format!("there is no rule '{name}' to change{near}");
-                    self.add(Level::Error, rule.name.file, rule.name.at, text);
-                }
-                known => {
-                    if known.is_none() {
-                        order.push(name.clone());
-                    }
-                    merged.insert(name, Merged::new(rule));
-                }
-            }
-        }
-        for name in order {
-            if let Some(rule) = merged.remove(&name) {
-                self.rule(rule);
-            }
-        }
-    }
-
-    fn rule(&mut self, rule: Merged) {
-        let before = self.problems.errors;
-        self.unmapped = rule.unmapped;
-        let condition = match self.unmapped.is_empty() {
-            true => self.condition(&rule.condition).map_or(Prepared::Never, |(condition, _)| condition),
-            false => Prepared::Never,
-        };
-        let exceptions: Vec<Prepared> =
-            rule.exceptions.iter().filter_map(|exception| self.exception(exception)).collect();
-        let condition = match exceptions.is_empty() {
-            true => condition,
-            false => Prepared::And(vec![condition, Prepared::Not(Box::new(Prepared::Or(exceptions)))]),
-        };
-        let text = rule.output.joined();
-        let output = Template::parse(&text, |term| match self.term_def(term) {
-            Ok((def, _)) => Some(self.intern(def)),
-            Err(problem) => {
-                let at = text.find(&format!("%{}", term.field)).unwrap_or(0);
-                self.wrong(Level::Error, Written { pieces: &rule.output.0, text: &text }, at, problem);
-                None
-            }
-        });
-        let unmapped = std::mem::take(&mut self.unmapped);
-        let condition = if unmapped.is_empty() { condition } else { Prepared::Never };
-        self.done.rules.push(RuleDef {
-            name: rule.name.text.as_str().into(),
-            analytic: format!("rule.{}", slug(&rule.name.text)),
-            condition,
-            output,
-            desc: rule.desc,
-            priority: rule.priority,
-            tags: rule.tags,
-            enabled: rule.enabled,
-            source: rule.source,
-            next: rule.next,
-            examples: rule.examples,
-            file: self.files.get(rule.name.file).map(|f| Arc::clone(&f.name)).unwrap_or_default(),
-            line: rule.name.at.line,
-            is_wrong: self.problems.errors > before,
-            unmapped,
-        });
-    }
-
-    /// An exception as a condition. None where it has no values yet.
-    fn exception(&mut self, exception: &Exception) -> Option<Prepared> {
-        let mut rows = Vec::new();
-        for row in &exception.values {
-            let mut cells = Vec::new();
-            for (place, values) in row.iter().enumerate() {
-                let name = exception.fields.get(place)?;
-                let default = if values.len() == 1 && row.len() > 1 { "=" } else { "in" };
-                let comp = exception.comps.get(place).map_or(default, String::as_str);
-                let wrong = |this: &mut Self, text: String| {
-                    this.add(
-                        Level::Error,
-                        exception.file,
-                        exception.at,
-                        format!("exception '{}': {text}", exception.name),
-                    );
-                };
-                let Some(op) = Op::of(comp) else {
-                    wrong(self, format!("'{comp}' is no operator"));
-                    return None;
-                };
-                let Some((left, _)) = condition::field(name) else {
-                    wrong(self, format!("'{name}' is no field"));
-                    return None;
-                };
-                let at = Text { file: exception.file, at: exception.at, text: String::new(), is_translated: false };
-                let check = Check { left, op, right: Operand::Values(values.clone()), at: 0, end: 0 };
-                let nowhere = Written { pieces: &[at], text: "" };
-                cells.push(self.check(&check, nowhere).map_or(Prepared::Never, Prepared::Check));
-            }
-            rows.push(Prepared::And(cells));
-        }
-        if exception.fields.is_empty() && !exception.values.is_empty() {
-            let text = format!("the exception '{}' has values, but no fields", exception.name);
-            self.add(Level::Error, exception.file, exception.at, text);
-        }
-        (!rows.is_empty()).then_some(Prepared::Or(rows))
-    }
-
     fn warn_of_unused(&mut self) {
         let lists = self.lists.values().filter(|l| !l.used).map(|l| ("list", l.name.clone()));
         let macros = self.macros.values().filter(|m| !m.used).map(|m| ("macro", m.name.clone()));
@@ -750,108 +411,6 @@ impl<'a> Definer<'a> {
             self.add(Level::Warning, name.file, name.at, format!("the {what} '{}' is not used", name.text));
         }
     }
-}
-
-/// A rule with all that was said of it.
-struct Merged {
-    name: Text,
-    condition: Condition,
-    output: Condition,
-    desc: String,
-    priority: Priority,
-    tags: Vec<String>,
-    exceptions: Vec<Exception>,
-    enabled: bool,
-    source: String,
-    next: Option<String>,
-    examples: Vec<Example>,
-    unmapped: Vec<String>,
-}
-
-impl Merged {
-    fn new(rule: document::Rule) -> Self {
-        Self {
-            condition: Condition(rule.condition.map(|(pieces, _)| pieces).unwrap_or_default()),
-            output: Condition(rule.output.into_iter().map(|(text, _)| text).collect()),
-            desc: rule.desc.map(|(desc, _)| desc.trim().to_owned()).unwrap_or_default(),
-            priority: rule.priority.unwrap_or(Priority::Debug),
-            tags: rule.tags.map(|(tags, _)| tags).unwrap_or_default(),
-            exceptions: rule.exceptions.map(|(all, _)| all).unwrap_or_default(),
-            enabled: rule.enabled.unwrap_or(true),
-            source: rule.source.unwrap_or_else(|| "syscall".into()),
-            next: rule.next,
-            examples: rule.examples,
-            unmapped: rule.unmapped,
-            name: rule.name,
-        }
-    }
-
-    fn change(&mut self, rule: document::Rule) {
-        let text = |known: &mut Condition, change: Option<(Vec<Text>, Change)>| match change {
-            Some((pieces, Change::Append)) => known.0.extend(pieces),
-            Some((pieces, Change::Replace)) => *known = Condition(pieces),
-            None => {}
-        };
-        if matches!(rule.condition, Some((_, Change::Replace))) {
-            self.unmapped.clear();
-        }
-        text(&mut self.condition, rule.condition);
-        text(&mut self.output, rule.output.map(|(text, change)| (vec![text], change)));
-        match rule.desc {
-            Some((desc, Change::Append)) => self.desc = format!("{} {}", self.desc, desc.trim()),
-            Some((desc, Change::Replace)) => self.desc = desc.trim().to_owned(),
-            None => {}
-        }
-        match rule.tags {
-            Some((tags, Change::Append)) => self.tags.extend(tags),
-            Some((tags, Change::Replace)) => self.tags = tags,
-            None => {}
-        }
-        match rule.exceptions {
-            Some((all, Change::Replace)) => self.exceptions = all,
-            Some((all, Change::Append)) => {
-                for new in all {
-                    match self.exceptions.iter_mut().find(|known| known.name == new.name) {
-                        Some(known) => {
-                            if known.fields.is_empty() {
-                                (known.fields, known.comps) = (new.fields, new.comps);
-                            }
-                            known.values.extend(new.values);
-                        }
-                        None => self.exceptions.push(new),
-                    }
-                }
-            }
-            None => {}
-        }
-        self.priority = rule.priority.unwrap_or(self.priority);
-        self.enabled = rule.enabled.unwrap_or(self.enabled);
-        self.next = rule.next.or(self.next.take());
-        self.examples.extend(rule.examples);
-    }
-}
-
-fn type_of(kind: ethogram_model::FieldKind) -> Type {
-    use ethogram_model::FieldKind as Kind;
-    match kind {
-        Kind::Unsigned | Kind::Signed | Kind::Duration | Kind::Id => Type::Number,
-        Kind::Bool => Type::Bool,
-        Kind::Ip => Type::Ip,
-        Kind::Args | Kind::Names => Type::Texts,
-        _ => Type::Any,
-    }
-}
-
-fn slug(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        match c.to_ascii_lowercase() {
-            c @ ('a'..='z' | '0'..='9') => out.push(c),
-            _ if !out.is_empty() && !out.ends_with('_') => out.push('_'),
-            _ => {}
-        }
-    }
-    out.trim_end_matches('_').to_owned()
 }
 
 /// Whether it looks like a system call that exists though no tracker sees it.

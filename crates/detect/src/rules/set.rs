@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::{
     compile::Program,
-    definitions::{Definitions, File, Prepared, RuleDef, What, With, define},
+    definitions::{File, define},
     field::{EventPart, Source},
+    prepared::{CheckDef, Definitions, Prepared, RuleDef, What, With},
     problem::{Level, Problem, Problems},
 };
 
@@ -241,7 +242,7 @@ impl RuleSet {
         typed
     }
 
-    fn each_check(&self, condition: &Prepared, look: &mut impl FnMut(&super::definitions::CheckDef)) {
+    fn each_check(&self, condition: &Prepared, look: &mut impl FnMut(&CheckDef)) {
         let mut open = vec![condition];
         let mut seen = BTreeSet::new();
         while let Some(part) = open.pop() {
