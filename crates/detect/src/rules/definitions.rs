@@ -1,6 +1,7 @@
 //! What all files together define: later items change earlier ones, lists and macros are looked up, types checked.
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
@@ -25,8 +26,14 @@ const MAX_ITEMS: usize = 20_000;
 const MAX_LIST: usize = 100_000;
 /// How deep a condition is nested with the macros in it.
 const MAX_DEPTH: usize = 256;
+/// Values that all comparisons have together.
+const MAX_COMPARED: usize = 1_000_000;
 /// Comparisons by patterns in all conditions, which take the most memory.
 const MAX_PATTERNS: usize = 1_000;
+/// Those of them that take much of it.
+const MAX_LARGE_PATTERNS: usize = 64;
+/// How many times it is said what may have been meant: to find it takes time.
+const MAX_NEAR: usize = 100;
 
 /// A rule file.
 #[derive(Debug, Clone)]
@@ -203,6 +210,9 @@ struct Definer<'a> {
     terms: HashMap<TermDef, usize>,
     tests: HashMap<(Op, Type, Vec<String>), Option<usize>>,
     patterns: usize,
+    large_patterns: usize,
+    compared: usize,
+    nears: Cell<usize>,
     /// Lists read for one comparison: lists of lists can be many without a value.
     lists_read: usize,
     /// What the rule at hand has no counterpart for.
@@ -233,6 +243,9 @@ impl<'a> Definer<'a> {
             terms: HashMap::new(),
             tests: HashMap::new(),
             patterns: 0,
+            large_patterns: 0,
+            compared: 0,
+            nears: Cell::new(0),
             lists_read: 0,
             unmapped: Vec::new(),
             done: Definitions::default(),
@@ -245,9 +258,10 @@ impl<'a> Definer<'a> {
         }
     }
 
-    /// What may have been meant, as long as problems are listed.
+    /// What may have been meant.
     fn near<N: AsRef<str>>(&self, wanted: &str, names: impl IntoIterator<Item = N>) -> String {
-        if self.problems.is_full() { String::new() } else { did_you_mean(wanted, names) }
+        let before = self.nears.replace(self.nears.get() + 1);
+        if before < MAX_NEAR { did_you_mean(wanted, names) } else { String::new() }
     }
 
     /// Says what is wrong at a byte of a condition. What is wrong in a translation cannot be had here.
@@ -503,6 +517,12 @@ impl<'a> Definer<'a> {
         }
         let made = match Test::new(op, kind, literals) {
             Ok(test) => {
+                self.large_patterns += usize::from(matches!(test, Test::Pattern { is_large: true, .. }));
+                if self.large_patterns > MAX_LARGE_PATTERNS {
+                    let text = format!("more than {MAX_LARGE_PATTERNS} patterns that are large when compiled");
+                    self.wrong(Level::Error, of, check.at, text);
+                    return None;
+                }
                 self.done.tests.push(Arc::new(test));
                 Some(self.done.tests.len() - 1)
             }
@@ -519,6 +539,9 @@ impl<'a> Definer<'a> {
     /// The values of an operand, those of lists in their place.
     fn literals(&mut self, right: &Operand, op: Op, of: Written<'_>) -> Option<Vec<Literal>> {
         let Operand::Values(values) = right else { return Some(Vec::new()) };
+        if self.compared > MAX_COMPARED {
+            return None;
+        }
         let mut out = Vec::new();
         self.lists_read = 0;
         for value in values {
@@ -534,6 +557,12 @@ impl<'a> Definer<'a> {
                 self.wrong(Level::Error, of, value.at, text);
                 return None;
             }
+        }
+        self.compared += out.len();
+        if self.compared > MAX_COMPARED {
+            let text = format!("more than {MAX_COMPARED} values in all comparisons: compare with a list in one macro");
+            self.wrong(Level::Error, of, check_at(values), text);
+            return None;
         }
         Some(out)
     }
@@ -846,6 +875,10 @@ fn is_call(name: &str) -> bool {
         "recvmmsg", "sendmmsg", "setpgid",
     ];
     UNSEEN.contains(&name)
+}
+
+fn check_at(values: &[Literal]) -> usize {
+    values.first().map_or(0, |literal| literal.at)
 }
 
 fn shortened(text: &str) -> String {

@@ -14,6 +14,8 @@ use super::{
 
 /// Bytes that a compiled pattern may take.
 const MAX_PATTERN: usize = 256 << 10;
+/// Bytes that most take at most.
+const USUAL_PATTERN: usize = 16 << 10;
 /// Bytes of a pattern as written.
 const MAX_WRITTEN: usize = 4_096;
 
@@ -32,7 +34,10 @@ pub(super) enum Test {
     Contains(Box<[u8]>),
     /// The same whatever the case of letters.
     ContainsAnyCase(Box<AhoCorasick>),
-    Pattern(Box<Regex>),
+    Pattern {
+        regex: Box<Regex>,
+        is_large: bool,
+    },
     /// Paths, below one of which it lies.
     Below(FxHashSet<Box<[u8]>>),
     Networks(Vec<Network>),
@@ -137,19 +142,25 @@ impl Test {
             return Err(format!("a pattern of {} bytes: at most {MAX_WRITTEN}", pattern.len()));
         }
         let whole = format!("^(?:{pattern})$");
-        let regex = RegexBuilder::new(&whole)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .case_insensitive(any_case)
-            .size_limit(MAX_PATTERN)
-            .dfa_size_limit(MAX_PATTERN)
-            .nest_limit(64)
-            .build();
+        let compile = |size| {
+            RegexBuilder::new(&whole)
+                .unicode(false)
+                .dot_matches_new_line(true)
+                .case_insensitive(any_case)
+                .size_limit(size)
+                .dfa_size_limit(MAX_PATTERN)
+                .nest_limit(64)
+                .build()
+        };
+        let (regex, is_large) = match compile(USUAL_PATTERN) {
+            Err(regex::Error::CompiledTooBig(_)) => (compile(MAX_PATTERN), true),
+            usual => (usual, false),
+        };
         let problem = |e: regex::Error| match e {
             regex::Error::CompiledTooBig(limit) => format!("this pattern takes more than {limit} bytes when compiled"),
             other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
         };
-        regex.map(|regex| Self::Pattern(Box::new(regex))).map_err(problem)
+        regex.map(|regex| Self::Pattern { regex: Box::new(regex), is_large }).map_err(problem)
     }
 
     /// Whether a value, which is there, passes. Of several, one that passes is enough.
@@ -176,7 +187,7 @@ impl Test {
             Self::Ends(end) => text.ends_with(end),
             Self::Contains(part) => memchr::memmem::find(text, part).is_some(),
             Self::ContainsAnyCase(automaton) => automaton.is_match(text),
-            Self::Pattern(regex) => regex.is_match(text),
+            Self::Pattern { regex, .. } => regex.is_match(text),
             Self::Below(paths) => is_below(paths, text),
             Self::Compare(order, than) => parsed(text).is_some_and(|n| order.holds(n, *than)),
             Self::Numbers(set) => parsed(text).is_some_and(|n| set.contains(&n)),
@@ -214,7 +225,7 @@ impl Test {
             Self::OneOf(_) | Self::Starts(_) | Self::Ends(_) | Self::Networks(_) => 2,
             Self::Contains(_) | Self::Below(_) => 4,
             Self::ContainsAnyCase(_) => 6,
-            Self::Pattern(_) => 12,
+            Self::Pattern { .. } => 12,
         }
     }
 }
