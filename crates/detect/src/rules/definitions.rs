@@ -510,6 +510,9 @@ impl<'a> Definer<'a> {
         }
         if matches!(op, Op::Glob | Op::IGlob | Op::Regex) {
             self.patterns += 1;
+            if self.large_patterns > MAX_LARGE_PATTERNS {
+                return None;
+            }
             if self.patterns > MAX_PATTERNS {
                 self.wrong(Level::Error, of, check.at, format!("more than {MAX_PATTERNS} patterns in all rules"));
                 return None;
