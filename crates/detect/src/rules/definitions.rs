@@ -5,6 +5,7 @@ mod merge;
 mod terms;
 
 use std::{
+    cell::Cell,
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
@@ -29,8 +30,14 @@ const MAX_FILE: usize = 4 << 20;
 const MAX_ITEMS: usize = 20_000;
 /// How deep a condition is nested with the macros in it.
 const MAX_DEPTH: usize = 256;
+/// Values that all comparisons have together.
+const MAX_COMPARED: usize = 1_000_000;
 /// Comparisons by patterns in all conditions, which take the most memory.
 const MAX_PATTERNS: usize = 1_000;
+/// Those of them that take much of it.
+const MAX_LARGE_PATTERNS: usize = 64;
+/// How many times it is said what may have been meant: to find it takes time.
+const MAX_NEAR: usize = 100;
 
 /// A rule file.
 #[derive(Debug, Clone)]
@@ -111,6 +118,9 @@ struct Definer<'a> {
     terms: HashMap<TermDef, usize>,
     tests: HashMap<(Op, Type, Vec<String>), Option<usize>>,
     patterns: usize,
+    large_patterns: usize,
+    compared: usize,
+    nears: Cell<usize>,
     /// Lists read for one comparison: lists of lists can be many without a value.
     lists_read: usize,
     /// What the rule at hand has no counterpart for.
@@ -141,6 +151,9 @@ impl<'a> Definer<'a> {
             terms: HashMap::new(),
             tests: HashMap::new(),
             patterns: 0,
+            large_patterns: 0,
+            compared: 0,
+            nears: Cell::new(0),
             lists_read: 0,
             unmapped: Vec::new(),
             done: Definitions::default(),
@@ -153,9 +166,10 @@ impl<'a> Definer<'a> {
         }
     }
 
-    /// What may have been meant, as long as problems are listed.
+    /// What may have been meant.
     fn near<N: AsRef<str>>(&self, wanted: &str, names: impl IntoIterator<Item = N>) -> String {
-        if self.problems.is_full() { String::new() } else { did_you_mean(wanted, names) }
+        let before = self.nears.replace(self.nears.get() + 1);
+        if before < MAX_NEAR { did_you_mean(wanted, names) } else { String::new() }
     }
 
     /// Says what is wrong at a byte of a condition. What is wrong in a translation cannot be had here.
@@ -383,6 +397,9 @@ impl<'a> Definer<'a> {
         }
         if matches!(op, Op::Glob | Op::IGlob | Op::Regex) {
             self.patterns += 1;
+            if self.large_patterns > MAX_LARGE_PATTERNS {
+                return None;
+            }
             if self.patterns > MAX_PATTERNS {
                 self.wrong(Level::Error, of, check.at, format!("more than {MAX_PATTERNS} patterns in all rules"));
                 return None;
@@ -390,6 +407,12 @@ impl<'a> Definer<'a> {
         }
         let made = match Test::new(op, kind, literals) {
             Ok(test) => {
+                self.large_patterns += usize::from(matches!(test, Test::Pattern { is_large: true, .. }));
+                if self.large_patterns > MAX_LARGE_PATTERNS {
+                    let text = format!("more than {MAX_LARGE_PATTERNS} patterns that are large when compiled");
+                    self.wrong(Level::Error, of, check.at, text);
+                    return None;
+                }
                 self.done.tests.push(Arc::new(test));
                 Some(self.done.tests.len() - 1)
             }

@@ -97,6 +97,8 @@ pub(super) struct Items {
     pub(super) rules: Vec<Rule>,
     /// The rules of Sigma: their ids by their titles.
     pub(super) sigma_ids: HashMap<String, String>,
+    /// Bytes of their conditions in other words.
+    pub(super) translated: usize,
 }
 
 const KEYS: [(&str, &[&str]); 3] = [

@@ -49,7 +49,9 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node, items: &mut Items) {
     let logsource = node.get("logsource");
     match logsource.map_or(Err("it has no logsource".into()), fields::source) {
         Ok(source) => {
-            let Some(translated) = detection::translate(reader, detection, source) else { return };
+            let Some(translated) = detection::translate(reader, detection, source, &mut items.translated) else {
+                return;
+            };
             rule.unmapped = translated.unmapped;
             rule.condition = Some((translated.condition, Change::Replace));
             let output = format!(

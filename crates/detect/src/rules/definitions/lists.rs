@@ -6,7 +6,7 @@ use super::{
         document::{self, Change, Text},
         problem::{Level, Position},
     },
-    Definer, MAX_DEPTH, Written,
+    Definer, MAX_COMPARED, MAX_DEPTH, Written,
 };
 
 /// Values of a list with those of the lists in it.
@@ -43,6 +43,9 @@ impl Definer<'_> {
     /// The values of an operand, those of lists in their place.
     pub(super) fn literals(&mut self, right: &Operand, op: Op, of: Written<'_>) -> Option<Vec<Literal>> {
         let Operand::Values(values) = right else { return Some(Vec::new()) };
+        if self.compared > MAX_COMPARED {
+            return None;
+        }
         let mut out = Vec::new();
         self.lists_read = 0;
         for value in values {
@@ -58,6 +61,12 @@ impl Definer<'_> {
                 self.wrong(Level::Error, of, value.at, text);
                 return None;
             }
+        }
+        self.compared += out.len();
+        if self.compared > MAX_COMPARED {
+            let text = format!("more than {MAX_COMPARED} values in all comparisons: compare with a list in one macro");
+            self.wrong(Level::Error, of, values.first().map_or(0, |literal| literal.at), text);
+            return None;
         }
         Some(out)
     }

@@ -14,8 +14,9 @@ use super::{
     fields::{self, Audited, Mapped, Source, View},
 };
 
-/// Bytes of a rule's condition in other words.
+/// Bytes of a rule's condition in other words, and of all rules'.
 const MAX_TRANSLATED: usize = 128 << 10;
+const MAX_TRANSLATED_IN_ALL: usize = 4 << 20;
 /// Bytes of a condition as written, with so many `not` and parentheses: what reads it is made for no more.
 const MAX_CONDITION: usize = 4_096;
 const MAX_NESTED: usize = 200;
@@ -28,7 +29,12 @@ pub(super) struct Translation {
 }
 
 /// Translates a rule's detection. None where something is wrong with it.
-pub(super) fn translate(reader: &mut Reader<'_>, detection: &Node, source: &Source) -> Option<Translation> {
+pub(super) fn translate(
+    reader: &mut Reader<'_>,
+    detection: &Node,
+    source: &Source,
+    translated: &mut usize,
+) -> Option<Translation> {
     let Content::Mapping(pairs) = &detection.content else {
         reader.error(detection.at, format!("'detection' is a mapping, not {}", detection.kind()));
         return None;
@@ -53,7 +59,8 @@ pub(super) fn translate(reader: &mut Reader<'_>, detection: &Node, source: &Sour
         translator.unmapped(timeframe.at, "'timeframe': events are judged one by one");
     }
     let conditions = translator.conditions(detection)?;
-    for view in source.views {
+    let views = if *translated > MAX_TRANSLATED_IN_ALL { &[] } else { source.views };
+    for view in views {
         if !translator.condition.is_empty() {
             translator.push(detection.at, "or");
         }
@@ -62,6 +69,11 @@ pub(super) fn translate(reader: &mut Reader<'_>, detection: &Node, source: &Sour
         translator.push(detection.at, "and");
         translator.group(detection.at, "or", &conditions, |this, (expr, at)| this.expr(view, expr, *at));
         translator.push(detection.at, ")");
+    }
+    *translated += translator.bytes;
+    if *translated > MAX_TRANSLATED_IN_ALL {
+        let text = format!("the conditions of Sigma's rules would take more than {MAX_TRANSLATED_IN_ALL} bytes here");
+        translator.unmapped(detection.at, text);
     }
     let Translator { condition, unmapped, .. } = translator;
     (reader.errors() == before).then_some(Translation { condition, unmapped })

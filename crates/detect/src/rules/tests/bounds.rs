@@ -58,6 +58,27 @@ fn too_many_patterns() {
 }
 
 #[test]
+fn too_many_large_patterns() {
+    let many: String = (0..100).map(|n| format!(" or proc.name regex 'a{n}[a-y]{{900}}'")).collect();
+    says(
+        &rule(&format!("evt.type = open and (proc.pid = 1{many})")),
+        "more than 64 patterns that are large when compiled",
+    );
+}
+
+/// One list in many comparisons, each of which would hold all of it.
+#[test]
+fn too_many_values_in_all() {
+    let items: Vec<String> = (0..50_000).map(|n| n.to_string()).collect();
+    let many: String = (0..100).map(|n| format!(" or proc.name in (l, x{n})")).collect();
+    let list = format!("- list: l\n  items: [{}]\n", items.join(","));
+    says(
+        &(list + &rule(&format!("evt.type = open and (proc.pid = 1{many})"))),
+        "more than 1000000 values in all comparisons",
+    );
+}
+
+#[test]
 fn a_file_of_ten_megabytes() {
     says(&"# nothing\n".repeat(1 << 20), "the file has 10485760 bytes, at most 4194304 are read");
 }

@@ -437,6 +437,10 @@ fn what_grows_too_long_is_refused() {
     let names = vec!["s"; 700].join(" or ");
     let (_, why, _) = cannot_fire(&rule(STARTED, &format!("s:\n  Image|contains:\n{values}condition: {names}")));
     assert!(why.contains("bytes here: split the rule"), "{why}");
+    let large = rule(STARTED, &format!("s:\n  Image|contains:\n{values}condition: {}", ["s"; 5].join(" or ")));
+    let all: String = (0..80).map(|n| large.replace("title: T", &format!("title: T{n}")) + "---\n").collect();
+    let said = problems(&load(&all));
+    assert!(said.iter().any(|p| p.contains("would take more than 4194304 bytes")), "{:?}", said.first());
     let deep = format!("{}s{}", "(".repeat(150), ")".repeat(150));
     let loaded = load(&rule(STARTED, &format!("s:\n  Image: x\ncondition: {deep}")));
     assert!(problems(&loaded).iter().any(|p| p.contains("nest") || p.contains("deeper")), "{:?}", loaded.problems);
