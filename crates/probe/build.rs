@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=include");
     println!("cargo:rerun-if-changed=trackers");
     println!("cargo:rerun-if-changed=dispatcher");
+    println!("cargo:rerun-if-changed=response");
     println!("cargo:rerun-if-env-changed=CLANG");
 
     let mut folders: Vec<_> = fs::read_dir(root.join("trackers"))?.collect::<Result<_, _>>()?;
@@ -39,10 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         } else {
             "None".into()
         };
-        let elf = fs::read(&object)?;
-        let packed = out.join(format!("{name}.bpf.o.zst"));
-        fs::write(&packed, zstd::bulk::compress(&elf, 19)?)?;
-        let elf = format!("Elf::Packed {{ bytes: include_bytes!({packed:?}), size: {} }}", elf.len());
+        let elf = packed(&object)?;
         writeln!(
             list,
             "Builtin {{ name: {name:?}, elf: {elf}, manifest: include_str!({manifest:?}), hook: {hook} }},"
@@ -73,7 +71,24 @@ fn main() -> Result<(), Box<dyn Error>> {
         out.join("dispatcher.rs"),
         format!("/// The dispatcher's object.\nstatic DISPATCHER: &[u8] = include_bytes!({dispatcher:?});\n"),
     )?;
+    let mut list = String::new();
+    for name in ["cut", "policy"] {
+        let object = out.join(format!("{name}.bpf.o"));
+        let source = root.join(format!("response/{name}.bpf.c"));
+        compile(&source, &object, &root.join("include"), &libbpf, arch)?;
+        let (constant, elf) = (name.to_uppercase(), packed(&object)?);
+        writeln!(list, "/// The object of `{name}.bpf.c`.\nstatic {constant}: Elf = {elf};")?;
+    }
+    fs::write(out.join("response.rs"), list)?;
     Ok(())
+}
+
+/// What stands in the sources for an object as the binary holds it: compressed.
+fn packed(object: &Path) -> Result<String, Box<dyn Error>> {
+    let elf = fs::read(object)?;
+    let packed = object.with_extension("o.zst");
+    fs::write(&packed, zstd::bulk::compress(&elf, 19)?)?;
+    Ok(format!("Elf::Packed {{ bytes: include_bytes!({packed:?}), size: {} }}", elf.len()))
 }
 
 fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &str) -> Result<(), Box<dyn Error>> {

@@ -8,6 +8,7 @@ mod exit;
 mod profile;
 mod record;
 mod replay;
+mod responses;
 mod rules;
 mod run;
 mod schema;
@@ -73,6 +74,7 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
             }
             _ => asking(config.api.socket, async |c| rules::answer(&args, &c).await),
         },
+        Command::Responses(args) => asking(config.api.socket, async |c| responses::answer(&args, &c).await),
         Command::Schema(args) => schema::show(&args, builtin),
     }
 }

@@ -3,11 +3,13 @@
 //! The doc comments of the keys are what `ethogram schema config` prints.
 
 mod alerts;
+mod glob;
 mod keys;
 mod period;
 mod problem;
 mod read;
 mod receivers;
+mod response;
 mod trackers;
 
 use std::{
@@ -19,10 +21,12 @@ use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
 pub use alerts::{Alertmanager, Alerts, Facility, Http, Otlp, Syslog, Webhook, WebhookFormat};
+pub use glob::Glob;
 pub use keys::Key;
 pub use period::Period;
 pub use problem::ConfigError;
 pub use receivers::{Headers, Receiver, SyslogAddress, Url};
+pub use response::{Act, Action, Mode, Operation, Policy, Response, Verdict};
 pub use trackers::{ParamValue, Trackers};
 
 use crate::container::runtime::RuntimeSettings;
@@ -44,6 +48,8 @@ pub struct Config {
     pub rules: Rules,
     /// Where alerts go.
     pub alerts: Alerts,
+    /// What is done about findings, besides telling of them.
+    pub response: Response,
     /// Where profiles and alerts are kept.
     pub store: Store,
     /// Where the HTTP API listens.
@@ -254,6 +260,7 @@ impl Config {
         if self.store.path.as_os_str().is_empty() {
             return Err(("store.path", "must not be empty"));
         }
-        self.alerts.check()
+        self.alerts.check()?;
+        self.response.check()
     }
 }

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod output;
 mod pipeline;
 mod record;
+pub mod response;
 mod rules;
 mod secrets;
 mod server;

@@ -82,6 +82,8 @@ pub struct MetricsSnapshot {
     pub alerts: BTreeMap<(String, String), u64>,
     /// How each place that alerts go to is doing, by sink.
     pub sinks: BTreeMap<String, SinkMetrics>,
+    /// What was done about findings, by action and outcome.
+    pub responses: BTreeMap<(&'static str, &'static str), u64>,
     /// Containers running now.
     pub containers: u64,
     /// Profiles by their state: `learning`, `judging`.
@@ -107,6 +109,10 @@ impl MetricsSnapshot {
             page.sample(&[("severity", severity), ("rule", rule)], *n);
         }
         self.encode_sinks(&mut page);
+        page.family("ethogram_responses", Kind::Counter, "What was done about findings, by action and outcome.");
+        for ((action, outcome), n) in &self.responses {
+            page.sample(&[("action", action), ("outcome", outcome)], *n);
+        }
         let help = "Events and alerts that somebody who follows them did not take in time.";
         page.family("ethogram_stream_dropped", Kind::Counter, help);
         page.sample(&[], self.stream_dropped);

@@ -48,7 +48,7 @@ pub(crate) struct Header {
 impl Header {
     pub(crate) const FORMAT: &str = "ethogram-recording";
     /// Raised when an older agent could not read it any more.
-    pub(crate) const VERSION: u32 = 1;
+    pub(crate) const VERSION: u32 = 2;
     /// Bytes of the line at most.
     const MAX_LINE: u64 = 16 << 10;
 

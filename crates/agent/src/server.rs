@@ -34,8 +34,9 @@ use crate::{
     container::runtime::Runtimes,
     failure::Usage,
     interrupt::Interrupt,
-    pipeline::{Pipeline, Plan, Selection, Wanted, refusal},
+    pipeline::{Control, Pipeline, Plan, Selection, Wanted, refusal},
     record::{Before, Conditions, Recorder},
+    response::Response,
     rules::Origin,
     sink::Sinks,
     store::{Contents, Store, Writer},
@@ -43,6 +44,8 @@ use crate::{
 
 /// How long alerts that are under way may take to be written at the end.
 const LAST_ALERTS: Duration = Duration::from_secs(2);
+/// How often policies are told which containers there are.
+const CONTAINERS: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to end. Takes everything it needs before it starts anything. `record` names the file into
 /// which all that is judged is recorded.
@@ -144,7 +147,8 @@ async fn run(
     rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
     let mut detector = Detector { model, rules, ..Detector::default() };
     accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
-    let judge = Judge::new(selection, detector, AlertBook::restore(alerts), sinks, writer);
+    let response = Arc::new(Response::start(&config.response, &config.store.path)?);
+    let judge = Judge::new(selection, detector, AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let avoid = config.collection.avoid.clone();
@@ -163,7 +167,10 @@ async fn run(
     let only = config.trackers.enabled.as_ref().map(|names| names.iter().cloned().collect());
     let keeper = RuleKeeper::new(book, origin, schemas, hands, (only, !config.collection.host));
     let watching = tokio::spawn(Arc::clone(&keeper).watch());
-    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, demands, keeper));
+    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, demands, keeper, Arc::clone(&response)));
+    if response.has_policies() {
+        tokio::spawn(tell_containers(pipeline.control.clone(), Arc::clone(&response)));
+    }
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
@@ -176,7 +183,16 @@ async fn run(
     let (judge, _) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
     let judge = judge.context("the engine ended before its time: see above")?;
     tokio::task::spawn_blocking(|| judge.finish(LAST_ALERTS)).await?;
+    tokio::task::spawn_blocking(move || response.finish()).await?;
     Ok(())
+}
+
+/// Tells which containers there are, those of which no runtime tells included.
+async fn tell_containers(control: Control<Judge>, response: Arc<Response>) {
+    while let Ok(all) = control.ask(|e| e.identity.containers.containers().cloned().collect()).await {
+        response.sync(all);
+        tokio::time::sleep(CONTAINERS).await;
+    }
 }
 
 /// A model that goes on from profiles learnt before: workload, and profile as JSON.

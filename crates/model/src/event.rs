@@ -78,7 +78,7 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         FieldKind::PathBuf => path(bytes),
         FieldKind::Str => tail(record, bytes).map_or(Value::Absent, |t| Value::Text(Cow::Borrowed(until_nul(t)))),
         FieldKind::Path => tail(record, bytes).map_or(Value::Absent, path),
-        FieldKind::PathAt => path_at(record, bytes),
+        FieldKind::PathAt => path_at(record, bytes, false),
         FieldKind::RequestedPath => requested_path(record, bytes),
         FieldKind::Args => tail(record, bytes).map_or(Value::Absent, |t| {
             let t = t.strip_suffix(b"\0").unwrap_or(t);
@@ -152,8 +152,8 @@ fn path(bytes: &[u8]) -> Value<'_> {
     Value::Text(Cow::Owned(out))
 }
 
-/// Joins a directory, written leaf first, and a path that was asked for.
-fn path_at<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
+/// Joins a directory, written leaf first, and a path that was asked for. Where `..` is kept, it is seen that the path goes up.
+fn path_at<'a>(record: &'a [u8], references: &[u8], keeps_parents: bool) -> Value<'a> {
     let Some((base, asked)) = references.split_at_checked(4) else { return Value::Absent };
     let base = tail(record, base).map_or(Value::Absent, path);
     let asked = tail(record, asked).map(until_nul).unwrap_or_default();
@@ -171,7 +171,7 @@ fn path_at<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
     all.extend_from_slice(asked);
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in all.split(|b| *b == b'/').filter(|p| !p.is_empty() && *p != b".") {
-        if part != b".." {
+        if part != b".." || keeps_parents {
             parts.push(part);
         } else if !relative || parts.len() > 1 {
             parts.pop();
@@ -181,11 +181,11 @@ fn path_at<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
     Value::Text(Cow::Owned(if relative { joined } else { [b"/".as_slice(), &joined].concat() }))
 }
 
-/// A path as asked for, if that is not how it was resolved.
+/// A path as asked for, if that is not how it was resolved: with all `..`, which lead elsewhere where links are on the way.
 fn requested_path<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
     let Some((resolved, asked)) = references.split_at_checked(4) else { return Value::Absent };
     let resolved = tail(record, resolved).map_or(Value::Absent, path);
-    let asked = path_at(record, asked);
+    let asked = path_at(record, asked, true);
     if asked == resolved { Value::Absent } else { asked }
 }
 
@@ -266,13 +266,17 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_is_told_where_it_is_something_else() {
-        let requested = |resolved: &[u8], asked: &[u8]| {
-            let asked_at = 12 + resolved.len() as u8;
-            let mut record = vec![12, 0, resolved.len() as u8, 0, 0, 0, 0, 0, asked_at, 0, asked.len() as u8, 0];
-            record.extend_from_slice(resolved);
-            record.extend_from_slice(asked);
+        let requested_from = |base: &[u8], resolved: &[u8], asked: &[u8]| {
+            let base_at = 12 + resolved.len() as u8;
+            let asked_at = base_at + base.len() as u8;
+            let mut record = vec![12, 0, resolved.len() as u8, 0, base_at, 0, base.len() as u8, 0];
+            record.extend([asked_at, 0, asked.len() as u8, 0]);
+            [resolved, base, asked].iter().for_each(|bytes| record.extend_from_slice(bytes));
             text(&record, &field(FieldKind::RequestedPath, 0, 12))
         };
+        let requested = |resolved: &[u8], asked: &[u8]| requested_from(b"", resolved, asked);
+        assert_eq!(requested_from(b"www\0srv\0/\0", b"x\0etc\0/\0", b"../../etc/x\0"), "/srv/www/../../etc/x");
+        assert_eq!(requested_from(b"etc\0/\0", b"x\0etc\0/\0", b"./x\0"), "");
         assert_eq!(requested(b"x\0etc\0/\0", b"/tmp/link/x\0"), "/tmp/link/x");
         assert_eq!(requested(b"x\0etc\0/\0", b"/etc/./x\0"), "");
         assert_eq!(requested(b"x\0etc\0/\0", b""), "");

@@ -103,7 +103,7 @@ pub enum FieldKind {
     /// `path_at`: a path as asked for and the directory it is relative to, both in the tail. Read as one absolute path,
     /// without `.` and `..`; symbolic links are not followed.
     PathAt,
-    /// `requested_path`: a path as it was resolved, and then as `path_at`. Read as the latter, where they differ.
+    /// `requested_path`: a path as it was resolved, and then as `path_at`. Read as the latter, with `..`, where they differ.
     RequestedPath,
     /// `args_ref`: NUL-separated strings in the tail.
     Args,

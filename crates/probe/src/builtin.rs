@@ -30,7 +30,7 @@ impl TrackerObject {
         Self::of(name, Elf::Plain(elf.into()), manifest)
     }
 
-    fn of(name: &str, elf: Elf, manifest: Manifest) -> Result<Self, Error> {
+    pub(crate) fn of(name: &str, elf: Elf, manifest: Manifest) -> Result<Self, Error> {
         let object = elf.open(name, None)?;
         let schema = Arc::new(schema::read(name, &object, &manifest)?);
         let type_names = schema::type_names(&object);

@@ -23,6 +23,7 @@ mod object;
 mod params;
 mod plan;
 mod reader;
+mod response;
 mod sample;
 mod schema;
 mod status;
@@ -36,6 +37,7 @@ pub use error::Error;
 pub use interest::Demand;
 pub use kernel::check_kernel;
 pub use manifest::{Choice, Manifest, Way};
+pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, Watch};
 pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
 
 /// What the reader hands out at once: events in the order of their times.

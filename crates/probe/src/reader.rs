@@ -301,10 +301,12 @@ fn nanoseconds(time: Timespec) -> u64 {
     u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
-fn boot_ns() -> u64 {
+/// Nanoseconds since boot.
+pub(crate) fn boot_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Boottime))
 }
 
-fn realtime_ns() -> u64 {
+/// Nanoseconds since the Unix epoch.
+pub(crate) fn realtime_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Realtime))
 }

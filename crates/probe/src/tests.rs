@@ -26,6 +26,7 @@ pub(crate) mod child;
 mod demand;
 mod dispatcher;
 mod examples;
+mod response;
 mod schemas;
 
 /// How many times slower than usual this machine is, as under emulation: `ETHOGRAM_TEST_PATIENCE`, 1 by default.

@@ -13,7 +13,10 @@ use tokio_stream::Stream;
 use utoipa::ToSchema;
 
 use super::{Accepted, RulesStatus};
-use crate::metrics::{Counters, MetricsSnapshot, TrackerState};
+use crate::{
+    metrics::{Counters, MetricsSnapshot, TrackerState},
+    response::{PolicyStatus, ResponseRecord},
+};
 
 /// An answer that takes a while.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
@@ -58,6 +61,12 @@ pub trait Backend: Send + Sync + 'static {
     fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines>;
     /// New alerts from now on.
     fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>>;
+    /// What was done about findings, oldest first; of more than the limit, the latest.
+    fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>>;
+    /// Undoes a response that goes on.
+    fn undo(&self, id: String) -> Answer<'_, ResponseRecord>;
+    /// What the kernel is to refuse or to kill for, and whether it does.
+    fn policies(&self) -> Answer<'_, Vec<PolicyStatus>>;
     /// All that is measured.
     fn metrics(&self) -> Answer<'_, MetricsSnapshot>;
     /// Whether the engine answers.

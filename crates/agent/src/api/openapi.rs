@@ -24,6 +24,9 @@ use super::{routes, rules};
         rules::rules,
         rules::reload,
         routes::events,
+        routes::responses,
+        routes::undo,
+        routes::policies,
         routes::healthz,
         routes::metrics,
     )

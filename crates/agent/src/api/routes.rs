@@ -23,6 +23,7 @@ use super::{AlertFilter, Backend, EventFilter, Problem, ProfileSummary, TrackerS
 use crate::{
     config::ParamValue,
     metrics::{Format, ProcessMetrics},
+    response::{PolicyStatus, ResponseRecord},
 };
 
 /// The largest object that is taken, in bytes.
@@ -31,6 +32,8 @@ pub const MAX_OBJECT_BYTES: usize = 16 << 20;
 const MAX_BODY_BYTES: usize = 64 << 10;
 /// Alerts in an answer where nobody says how many.
 const ALERTS: usize = 1000;
+/// The same of responses, of which no more are kept.
+const RESPONSES: usize = 1000;
 
 type Engine = State<Arc<dyn Backend>>;
 type Answered<T> = Result<T, Problem>;
@@ -52,6 +55,9 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         .route("/v1/accepted/{id}", delete(rules::revoke))
         .route("/v1/rules", get(rules::rules).post(rules::reload))
         .route("/v1/events", get(events))
+        .route("/v1/responses", get(responses))
+        .route("/v1/responses/{id}", delete(undo))
+        .route("/v1/policies", get(policies))
         .route("/healthz", get(healthz))
         .route("/openapi.json", get(async || Json(openapi())))
         .route("/metrics", get(metrics))
@@ -297,6 +303,42 @@ pub(super) async fn events(
     let Query(EventQuery { container, tracker }) = query?;
     let events = engine.subscribe_events(EventFilter { container, tracker }).await?;
     Ok(stream::lines(events))
+}
+
+/// How many are wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ResponseQuery {
+    /// At most so many, the latest of them.
+    limit: Option<usize>,
+}
+
+/// What was done about findings, or would have been, oldest first.
+#[utoipa::path(get, path = "/v1/responses", params(ResponseQuery), responses((status = 200, body = Vec<ResponseRecord>)))]
+pub(super) async fn responses(
+    State(engine): Engine,
+    query: Result<Query<ResponseQuery>, QueryRejection>,
+) -> Answered<Json<Vec<ResponseRecord>>> {
+    Ok(Json(engine.responses(query?.limit.unwrap_or(RESPONSES)).await?))
+}
+
+/// Undoes a response that goes on: thaws a container, or connects it again.
+#[utoipa::path(delete, path = "/v1/responses/{id}", params(("id" = String, Path, description = "Its number")),
+    responses(
+        (status = 200, body = ResponseRecord),
+        (status = 404, description = "No such response", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is over", body = Problem, content_type = "application/problem+json"),
+        (status = 501, description = "It cannot be undone", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn undo(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<ResponseRecord>> {
+    Ok(Json(engine.undo(id).await?))
+}
+
+/// What the kernel is to refuse or to kill for, and whether it does.
+#[utoipa::path(get, path = "/v1/policies", responses((status = 200, body = Vec<PolicyStatus>)))]
+pub(super) async fn policies(State(engine): Engine) -> Answered<Json<Vec<PolicyStatus>>> {
+    Ok(Json(engine.policies().await?))
 }
 
 /// Whether the server works.

@@ -17,7 +17,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tower::ServiceExt;
 
 use super::*;
-use crate::metrics::{Counters, MetricsSnapshot, TrackerState};
+use crate::{
+    config::Act,
+    metrics::{Counters, MetricsSnapshot, TrackerState},
+    response::{PolicyState, PolicyStatus, ResponseRecord, tests::record},
+};
 
 /// Answers as the engine would, from what is in it.
 #[derive(Default)]
@@ -166,6 +170,21 @@ impl Backend for Fake {
         self.followers.lock().unwrap().push(to);
         now(Ok(from))
     }
+    fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>> {
+        let all = [record(1, Act::Freeze), record(2, Act::Kill)];
+        now(Ok(all.into_iter().rev().take(limit).rev().collect()))
+    }
+    fn policies(&self) -> Answer<'_, Vec<PolicyStatus>> {
+        let (name, state) = ("no mounts".to_owned(), PolicyState::Refused);
+        now(Ok(vec![PolicyStatus { name, action: Act::Deny, state, reason: Some("no bpf".into()), hits: 0 }]))
+    }
+    fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {
+        now(match id.as_str() {
+            "1" => Ok(record(1, Act::Freeze)),
+            "2" => Err(Refusal::Conflict("response 2 is over: there is nothing to undo".into())),
+            _ => Err(Refusal::unknown("response that can be undone", &id, ["1"])),
+        })
+    }
     fn metrics(&self) -> Answer<'_, MetricsSnapshot> {
         now(Ok(MetricsSnapshot { containers: 3, ..MetricsSnapshot::default() }))
     }
@@ -293,6 +312,22 @@ async fn alerts_are_ocsf_filtered_and_limited() {
 }
 
 #[tokio::test]
+async fn responses_are_listed_and_undone() {
+    let fake = Arc::new(Fake::default());
+    let ids = async |query: &str| {
+        let all = json_of(&fake, request("GET", &format!("/v1/responses{query}"), ""), StatusCode::OK).await;
+        all.as_array().unwrap().iter().map(|r| (r["id"].as_u64().unwrap(), r["action"].clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("").await, [(1, json!("freeze")), (2, json!("kill"))]);
+    assert_eq!(ids("?limit=1").await, [(2, json!("kill"))]);
+    let policies = json_of(&fake, request("GET", "/v1/policies", ""), StatusCode::OK).await;
+    assert_eq!(policies, json!([{"name":"no mounts","action":"deny","state":"refused","reason":"no bpf","hits":0}]));
+    for (id, status) in [("1", StatusCode::OK), ("2", StatusCode::CONFLICT), ("x", StatusCode::NOT_FOUND)] {
+        json_of(&fake, request("DELETE", &format!("/v1/responses/{id}"), ""), status).await;
+    }
+}
+
+#[tokio::test]
 async fn following_gives_earlier_and_later_alerts_each_once() {
     let fake = Arc::new(Fake::default());
     *fake.alerts.lock().unwrap() = vec![finding(1, Severity::Low)];
@@ -350,6 +385,9 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/profiles/{id}", "get"),
         ("/v1/alerts", "get"),
         ("/v1/events", "get"),
+        ("/v1/responses", "get"),
+        ("/v1/policies", "get"),
+        ("/v1/responses/{id}", "delete"),
         ("/healthz", "get"),
         ("/metrics", "get"),
     ] {

@@ -43,6 +43,8 @@ pub enum Command {
     Alerts(AlertsArgs),
     /// Show rules, check rule files and say what rules cost
     Rules(RulesArgs),
+    /// Show what the running server did about its alerts, and undo it
+    Responses(ResponsesArgs),
     /// Print the schema of the configuration, the API or the events
     Schema(SchemaArgs),
 }
@@ -402,6 +404,20 @@ impl FromStr for Moment {
     }
 }
 
+/// What was done about alerts.
+#[derive(Debug, Args)]
+pub struct ResponsesArgs {
+    /// Thaw or connect the container of this response again, now
+    #[arg(long, value_name = "ID")]
+    pub undo: Option<String>,
+    /// At most so many, the latest of them
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// How they are printed
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
 fn severity(text: &str) -> Result<Severity, String> {
     use Severity::{Critical, High, Informational, Low, Medium};
     let all = [Informational, Low, Medium, High, Critical];
@@ -474,6 +490,7 @@ mod tests {
             "ethogram rules check a.yaml b.yaml",
             "ethogram rules test",
             "ethogram rules cost",
+            "ethogram responses --undo 7 -o json",
             "ethogram schema config",
             "ethogram schema events open -o table",
         ] {

@@ -1,6 +1,7 @@
 //! `ethogram doctor`: what works on this machine, and why the rest does not. Found out by trying.
 
 mod advice;
+mod denial;
 mod kernel;
 mod privileges;
 mod programs;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use ethogram_probe::{builtin, check_kernel};
 use serde::Serialize;
 
-use self::{kernel::Kernel, privileges::Privileges, programs::Tracker};
+use self::{denial::Denial, kernel::Kernel, privileges::Privileges, programs::Tracker};
 use super::{DoctorArgs, ListFormat};
 use crate::{
     config::Config,
@@ -29,6 +30,8 @@ struct Report {
     runtimes: Vec<Runtime>,
     /// Empty where none can run.
     trackers: Vec<Tracker>,
+    /// Whether the kernel can refuse operations, for `[[response.policy]]`; none where nothing was tried.
+    denial: Option<Denial>,
     /// What this kernel makes dearer than it need be, each with what would help.
     costs: Vec<String>,
     /// What is wrong, each with what to do.
@@ -70,12 +73,14 @@ impl Report {
         let kernel = Kernel::look();
         let unable = check_kernel().err().map(|e| e.to_string());
         let trackers = if unable.is_none() { programs::examine(&builtin()?, config) } else { Vec::new() };
+        let denial = unable.is_none().then(|| Denial::look(config, &kernel));
         let mut report = Self {
             privileges: Privileges::look(kernel.locked_memory.is_some()),
             kernel,
             cgroups: Cgroups::look(),
             runtimes: runtimes(config)?,
             trackers,
+            denial,
             unable,
             ..Self::default()
         };

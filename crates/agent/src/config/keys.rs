@@ -45,11 +45,15 @@ fn collect(schema: &Json, defaults: &Json, prefix: &str, out: &mut Vec<Key>) {
             let default = if default.is_null() { &inner["default"] } else { default };
             let kind = match &inner["type"] {
                 Json::Array(kinds) => kinds.iter().filter_map(Json::as_str).find(|k| *k != "null"),
+                // One of several words, each with its own meaning.
+                Json::Null => inner["oneOf"][0]["type"].as_str(),
                 kind => kind.as_str(),
             };
             let doc = inner["description"].as_str().unwrap_or_default().replace('\n', " ");
-            let default = (!default.is_null()).then(|| default.to_string());
-            out.push(Key { name, kind: kind.unwrap_or_default().into(), default, doc });
+            let written = (!default.is_null()).then(|| default.to_string());
+            out.push(Key { name: name.clone(), kind: kind.unwrap_or_default().into(), default: written, doc });
+            // Of a list of tables, what each may hold.
+            collect(&inner["items"], &Json::Null, &format!("{name}."), out);
         }
     }
 }

@@ -83,6 +83,13 @@ fn place_of(table: &DeTable<'_>, dotted: &str) -> Option<Range<usize>> {
         match (rest.strip_prefix('.'), value.get_ref()) {
             (None, _) if rest.is_empty() => Some(key.span()),
             (Some(rest), DeValue::Table(inner)) => place_of(inner, rest),
+            (Some(rest), DeValue::Array(list)) => {
+                let (index, rest) = rest.split_once('.')?;
+                match list.get(index.parse::<usize>().ok()?)?.get_ref() {
+                    DeValue::Table(inner) => place_of(inner, rest),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     })
@@ -107,6 +114,7 @@ fn known() -> Vec<String> {
             let key = format!("{prefix}{name}");
             collect(inner, &format!("{key}."), out);
             collect(&inner["additionalProperties"], &format!("{key}.{NAME}."), out);
+            collect(&inner["items"], &format!("{key}."), out);
             out.push(key);
         }
     }
@@ -121,6 +129,8 @@ fn is_known(key: &str) -> bool {
 
 /// `, did you mean ...?`, where a key is alike. A key in the wrong section counts by its last part.
 fn nearest(key: &str) -> String {
+    // Which entry of a list it stands in matters to nobody here.
+    let key = &key.split('.').filter(|part| part.parse::<usize>().is_err()).collect::<Vec<_>>().join(".");
     let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
     let likeness = |candidate: &String| {
         let whole = strsim::jaro_winkler(key, candidate);
@@ -199,6 +209,10 @@ mod tests {
                 "[alerts.webhok.siem]\nurl = 'http://a/'",
                 ", line 1: unknown key `alerts.webhok`, did you mean `alerts.webhook`?",
             ),
+            (
+                "[[response.action]]\nrule = 'x'\ndo = 'kill'\n[[response.action]]\ntag = 'y'\ndo = 'kill'\nseverty = 'low'",
+                ", line 7: unknown key `response.action.1.severty`, did you mean `response.action.severity`?",
+            ),
         ] {
             let message = error(text);
             assert!(message.contains(wanted), "{message}\nwanted {wanted}");
@@ -257,9 +271,12 @@ mod tests {
     fn every_key_is_described() {
         let schema = Config::json_schema();
         for key in known() {
-            let path = key.replace('.', "/properties/").replace(&format!("properties/{NAME}"), "additionalProperties");
-            let pointer = format!("/properties/{path}/description");
-            assert!(schema.pointer(&pointer).is_some(), "{key} has no description");
+            let described = key.split('.').try_fold(&schema, |at, name| {
+                let inner = if name == NAME { &at["additionalProperties"] } else { &at["properties"][name] };
+                let inner = if inner.is_null() { &at["items"]["properties"][name] } else { inner };
+                (!inner.is_null()).then_some(inner)
+            });
+            assert!(described.is_some_and(|it| it["description"].is_string()), "{key} has no description");
         }
     }
 }

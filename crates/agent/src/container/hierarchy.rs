@@ -107,6 +107,24 @@ impl Hierarchy {
         Self::choose(&read("/proc/self/mountinfo")?, &controllers)
     }
 
+    /// Its controller as the kernel side numbers them.
+    pub(crate) fn controller_number(&self) -> u32 {
+        match self.controller.as_deref() {
+            None => 0,
+            Some("memory") => 1,
+            Some("pids") => 2,
+            Some(_) => 3,
+        }
+    }
+
+    /// Where the whole of another hierarchy is mounted: that of a v1 controller, or of version 2.
+    pub(crate) fn mounted(controller: Option<&str>) -> Option<PathBuf> {
+        let mountinfo = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let is_it = |m: &Mount<'_>| controller.map_or(m.kind == "cgroup2", |name| m.has_controller(name));
+        let found = mountinfo.lines().filter_map(Mount::parse).find(|m| m.root == "/" && is_it(m))?;
+        Some(found.mount_point)
+    }
+
     /// Chooses by the contents of `/proc/self/mountinfo` and `/proc/cgroups`.
     fn choose(mountinfo: &str, controllers: &str) -> Result<Self, HierarchyError> {
         let mounts: Vec<Mount<'_>> = mountinfo.lines().filter_map(Mount::parse).collect();

@@ -8,17 +8,16 @@ use std::{
     time::Duration,
 };
 
-use ethogram_model::Users;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{Semaphore, mpsc},
-    task::{JoinSet, spawn_blocking},
-    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval, sleep, sleep_until},
 };
 
 use super::{
     runtime::{Answer, Runtime, RuntimeContainer, Runtimes},
-    users,
+    users::Reader,
 };
 
 /// Between two relists.
@@ -29,10 +28,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(25);
 const RETRIES: u32 = 8;
 /// Repetitions that are over when a container is expected to have started: so it is asked again 200 ms later.
 const START: u32 = 3;
-/// How long the names in a container's files may hold up its own name: a file system may be of its own making.
-const READ_TIMEOUT: Duration = Duration::from_millis(100);
-/// Containers whose files are read at a time. One that never lets go keeps its place.
-const MAX_READING: usize = 8;
 /// Requests that are open at a time; further ones are refused and come back with the engine's next walk.
 const MAX_OPEN: usize = 8192;
 /// Requests that are being asked at a time.
@@ -98,7 +93,7 @@ pub(crate) async fn run(
     let (hint, mut hints) = mpsc::channel(256);
     let mut tasks = JoinSet::new();
     tasks.spawn(listen(runtimes.clone(), hint));
-    let reader = Reader { hierarchy, places: Arc::new(Semaphore::new(MAX_READING)) };
+    let reader = Reader::new(hierarchy);
     let mut resolver = Resolver { runtimes, reader, open: HashMap::new(), asking: JoinSet::new(), tell };
     let mut relist = interval(RELIST);
     relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -211,8 +206,10 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         };
         match answer {
             Answer::Known(container) => {
-                // Its files are there once it has started.
-                let is_last = container.users.is_some() || open.attempts >= RETRIES;
+                // Its files are there, and Docker says since when it runs, once it has started.
+                let has_started = container.users.is_some()
+                    && (container.started_ns.is_some() || container.runtime != Runtime::Docker);
+                let is_last = has_started || open.attempts >= RETRIES;
                 if (open.is_told && !is_last) || (self.tell)(Resolution::Known(container)) {
                     if is_last {
                         self.open.remove(&key);
@@ -275,28 +272,6 @@ fn spawn_ask(asking: &mut JoinSet<Done>, runtimes: Arc<Runtimes>, reader: Reader
     });
 }
 
-/// Has the names read that a container's own files tell.
-#[derive(Clone)]
-struct Reader {
-    hierarchy: PathBuf,
-    places: Arc<Semaphore>,
-}
-
-impl Reader {
-    /// None where it has no process yet, or its files take too long.
-    async fn users(&self, pid: Option<u32>, cgroup: &str) -> Option<Users> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
-        let cgroup = Some(cgroup.trim_start_matches('/')).filter(|c| !c.is_empty()).map(|c| self.hierarchy.join(c));
-        let read = spawn_blocking(move || {
-            let members = cgroup.map(|cgroup| users::processes_of(&cgroup)).unwrap_or_default();
-            let users = users::of_container(pid.into_iter().chain(members));
-            drop(place);
-            users
-        });
-        timeout(READ_TIMEOUT, read).await.ok()?.ok()?
-    }
-}
-
 /// What Docker's stream of events gives occasion for.
 enum Hint {
     /// Something happened to this container.
@@ -329,7 +304,7 @@ async fn listen(runtimes: Arc<Runtimes>, hint: mpsc::Sender<Hint>) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use super::*;
     use crate::{
@@ -387,6 +362,35 @@ mod tests {
         let (ask, mut told) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
         ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
         assert_eq!(known(within(5, told.recv()).await).name, "web");
+    }
+
+    #[tokio::test]
+    async fn a_container_that_has_not_started_is_told_once_and_asked_for_again() {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counts = asked.clone();
+        let server = FakeServer::by(
+            move |request| {
+                counts.fetch_add(u32::from(request.contains(ID)), Ordering::SeqCst);
+                let state = r#"{"Pid":0,"StartedAt":"0001-01-01T00:00:00Z"}"#;
+                answer("200 OK", &format!(r#"{{"Id":"{ID}","Name":"/web","State":{state},"Config":{{}}}}"#))
+            },
+            false,
+        );
+        let (ask, mut told) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
+        ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
+        assert_eq!(known(within(5, told.recv()).await).name, "web");
+        within(5, async {
+            while asked.load(Ordering::SeqCst) < 3 {
+                sleep(FIRST_RETRY).await;
+            }
+        })
+        .await;
+        assert!(told.is_empty(), "nothing new");
+        // When its cgroup goes, nobody asks any more.
+        ask.send(Ask::Forget(request(ID, None))).await.unwrap();
+        while ask.capacity() < 8 {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]

@@ -11,7 +11,9 @@ use std::{
         fd::{AsFd, AsRawFd},
         unix::fs::MetadataExt,
     },
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
 };
 
 use ethogram_model::Users;
@@ -19,6 +21,7 @@ use rustix::{
     fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, stat},
     io::Errno,
 };
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 /// Bytes read of a file.
 const MAX_FILE: u64 = 1 << 20;
@@ -26,12 +29,43 @@ const MAX_FILE: u64 = 1 << 20;
 const MAX_NAME: usize = 64;
 /// Processes of a cgroup that are tried.
 const MAX_TRIED: usize = 8;
+/// How long the names in a container's files may hold up its own name: a file system may be of its own making.
+const READ_TIMEOUT: Duration = Duration::from_millis(100);
+/// Containers whose files are read at a time. One that never lets go keeps its place.
+const MAX_READING: usize = 8;
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
+/// Has the names read that a container's own files tell.
+#[derive(Clone)]
+pub(crate) struct Reader {
+    hierarchy: PathBuf,
+    places: Arc<Semaphore>,
+}
+
+impl Reader {
+    /// One that finds processes in the cgroups below `hierarchy`.
+    pub(crate) fn new(hierarchy: PathBuf) -> Self {
+        Self { hierarchy, places: Arc::new(Semaphore::new(MAX_READING)) }
+    }
+
+    /// None where it has no process yet, or its files take too long.
+    pub(crate) async fn users(&self, pid: Option<u32>, cgroup: &str) -> Option<Users> {
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        let cgroup = Some(cgroup.trim_start_matches('/')).filter(|c| !c.is_empty()).map(|c| self.hierarchy.join(c));
+        let read = spawn_blocking(move || {
+            let members = cgroup.map(|cgroup| processes_of(&cgroup)).unwrap_or_default();
+            let users = of_container(pid.into_iter().chain(members));
+            drop(place);
+            users
+        });
+        timeout(READ_TIMEOUT, read).await.ok()?.ok()?
+    }
+}
+
 /// The names in the container that one of these processes is in; none as long as none of them is in it: the runtime's own
 /// have the host's root until they are about to start it. A container that has no such files has no names.
-pub(crate) fn of_container(processes: impl IntoIterator<Item = u32>) -> Option<Users> {
+fn of_container(processes: impl IntoIterator<Item = u32>) -> Option<Users> {
     // The first process may be out of our reach; where we are no container, its root is ours.
     let hosts: Vec<_> = ["/proc/1/root", "/"].into_iter().filter_map(|root| Some(place(&stat(root).ok()?))).collect();
     processes.into_iter().find_map(|pid| {
@@ -51,7 +85,7 @@ fn place(directory: &Stat) -> (u64, u64) {
 }
 
 /// Some processes of a cgroup, first ones first.
-pub(crate) fn processes_of(cgroup: &Path) -> Vec<u32> {
+fn processes_of(cgroup: &Path) -> Vec<u32> {
     let mut text = String::new();
     let file = File::open(cgroup.join("cgroup.procs"));
     _ = file.and_then(|file| file.take(4096).read_to_string(&mut text));

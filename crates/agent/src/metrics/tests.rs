@@ -14,6 +14,7 @@ fn snapshot() -> MetricsSnapshot {
         trackers: vec![("open".into(), TrackerState::Running, counters)],
         alerts: [(("high".to_owned(), "odd \"rule\"\\\n".to_owned()), 2)].into(),
         sinks: [("file".to_owned(), sink)].into(),
+        responses: [(("kill", "done"), 2)].into(),
         containers: 3,
         profiles: [("learning".to_owned(), 1)].into(),
         stream_dropped: 4,
@@ -66,6 +67,9 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_alerts_dropped_total Alerts that a sink did not get, by reason.
     # TYPE ethogram_alerts_dropped_total counter
     ethogram_alerts_dropped_total{sink="file",reason="refused"} 1
+    # HELP ethogram_responses_total What was done about findings, by action and outcome.
+    # TYPE ethogram_responses_total counter
+    ethogram_responses_total{action="kill",outcome="done"} 2
     # HELP ethogram_stream_dropped_total Events and alerts that somebody who follows them did not take in time.
     # TYPE ethogram_stream_dropped_total counter
     ethogram_stream_dropped_total 4

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ethogram_detect::Decision;
-use ethogram_model::{Event, Users};
+use ethogram_model::{Container, Event, Users};
 use ethogram_probe::Batch;
 
 use super::{
@@ -27,6 +27,8 @@ pub(crate) trait Consumer: Send + 'static {
     }
     /// Takes what somebody decided of how events are judged.
     fn decide(&mut self, _: Decision) {}
+    /// A runtime has told of a container.
+    fn meet(&mut self, _: &Arc<Container>) {}
     /// All that came at once has been taken.
     fn end_batch(&mut self) {}
     /// Time goes by: nanoseconds since the Unix epoch.
@@ -87,12 +89,14 @@ impl<C: Consumer> Engine<C> {
                 }
             }
             Input::Resolution(resolution) => {
-                // A cgroup taken for the host's turned out to be a container's: the gate has to be asked anew.
-                if let Some(change) = self.identity.on_resolution(resolution, ready)
-                    && change.is_new
-                    && let Some(gate) = &mut self.gate
-                {
-                    gate.forget(change.container.cgroup_id);
+                if let Some(change) = self.identity.on_resolution(resolution, ready) {
+                    self.consumer.meet(&change.container);
+                    // A cgroup taken for the host's turned out to be a container's: the gate has to be asked anew.
+                    if change.is_new
+                        && let Some(gate) = &mut self.gate
+                    {
+                        gate.forget(change.container.cgroup_id);
+                    }
                 }
             }
             Input::Walk { walk, started_ns, now_ns } => self.identity.on_walk(&walk, started_ns, now_ns),

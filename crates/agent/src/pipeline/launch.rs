@@ -76,12 +76,7 @@ impl<C: Consumer> Pipeline<C> {
         let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
         let settings = Settings {
             ring_bytes: plan.ring_bytes,
-            controller: match hierarchy.controller.as_deref() {
-                None => 0,
-                Some("memory") => 1,
-                Some("pids") => 2,
-                Some(_) => 3,
-            },
+            controller: hierarchy.controller_number(),
             hierarchy: hierarchy.id,
             avoid: plan.avoid,
         };

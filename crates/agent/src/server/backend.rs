@@ -22,6 +22,7 @@ use crate::{
     metrics::{Counters, MetricsSnapshot, TrackerState},
     pipeline::{Control, Input, Pipeline, found, now_ns},
     record::{Recording, Totals},
+    response::{PolicyStatus, Response, ResponseRecord},
 };
 
 /// What the API asks.
@@ -33,6 +34,7 @@ pub(super) struct Server {
     rules: Arc<RuleKeeper>,
     hierarchy: Hierarchy,
     recording: Option<Recording>,
+    response: Arc<Response>,
     learning_ns: u64,
     gated: bool,
     /// Parameters that the configuration sets, by tracker.
@@ -45,6 +47,7 @@ impl Server {
         config: &Config,
         demands: Arc<Demands>,
         rules: Arc<RuleKeeper>,
+        response: Arc<Response>,
     ) -> Self {
         let values = |(name, params): (&String, &BTreeMap<String, crate::config::ParamValue>)| {
             (name.clone(), params.iter().map(|(k, v)| (k.clone(), v.0.clone())).collect())
@@ -56,6 +59,7 @@ impl Server {
             rules,
             hierarchy: pipeline.hierarchy.clone(),
             recording: pipeline.recording.clone(),
+            response,
             learning_ns: config.behaviour.learning_period.as_ns(),
             gated: !config.collection.host,
             params: config.trackers.params.iter().map(values).collect(),
@@ -302,6 +306,18 @@ impl Backend for Server {
         Box::pin(async move { self.ask(move |j| j.streams.follow_alerts(filter)).await?.ok_or_else(crowded) })
     }
 
+    fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>> {
+        Box::pin(std::future::ready(Ok(self.response.list(limit))))
+    }
+
+    fn policies(&self) -> Answer<'_, Vec<PolicyStatus>> {
+        Box::pin(std::future::ready(Ok(self.response.policies())))
+    }
+
+    fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {
+        Box::pin(async move { self.response.undo(&id).await })
+    }
+
     fn metrics(&self) -> Answer<'_, MetricsSnapshot> {
         Box::pin(async {
             let trackers = self.blocking(|s| Ok(s.collector.status())).await?;
@@ -318,6 +334,7 @@ impl Backend for Server {
                         recording: BTreeMap::new(),
                         alerts: judge.alerts.raised().clone(),
                         sinks: judge.sinks.metrics(),
+                        responses: BTreeMap::new(),
                         containers: engine.identity.containers.containers().count() as u64,
                         profiles,
                         stream_dropped: judge.streams.dropped(),
@@ -327,6 +344,7 @@ impl Backend for Server {
                 })
                 .await
                 .map_err(|_| Refusal::Gone)?;
+            snapshot.responses = self.response.totals();
             snapshot.recording = self.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default();
             snapshot.trackers = trackers
                 .into_iter()

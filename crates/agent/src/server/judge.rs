@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use ethogram_detect::{Decision, Detector, Profile};
-use ethogram_model::Event;
+use ethogram_model::{Container, Event};
 
 use super::{alerts::AlertBook, streams::Streams};
 use crate::{
     container::table::Lookup,
     pipeline::{Consumer, Selection},
+    response::Response,
     sink::Sinks,
     store::{Batch, Writer},
 };
@@ -24,6 +25,7 @@ pub(super) struct Judge {
     pub(super) alerts: AlertBook,
     pub(super) streams: Streams,
     pub(super) sinks: Sinks,
+    response: Arc<Response>,
     writer: Writer,
     /// What the store had no room for yet.
     unsaved: Batch,
@@ -36,11 +38,12 @@ impl Judge {
         mut detector: Detector,
         alerts: AlertBook,
         sinks: Sinks,
+        response: Arc<Response>,
         writer: Writer,
     ) -> Self {
         alerts.all().for_each(|alert| detector.rules.restore(alert));
         let (streams, unsaved) = (Streams::default(), Batch::default());
-        Self { selection, detector, alerts, streams, sinks, writer, unsaved, saved_ns: 0 }
+        Self { selection, detector, alerts, streams, sinks, response, writer, unsaved, saved_ns: 0 }
     }
 
     /// Saves everything and waits until all alerts are written, but no longer than `patience` for those.
@@ -89,6 +92,7 @@ impl Consumer for Judge {
         self.streams.event(event);
         for finding in self.detector.judge(event) {
             let alert = Arc::new(finding);
+            self.response.consider(&alert);
             self.sinks.send(&alert);
             self.streams.alert(&alert);
             self.alerts.raise(alert);
@@ -97,6 +101,10 @@ impl Consumer for Judge {
 
     fn is_ordinary(&mut self, event: &Event) -> bool {
         self.detector.is_ordinary(event)
+    }
+
+    fn meet(&mut self, container: &Arc<Container>) {
+        self.response.meet(container);
     }
 
     fn decide(&mut self, decision: Decision) {

@@ -48,6 +48,38 @@ fn containers_that_were_there_before_are_known() {
 }
 
 #[test]
+fn a_users_name_is_the_one_that_its_container_gives_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let passwd = folder.path().join("passwd");
+    std::fs::write(&passwd, "alice:x:1234:1234::/:/bin/sh\n").unwrap();
+    let volume = format!("{}:/etc/passwd:ro", passwd.display());
+    let (early_mark, late_mark, nameless_mark, host_mark) =
+        (mark("early"), mark("late"), mark("nameless"), mark("host"));
+    let as_1234 = |mark: &str, options: &[&str]| {
+        let options = [&["--user", "1234"], options].concat();
+        let container = Container::create("user", &options, &["sh", "-c", &ticking(mark)]);
+        container.start();
+        container
+    };
+    let alice = ["--volume", &volume];
+    let _early = as_1234(&early_mark, &alice);
+    // The image knows no such user.
+    let _nameless = as_1234(&nameless_mark, &[]);
+    let _on_host = ticking_on_host(&host_mark);
+    let server = server();
+    let events = Events::of(&server);
+    let _late = as_1234(&late_mark, &alice);
+    let user = |mark: &str| events.after(mark)["process"]["user"].clone();
+    for mark in [&early_mark, &late_mark] {
+        let alice = eventually("alice's name", seconds(10), || Some(user(mark)).filter(|u| u["name"].is_string()));
+        assert_eq!((&alice["id"], &alice["name"]), (&1234.into(), &"alice".into()));
+    }
+    assert_eq!(user(&host_mark)["name"], "root");
+    let nameless = user(&nameless_mark);
+    assert_eq!((&nameless["id"], &nameless["name"]), (&1234.into(), &serde_json::Value::Null));
+}
+
+#[test]
 fn a_nested_cgroup_belongs_to_its_container() {
     let (early_mark, late_mark, host_mark) = (mark("early"), mark("late"), mark("outside"));
     let early = Container::ticking("early", &early_mark);

@@ -12,6 +12,7 @@ mod metrics;
 mod other_runtimes;
 mod persistence;
 mod recording;
+mod response;
 mod rules;
 mod run;
 mod runtimes;

@@ -59,6 +59,7 @@ fn sample() -> MetricsSnapshot {
             "x".into(),
             SinkMetrics { dropped: BTreeMap::from([("x", 1)]), ..SinkMetrics::default() },
         )]),
+        responses: BTreeMap::from([(("x", "x"), 1)]),
         profiles: one(),
         identity: BTreeMap::from([("x", 1)]),
         behaviours: BTreeMap::from([("x", 1)]),

@@ -339,6 +339,9 @@ impl Access {
                 Some(0) => Some(b"/"),
                 Some(end) => path.get(..end),
             }),
+            Self::FileName(at) if leaf(event, *at).is_some() => {
+                leaf(event, *at).map_or(Value::Absent, |name| Value::Text(Cow::Borrowed(name)))
+            }
             Self::FileName(at) => with_path(event, *at, |path| match memchr::memrchr(b'/', path) {
                 None => Some(path),
                 Some(end) => path.get(end + 1..),
@@ -430,6 +433,17 @@ pub(super) const MODES: [(u64, &str); 12] = [
     (0o0002, "S_IWOTH"),
     (0o0001, "S_IXOTH"),
 ];
+
+/// A path's last name, where the record has it by itself: it begins with it.
+fn leaf(event: &Event, at: usize) -> Option<&[u8]> {
+    let field = event.schema.fields.get(at).filter(|f| f.kind == FieldKind::Path)?;
+    let reference = event.record.get(field.offset..)?.get(..4)?;
+    let start = usize::from(u16::from_le_bytes([reference[0], reference[1]]));
+    let tail = event.record.get(start..)?;
+    let name = tail.split(|b| *b == 0).next()?;
+    // Of a root, or a path that was cut, there is more to tell.
+    (name.len() > 1 && start > 0).then_some(name)
+}
 
 fn with_path<'e>(event: &'e Event, at: usize, part: impl FnOnce(&[u8]) -> Option<&[u8]>) -> Value<'e> {
     match field_value(event, at) {

@@ -16,8 +16,9 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     memo: Vec<u8>,
-    values: Vec<Option<Value<'static>>>,
-    found: Vec<Option<Vec<u64>>>,
+    places: Vec<u16>,
+    values: Vec<Value<'static>>,
+    found: Vec<(usize, Vec<u64>)>,
 }
 
 const UNKNOWN: u8 = 0;
@@ -32,8 +33,11 @@ pub(super) struct Case<'e> {
     event: &'e Event,
     facts: &'e Facts,
     memo: Vec<u8>,
-    values: Vec<Option<Value<'e>>>,
-    found: Vec<Option<Vec<u64>>>,
+    /// Of each slot, the place of its value among those read, from one.
+    places: Vec<u16>,
+    values: Vec<Value<'e>>,
+    /// Of slots whose patterns were looked for, those that were found.
+    found: Vec<(usize, Vec<u64>)>,
     /// Whether only what is the same for all events about this object counts as known.
     of_object: bool,
 }
@@ -43,21 +47,22 @@ impl<'e> Case<'e> {
         let mut memo = std::mem::take(&mut scratch.memo);
         memo.clear();
         memo.resize(program.nodes.len(), UNKNOWN);
+        let mut places = std::mem::take(&mut scratch.places);
+        places.clear();
+        places.resize(program.slots.len(), 0);
         // An empty vector keeps its memory when it is collected into one of another lifetime.
-        let mut values: Vec<Option<Value<'e>>> =
-            std::mem::take(&mut scratch.values).into_iter().map(|_| None).collect();
-        values.resize_with(program.slots.len(), || None);
+        let values = std::mem::take(&mut scratch.values).into_iter().map(|_| Value::Absent).collect();
         let mut found = std::mem::take(&mut scratch.found);
         found.clear();
-        found.resize_with(program.slots.len(), || None);
-        Self { program, event, facts, memo, values, found, of_object: false }
+        Self { program, event, facts, memo, places, values, found, of_object: false }
     }
 
     /// Gives the memory back.
     pub(super) fn end(mut self, scratch: &mut Scratch) {
         self.values.clear();
         scratch.memo = self.memo;
-        scratch.values = self.values.into_iter().map(|_| None).collect();
+        scratch.places = self.places;
+        scratch.values = self.values.into_iter().map(|_| Value::Absent).collect();
         scratch.found = self.found;
     }
 
@@ -134,9 +139,8 @@ impl<'e> Case<'e> {
             }
             Compared::Pattern(number) => self.pattern(predicate.slot, *number),
             Compared::Slot(op, other) => {
-                self.value(predicate.slot);
-                self.value(*other);
-                match (&self.values[predicate.slot], &self.values[*other]) {
+                let (a, b) = (self.read(predicate.slot), self.read(*other));
+                match (self.values.get(a), self.values.get(b)) {
                     (Some(a), Some(b)) if a.is_there() && b.is_there() => Some(compare(*op, a, b)),
                     _ => None,
                 }
@@ -150,27 +154,44 @@ impl<'e> Case<'e> {
 
     /// The value of a slot. It is read once.
     pub(super) fn value(&mut self, slot: usize) -> &Value<'e> {
+        let place = self.read(slot);
+        self.values.get(place).unwrap_or(&Value::Absent)
+    }
+
+    /// Reads a slot's value, and tells its place among those read.
+    fn read(&mut self, slot: usize) -> usize {
         let (program, event, facts) = (self.program, self.event, self.facts);
-        self.values[slot].get_or_insert_with(|| {
-            let slot = &program.slots[slot];
-            let value = slot.access.read(event, facts);
-            slot.transformers.iter().fold(value, |value, transformer| value.transformed(*transformer))
-        })
+        let known = self.places.get(slot).copied().unwrap_or(0);
+        if known != 0 {
+            return usize::from(known) - 1;
+        }
+        let value = match program.slots.get(slot) {
+            Some(slot) => {
+                let value = slot.access.read(event, facts);
+                slot.transformers.iter().fold(value, |value, transformer| value.transformed(*transformer))
+            }
+            None => Value::Absent,
+        };
+        self.values.push(value);
+        if let (Some(place), Ok(next)) = (self.places.get_mut(slot), u16::try_from(self.values.len())) {
+            *place = next;
+        }
+        self.values.len() - 1
     }
 
     /// Whether a pattern of a slot is found where it must be. None where there is no value.
     fn pattern(&mut self, slot: usize, number: usize) -> Option<bool> {
-        if self.found[slot].is_none() {
-            let patterns = self.program.slots[slot].patterns.as_ref()?;
+        if !self.found.iter().any(|(known, _)| *known == slot) {
+            let patterns = self.program.slots.get(slot)?.patterns.as_ref()?;
             let found = match self.value(slot) {
                 value if !value.is_there() => Vec::new(),
                 Value::Text(text) => find(patterns, std::slice::from_ref(text)),
                 Value::Texts(texts) => find(patterns, texts),
                 other => find(patterns, &[Cow::Owned(other.to_text().into_owned())]),
             };
-            self.found[slot] = Some(found);
+            self.found.push((slot, found));
         }
-        let found = self.found[slot].as_ref()?;
+        let (_, found) = self.found.iter().find(|(known, _)| *known == slot)?;
         found.get(number / 64).map(|bits| bits >> (number % 64) & 1 == 1)
     }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aho_corasick::AhoCorasick;
-use regex::bytes::{Regex, RegexBuilder};
+use regex_lite::{Regex, RegexBuilder};
 use rustc_hash::FxHashSet;
 
 use super::{
@@ -147,18 +147,12 @@ impl Test {
         }
         let whole = format!("^(?:{pattern})$");
         let regex = RegexBuilder::new(&whole)
-            .unicode(false)
             .dot_matches_new_line(true)
             .case_insensitive(any_case)
             .size_limit(MAX_PATTERN)
-            .dfa_size_limit(MAX_PATTERN)
             .nest_limit(64)
             .build();
-        let problem = |e: regex::Error| match e {
-            regex::Error::CompiledTooBig(limit) => format!("this pattern takes more than {limit} bytes when compiled"),
-            other => other.to_string().lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned(),
-        };
-        regex.map(|regex| Self::Pattern(Box::new(regex))).map_err(problem)
+        regex.map(|regex| Self::Pattern(Box::new(regex))).map_err(|e| format!("no usable pattern: {e}"))
     }
 
     /// Whether a value, which is there, passes. Of several, one that passes is enough.
@@ -185,7 +179,7 @@ impl Test {
             Self::Ends(end) => text.ends_with(end),
             Self::Contains(part) => memchr::memmem::find(text, part).is_some(),
             Self::ContainsAnyCase(automaton) => automaton.is_match(text),
-            Self::Pattern(regex) => regex.is_match(text),
+            Self::Pattern(regex) => regex.is_match(&String::from_utf8_lossy(text)),
             Self::Wild(pattern, true) => is_like(pattern, text),
             Self::Wild(pattern, false) => is_like(pattern, &text.to_ascii_lowercase()),
             Self::Below(paths) => is_below(paths, text),
@@ -362,10 +356,10 @@ fn glob(glob: &str) -> String {
             }
             '\\' => {
                 if let Some(next) = chars.next() {
-                    out += &regex::escape(next.encode_utf8(&mut [0; 4]));
+                    out += &regex_lite::escape(next.encode_utf8(&mut [0; 4]));
                 }
             }
-            c => out += &regex::escape(c.encode_utf8(&mut [0; 4])),
+            c => out += &regex_lite::escape(c.encode_utf8(&mut [0; 4])),
         }
     }
     // A group that does not end is no pattern: the compiler says so.

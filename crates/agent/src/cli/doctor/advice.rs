@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Report,
+    denial::Denial,
     programs::{Program, Tracker, Use},
 };
 
@@ -53,6 +54,7 @@ impl Report {
             let reason = t.reason.clone().unwrap_or_default();
             format!("{reason}; leave '{}' out of [trackers] enabled, or take a kernel that has what it needs", t.name)
         }));
+        out.extend(self.denial.iter().flat_map(Denial::problems));
         out
     }
 

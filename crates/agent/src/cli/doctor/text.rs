@@ -64,6 +64,15 @@ impl Report {
             },
             fact("runtimes", "-", or(runtimes.join(", "), "none found: containers have ids but no names")),
         ];
+        if let Some(denial) = &self.denial {
+            let found = match (&denial.reason, &denial.remedy) {
+                (Some(reason), Some(remedy)) => {
+                    format!("operations cannot be refused, only alerted of: {reason}; {remedy}")
+                }
+                _ => "operations can be refused, see [[response.policy]]".into(),
+            };
+            facts.push(fact("denial", if denial.works { "ok" } else { "-" }, found));
+        }
         if let Some(bytes) = kernel.locked_memory {
             facts.push(fact("memory lock", "-", format!("{bytes} bytes, in which BPF maps count before 5.11")));
         }

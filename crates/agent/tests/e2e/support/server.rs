@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) host: bool,
     /// Kinds of attach points to do without.
     pub(crate) avoid: Vec<&'static str>,
+    /// The section `[response]`, as it is written.
+    pub(crate) response: String,
     /// Whether all is recorded, into [`Server::recording`].
     pub(crate) record: bool,
     /// Whether it judges by the rules that ship. Tests of behaviour do without.
@@ -40,6 +42,7 @@ impl Default for Settings {
             containerd_socket: PathBuf::new(),
             host: false,
             avoid: Vec::new(),
+            response: String::new(),
             record: false,
             shipped_rules: false,
             rules: Vec::new(),
@@ -95,7 +98,8 @@ impl Server {
             "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [rules]\nshipped = {}\nfiles = {:?}\n\
-             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}",
+             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}\n\
+             [response]\n{}\n",
             settings.learning_period.as_millis(),
             settings.host,
             settings.avoid,
@@ -106,6 +110,7 @@ impl Server {
             at("api.sock"),
             at("store"),
             settings.receivers,
+            settings.response,
         );
         fs::write(at("ethogram.toml"), config).unwrap();
         let http = Http { socket: at("api.sock") };

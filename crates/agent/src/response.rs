@@ -1,0 +1,195 @@
+//! What is done about findings, where that is configured: processes and containers are killed, frozen or cut off.
+//!
+//! `decide.rs` says what a finding leads to, `worker.rs` does it on a thread of its own, so that the engine never waits, and
+//! `audit.rs` keeps a record of each deed. What goes on, a frozen or cut off container, is undone after a while, on request,
+//! when the agent ends, or by the next agent.
+
+mod audit;
+mod cgroups;
+mod decide;
+mod policies;
+mod processes;
+mod record;
+mod worker;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{Builder, JoinHandle},
+};
+
+use anyhow::Context;
+use crossbeam_channel::{Sender, TrySendError, bounded};
+use ethogram_model::{Container, Finding};
+use tokio::sync::oneshot;
+
+use self::{
+    audit::Audit,
+    cgroups::Cgroups,
+    decide::Myself,
+    policies::Policies,
+    worker::{Message, Worker},
+};
+pub use self::{
+    policies::{PolicyState, PolicyStatus},
+    record::{By, Outcome, ResponseRecord, Target, Undone},
+};
+use crate::{
+    api::Refusal,
+    config::{self, Mode},
+    container::hierarchy::Hierarchy,
+    failure::Unable,
+};
+
+/// Findings and requests that may wait.
+const QUEUE: usize = 256;
+
+/// A handle on the thread that acts.
+pub(crate) struct Response {
+    is_off: bool,
+    messages: Sender<Message>,
+    policies: Arc<Policies>,
+    audit: Arc<Mutex<Audit>>,
+    /// Findings that came while too many waited.
+    lost: AtomicU64,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    ends: Arc<AtomicBool>,
+}
+
+impl Response {
+    /// Starts the thread, which first sees to what an earlier agent left behind. Records are kept in `folder`.
+    ///
+    /// # Errors
+    /// Where the records cannot be read, or the system gives no thread.
+    pub(crate) fn start(config: &config::Response, folder: &Path) -> anyhow::Result<Self> {
+        let audit = Audit::open(folder)
+            .with_context(|| format!("cannot read the records of responses in {}", folder.display()))?;
+        let audit = Arc::new(Mutex::new(audit));
+        let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
+        let policies = Arc::new(Policies::start(config, hierarchy.controller_number())?);
+        for status in policies.status().iter().filter(|s| s.state == PolicyState::Refused) {
+            let reason = status.reason.as_deref().unwrap_or_default();
+            tracing::warn!("policy {:?} is not enforced: {reason}; ethogram doctor says what to do", status.name);
+        }
+        let cgroups = Cgroups::of_this_host(hierarchy);
+        let pid = std::process::id();
+        let myself = Myself { pid, container: cgroups.container_of(pid) };
+        let worker = Worker::new(config.clone(), myself, cgroups, Arc::clone(&policies), Arc::clone(&audit));
+        let (messages, received) = bounded(QUEUE);
+        let ends = Arc::new(AtomicBool::new(false));
+        let mut threads = vec![Builder::new().name("response".into()).spawn(move || worker.run(&received))?];
+        threads.extend(policies.watch(messages.clone(), Arc::clone(&ends))?);
+        let (is_off, lost, threads) = (config.mode == Mode::Off, AtomicU64::new(0), Mutex::new(threads));
+        Ok(Self { is_off, messages, policies, audit, lost, threads, ends })
+    }
+
+    /// Has done what the configuration says of such a finding, without waiting for it.
+    pub(crate) fn consider(&self, finding: &Arc<Finding>) {
+        if !self.is_off && self.messages.try_send(Message::Finding(Arc::clone(finding))).is_err() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the policies hold for a container that came, or of which more is known.
+    pub(crate) fn meet(&self, container: &Arc<Container>) {
+        if !self.policies.is_empty() {
+            // What is lost here comes with the next list.
+            _ = self.messages.try_send(Message::Container(Arc::clone(container)));
+        }
+    }
+
+    /// Takes the list of all containers.
+    pub(crate) fn sync(&self, containers: Vec<Arc<Container>>) {
+        _ = self.messages.try_send(Message::Containers(containers));
+    }
+
+    /// Whether it wants to be told which containers there are.
+    pub(crate) fn has_policies(&self) -> bool {
+        !self.policies.is_empty()
+    }
+
+    /// All policies, and whether they are enforced.
+    pub(crate) fn policies(&self) -> Vec<PolicyStatus> {
+        self.policies.status()
+    }
+
+    /// The records, oldest first; of more than `limit`, the latest.
+    pub(crate) fn list(&self, limit: usize) -> Vec<ResponseRecord> {
+        lock(&self.audit).list(limit)
+    }
+
+    /// Undoes what goes on.
+    ///
+    /// # Errors
+    /// Where there is no such response, it is over, or it cannot be undone.
+    pub(crate) async fn undo(&self, id: &str) -> Result<ResponseRecord, Refusal> {
+        let unknown = || {
+            let active: Vec<_> = lock(&self.audit).active().iter().map(|r| r.id.to_string()).collect();
+            Refusal::unknown("response that can be undone", id, active)
+        };
+        let number = id.parse().map_err(|_| unknown())?;
+        let is_active = lock(&self.audit).get(number).map(ResponseRecord::is_active);
+        match is_active {
+            Some(true) => {}
+            Some(false) => return Err(Refusal::Conflict(format!("response {id} is over: there is nothing to undo"))),
+            None => return Err(unknown()),
+        }
+        let (answer, answered) = oneshot::channel();
+        self.messages.try_send(Message::Undo(number, answer)).map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Conflict("too many responses wait: try again in a moment".into()),
+            TrySendError::Disconnected(_) => Refusal::Gone,
+        })?;
+        answered.await.map_err(|_| Refusal::Gone)?.map_err(Refusal::Unable)
+    }
+
+    /// How many there were, by action and outcome.
+    pub(crate) fn totals(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        let mut totals = lock(&self.audit).totals().clone();
+        let lost = self.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            totals.insert(("any", "dropped"), lost);
+        }
+        totals
+    }
+
+    /// Does what waits, undoes what goes on unless that is to stay, and ends.
+    pub(crate) fn finish(&self) {
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        if !threads.is_empty() {
+            self.ends.store(true, Ordering::Relaxed);
+            // Where it has ended already there is nothing to tell it.
+            _ = self.messages.send(Message::End);
+        }
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("the thread that acts on findings failed");
+            }
+        }
+    }
+}
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// The policies that this kernel does not enforce, by name, and why.
+pub(crate) fn policies_refused(config: &config::Response) -> Vec<(String, String)> {
+    // Which hierarchy tells containers apart changes nothing about what the kernel takes.
+    let all = Policies::start(config, 0).map(|policies| policies.status()).unwrap_or_default();
+    all.into_iter().filter_map(|status| Some((status.name, status.reason?))).collect()
+}
+
+fn lock(audit: &Mutex<Audit>) -> MutexGuard<'_, Audit> {
+    audit.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    pub(crate) use super::audit::tests::record;
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/*
+ * The tables that the agent writes policies into, and how they are decided. A policy is a bit; the agent says which policies hold for
+ * which container, and what each is about.
+ */
+#ifndef ETHOGRAM_POLICY_H
+#define ETHOGRAM_POLICY_H
+
+#include "record.bpf.h"
+#include <bpf/bpf_endian.h>
+
+#define EPERM 1
+#define SIGKILL 9
+#define POLICIES 64
+#define ANCESTORS 32 /* cgroups above a process in which a container is looked for */
+#define AF_UNSPEC 0
+#define AF_INET 2
+#define AF_INET6 10
+
+const volatile u32 agent_dry_run; /* 1: what a policy leads to is told, and not done */
+
+enum operation { OP_exec, OP_write, OP_connect, OP_mount, OP_ptrace, OP_module, OP_bpf, OPERATIONS };
+
+/* What policies there are on an operation, a bit each. */
+struct operation_policies {
+	u64 deny;
+	u64 kill;
+	u64 anything; /* of both: those that hold whatever it is done to */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, OPERATIONS);
+	__type(key, u32);
+	__type(value, struct operation_policies);
+} operations SEC(".maps");
+
+/* By the id of a container's outermost cgroup, in the hierarchy by which the agent tells containers apart. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
+	__type(key, u64);
+	__type(value, u64);
+} subjects SEC(".maps");
+
+/* A path by its hash, see hash_path. */
+struct path_key {
+	u64 hash;
+	u32 below; /* 1: what lies below it, 0: it alone */
+	u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 2 * POLICIES);
+	__type(key, struct path_key);
+	__type(value, u64);
+} paths SEC(".maps");
+
+/* Of each policy: whom it means, IPv4 mapped into IPv6. */
+struct peer {
+	u64 address[2];
+	u64 mask[2];
+	u32 port; /* 0: any */
+	u32 padding;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, POLICIES);
+	__type(key, u32);
+	__type(value, struct peer);
+} peers SEC(".maps");
+
+/* How often each policy held. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, POLICIES);
+	__type(key, u32);
+	__type(value, u64);
+} hits SEC(".maps");
+
+/* What the agent is told of each time. */
+struct enforcement {
+	struct event_header header; /* its time is that of the hook */
+	duration_ns took FIELD("policy.latency", "from the hook to the deed");
+	ip_address address FIELD("network.peer.address", "whom it was to connect to");
+	u64 policies INTERNAL("policies");
+	u16 port FIELD("network.peer.port", "the peer's port");
+	bool8 killed FIELD("policy.killed", "whether the process was killed, and not only refused");
+	bool8 is_too_deep FIELD("policy.path_unknown", "whether the path is longer than can be looked at");
+	path_ref path FIELD("file.path", "what it was to be done to");
+};
+EVENT(enforcement, struct enforcement, 1);
+
+/* What a program works on. */
+struct deed {
+	struct record *record;
+	u64 started;
+	u64 candidates; /* policies on this operation that hold for this container */
+	u64 matched;
+	struct operation_policies *of;
+};
+
+/* Where the walk from the current process's cgroup to the root begins. */
+static __always_inline struct cgroup_subsys_state *current_state(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct css_set *css = LOAD(task, cgroups);
+	struct cgroup_subsys_state *state = NULL;
+	u32 index;
+
+	if (agent_cgroup_controller == 0)
+		return (void *)LOAD(css, dfl_cgrp) + bpf_core_field_offset(struct cgroup, self);
+	if (agent_cgroup_controller == 1)
+		index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	else if (agent_cgroup_controller == 2)
+		index = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+	else
+		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
+	bpf_probe_read_kernel(&state, sizeof(state), (void *)&css->subsys + index * sizeof(state));
+	return state;
+}
+
+/* The policies that hold for the current process: those of the cgroups that it is in. */
+static __always_inline u64 policies_of_current(void)
+{
+	struct cgroup_subsys_state *state = current_state();
+	u64 found = 0, *policies, id;
+
+	for (int level = 0; level < ANCESTORS; level++) {
+		if (!state)
+			return found;
+		id = LOAD(state, cgroup, kn, id);
+		policies = bpf_map_lookup_elem(&subjects, &id);
+		if (policies)
+			found |= *policies;
+		state = LOAD(state, parent);
+	}
+	/* So deep nobody nests but to get away. */
+	return ~0ULL;
+}
+
+enum verdicts { DENY = 1, KILL = 2 };
+
+/* Whether there is anything to decide, which mostly there is not. */
+static __always_inline bool concerns(struct deed *deed, u32 operation, enum verdicts verdicts)
+{
+	struct operation_policies *of = bpf_map_lookup_elem(&operations, &operation);
+	u64 all;
+
+	if (!of)
+		return false;
+	all = (verdicts & DENY ? of->deny : 0) | (verdicts & KILL ? of->kill : 0);
+	if (!all)
+		return false;
+	deed->candidates = policies_of_current() & all;
+	if (!deed->candidates)
+		return false;
+	deed->of = of;
+	deed->matched = deed->candidates & of->anything;
+	deed->started = bpf_ktime_get_boot_ns();
+	deed->record = borrow(sizeof(struct enforcement));
+	if (deed->record)
+		__builtin_memset(deed->record->data, 0, sizeof(struct enforcement));
+	return true;
+}
+
+/* Does what the policies say, tells the agent, and gives what the hook is to return. */
+static __always_inline int conclude(struct deed *deed)
+{
+	struct record *r = deed->record;
+	struct enforcement *e;
+	u64 deny = deed->matched & deed->of->deny, matched = deny ? deny : deed->matched;
+
+	if (!r)
+		/* Nobody can say what it would be done to: what is to be denied is. */
+		return deed->candidates & deed->of->deny && !agent_dry_run ? -EPERM : 0;
+	if (!matched) {
+		discard(r);
+		return 0;
+	}
+	if (!deny && !agent_dry_run)
+		bpf_send_signal(SIGKILL);
+	for (u32 i = 0; i < POLICIES; i++) {
+		u32 policy = i;
+		u64 *hit;
+
+		if (!(matched & (1ULL << i)))
+			continue;
+		hit = bpf_map_lookup_elem(&hits, &policy);
+		if (hit)
+			*hit += 1;
+	}
+	e = (void *)r->data;
+	describe_current(&e->header, EVENT_enforcement, current_cgroup());
+	e->took = bpf_ktime_get_boot_ns() - deed->started;
+	e->header.time = deed->started;
+	e->policies = matched;
+	e->killed = !deny;
+	{
+		u32 size = r->size;
+		struct tracker_counters *c = count();
+
+		if (size > RECORD_MAX)
+			size = RECORD_MAX;
+		if (c)
+			submit(c, r->data, size);
+	}
+	discard(r);
+	return agent_dry_run ? 0 : -EPERM;
+}
+
+#define HASH_SEED 0xcbf29ce484222325ULL
+#define HASH_PRIME 0x9e3779b97f4a7c15ULL
+#define NAME_WORDS (NAME_SIZE / 8)
+
+/* Behind what is sent of a record there is room to work in. */
+struct path_work {
+	u64 names[64]; /* the hash of each name, the leaf's first */
+	u64 count;     /* here, so that all ways through the loops look the same to the verifier */
+	u64 word[NAME_WORDS + 2];
+};
+
+static __always_inline u64 mix(u64 hash, u64 word)
+{
+	hash = (hash ^ word) * HASH_PRIME;
+	return hash ^ hash >> 32;
+}
+
+static __always_inline u64 hash_name(struct path_work *work, const void *name)
+{
+	long length = bpf_probe_read_kernel_str(work->word, NAME_SIZE, name) - 1;
+	u64 hash = HASH_SEED;
+
+	if (length < 0)
+		return 0;
+	/* What an earlier, longer name left behind is no part of this one. */
+	*(u64 *)((u8 *)work->word + (length & (NAME_SIZE - 1))) = 0;
+	for (int i = 0; i < NAME_WORDS; i++) {
+		if (i * 8 >= length)
+			break;
+		hash = mix(hash, work->word[i]);
+	}
+	return mix(hash, length);
+}
+
+/*
+ * Which policies a path is meant by. The walk goes on to the root of the mount namespace, which is the container's own root: that
+ * of the process, which it may have changed, does not count. A path's hash is that of the names on the way down to it.
+ */
+static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmount, struct dentry *dentry)
+{
+	struct record *r = deed->record;
+	struct path_work *work;
+	struct walk *walk;
+	struct path_key key = { .hash = HASH_SEED };
+	u64 *policies, count;
+
+	if (!r)
+		return;
+	work = (void *)r->data + RECORD_MAX;
+	work->count = 0;
+	walk = &r->walk;
+	walk->mount = mount_of(vfsmount);
+	walk->mount_root = LOAD(vfsmount, mnt_root);
+	walk->dentry = dentry;
+	walk->end = 1;
+	for (int i = 0; i < PATH_PARTS; i++) {
+		struct dentry *here, *parent;
+		struct mount *mount;
+
+		barrier();
+		here = walk->dentry;
+		mount = walk->mount;
+		if (here == walk->mount_root) {
+			struct mount *above = LOAD(mount, mnt_parent);
+
+			if (above == mount) {
+				walk->end = 0;
+				break;
+			}
+			walk->dentry = LOAD(mount, mnt_mountpoint);
+			walk->mount = above;
+			walk->mount_root = LOAD(above, mnt.mnt_root);
+			continue;
+		}
+		parent = LOAD(here, d_parent);
+		work->names[work->count & 63] = hash_name(work, LOAD(here, d_name.name));
+		work->count++;
+		if (parent == here) {
+			walk->end = 0;
+			break;
+		}
+		walk->dentry = parent;
+	}
+	barrier();
+	if (walk->end) {
+		/* Nobody gets away by nesting directories: what is about any path is about this one. */
+		((struct enforcement *)r->data)->is_too_deep = 1;
+		deed->matched |= deed->candidates;
+		work->count = 0;
+	}
+	barrier();
+	count = work->count;
+	for (u32 i = 0; i < PATH_PARTS; i++) {
+		if (i >= count)
+			break;
+		key.below = 1;
+		policies = bpf_map_lookup_elem(&paths, &key);
+		if (policies)
+			deed->matched |= *policies & deed->candidates;
+		key.hash = mix(key.hash, work->names[(count - 1 - i) & 63]);
+	}
+	key.below = 0;
+	policies = bpf_map_lookup_elem(&paths, &key);
+	if (policies)
+		deed->matched |= *policies & deed->candidates;
+	if (deed->matched)
+		((struct enforcement *)r->data)->path = append_place(r, vfsmount, dentry, (struct task_struct *)bpf_get_current_task());
+}
+
+/* Which policies an address is meant by, as a system call has it in the kernel's memory. */
+static __always_inline void match_peer(struct deed *deed, const void *address, bool is_ipv4_without_family)
+{
+	struct record *r = deed->record;
+	u64 words[2] = {};
+	u16 family = 0, port = 0;
+	struct enforcement *e;
+
+	deed->matched = 0;
+	if (!r)
+		return;
+	bpf_probe_read_kernel(&family, sizeof(family), address);
+	bpf_probe_read_kernel(&port, sizeof(port), address + 2);
+	if (family == AF_UNSPEC && is_ipv4_without_family)
+		family = AF_INET;
+	if (family == AF_INET) {
+		u32 ipv4 = 0;
+
+		bpf_probe_read_kernel(&ipv4, sizeof(ipv4), address + 4);
+		words[1] = (u64)ipv4 << 32 | 0xffff0000;
+	} else if (family == AF_INET6) {
+		bpf_probe_read_kernel(words, sizeof(words), address + 8);
+	} else {
+		return;
+	}
+	e = (void *)r->data;
+	__builtin_memcpy(&e->address, words, sizeof(words));
+	e->port = bpf_ntohs(port);
+	/* They are gathered in memory, where the verifier does not follow each of the many ways to the same result. */
+	e->policies = 0;
+	for (u32 i = 0; i < POLICIES; i++) {
+		struct peer *peer;
+		u32 policy = i;
+
+		barrier();
+		if (!(deed->candidates & (1ULL << i)))
+			continue;
+		peer = bpf_map_lookup_elem(&peers, &policy);
+		if (peer && (words[0] & peer->mask[0]) == peer->address[0] && (words[1] & peer->mask[1]) == peer->address[1] &&
+		    (!peer->port || peer->port == e->port))
+			e->policies |= 1ULL << i;
+	}
+	barrier();
+	deed->matched = e->policies;
+}
+
+#endif

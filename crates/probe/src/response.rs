@@ -1,0 +1,14 @@
+//! What the kernel does on the agent's behalf: it cuts a cgroup's network, refuses what policies forbid, and kills who does it.
+
+mod cut;
+mod enforcer;
+mod policy;
+
+pub use self::{
+    cut::NetworkCut,
+    enforcer::{Enforcement, Enforcer, Watch},
+    policy::{Matcher, Operation, Policy, Ruling},
+};
+use crate::builtin::Elf;
+
+include!(concat!(env!("OUT_DIR"), "/response.rs"));

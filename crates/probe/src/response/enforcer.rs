@@ -1,0 +1,326 @@
+//! The programs that decide by policies, as far as this kernel takes them.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    net::{Ipv6Addr, SocketAddr},
+    rc::Rc,
+    time::Duration,
+};
+
+use ethogram_model::{Event, Value};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBufferBuilder};
+
+use super::{
+    POLICY,
+    policy::{KILL_EXEC, Matcher, Operation, Policy, Ruling, path_key, peer},
+};
+use crate::{
+    Error, Manifest, TrackerObject, abilities,
+    kernel::{capture_log, explain},
+    layout::Layout,
+    reader::{boot_ns, realtime_ns},
+    schema,
+};
+
+/// Bytes between the programs and whoever reads what they did.
+const RING_BYTES: u32 = 1 << 18;
+
+/// Programs that are needed together, by name.
+type Group = &'static [&'static str];
+
+/// Policies in force. Dropping it ends them.
+#[derive(Debug)]
+pub struct Enforcer {
+    /// None where no policy can be enforced here.
+    loaded: Option<Loaded>,
+    /// Of each policy, why it cannot be enforced here.
+    refused: Vec<Option<String>>,
+}
+
+/// What the programs are told when they are loaded.
+#[derive(Debug, Clone, Copy)]
+struct Constants {
+    controller: u32,
+    dry_run: bool,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    _links: Vec<Link>,
+    object: Object,
+    subjects: MapHandle,
+    hits: MapHandle,
+    layout: Layout,
+}
+
+/// What a policy led to.
+#[derive(Debug, Clone)]
+pub struct Enforcement {
+    /// The policy's place in the list; of several, the first.
+    pub policy: usize,
+    /// Whether the process was killed; otherwise the operation was refused.
+    pub killed: bool,
+    /// How long that took from the hook on.
+    pub took: Duration,
+    /// To what it was to be done: a path, or an address and port; empty where it counts for nothing.
+    pub object: String,
+    /// Who did it, and when, as trackers tell it.
+    pub event: Event,
+}
+
+impl Enforcer {
+    /// Policies at most: each is a bit of a word.
+    pub const MAX_POLICIES: usize = 64;
+
+    /// Attaches what the policies need. They hold for nobody yet. `controller` is that of [`Settings`]. In a dry run what they lead to
+    /// is told, and not done.
+    ///
+    /// [`Settings`]: crate::Settings
+    ///
+    /// # Errors
+    /// Where there are too many, or the kernel's tables cannot be made. That it does not take some programs is no error: see
+    /// [`Enforcer::refusal`].
+    pub fn start(policies: &[Policy], controller: u32, dry_run: bool) -> Result<Self, Error> {
+        if policies.len() > Self::MAX_POLICIES {
+            let problem = format!("there are {}, and at most {} can be", policies.len(), Self::MAX_POLICIES);
+            return Err(Error::BadObject { origin: "policies".into(), problem });
+        }
+        let constants = Constants { controller, dry_run };
+        let object = TrackerObject::of("policy", POLICY.clone(), Manifest::default())?;
+        let mut tried: BTreeMap<Group, Result<(), String>> = BTreeMap::new();
+        let mut takes = |group: Group| tried.entry(group).or_insert_with(|| try_group(group, constants)).clone();
+        let chosen: Vec<Result<Group, String>> = policies
+            .iter()
+            .map(|policy| {
+                let group = policy.operation.programs();
+                let refused = match takes(group) {
+                    Ok(()) => return Ok(group),
+                    Err(reason) => reason,
+                };
+                let can_kill = policy.operation == Operation::Exec && policy.ruling == Ruling::Kill;
+                if can_kill && takes(KILL_EXEC).is_ok() { Ok(KILL_EXEC) } else { Err(refused) }
+            })
+            .collect();
+        let groups: BTreeSet<Group> = chosen.iter().flatten().copied().collect();
+        let held = policies.iter().enumerate().filter(|(index, _)| chosen.get(*index).is_some_and(Result::is_ok));
+        let loaded = match groups.is_empty() {
+            true => None,
+            false => {
+                let loaded = Loaded::new(&groups, &held.collect::<Vec<_>>(), &object, constants);
+                Some(loaded.map_err(|reason| Error::Unsupported(format!("policies: {reason}")))?)
+            }
+        };
+        Ok(Self { loaded, refused: chosen.into_iter().map(Result::err).collect() })
+    }
+
+    /// Why this kernel cannot enforce a policy. None where it does.
+    pub fn refusal(&self, policy: usize) -> Option<&str> {
+        self.refused.get(policy)?.as_deref()
+    }
+
+    /// Says which policies, a bit each, hold for the cgroup of that id and all below it.
+    ///
+    /// # Errors
+    /// Where the kernel's table is full.
+    pub fn assign(&self, cgroup: u64, policies: u64) -> Result<(), Error> {
+        let Some(loaded) = &self.loaded else { return Ok(()) };
+        let key = cgroup.to_ne_bytes();
+        let done = match policies {
+            0 => loaded.subjects.delete(&key),
+            _ => loaded.subjects.update(&key, &policies.to_ne_bytes(), MapFlags::ANY),
+        };
+        match done {
+            Err(e) if e.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
+            done => {
+                done.map_err(|source| Error::Kernel { doing: format!("setting policies for cgroup {cgroup}"), source })
+            }
+        }
+    }
+
+    /// How often each policy has held.
+    pub fn hits(&self) -> Vec<u64> {
+        let count = |index: usize| {
+            let hits = &self.loaded.as_ref()?.hits;
+            let each = hits.lookup_percpu(&(index as u32).to_ne_bytes(), MapFlags::ANY).ok()??;
+            let number = |bytes: &Vec<u8>| bytes.as_slice().try_into().map_or(0, u64::from_ne_bytes);
+            Some(each.iter().map(number).sum())
+        };
+        (0..self.refused.len()).map(|index| count(index).unwrap_or(0)).collect()
+    }
+
+    /// What hands out what policies led to. None where none can be enforced here.
+    ///
+    /// # Errors
+    /// Where the ring cannot be read.
+    pub fn watch(&self) -> Result<Option<Watch>, Error> {
+        self.loaded.as_ref().map(Loaded::watch).transpose()
+    }
+}
+
+impl Loaded {
+    fn new(
+        groups: &BTreeSet<Group>,
+        policies: &[(usize, &Policy)],
+        object: &TrackerObject,
+        constants: Constants,
+    ) -> Result<Self, String> {
+        let programs = groups.iter().copied().flatten().copied().collect();
+        let in_kernel = load(&programs, constants)?;
+        let map = |name: &str| handle(&in_kernel, name);
+        write(policies, &map("operations")?, &map("paths")?, &map("peers")?).map_err(|e| e.to_string())?;
+        let (subjects, hits) = (map("subjects")?, map("hits")?);
+        let links = attach(&in_kernel, &programs)?;
+        let layout = Layout::new(&object.schema.events, None);
+        Ok(Self { _links: links, object: in_kernel, subjects, hits, layout })
+    }
+
+    fn watch(&self) -> Result<Watch, Error> {
+        let ring = handle(&self.object, "events").map_err(Error::Unsupported)?;
+        Ok(Watch { ring, layout: self.layout.clone() })
+    }
+}
+
+/// Reads what policies led to, on whatever thread.
+#[derive(Debug)]
+pub struct Watch {
+    ring: MapHandle,
+    layout: Layout,
+}
+
+impl Watch {
+    /// Hands out what comes, until `take` says that it is enough. It is asked at least each `pause`, then with nothing.
+    ///
+    /// # Errors
+    /// Where the ring cannot be read.
+    pub fn run(&self, pause: Duration, mut take: impl FnMut(Vec<Enforcement>) -> bool) -> Result<(), Error> {
+        let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
+        let inbox: Rc<RefCell<Vec<Event>>> = Rc::default();
+        let sink = Rc::clone(&inbox);
+        let mut builder = RingBufferBuilder::new();
+        let layout = &self.layout;
+        let keep = move |record: &[u8]| {
+            if let Ok(event) = layout.event(record) {
+                sink.borrow_mut().push(event);
+            }
+            0
+        };
+        builder.add(&self.ring, keep).map_err(failed)?;
+        let ring = builder.build().map_err(failed)?;
+        loop {
+            match ring.poll(pause) {
+                Err(e) if e.kind() != libbpf_rs::ErrorKind::Interrupted => return Err(failed(e)),
+                _ => {}
+            }
+            let to_epoch = realtime_ns().saturating_sub(boot_ns());
+            let all = inbox.borrow_mut().drain(..).map(|event| enforcement(event, to_epoch)).collect();
+            if !take(all) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn enforcement(mut event: Event, to_epoch: u64) -> Enforcement {
+    event.time_ns += to_epoch;
+    let number = |name: &str| event.get(name).as_u64().unwrap_or(0);
+    let address = match event.get("network.peer.address") {
+        Value::Ip(address) if number("network.peer.port") != 0 => {
+            Some(SocketAddr::new(address, number("network.peer.port") as u16).to_string())
+        }
+        _ => None,
+    };
+    let object = address.unwrap_or_else(|| event.get("file.path").to_text().into_owned());
+    Enforcement {
+        policy: number("_policies").trailing_zeros() as usize,
+        killed: event.get("policy.killed") == Value::Bool(true),
+        took: Duration::from_nanos(number("policy.latency")),
+        object,
+        event,
+    }
+}
+
+/// Tries whether the kernel takes the programs of a group.
+fn try_group(group: Group, constants: Constants) -> Result<(), String> {
+    if group != KILL_EXEC
+        && let Some(reason) = abilities::refusal("lsm")
+    {
+        return Err(reason.to_owned());
+    }
+    let programs = group.iter().copied().collect();
+    let object = load(&programs, constants)?;
+    attach(&object, &programs).map(drop)
+}
+
+fn load(programs: &BTreeSet<&str>, constants: Constants) -> Result<Object, String> {
+    let mut open: OpenObject = POLICY.open("policy", None).map_err(|e| e.to_string())?;
+    for mut program in open.progs_mut() {
+        let wanted = program.name().to_str().is_some_and(|name| programs.contains(name));
+        program.set_autoload(wanted);
+    }
+    let offsets = schema::btf_of(&open).map(|b| schema::rodata_offsets(&b)).unwrap_or_default();
+    for mut map in open.maps_mut() {
+        let name = map.name().to_string_lossy().into_owned();
+        if name == "events" {
+            map.set_max_entries(RING_BYTES).map_err(|e| e.to_string())?;
+        } else if name == "gate" {
+            map.set_max_entries(1).map_err(|e| e.to_string())?;
+        } else if name.ends_with(".rodata")
+            && let Some(data) = map.initial_value_mut()
+        {
+            let values =
+                [("agent_cgroup_controller", constants.controller), ("agent_dry_run", constants.dry_run.into())];
+            for (name, value) in values {
+                let place = offsets.get(name).and_then(|(at, _)| data.get_mut(*at..at + 4));
+                place
+                    .ok_or_else(|| format!("the object has no constant '{name}'"))?
+                    .copy_from_slice(&value.to_ne_bytes());
+            }
+        }
+    }
+    capture_log(|| open.load()).map_err(|(e, log)| explain(&e, &log))
+}
+
+fn attach(object: &Object, programs: &BTreeSet<&str>) -> Result<Vec<Link>, String> {
+    let wanted = object.progs_mut().filter(|p| p.name().to_str().is_some_and(|name| programs.contains(name)));
+    wanted.map(|program| capture_log(|| program.attach()).map_err(|(e, log)| explain(&e, &log))).collect()
+}
+
+fn handle(object: &Object, name: &str) -> Result<MapHandle, String> {
+    let map = object.maps().find(|m| m.name() == name).ok_or_else(|| format!("the object has no map '{name}'"))?;
+    MapHandle::try_from(&map).map_err(|e| e.to_string())
+}
+
+/// Fills the tables.
+fn write(
+    policies: &[(usize, &Policy)],
+    operations: &MapHandle,
+    paths: &MapHandle,
+    peers: &MapHandle,
+) -> libbpf_rs::Result<()> {
+    let mut of_paths: BTreeMap<[u8; 16], u64> = BTreeMap::new();
+    for operation in Operation::ALL {
+        let [mut deny, mut kill, mut anything] = [0u64; 3];
+        for (index, policy) in policies.iter().filter(|(_, p)| p.operation == operation) {
+            let bit = 1u64 << index;
+            *(if policy.ruling == Ruling::Deny { &mut deny } else { &mut kill }) |= bit;
+            let any_peer = Matcher::Peer { address: Ipv6Addr::UNSPECIFIED.into(), bits: 0, port: None };
+            let matcher = if (operation, &policy.matcher) == (Operation::Connect, &Matcher::Any) {
+                &any_peer
+            } else {
+                &policy.matcher
+            };
+            match matcher {
+                Matcher::Any => anything |= bit,
+                Matcher::Path(path) => *of_paths.entry(path_key(path, false)).or_default() |= bit,
+                Matcher::Below(path) => *of_paths.entry(path_key(path, true)).or_default() |= bit,
+                Matcher::Peer { address, bits, port } => {
+                    peers.update(&(*index as u32).to_ne_bytes(), &peer(*address, *bits, *port), MapFlags::ANY)?;
+                }
+            }
+        }
+        let value = [deny, kill, anything].map(u64::to_ne_bytes).concat();
+        operations.update(&(operation as u32).to_ne_bytes(), &value, MapFlags::ANY)?;
+    }
+    of_paths.iter().try_for_each(|(key, bits)| paths.update(key, &bits.to_ne_bytes(), MapFlags::ANY))
+}

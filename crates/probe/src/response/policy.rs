@@ -1,0 +1,156 @@
+//! What the kernel is to refuse or to kill for, and how that is written into its tables.
+
+use std::net::IpAddr;
+
+/// Something that the kernel decides as it happens. For which containers it holds, [`Enforcer::assign`] says.
+///
+/// [`Enforcer::assign`]: crate::Enforcer::assign
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// What a process does.
+    pub operation: Operation,
+    /// To what.
+    pub matcher: Matcher,
+    /// What becomes of it.
+    pub ruling: Ruling,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Operation {
+    /// Run a program.
+    Exec = 0,
+    /// Open or create a file for writing, or truncate it.
+    Write = 1,
+    /// Connect to an IP address, or send to one without.
+    Connect = 2,
+    /// Mount a file system, or move a mount.
+    Mount = 3,
+    /// Trace another process, or read or write its memory.
+    Ptrace = 4,
+    /// Load a kernel module, or have one loaded.
+    Module = 5,
+    /// Make any bpf call.
+    Bpf = 6,
+}
+
+/// To what it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matcher {
+    /// To anything.
+    Any,
+    /// To this absolute path, as it is from the root of the container.
+    Path(String),
+    /// To all that lies below this directory.
+    Below(String),
+    /// To this peer.
+    Peer {
+        /// Its address, or that of its network.
+        address: IpAddr,
+        /// How many bits of the address count.
+        bits: u8,
+        /// Its port; none stands for all.
+        port: Option<u16>,
+    },
+}
+
+/// What becomes of who does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// The operation is refused.
+    Deny,
+    /// The process is killed, and the operation refused where that can be.
+    Kill,
+}
+
+impl Operation {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Exec, Self::Write, Self::Connect, Self::Mount, Self::Ptrace, Self::Module, Self::Bpf];
+
+    /// The programs that decide it, all of which are needed.
+    pub(super) fn programs(self) -> &'static [&'static str] {
+        match self {
+            Self::Exec => &["deny_exec"],
+            Self::Write => &["deny_open", "deny_create", "deny_truncate"],
+            Self::Connect => &["deny_connect", "deny_send"],
+            Self::Mount => &["deny_mount", "deny_move_mount"],
+            Self::Ptrace => &["deny_ptrace", "deny_traceme"],
+            Self::Module => &["deny_module_file", "deny_module", "deny_module_request"],
+            Self::Bpf => &["deny_bpf"],
+        }
+    }
+}
+
+/// The program that kills for an exec where the one that refuses is not taken.
+pub(super) const KILL_EXEC: &[&str] = &["kill_exec"];
+
+/// As `struct path_key` has it.
+pub(super) fn path_key(path: &str, below: bool) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&hash_path(path).to_ne_bytes());
+    key[8..12].copy_from_slice(&u32::from(below).to_ne_bytes());
+    key
+}
+
+/// As `struct peer` has it.
+pub(super) fn peer(address: IpAddr, bits: u8, port: Option<u16>) -> [u8; 40] {
+    let (address, bits) = match address {
+        IpAddr::V4(v4) => (v4.to_ipv6_mapped(), 96 + u32::from(bits.min(32))),
+        IpAddr::V6(v6) => (v6, u32::from(bits.min(128))),
+    };
+    let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+    let mut out = [0; 40];
+    out[..16].copy_from_slice(&(u128::from(address) & mask).to_be_bytes());
+    out[16..32].copy_from_slice(&mask.to_be_bytes());
+    out[32..36].copy_from_slice(&u32::from(port.unwrap_or(0)).to_ne_bytes());
+    out
+}
+
+const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The hash that `match_path` makes of the names on the way down to a path.
+fn hash_path(path: &str) -> u64 {
+    path.split('/').filter(|name| !name.is_empty()).fold(SEED, |hash, name| mix(hash, hash_name(name.as_bytes())))
+}
+
+fn hash_name(name: &[u8]) -> u64 {
+    let word = |part: &[u8]| {
+        let mut bytes = [0; 8];
+        bytes[..part.len()].copy_from_slice(part);
+        u64::from_ne_bytes(bytes)
+    };
+    let hash = name.chunks(8).fold(SEED, |hash, part| mix(hash, word(part)));
+    mix(hash, name.len() as u64)
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    let hash = (hash ^ word).wrapping_mul(PRIME);
+    hash ^ hash >> 32
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_its_names_in_their_order() {
+        assert_eq!(hash_path("/usr/bin/nc"), hash_path("//usr/bin/nc/"));
+        for other in ["/bin/usr/nc", "/usr/bin", "/usr/bin/nc.", "/usr/binnc", "/", "/usr/bin/ncn\0"] {
+            assert_ne!(hash_path("/usr/bin/nc"), hash_path(other), "{other}");
+        }
+        assert_ne!(path_key("/tmp", true), path_key("/tmp", false));
+    }
+
+    #[test]
+    fn networks_are_masked_and_ipv4_is_mapped() {
+        let net = peer("10.1.2.3".parse().unwrap(), 8, Some(80));
+        assert_eq!(net[..16], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 0]);
+        assert_eq!(net[16..32], [&[255; 13][..], &[0; 3]].concat()[..]);
+        assert_eq!(net[32..36], 80u32.to_ne_bytes());
+        assert_eq!(peer("::".parse().unwrap(), 0, None), [0; 40]);
+        assert_eq!(peer("::1".parse().unwrap(), 128, None)[16..32], [255; 16]);
+    }
+}
