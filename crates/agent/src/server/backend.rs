@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{
-    Acceptance, Decision, ProfileSummary as Brief, ProfileTree,
-    rules::{Cost, RuleInfo, RuleState},
-};
+use ethogram_detect::{Acceptance, Decision, ProfileSummary as Brief, ProfileTree};
 use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, render, schema::Role};
 use ethogram_probe::{Collector, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status};
 use tokio::sync::mpsc::Receiver;
@@ -15,7 +12,7 @@ use super::{demands::Demands, judge::Judge, rules::RuleKeeper};
 use crate::{
     api::{
         Accepted, AlertFilter, Answer, Backend, EventFilter, Lines, Param, ProfileState, ProfileSummary, Program,
-        Refusal, RuleStatus, RulesStatus, TrackerStatus,
+        Refusal, RulesStatus, TrackerStatus,
     },
     config::Config,
     container::hierarchy::Hierarchy,
@@ -240,7 +237,7 @@ impl Backend for Server {
     fn rules(&self) -> Answer<'_, RulesStatus> {
         Box::pin(async {
             let costs = self.ask(|j| j.detector.rules.costs()).await?;
-            self.blocking(move |s| Ok(rules_status(&s.rules, costs))).await
+            self.blocking(move |s| Ok(s.rules.status(costs))).await
         })
     }
 
@@ -357,37 +354,6 @@ impl Backend for Server {
     fn healthy(&self) -> Answer<'_, ()> {
         Box::pin(self.ask(|_| ()))
     }
-}
-
-fn rules_status(keeper: &RuleKeeper, costs: Vec<Cost>) -> RulesStatus {
-    let (set, outdated) = keeper.with_book(|book| (Arc::clone(&book.set), book.is_outdated));
-    let mut costs: BTreeMap<Arc<str>, Cost> = costs.into_iter().map(|c| (Arc::clone(&c.rule), c)).collect();
-    let told = |rule: RuleInfo| {
-        let cost = costs.remove(&rule.name).unwrap_or_default();
-        let (state, reason) = match rule.state {
-            RuleState::Armed => match keeper.why_silent(&rule.events) {
-                Some(why) => ("cannot_fire", Some(why)),
-                None => ("armed", None),
-            },
-            RuleState::Disabled => ("disabled", None),
-            RuleState::CannotFire(why) => ("cannot_fire", Some(why)),
-        };
-        RuleStatus {
-            name: rule.name.to_string(),
-            desc: rule.desc,
-            priority: rule.priority.name().into(),
-            tags: rule.tags,
-            file: rule.file.to_string(),
-            line: rule.line,
-            state: state.into(),
-            reason,
-            events: rule.events,
-            tested: cost.tested,
-            matched: cost.matched,
-            test_ns: cost.test_ns,
-        }
-    };
-    RulesStatus { rules: set.rules().into_iter().map(told).collect(), problems: keeper.problems(), outdated }
 }
 
 fn behaviours(counters: ethogram_detect::Counters) -> BTreeMap<&'static str, u64> {

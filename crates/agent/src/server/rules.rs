@@ -8,7 +8,7 @@ use std::{
 
 use ethogram_detect::{
     Decision,
-    rules::{File, Level, Loaded, Problem, RuleSet},
+    rules::{Cost, File, Level, Loaded, Problem, RuleInfo, RuleSet, RuleState},
 };
 use ethogram_model::{TrackerSchema, render};
 use ethogram_probe::{Collector, Demand, Start, State};
@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{demands::Demands, judge::Judge};
 use crate::{
-    api::{Refusal, RuleProblem},
+    api::{Refusal, RuleProblem, RuleStatus, RulesStatus},
     pipeline::{Control, Input},
     rules::{Mark, Origin, RuleFiles},
 };
@@ -192,7 +192,7 @@ impl RuleKeeper {
     }
 
     /// Why a rule that waits for these events cannot fire: none of their trackers runs here.
-    pub(super) fn why_silent(&self, events: &[String]) -> Option<String> {
+    fn why_silent(&self, events: &[String]) -> Option<String> {
         let status = self.collector.status();
         let mut reasons = BTreeSet::new();
         for event in events {
@@ -207,7 +207,39 @@ impl RuleKeeper {
         (!reasons.is_empty()).then(|| reasons.into_iter().collect::<Vec<_>>().join("; "))
     }
 
-    pub(super) fn problems(&self) -> Vec<RuleProblem> {
+    /// All rules, whether they can fire here, and what they have cost.
+    pub(super) fn status(&self, costs: Vec<Cost>) -> RulesStatus {
+        let (set, outdated) = self.with_book(|book| (Arc::clone(&book.set), book.is_outdated));
+        let mut costs: BTreeMap<Arc<str>, Cost> = costs.into_iter().map(|c| (Arc::clone(&c.rule), c)).collect();
+        let told = |rule: RuleInfo| {
+            let cost = costs.remove(&rule.name).unwrap_or_default();
+            let (state, reason) = match rule.state {
+                RuleState::Armed => match self.why_silent(&rule.events) {
+                    Some(why) => ("cannot_fire", Some(why)),
+                    None => ("armed", None),
+                },
+                RuleState::Disabled => ("disabled", None),
+                RuleState::CannotFire(why) => ("cannot_fire", Some(why)),
+            };
+            RuleStatus {
+                name: rule.name.to_string(),
+                desc: rule.desc,
+                priority: rule.priority.name().into(),
+                tags: rule.tags,
+                file: rule.file.to_string(),
+                line: rule.line,
+                state: state.into(),
+                reason,
+                events: rule.events,
+                tested: cost.tested,
+                matched: cost.matched,
+                test_ns: cost.test_ns,
+            }
+        };
+        RulesStatus { rules: set.rules().into_iter().map(told).collect(), problems: self.problems(), outdated }
+    }
+
+    fn problems(&self) -> Vec<RuleProblem> {
         self.with_book(|book| book.problems.iter().map(RuleProblem::from).collect())
     }
 }

@@ -8,9 +8,10 @@ use ethogram_model::{EventSchema, FieldKind, render::names};
 use rustc_hash::FxHashSet;
 
 use super::{
-    access::{Access, MODES},
+    access::Access,
     condition::{Op, Transformer},
-    definitions::{CheckDef, Definitions, Prepared, TermDef, What, With},
+    prepared::{CheckDef, Definitions, Prepared, TermDef, What, With},
+    read::MODES,
     test::Test,
     value::Value,
 };
@@ -191,12 +192,13 @@ impl<'d> Compiler<'d> {
     fn many(&mut self, inside: &[Prepared], decides: usize) -> usize {
         let rest = if decides == TRUE { FALSE } else { TRUE };
         let mut parts = Vec::with_capacity(inside.len());
+        let mut seen = FxHashSet::default();
         for expr in inside {
             let node = self.fold(expr);
             if node == decides {
                 return decides;
             }
-            if node == rest || parts.contains(&node) {
+            if node == rest || !seen.insert(node) {
                 continue;
             }
             // What is nested in the same way stands beside the others.

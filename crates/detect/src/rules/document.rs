@@ -1,12 +1,14 @@
 //! Rule files as they are written: lists, macros and rules, each with what it changes of earlier ones.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use ethogram_model::{Priority, nearest::nearest};
 
 use super::{
     condition::{Literal, literal},
+    definitions::File,
     problem::{Level, Position, Problems},
+    sigma,
     yaml::{Content, Node},
 };
 
@@ -19,6 +21,8 @@ pub(super) struct Text {
     pub(super) file: usize,
     pub(super) at: Position,
     pub(super) text: String,
+    /// Whether it is in other words than in the file, where all of it stands at this place.
+    pub(super) is_translated: bool,
 }
 
 /// What an item does to an earlier one of its name.
@@ -46,7 +50,7 @@ pub(super) struct Macro {
 #[derive(Debug, Clone)]
 pub(super) struct Rule {
     pub(super) name: Text,
-    pub(super) condition: Option<(Text, Change)>,
+    pub(super) condition: Option<(Vec<Text>, Change)>,
     pub(super) output: Option<(Text, Change)>,
     pub(super) desc: Option<(String, Change)>,
     pub(super) priority: Option<Priority>,
@@ -59,6 +63,8 @@ pub(super) struct Rule {
     pub(super) examples: Vec<Example>,
     /// Whether it only changes an earlier one.
     pub(super) is_change: bool,
+    /// What keeps it from firing, as there is no counterpart here.
+    pub(super) unmapped: Vec<String>,
 }
 
 /// What a rule leaves out.
@@ -89,6 +95,10 @@ pub(super) struct Items {
     pub(super) lists: Vec<List>,
     pub(super) macros: Vec<Macro>,
     pub(super) rules: Vec<Rule>,
+    /// The rules of Sigma: their ids by their titles.
+    pub(super) sigma_ids: HashMap<String, String>,
+    /// Bytes of their conditions in other words.
+    pub(super) translated: usize,
 }
 
 const KEYS: [(&str, &[&str]); 3] = [
@@ -119,10 +129,11 @@ const KEYS: [(&str, &[&str]); 3] = [
 ];
 
 /// Reads the items of one file.
-pub(super) fn read(file: usize, name: &Arc<str>, nodes: &[Node], items: &mut Items, problems: &mut Problems) {
-    let mut reader = Reader { file, name, problems };
+pub(super) fn read(number: usize, file: &File, nodes: &[Node], items: &mut Items, problems: &mut Problems) {
+    let mut reader = Reader { file: number, name: &file.name, source: &file.text, problems };
     for node in nodes {
         match &node.content {
+            _ if sigma::is_rule(node) => sigma::read(&mut reader, node, items),
             Content::Sequence(list) => list.iter().for_each(|item| reader.item(item, items)),
             Content::Scalar { text, is_plain: true } if text.is_empty() => {}
             _ => reader.error(node.at, format!("a rule file is a list of items, not {}", node.kind())),
@@ -130,18 +141,20 @@ pub(super) fn read(file: usize, name: &Arc<str>, nodes: &[Node], items: &mut Ite
     }
 }
 
-struct Reader<'a> {
-    file: usize,
+pub(super) struct Reader<'a> {
+    pub(super) file: usize,
     name: &'a Arc<str>,
-    problems: &'a mut Problems,
+    /// All of the file.
+    pub(super) source: &'a str,
+    pub(super) problems: &'a mut Problems,
 }
 
 impl Reader<'_> {
-    fn error(&mut self, at: Position, text: impl Into<String>) {
+    pub(super) fn error(&mut self, at: Position, text: impl Into<String>) {
         self.problems.add(Level::Error, self.name, at, text);
     }
 
-    fn warn(&mut self, at: Position, text: impl Into<String>) {
+    pub(super) fn warn(&mut self, at: Position, text: impl Into<String>) {
         self.problems.add(Level::Warning, self.name, at, text);
     }
 
@@ -212,9 +225,11 @@ impl Reader<'_> {
         }
     }
 
-    fn text(&mut self, node: &Node, what: &str) -> Option<Text> {
+    pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<Text> {
         match node.text() {
-            Some(text) if !text.trim().is_empty() => Some(Text { file: self.file, at: node.at, text: text.to_owned() }),
+            Some(text) if !text.trim().is_empty() => {
+                Some(Text { file: self.file, at: node.at, text: text.to_owned(), is_translated: false })
+            }
             _ => {
                 self.error(node.at, format!("'{what}' is a text, not {}", node.kind()));
                 None
@@ -283,7 +298,8 @@ impl Reader<'_> {
             let text = get(key).and_then(|node| this.text(node, key))?;
             Some((text, this.change(get, key)))
         };
-        let (condition, output) = (text(self, "condition"), text(self, "output"));
+        let condition = text(self, "condition").map(|(text, change)| (vec![text], change));
+        let output = text(self, "output");
         let desc = text(self, "desc").map(|(desc, change)| (desc.text, change));
         let priority = get("priority").and_then(|node| self.priority(node));
         let tags = get("tags").and_then(|node| self.texts(node, "tags"));
@@ -323,6 +339,7 @@ impl Reader<'_> {
             next: get("next").and_then(Node::text).map(|t| t.trim().to_owned()),
             examples: get("examples").map(|node| self.examples(node)).unwrap_or_default(),
             is_change,
+            unmapped: Vec::new(),
             name,
         })
     }
@@ -449,7 +466,11 @@ fn flatten(name: &str, value: &Node, out: &mut Vec<(String, Vec<String>)>) {
     }
 }
 
+/// What may have been meant. Nobody mistypes a name that is longer than any, and to look for one takes its time.
 pub(super) fn did_you_mean<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> String {
+    if wanted.len() > 80 {
+        return String::new();
+    }
     match nearest(wanted, names) {
         near if near.is_empty() => String::new(),
         near => format!(": did you mean {}?", near.join(" or ")),

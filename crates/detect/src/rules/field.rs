@@ -84,6 +84,8 @@ pub(super) enum ProcessPart {
     Path,
     Arguments,
     CommandLine,
+    /// All arguments, the first included.
+    CalledLine,
     CommandLength,
     WorkingDirectory,
     Environment,
@@ -243,7 +245,7 @@ pub(super) const FIELDS: &[Field] = {
         field("proc.exepath", Text, Process(P::Path)),
         with("proc.args", Text, Process(P::Arguments), Optional),
         field("proc.cmdline", Text, Process(P::CommandLine)),
-        field("proc.exeline", Text, Process(P::CommandLine)),
+        field("proc.exeline", Text, Process(P::CalledLine)),
         field("proc.cmdlenargs", Number, Process(P::CommandLength)),
         field("proc.cwd", Text, Process(P::WorkingDirectory)),
         with("proc.env", Text, Process(P::Environment), Optional),
@@ -264,6 +266,8 @@ pub(super) const FIELDS: &[Field] = {
         field("proc.pexe", Text, Parent(P::Called)),
         field("proc.pexepath", Text, Parent(P::Path)),
         field("proc.pcmdline", Text, Parent(P::CommandLine)),
+        // Ethogram's own: as proc.exeline, of the parent.
+        field("proc.pexeline", Text, Parent(P::CalledLine)),
         field("proc.ppid.duration", Number, NOT_KEPT),
         with("proc.aname", Texts, Ancestor(P::Name), Optional),
         with("proc.aexe", Texts, Ancestor(P::Called), Optional),

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::{
     compile::{Program, access_of},
-    definitions::RuleDef,
     evaluate::{Case, Scratch},
     facts::Facts,
+    prepared::RuleDef,
     set::RuleSet,
     story::{Stories, Told},
 };

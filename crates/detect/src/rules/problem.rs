@@ -63,9 +63,14 @@ pub(super) struct Problems {
 }
 
 impl Problems {
+    /// Whether further ones are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_PROBLEMS
+    }
+
     pub(super) fn add(&mut self, level: Level, file: &Arc<str>, at: Position, text: impl Into<String>) {
         self.errors += usize::from(level == Level::Error);
-        if self.list.len() >= MAX_PROBLEMS {
+        if self.is_full() {
             self.left_out += 1;
             return;
         }
@@ -77,7 +82,9 @@ impl Problems {
 /// Where the character at `offset` of a scalar's text stands in the file. Line breaks and indentation are folded away in
 /// the text: so the characters that are no blanks are counted in both.
 pub(super) fn locate(source: &str, scalar: Position, text: &str, offset: usize) -> Position {
-    let wanted = text.get(..offset).unwrap_or(text).chars().filter(|c| !c.is_whitespace()).count();
+    let before = text.get(..offset).unwrap_or(text);
+    let wanted = before.chars().filter(|c| !c.is_whitespace()).count();
+    let is_end = before.len() >= text.trim_end().len();
     let mut rest = source.get(scalar.byte..).unwrap_or_default();
     let mut at = scalar;
     // The mark of a block scalar, and a quote, are not of the text.
@@ -93,6 +100,9 @@ pub(super) fn locate(source: &str, scalar: Position, text: &str, offset: usize) 
     }
     let mut seen = 0;
     for c in rest.chars() {
+        if is_end && seen == wanted {
+            break;
+        }
         if !c.is_whitespace() {
             if seen == wanted {
                 break;

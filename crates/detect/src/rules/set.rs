@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::{
     compile::Program,
-    definitions::{Definitions, File, Prepared, RuleDef, What, With, define},
+    definitions::{File, define},
     field::{EventPart, Source},
+    prepared::{CheckDef, Definitions, Prepared, RuleDef, What, With},
     problem::{Level, Problem, Problems},
 };
 
@@ -88,7 +89,9 @@ impl RuleSet {
         let mut problems = Problems::default();
         let definitions = define(files, &schemas, &mut problems);
         let mut set = Self { definitions, ..Self::default() };
-        set.untyped = (0..set.definitions.rules.len()).filter(|rule| !set.is_typed(*rule)).collect();
+        let can_fire = |rule: &usize| set.rule(*rule).is_some_and(|r| r.unmapped.is_empty());
+        let untyped = (0..set.definitions.rules.len()).filter(can_fire).filter(|rule| !set.is_typed(*rule)).collect();
+        set.untyped = untyped;
         for rule in &set.untyped {
             let Some(def) = set.definitions.rules.get(*rule) else { continue };
             let text = format!("the rule '{}' does not say for which evt.type it is: it is tested for all", def.name);
@@ -239,7 +242,7 @@ impl RuleSet {
         typed
     }
 
-    fn each_check(&self, condition: &Prepared, look: &mut impl FnMut(&super::definitions::CheckDef)) {
+    fn each_check(&self, condition: &Prepared, look: &mut impl FnMut(&CheckDef)) {
         let mut open = vec![condition];
         let mut seen = BTreeSet::new();
         while let Some(part) = open.pop() {
@@ -263,6 +266,9 @@ impl RuleSet {
         let Some(def) = self.definitions.rules.get(rule) else { return RuleState::Disabled };
         if def.is_wrong {
             return RuleState::CannotFire("it has an error".into());
+        }
+        if !def.unmapped.is_empty() {
+            return RuleState::CannotFire(def.unmapped.join("; "));
         }
         if def.source != "syscall" {
             return RuleState::CannotFire(format!("there are no events of the source '{}' here", def.source));

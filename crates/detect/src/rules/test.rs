@@ -14,6 +14,8 @@ use super::{
 
 /// Bytes that a compiled pattern may take.
 const MAX_PATTERN: usize = 256 << 10;
+/// Bytes that most take at most.
+const USUAL_PATTERN: usize = 16 << 10;
 /// Bytes of a pattern as written.
 const MAX_WRITTEN: usize = 4_096;
 
@@ -32,7 +34,11 @@ pub(super) enum Test {
     Contains(Box<[u8]>),
     /// The same whatever the case of letters.
     ContainsAnyCase(Box<AhoCorasick>),
-    Pattern(Box<Regex>),
+    /// A regular expression, and whether it is large when compiled.
+    Pattern {
+        regex: Box<Regex>,
+        is_large: bool,
+    },
     /// A text in which `*` stands for anything and `?` for one byte; whether the case of letters counts.
     Wild(Box<[u8]>, bool),
     /// Paths, below one of which it lies.
@@ -146,13 +152,21 @@ impl Test {
             return Err(format!("a pattern of {} bytes: at most {MAX_WRITTEN}", pattern.len()));
         }
         let whole = format!("^(?:{pattern})$");
-        let regex = RegexBuilder::new(&whole)
-            .dot_matches_new_line(true)
-            .case_insensitive(any_case)
-            .size_limit(MAX_PATTERN)
-            .nest_limit(64)
-            .build();
-        regex.map(|regex| Self::Pattern(Box::new(regex))).map_err(|e| format!("no usable pattern: {e}"))
+        let compile = |size| {
+            RegexBuilder::new(&whole)
+                .dot_matches_new_line(true)
+                .case_insensitive(any_case)
+                .size_limit(size)
+                .nest_limit(64)
+                .build()
+        };
+        // The error does not tell why: whether it would do with more room is found out by giving it that.
+        let (regex, is_large) = match compile(USUAL_PATTERN) {
+            Err(_) => (compile(MAX_PATTERN), true),
+            usual => (usual, false),
+        };
+        let problem = |e: regex_lite::Error| format!("no usable pattern: {e}");
+        regex.map(|regex| Self::Pattern { regex: Box::new(regex), is_large }).map_err(problem)
     }
 
     /// Whether a value, which is there, passes. Of several, one that passes is enough.
@@ -179,7 +193,7 @@ impl Test {
             Self::Ends(end) => text.ends_with(end),
             Self::Contains(part) => memchr::memmem::find(text, part).is_some(),
             Self::ContainsAnyCase(automaton) => automaton.is_match(text),
-            Self::Pattern(regex) => regex.is_match(&String::from_utf8_lossy(text)),
+            Self::Pattern { regex, .. } => regex.is_match(&String::from_utf8_lossy(text)),
             Self::Wild(pattern, true) => is_like(pattern, text),
             Self::Wild(pattern, false) => is_like(pattern, &text.to_ascii_lowercase()),
             Self::Below(paths) => is_below(paths, text),
@@ -219,7 +233,7 @@ impl Test {
             Self::OneOf(_) | Self::Starts(_) | Self::Ends(_) | Self::Networks(_) => 2,
             Self::Contains(_) | Self::Below(_) => 4,
             Self::ContainsAnyCase(_) | Self::Wild(..) => 6,
-            Self::Pattern(_) => 12,
+            Self::Pattern { .. } => 12,
         }
     }
 }

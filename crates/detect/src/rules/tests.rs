@@ -1,1 +1,7 @@
-
+mod bounds;
+mod language;
+mod merging;
+mod places;
+mod sigma;
+mod support;
+mod trackers;

@@ -60,7 +60,6 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         size: 48,
         sample: false,
         fields,
-        rules: None,
         behaviours: vec![BehaviourSpec {
             event: "happened".into(),
             operation: operation.into(),
@@ -69,6 +68,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             when: None,
             unless: Some("failed".into()),
         }],
+        rules: None,
     })
 }
 

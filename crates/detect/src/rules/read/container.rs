@@ -1,0 +1,93 @@
+//! What a container is, where it comes from and what is mounted into it.
+
+use ethogram_model::{Container, Event, Mount};
+
+use super::super::{
+    field::{ContainerPart, PodPart},
+    value::Value,
+};
+
+/// Falco's word for what is not there, where an absent value would not do.
+const NOT_THERE: &str = "N/A";
+
+pub(super) fn container_value<'e>(event: &'e Event, part: ContainerPart, argument: Option<&str>) -> Value<'e> {
+    let Some(container) = event.context.container.as_deref() else {
+        return match part {
+            ContainerPart::Id | ContainerPart::Name | ContainerPart::FullId => Value::text(Some("host")),
+            _ => Value::Absent,
+        };
+    };
+    let image = container.image.as_ref();
+    let parts = image.map(|i| parts_of_image(&i.name));
+    match part {
+        ContainerPart::Id => Value::text(Some(container.short_id())),
+        ContainerPart::FullId => Value::text(Some(&container.id)),
+        ContainerPart::Name => Value::text(container.name.as_deref()),
+        ContainerPart::Image => Value::text(image.map(|i| i.name.as_str())),
+        ContainerPart::Repository => Value::text(parts.map(|(repository, _)| repository)),
+        ContainerPart::Tag => Value::text(parts.and_then(|(_, tag)| tag)),
+        ContainerPart::Digest => Value::text(image.map(|i| i.digest.as_str()).filter(|d| !d.is_empty())),
+        ContainerPart::Runtime => Value::text(Some(&container.runtime)),
+        ContainerPart::Privileged => container.privileged.map_or(Value::Absent, Value::Bool),
+        ContainerPart::Mounts => {
+            let all: Vec<_> = container.mounts.iter().map(described).collect();
+            Value::owned(all.join(","))
+        }
+        ContainerPart::Started => container.started_ns.map_or(Value::Absent, Value::number),
+        ContainerPart::Duration => match container.started_ns {
+            Some(started) => Value::number(event.time_ns.saturating_sub(started)),
+            None => Value::Absent,
+        },
+        ContainerPart::Label => Value::text(argument.and_then(|name| container.labels.get(name)).map(String::as_str)),
+        part => mount_value(container, part, argument.unwrap_or_default()),
+    }
+}
+
+/// An image's repository, and its tag. A colon before a slash is a port's.
+fn parts_of_image(name: &str) -> (&str, Option<&str>) {
+    let name = name.split('@').next().unwrap_or(name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+        _ => (name, None),
+    }
+}
+
+fn described(mount: &Mount) -> String {
+    let Mount { source, destination, mode, writable, propagation } = mount;
+    format!("{source}:{destination}:{mode}:{writable}:{propagation}")
+}
+
+/// A part of the mount that the argument names: by its number, or by its source or destination, where `*` may stand at
+/// the end.
+fn mount_value<'e>(container: &'e Container, part: ContainerPart, argument: &str) -> Value<'e> {
+    let fits = |path: &str| match argument.strip_suffix('*') {
+        Some(start) => path.starts_with(start),
+        None => path == argument,
+    };
+    let found = match argument.parse::<usize>() {
+        Ok(n) => container.mounts.get(n),
+        // Its source is asked for by its destination, and everything else by its source.
+        Err(_) if part == ContainerPart::MountSource => container.mounts.iter().find(|m| fits(&m.destination)),
+        Err(_) => container.mounts.iter().find(|m| fits(&m.source)),
+    };
+    let Some(mount) = found else { return Value::text(Some(NOT_THERE)) };
+    match part {
+        ContainerPart::Mount => Value::owned(described(mount)),
+        ContainerPart::MountSource => Value::text(Some(&mount.source)),
+        ContainerPart::MountDestination => Value::text(Some(&mount.destination)),
+        ContainerPart::MountMode => Value::text(Some(&mount.mode)),
+        ContainerPart::MountWritable => Value::text(Some(if mount.writable { "true" } else { "false" })),
+        ContainerPart::MountPropagation => Value::text(Some(&mount.propagation)),
+        _ => Value::Absent,
+    }
+}
+
+pub(super) fn pod_value<'e>(container: Option<&'e Container>, part: PodPart, argument: Option<&str>) -> Value<'e> {
+    let Some(container) = container else { return Value::Absent };
+    let pod = container.pod.as_ref();
+    match part {
+        PodPart::Name => Value::text(pod.map(|p| p.name.as_str())),
+        PodPart::Namespace => Value::text(pod.map(|p| p.namespace.as_str())),
+        PodPart::Label => Value::text(argument.and_then(|name| container.labels.get(name)).map(String::as_str)),
+    }
+}
