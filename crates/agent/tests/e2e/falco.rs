@@ -24,7 +24,7 @@ const ACTS: &[Act] = &[
     act(
         "Read sensitive file trusted after startup",
         "/act/httpd later 6 /etc/shadow",
-        "/act/httpd later 0 /etc/shadow",
+        "/act/httpd later 6 /etc/passwd",
     ),
     act("Read sensitive file untrusted", "/bin/cat /etc/shadow", "/bin/cat /etc/passwd"),
     act("Run shell untrusted", "/act/httpd run sh -c true", "/act/worker run sh -c true"),
@@ -82,7 +82,7 @@ const ACTS: &[Act] = &[
         "/act/ssh connect 203.0.113.7 443",
         "act connect 203.0.113.7 443",
     ),
-    act("Fileless execution via memfd_create", "act memory-file run", "act memory-file make"),
+    act("Fileless execution via memfd_create", "act memory-file run; true", "act memory-file make"),
 ];
 
 const TERMINAL: &str = "Terminal shell in container";
@@ -134,12 +134,13 @@ fn stable_rules_fire_and_their_neighbours_do_not() {
 
 /// A runtime for machines that do not have all capabilities themselves: it asks for one less.
 const BOUNDED: &str = r#"#!/bin/sh
-bundle=.
 for word; do
-	[ "$before" = --bundle ] && bundle=$word
+	case $before in
+	--bundle) sed -i 's/"CAP_SYS_RESOURCE",//g' "$word/config.json" ;;
+	--process) sed -i 's/"CAP_SYS_RESOURCE",//g' "$word" ;;
+	esac
 	before=$word
 done
-[ -e "$bundle/config.json" ] && sed -i 's/"CAP_SYS_RESOURCE",//g' "$bundle/config.json"
 exec runc "$@"
 "#;
 

@@ -5,8 +5,8 @@ use super::stage::{Act, Stage, act};
 pub(crate) const ACTS: &[Act] = &[
     act(
         "Instance Metadata Reached By A General Tool",
-        "wget -q -T 1 -O - http://169.254.169.254/; true",
-        "wget -q -T 1 -O - http://127.0.0.1:9/; true",
+        "/act/curl connect 169.254.169.254 80 || true",
+        "/act/curl connect 127.0.0.1 80 || true",
     ),
     act("Instance Metadata Reached", "act connect 169.254.169.254 80 || true", "act connect 127.0.0.1 80 || true"),
     act("Instance Metadata Named", "/act/curl http://169.254.169.254/latest/", "/act/curl http://127.0.0.1/latest/"),
@@ -22,8 +22,8 @@ pub(crate) const ACTS: &[Act] = &[
     ),
     act(
         "Kubernetes API Reached By A General Tool",
-        "act ask 1 kubernetes.default.svc.cluster.local && wget -q -T 1 -O - http://10.96.0.1:443/; true",
-        "wget -q -T 1 -O - http://127.0.0.1:443/; true",
+        "act ask 1 kubernetes.default.svc.cluster.local && /act/curl connect 10.96.0.1 443 || true",
+        "/act/curl connect 127.0.0.1 443 || true",
     ),
     act("Kubelet Or Etcd Reached", "act connect 127.0.0.1 10250 || true", "act connect 127.0.0.1 10249 || true"),
     act(

@@ -1,5 +1,7 @@
 //! Ways out of a container.
 
+use std::path::Path;
+
 use super::stage::{Act, Stage, act};
 
 pub(crate) const ACTS: &[Act] = &[
@@ -10,7 +12,7 @@ pub(crate) const ACTS: &[Act] = &[
     ),
     act("Core Pattern Written", ": >> /proc/sys/kernel/core_pattern", "cat /proc/sys/kernel/core_pattern"),
     act("Kernel Helper Set", ": >> /proc/sys/kernel/poweroff_cmd", "cat /proc/sys/kernel/poweroff_cmd"),
-    act("System Request Triggered", ": >> /proc/sysrq-trigger", "test -e /proc/sysrq-trigger"),
+    act("System Request Triggered", ": >> /proc/sysrq-trigger", "ls /proc/self"),
     act(
         "Kernel Setting Changed From Container",
         ": >> /proc/sys/kernel/randomize_va_space",
@@ -18,7 +20,7 @@ pub(crate) const ACTS: &[Act] = &[
     ),
     act(
         "Disk Mounted In Container",
-        "mknod /dev/a b $(sed -n '3s/^ *//;3s/ .*//;3p' /proc/partitions) 0 && mkdir -p /mnt; mount -t ext4 -o ro /dev/a /mnt && umount /mnt; true",
+        "mknod /dev/a b 7 0 && mkdir -p /mnt; mount -t ext4 -o ro /dev/a /mnt && umount /mnt; true",
         "mkdir -p /mnt && mount -t tmpfs tmpfs /mnt && umount /mnt",
     ),
     act(
@@ -26,11 +28,7 @@ pub(crate) const ACTS: &[Act] = &[
         "mkdir -p /tmp/cg2 && mount -t cgroup -o pids cgroup /tmp/cg2 && umount /tmp/cg2",
         "mkdir -p /mnt && mount -t tmpfs cgroup /mnt && umount /mnt",
     ),
-    act(
-        "Disk Or Memory Of The Machine Opened",
-        "mknod /dev/b b $(sed -n '3s/^ *//;3s/ .*//;3p' /proc/partitions) 0 && : < /dev/b",
-        ": < /dev/null",
-    ),
+    act("Disk Or Memory Of The Machine Opened", "mknod /dev/b b 7 0 && : < /dev/b", ": < /dev/null"),
     act("Device Node Of A Disk Made", "mknod /dev/c b 7 0", "mknod /dev/d p"),
     act("Namespaces Of Another Process Entered", "nsenter -t 1 -m /bin/true", "readlink /proc/1/ns/mnt"),
     act("Namespaces Made In Container", "unshare -m /bin/true", "unshare -u /bin/true"),
@@ -49,8 +47,17 @@ pub(crate) const ACTS: &[Act] = &[
     act("Tool For Leaving Containers Run", "/act/nsenter", "/act/lsns"),
 ];
 
+/// Kernels may be built without it.
+const SYSTEM_REQUESTS: (&str, &str) = ("System Request Triggered", "/proc/sysrq-trigger");
+
 #[test]
 fn escape() {
     let stage = Stage::new("escape", &["--volume", "/var/run/docker.sock:/run/docker.sock"]);
-    stage.perform(ACTS);
+    let (rule, file) = SYSTEM_REQUESTS;
+    let is_here = Path::new(file).exists();
+    if !is_here {
+        println!("left out: '{rule}', as there is no {file}");
+    }
+    let acts: Vec<Act> = ACTS.iter().filter(|act| is_here || act.rule != rule).copied().collect();
+    stage.perform(&acts);
 }
