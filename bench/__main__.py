@@ -14,7 +14,7 @@ from .bench import Bench
 from .results import Results
 
 # In the order of the table.
-SCENARIOS = ("start", "web", "kernels", "processes", "build", "files", "pipe", "flood", "event", "growth")
+SCENARIOS = ("start", "rules", "web", "kernels", "processes", "build", "files", "pipe", "flood", "event", "growth")
 # Not measured where no scenario is named.
 ON_REQUEST = ("kernels",)
 TARGET = Path("target/bench")

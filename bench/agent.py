@@ -13,6 +13,8 @@ from .api import Api
 CONFIG = """
 [collection]
 avoid = {avoid}
+[rules]
+shipped = {rules}
 {trackers}
 [runtimes]
 containerd_socket = ""
@@ -32,12 +34,14 @@ class Agent:
     # Kinds of attach points to do without.
     avoid = ()
 
-    def __init__(self, everything=False):
-        """By default somebody wants what profiles are learnt from; with `everything`, each event of each default tracker."""
+    def __init__(self, everything=False, rules=True):
+        """By default somebody wants what profiles are learnt from and rules wait for; with `everything`, each event of each
+        default tracker."""
         self.folder = Path(tempfile.mkdtemp(prefix="ethogram-bench-"))
         config = self.folder / "ethogram.toml"
         trackers = f"[trackers]\nenabled = {json.dumps(self._default_trackers())}" if everything else ""
-        config.write_text(CONFIG.format(folder=self.folder, avoid=json.dumps(list(self.avoid)), trackers=trackers))
+        config.write_text(CONFIG.format(folder=self.folder, avoid=json.dumps(list(self.avoid)), trackers=trackers,
+                                        rules=json.dumps(rules)))
         self.group = cpu.Group.make("agent")
         self.log = open(self.folder / "log", "w")
         begin = time.monotonic()

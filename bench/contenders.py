@@ -15,14 +15,14 @@ SYSDIG = {"exec": "clone,vfork,execve,procexit", "open": "open,openat", "readwri
 
 
 class Ethogram(Nothing):
-    """As it is configured by default, or with every event of its default trackers wanted."""
+    """As it is configured by default, without rules, or with every event of its default trackers wanted."""
 
-    def __init__(self, everything=False):
-        super().__init__("ethogram, every event wanted" if everything else "ethogram")
-        self.everything, self.agent = everything, None
+    def __init__(self, everything=False, rules=True):
+        super().__init__("ethogram, every event wanted" if everything else "ethogram" if rules else "ethogram, without rules")
+        self.everything, self.rules, self.agent = everything, rules, None
 
     def start(self):
-        self.agent = Agent(self.everything)
+        self.agent = Agent(self.everything, self.rules)
 
     def stop(self):
         if self.agent:

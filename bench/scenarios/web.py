@@ -67,7 +67,7 @@ def _runs(bench, service):
         tools.bpftrace(KINDS), tools.libbpf("opensnoop"), tools.sysdig(KINDS), tools.audit(("exec", "open", "tcp")),
         tools.strace_attached(KINDS, service.group().pids()),
     ]
-    everyone = [Nothing(), Nothing("no agent, again"), Ethogram(), Ethogram(everything=True), *tools.usable(others)]
+    everyone = [Nothing(), Nothing("no agent, again"), Ethogram(), Ethogram(rules=False), Ethogram(everything=True), *tools.usable(others)]
     seconds, rounds = bench.amount((2, 1), (3, 3), (10, 10))
 
     def measure(contender):
