@@ -10,7 +10,8 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::{
-    compile::Program,
+    access::Access,
+    compile::{Program, access_of},
     definitions::{File, define},
     field::{EventPart, Source},
     prepared::{CheckDef, Definitions, Prepared, RuleDef, What, With},
@@ -93,7 +94,7 @@ impl RuleSet {
         let untyped = (0..set.definitions.rules.len()).filter(can_fire).filter(|rule| !set.is_typed(*rule)).collect();
         set.untyped = untyped;
         for rule in &set.untyped {
-            let Some(def) = set.definitions.rules.get(*rule) else { continue };
+            let Some(def) = set.definitions.rules.get(*rule).filter(|def| !def.is_wrong) else { continue };
             let text = format!("the rule '{}' does not say for which evt.type it is: it is tested for all", def.name);
             let position = super::problem::Position { line: def.line, column: 1, byte: 0 };
             problems.add(Level::Warning, &def.file, position, text);
@@ -214,7 +215,7 @@ impl RuleSet {
 
     /// Whether some rule that can fire asks for what processes have in their environment.
     pub fn wants_environment(&self) -> bool {
-        use super::{access::Access, field::ProcessPart};
+        use super::field::ProcessPart;
         let asks =
             |access: &Access| matches!(access, Access::Environment(_) | Access::Process(ProcessPart::Environment));
         self.programs.iter().flat_map(|p| &p.slots).any(|slot| asks(&slot.access))
@@ -222,7 +223,7 @@ impl RuleSet {
 
     /// Whether some rule that can fire asks what addresses are called.
     fn wants_names(&self) -> bool {
-        let asks = |access: &super::access::Access| matches!(access, super::access::Access::AddressName(..));
+        let asks = |access: &Access| matches!(access, Access::AddressName(..));
         self.programs.iter().flat_map(|p| &p.slots).any(|slot| asks(&slot.access))
     }
 
@@ -285,50 +286,41 @@ impl RuleSet {
         self.cannot_fire(def, schemas)
     }
 
+    /// Why no event makes a rule's condition hold.
     fn cannot_fire(&self, def: &RuleDef, schemas: &[Arc<EventSchema>]) -> RuleState {
-        let mut reasons: Vec<String> = Vec::new();
-        let mut types: Vec<&str> = Vec::new();
-        let mut seen = false;
+        let mut reasons = BTreeSet::new();
+        let (mut unseen, mut sees_some) = (BTreeSet::new(), false);
         self.each_check(&def.condition, &mut |check| {
             let Some(term) = self.definitions.terms.get(check.term) else { return };
-            if let What::Falco(known) = &term.what {
-                match known.0.source {
-                    Source::Nowhere(why) => reasons.push(format!("{}: {why}", known.0.name)),
-                    Source::Event(EventPart::Type) => {
-                        if let With::Test(_) = check.with {
-                            for value in &check.values {
-                                let exists = schemas.iter().any(|s| has_type(s, value));
-                                seen |= exists;
-                                if !exists {
-                                    types.push(
-                                        self.definitions
-                                            .checks
-                                            .iter()
-                                            .flat_map(|c| &*c.values)
-                                            .find(|v| *v == value)
-                                            .map_or("", |v| v),
-                                    );
-                                }
-                            }
-                        }
+            match &term.what {
+                What::Falco(known) => match known.0.source {
+                    Source::Nowhere(why) => _ = reasons.insert(format!("{}: {why}", known.0.name)),
+                    Source::Event(EventPart::Type) if matches!(check.with, With::Test(_)) => {
+                        let (seen, not): (Vec<_>, Vec<_>) =
+                            check.values.iter().partition(|value| schemas.iter().any(|s| has_type(s, value)));
+                        sees_some |= !seen.is_empty();
+                        unseen.extend(not.into_iter().map(|value| value.to_string()));
+                    }
+                    _ if schemas.iter().all(|s| access_of(s, term) == Access::Absent) => {
+                        reasons.insert(format!("no event has {}", known.0.name));
                     }
                     _ => {}
+                },
+                What::Argument(name) if schemas.iter().all(|s| access_of(s, term) == Access::Absent) => {
+                    reasons.insert(format!("no event has {name}"));
                 }
+                What::Argument(_) | What::Vocabulary(_) => {}
             }
         });
-        types.sort_unstable();
-        types.dedup();
-        if !types.is_empty() && !seen {
-            reasons.push(format!("no tracker sees {}", types.join(", ")));
+        if !unseen.is_empty() && !sees_some {
+            reasons.insert(format!("no tracker sees {}", unseen.into_iter().collect::<Vec<_>>().join(", ")));
         }
-        reasons.sort_unstable();
-        reasons.dedup();
         if reasons.is_empty() {
             let why =
                 "its condition never holds as it stands: it is a template, whose lists or macros are to be filled";
-            reasons.push(why.into());
+            reasons.insert(why.into());
         }
-        RuleState::CannotFire(reasons.join("; "))
+        RuleState::CannotFire(reasons.into_iter().collect::<Vec<_>>().join("; "))
     }
 }
 

@@ -8,8 +8,8 @@ use super::support::{event, load, load_files, problems, rule};
 fn soon(texts: &[&str]) -> Vec<String> {
     let began = Instant::now();
     let said = problems(&load_files(texts));
-    // Unoptimised, and beside other tests.
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // Unoptimised, and beside whatever else the machine does.
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     said
 }
 
