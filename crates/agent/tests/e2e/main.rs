@@ -13,6 +13,7 @@ mod other_runtimes;
 mod persistence;
 mod recording;
 mod response;
+mod rule_files;
 mod rules;
 mod run;
 mod runtimes;
