@@ -131,11 +131,15 @@ async fn run(
     let Contents { profiles, alerts, accepted } = opened.contents;
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let sinks = Sinks::start(&config.alerts, &config.store.path, &alerts)?;
+    // Of what a rule found before, only what goes on is told.
+    let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
+    let stories: Vec<(String, u64)> = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
     let recorder = match record {
         None => None,
         Some(path) => {
             let conditions = Conditions { selection: selection.clone(), learning_period_ns };
-            let before = Before { profiles: Some(&profiles), rules: &book.files, accepted: &accepted };
+            let (profiles, rules) = (Some(&profiles), &book.files[..]);
+            let before = Before { profiles, rules, accepted: &accepted, stories: &stories };
             Some(Recorder::create(path, conditions, &schemas, &before)?)
         }
     };
@@ -146,6 +150,7 @@ async fn run(
     let begun = Instant::now();
     rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
     let mut detector = Detector { model, rules, ..Detector::default() };
+    stories.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
     accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
     let response = Arc::new(Response::start(&config.response, &config.store.path)?);
     let judge = Judge::new(selection, detector, AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);

@@ -93,6 +93,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     };
     let loaded = RuleSet::load_what_is_right(&files, &recording.schemas());
     let mut detector = Detector { model, rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
+    recording.stories.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
     recording.accepted.iter().cloned().for_each(|acceptance| detector.accepted.restore(acceptance));
     let mut recording = recording;
     recording.follows_rules = config.is_none();

@@ -48,6 +48,8 @@ pub(super) enum Note {
     RuleFile { name: String, text: String },
     /// The rule files told since the last such note are in force.
     Rules,
+    /// What rules had found before: uids of findings, and how often.
+    Stories(Vec<(String, u64)>),
     /// Something is normal.
     Accept(Acceptance),
     /// It is not any more.

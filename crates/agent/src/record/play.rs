@@ -27,6 +27,8 @@ pub(crate) struct Player<R> {
     pub(crate) rules: Vec<File>,
     /// What had been accepted before.
     pub(crate) accepted: Vec<Acceptance>,
+    /// What rules had found before: uids of findings, and how often.
+    pub(crate) stories: Vec<(String, u64)>,
     /// Whether rules that come into force while it is played do so again.
     pub(crate) follows_rules: bool,
     /// What follows those.
@@ -61,6 +63,7 @@ impl<R: BufRead> Player<R> {
             profiles: Vec::new(),
             rules: Vec::new(),
             accepted: Vec::new(),
+            stories: Vec::new(),
             follows_rules: true,
             first: None,
         };
@@ -72,6 +75,7 @@ impl<R: BufRead> Player<R> {
                 Item::Profile(uid, profile) => player.profiles.push((uid, profile)),
                 Item::Rules(files) => player.rules = files,
                 Item::Accept(acceptance) => player.accepted.push(acceptance),
+                Item::Stories(stories) => player.stories = stories,
                 other => {
                     player.first = Some(other);
                     break;
@@ -116,7 +120,7 @@ impl<R: BufRead> Player<R> {
                 }
                 Some(Item::Accept(acceptance)) => engine.step(Input::Decision(Decision::Accept(acceptance))),
                 Some(Item::Revoke(id)) => engine.step(Input::Decision(Decision::Revoke(id))),
-                Some(Item::Rules(_)) => {}
+                Some(Item::Rules(_) | Item::Stories(_)) => {}
                 Some(Item::Account(accounts)) => account = accounts,
                 Some(Item::Gap { events, notes }) => missing = (missing.0 + events, missing.1 + notes),
                 Some(Item::Conditions(_) | Item::Tracker(_) | Item::Profile(..)) | None => {}

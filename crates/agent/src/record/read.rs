@@ -69,6 +69,8 @@ pub(crate) enum Item {
     Profile(String, String),
     /// These rule files come into force.
     Rules(Vec<File>),
+    /// What rules had found before: uids of findings, and how often.
+    Stories(Vec<(String, u64)>),
     /// Something is normal from here on.
     Accept(Acceptance),
     /// It is not any more, by its id.
@@ -222,6 +224,7 @@ impl<R: BufRead> Recorded<R> {
                 return Ok(());
             }
             Note::Rules => Item::Rules(std::mem::take(&mut self.rules)),
+            Note::Stories(stories) => Item::Stories(stories),
             Note::Accept(acceptance) => Item::Accept(acceptance),
             Note::Revoke(id) => Item::Revoke(id),
             Note::Cgroups(some) => {

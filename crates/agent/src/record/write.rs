@@ -78,6 +78,8 @@ pub(crate) struct Before<'a> {
     pub(crate) rules: &'a [File],
     /// What was accepted.
     pub(crate) accepted: &'a [Acceptance],
+    /// What rules had found: uids of findings, and how often.
+    pub(crate) stories: &'a [(String, u64)],
 }
 
 /// The engine's side of a recording.
@@ -139,6 +141,7 @@ impl Recorder {
             self.tell(TrackerSchema::clone(tracker));
         }
         self.tell_rules(before.rules);
+        self.chunk.note(&Note::Stories(before.stories.to_vec()));
         for acceptance in before.accepted {
             self.chunk.note(&Note::Accept(acceptance.clone()));
         }

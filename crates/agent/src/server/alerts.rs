@@ -69,11 +69,6 @@ impl AlertBook {
         }
     }
 
-    /// All there are.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Finding>> {
-        self.by_uid.values()
-    }
-
     /// Oldest first; of more than the limit, the latest.
     pub(super) fn list(&self, filter: &AlertFilter) -> Vec<Finding> {
         let wanted = self.by_time.iter().rev().filter_map(|(_, uid)| self.by_uid.get(uid)).filter(|a| filter.wants(a));

@@ -35,13 +35,12 @@ pub(super) struct Judge {
 impl Judge {
     pub(super) fn new(
         selection: Selection,
-        mut detector: Detector,
+        detector: Detector,
         alerts: AlertBook,
         sinks: Sinks,
         response: Arc<Response>,
         writer: Writer,
     ) -> Self {
-        alerts.all().for_each(|alert| detector.rules.restore(alert));
         let (streams, unsaved) = (Streams::default(), Batch::default());
         Self { selection, detector, alerts, streams, sinks, response, writer, unsaved, saved_ns: 0 }
     }

@@ -111,11 +111,9 @@ impl Rules {
         self.kinds.clear();
     }
 
-    /// Goes on with a story that was told before.
-    pub fn restore(&mut self, finding: &Finding) {
-        if finding.rule.is_some() {
-            self.stories.restore(finding.uid.clone(), finding.count);
-        }
+    /// Goes on with a story that was told before, by its finding's uid and count.
+    pub fn restore(&mut self, uid: String, count: u64) {
+        self.stories.restore(uid, count);
     }
 
     /// The findings that an event begins. What goes on is in [`Rules::take_updates`].
