@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::rules::{Outcome, RuleSet, RuleState, check_examples};
-use ethogram_model::TrackerSchema;
+use ethogram_detect::rules::{Outcome, RuleSet, RuleState, Rules, check_examples};
+use ethogram_model::{TrackerSchema, build};
 
 use super::Origin;
 use crate::config;
@@ -74,4 +74,23 @@ fn leave_names_to_other_files() {
             assert!(name.starts_with("eg_"), "{}: '{name}' may be another file's name, too", file.name);
         }
     }
+}
+
+/// One rule that may hold for any file would have the kernel report every open.
+#[test]
+fn leave_the_reads_of_ordinary_files_to_the_kernel() {
+    let trackers = trackers();
+    let schema = trackers.iter().find(|t| &*t.name == "open").and_then(|t| t.events.first()).unwrap();
+    let mut rules = Rules::new(Arc::new(RuleSet::load(&shipped(), &trackers).set));
+    let mut may_match = |path: &str| {
+        let told = [("file.path", path), ("file.type", "regular"), ("container.name", "web")];
+        let told: Vec<_> = told.map(|(field, value)| (field.to_owned(), vec![value.to_owned()])).into();
+        rules.may_match_object(&build::event(schema, &told).unwrap())
+    };
+    for path in
+        ["/srv/www/index.html", "/usr/lib/x86_64-linux-gnu/libc.so.6", "/var/lib/postgresql/data/base/1", "/tmp/x"]
+    {
+        assert!(!may_match(path), "{path}");
+    }
+    assert!(may_match("/etc/shadow"));
 }
