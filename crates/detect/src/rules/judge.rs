@@ -67,6 +67,16 @@ enum Which {
     Own(Box<Program>),
 }
 
+impl Kind {
+    /// The rules for it; none where no rule can hold.
+    fn program<'a>(&'a self, set: &'a RuleSet) -> Option<&'a Program> {
+        match self.program.as_ref()? {
+            Which::OfSet(place) => set.programs.get(*place),
+            Which::Own(own) => Some(own),
+        }
+    }
+}
+
 impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rules").field("set", &self.set).finish_non_exhaustive()
@@ -120,18 +130,12 @@ impl Rules {
     pub fn judge(&mut self, event: &Event, accepted: &mut Acceptances) -> Vec<Finding> {
         self.facts.number += 1;
         self.facts.names.learn(event);
-        let Some(program) = self.program(event) else { return Vec::new() };
+        self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, stories, counts, clock } = self;
         let Some(kind) = kinds.get_mut(&address(&event.schema)) else { return Vec::new() };
         kind.seen += 1;
         let is_sample = kind.seen % SAMPLED == 1;
-        let program = match (&kind.program, program) {
-            (Some(Which::Own(own)), _) => &**own,
-            (_, place) => match set.programs.get(place) {
-                Some(program) => program,
-                None => return Vec::new(),
-            },
-        };
+        let Some(program) = kind.program(set) else { return Vec::new() };
         if let (true, Some(clock)) = (is_sample, clock.as_mut()) {
             measure(program, event, facts, scratch, counts, clock);
         }
@@ -170,15 +174,10 @@ impl Rules {
 
     /// Whether a rule may hold for another event about the same object, used in the same way.
     pub fn may_match_object(&mut self, event: &Event) -> bool {
-        let Some(place) = self.program(event) else { return false };
+        self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
-        let program = match kinds.get(&address(&event.schema)).and_then(|k| k.program.as_ref()) {
-            Some(Which::Own(own)) => &**own,
-            _ => match set.programs.get(place) {
-                Some(program) => program,
-                None => return false,
-            },
-        };
+        let kind = kinds.get(&address(&event.schema));
+        let Some(program) = kind.and_then(|kind| kind.program(set)) else { return false };
         let mut case = Case::new(program, event, facts, scratch);
         let may = case.may_hold_for_object();
         case.end(scratch);
@@ -187,15 +186,10 @@ impl Rules {
 
     /// The rules that hold for an event, whatever was told before.
     pub fn matching(&mut self, event: &Event) -> Vec<Arc<str>> {
-        let Some(place) = self.program(event) else { return Vec::new() };
+        self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
-        let program = match kinds.get(&address(&event.schema)).and_then(|k| k.program.as_ref()) {
-            Some(Which::Own(own)) => &**own,
-            _ => match set.programs.get(place) {
-                Some(program) => program,
-                None => return Vec::new(),
-            },
-        };
+        let kind = kinds.get(&address(&event.schema));
+        let Some(program) = kind.and_then(|kind| kind.program(set)) else { return Vec::new() };
         let mut case = Case::new(program, event, facts, scratch);
         let held = program.armed.iter().filter(|(_, node)| case.holds(*node));
         let names = held.filter_map(|(rule, _)| set.rule(*rule).map(|r| Arc::clone(&r.name))).collect();
@@ -234,21 +228,17 @@ impl Rules {
         costs
     }
 
-    /// The place of the program for an event's kind in the set, or anything where the kind has one of its own.
-    fn program(&mut self, event: &Event) -> Option<usize> {
-        let address = address(&event.schema);
-        if !self.kinds.contains_key(&address) {
-            if self.kinds.len() >= MAX_KINDS {
-                self.kinds.clear();
-            }
-            let program = self.find_program(&event.schema);
-            self.kinds.insert(address, Kind { schema: Arc::clone(&event.schema), program, seen: 0 });
+    /// Finds the program for a kind of event that was not met before.
+    fn meet(&mut self, schema: &Arc<EventSchema>) {
+        let address = address(schema);
+        if self.kinds.contains_key(&address) {
+            return;
         }
-        match &self.kinds.get(&address)?.program {
-            Some(Which::OfSet(place)) => Some(*place),
-            Some(Which::Own(_)) => Some(0),
-            None => None,
+        if self.kinds.len() >= MAX_KINDS {
+            self.kinds.clear();
         }
+        let program = self.find_program(schema);
+        self.kinds.insert(address, Kind { schema: Arc::clone(schema), program, seen: 0 });
     }
 
     fn find_program(&self, schema: &Arc<EventSchema>) -> Option<Which> {
