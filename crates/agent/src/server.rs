@@ -91,7 +91,7 @@ pub(crate) fn wanted(
             trackers.iter().filter(wanted).map(|t| t.schema.name.to_string()).collect()
         }
     };
-    for name in config.trackers.params.keys().chain(&names) {
+    for name in config.trackers.params.keys().chain(&config.trackers.thorough).chain(&names) {
         find(trackers, name).map_err(|e| Usage(format!("configuration, [trackers]: {e}")))?;
     }
     let start = |name: String| {
@@ -108,7 +108,8 @@ pub(crate) fn wanted(
             true => Demand::All,
             false => demands::with_rules(demands::of_profiles(&tracker.schema), needs.events.get(&name)),
         };
-        let start = Start { params, gated: !config.collection.host, demand, ..Start::default() };
+        let thorough = config.trackers.is_thorough(&name);
+        let start = Start { params, gated: !config.collection.host, demand, thorough, ..Start::default() };
         Ok(Wanted { name, start, by_name })
     };
     names.into_iter().map(start).collect()

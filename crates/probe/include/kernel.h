@@ -507,6 +507,7 @@ struct skb_shared_info {
 struct sk_buff {
 	struct sock *sk;
 	u32 len;
+	u32 data_len;
 	u16 transport_header;
 	u16 network_header;
 	u32 end;
@@ -517,6 +518,23 @@ struct sk_buff {
 struct socket {
 	struct file *file;
 	struct sock *sk;
+};
+
+struct iovec {
+	void *iov_base;
+	unsigned long iov_len;
+};
+
+struct iov_iter {
+	u8 iter_type;
+	unsigned long iov_offset;
+	const struct iovec *__iov;
+	void *ubuf;
+};
+
+struct msghdr {
+	void *msg_name;
+	struct iov_iter msg_iter;
 };
 
 struct sockaddr_un {

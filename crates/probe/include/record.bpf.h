@@ -72,11 +72,14 @@ static __always_inline void discard(struct record *r)
 
 static __always_inline void send(struct tracker_counters *c, struct record *r)
 {
-	u32 size = r->size;
+	u64 flags = wakeup(r->size);
+	u64 size = r->size;
 
+	/* Nothing between that would have it kept on the stack, where older verifiers forget its bound. */
+	barrier_var(size);
 	if (size > RECORD_MAX)
 		size = RECORD_MAX;
-	submit(c, r->data, size);
+	submit_as(c, r->data, size, flags);
 	discard(r);
 }
 

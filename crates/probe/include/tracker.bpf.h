@@ -264,12 +264,17 @@ static __always_inline u64 wakeup(u64 size)
 										       BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void submit(struct tracker_counters *c, void *record, u64 size)
+static __always_inline void submit_as(struct tracker_counters *c, void *record, u64 size, u64 flags)
 {
-	if (bpf_ringbuf_output(&events, record, size, wakeup(size)))
+	if (bpf_ringbuf_output(&events, record, size, flags))
 		c->dropped__ring__full++;
 	else
 		c->submitted++;
+}
+
+static __always_inline void submit(struct tracker_counters *c, void *record, u64 size)
+{
+	submit_as(c, record, size, wakeup(size));
 }
 
 #endif

@@ -80,12 +80,6 @@ int BPF_PROG(deny_connect, struct socket *socket, void *address)
 	return conclude(&deed);
 }
 
-KERNEL_TYPES
-struct msghdr {
-	void *msg_name;
-};
-KERNEL_TYPES_END
-
 /* An address can be sent to without connecting. */
 SEC("lsm/socket_sendmsg")
 int BPF_PROG(deny_send, struct socket *socket, struct msghdr *message)

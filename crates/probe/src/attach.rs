@@ -27,6 +27,7 @@ pub(crate) struct Attached {
     walkers: Vec<Link>,
     place: Option<Place>,
     demand: Demand,
+    thorough: bool,
     paused: bool,
     /// What links that are gone had missed.
     missed_before: u64,
@@ -47,13 +48,15 @@ struct Hooked {
 
 impl Attached {
     /// Attaches the programs of an object; those that walk what was there before the agent run last, and those that
-    /// are named in `repeat` can run again. Where one cannot be attached, none is.
-    pub(crate) fn attach(loaded: &mut Loaded, repeat: &[String], demand: &Demand) -> Result<Self, Refused> {
+    /// are named in `repeat` can run again. Where one cannot be attached, none is. What is wanted comes with whether
+    /// programs are attached that others pay for.
+    pub(crate) fn attach(loaded: &mut Loaded, repeat: &[String], demand: (&Demand, bool)) -> Result<Self, Refused> {
         let mut this = Self {
             hooked: Vec::new(),
             walkers: Vec::new(),
             place: loaded.place.take(),
-            demand: demand.clone(),
+            demand: demand.0.clone(),
+            thorough: demand.1,
             paused: false,
             missed_before: 0,
             walks: Vec::new(),
@@ -134,19 +137,28 @@ impl Attached {
     /// What people are told of each program.
     pub(crate) fn status(&self) -> Vec<ProgramStatus> {
         let mut programs = self.programs.clone();
-        for Hooked { hook, .. } in self.hooked.iter().filter(|h| !self.demand.any(h.hook.serves.as_deref())) {
-            for program in programs.iter_mut().filter(|p| p.name == hook.name && p.attach == hook.attach) {
-                program.state = ProgramState::Idle;
-            }
+        for Hooked { hook, .. } in self.hooked.iter().filter(|h| !self.wants(&h.hook)) {
+            let state = match &hook.thorough {
+                Some(reason) if self.demand.any(hook.serves.as_deref()) => ProgramState::Withheld(reason.to_string()),
+                _ => ProgramState::Idle,
+            };
+            let same = programs.iter_mut().filter(|p| p.name == hook.name && p.attach == hook.attach);
+            // In another way it may be one that is not used.
+            same.filter(|p| p.state == ProgramState::Attached).for_each(|program| program.state = state.clone());
         }
         programs
+    }
+
+    fn wants(&self, hook: &Hook) -> bool {
+        let is_paid_for = hook.thorough.is_none() || self.thorough || self.demand == Demand::All;
+        is_paid_for && self.demand.any(hook.serves.as_deref())
     }
 
     /// Makes the kernel agree with what is wanted. Returns whether a program was attached.
     fn apply(&mut self, object: &Object) -> Result<bool, Refused> {
         let mut found_work = false;
-        for hooked in &mut self.hooked {
-            let wanted = !self.paused && self.demand.any(hooked.hook.serves.as_deref());
+        let wants: Vec<_> = self.hooked.iter().map(|h| !self.paused && self.wants(&h.hook)).collect();
+        for (hooked, wanted) in self.hooked.iter_mut().zip(wants) {
             if wanted && !hooked.attached {
                 hooked.attach(object, self.place.as_ref()).map_err(|reason| Box::new((hooked.hook.clone(), reason)))?;
                 found_work = true;

@@ -49,12 +49,14 @@ pub struct Start {
     pub interval: Duration,
     /// Which of its events somebody wants.
     pub demand: Demand,
+    /// Whether programs are attached that others pay for, even where not all events are wanted.
+    pub thorough: bool,
 }
 
 impl Default for Start {
     fn default() -> Self {
         let (params, interval) = (BTreeMap::new(), Duration::from_secs(3));
-        Self { params, gated: false, urgent: false, interval, demand: Demand::All }
+        Self { params, gated: false, urgent: false, interval, demand: Demand::All, thorough: false }
     }
 }
 
@@ -341,7 +343,7 @@ impl Collector {
         self.interest.set(tracker.place, &object.schema, &start.demand)?;
         let mut old = tracker.running.take();
         let (mut ended, mut lost) = (Counters::default(), None);
-        let started = object::start(&object, &start.params, &start.demand, environment, || {
+        let started = object::start(&object, &start.params, (&start.demand, start.thorough), environment, || {
             if let Some(old) = old.take() {
                 match self.end(old) {
                     Ok(counters) => ended = counters,

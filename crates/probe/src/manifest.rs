@@ -37,12 +37,25 @@ pub struct Manifest {
     /// The events that a program is for, where those are not all: it is attached only while somebody wants one of them.
     #[serde(default)]
     pub serves: BTreeMap<String, Vec<String>>,
+    /// Programs that others pay for than those they tell of.
+    pub thorough: Option<Thorough>,
     /// Which events are behaviours.
     #[serde(default)]
     pub behaviour: Vec<BehaviourSpec>,
     /// What its events are in the language of rules.
     #[serde(default)]
     pub rules: Vec<RuleSpec>,
+}
+
+/// Programs that others pay for than those they tell of: each is attached, and what is needed together with it, only while
+/// somebody wants all that the tracker sees.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thorough {
+    /// What they cost, in a few words for people.
+    pub reason: String,
+    /// Their names in C.
+    pub programs: Vec<String>,
 }
 
 /// Ways to the same on different kernels.

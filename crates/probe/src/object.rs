@@ -55,7 +55,7 @@ pub(crate) struct Loaded {
 pub(crate) fn start(
     tracker: &TrackerObject,
     values: &BTreeMap<String, String>,
-    demand: &Demand,
+    (demand, thorough): (&Demand, bool),
     environment: Environment<'_>,
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
@@ -69,7 +69,7 @@ pub(crate) fn start(
     loop {
         let mut loaded = load(tracker, values, environment, &mut plan, &mut opened)?;
         before_attach();
-        match Attached::attach(&mut loaded, &tracker.manifest.repeat, demand) {
+        match Attached::attach(&mut loaded, &tracker.manifest.repeat, (demand, thorough)) {
             Ok(mut attached) => {
                 attached.programs = plan.status();
                 return Ok((loaded, attached));

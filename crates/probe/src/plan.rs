@@ -27,6 +27,8 @@ pub(crate) struct Hook {
     pub(crate) how: How,
     /// The events that it is for; none where those are all.
     pub(crate) serves: Option<Vec<String>>,
+    /// What it costs others, if it is attached only for who wants all events.
+    pub(crate) thorough: Option<Arc<str>>,
 }
 
 impl Hook {
@@ -83,7 +85,8 @@ impl Plan {
         for (name, section) in sections.iter().filter(|(name, _)| !is_of_list(name)) {
             let how = if section.starts_with("cgroup") { How::Cgroup } else { How::Section };
             let serves = manifest.serves.get(name).cloned();
-            let hook = Hook { program: name.clone(), name: name.clone(), attach: section.clone(), how, serves };
+            let (program, attach) = (name.clone(), section.clone());
+            let hook = Hook { program, name: name.clone(), attach, how, serves, thorough: None };
             known.insert(name.clone(), vec![vec![hook]]);
             order.push(name.clone());
         }
@@ -91,8 +94,10 @@ impl Plan {
             known.insert(list.clone(), ways_of(list, wanted, manifest.serves.get(list)));
             order.push(list.clone());
         }
-        let named =
-            manifest.repeat.iter().map(|name| ("repeat", name)).chain(manifest.serves.keys().map(|n| ("serves", n)));
+        let thorough = manifest.thorough.iter().flat_map(|t| &t.programs);
+        let named = (manifest.repeat.iter().map(|name| ("repeat", name)))
+            .chain(manifest.serves.keys().map(|name| ("serves", name)))
+            .chain(thorough.map(|name| ("thorough", name)));
         for (key, name) in named {
             if !known.contains_key(name) {
                 let problem = format!("'{key}' names '{name}', which is neither a program nor a list of system calls");
@@ -122,6 +127,13 @@ impl Plan {
                 ways.extend(combine(&parts?));
             }
             units.push(Unit { ways });
+        }
+        if let Some(thorough) = &manifest.thorough {
+            let reason: Arc<str> = thorough.reason.as_str().into();
+            let is_thorough = |way: &&mut Vec<Hook>| way.iter().any(|h| thorough.programs.contains(&h.name));
+            for way in units.iter_mut().flat_map(|unit| &mut unit.ways).filter(is_thorough) {
+                way.iter_mut().for_each(|hook| hook.thorough = Some(Arc::clone(&reason)));
+            }
         }
         Ok(Self { units, refused: BTreeMap::new(), tracker: tracker.into() })
     }
@@ -226,7 +238,7 @@ fn ways_of(list: &str, wanted: &Arc<Wanted>, serves: Option<&Vec<String>>) -> Ve
     let calls = wanted.names.join(",");
     let hook = |suffix: &str, kind: &str, how| {
         let (program, attach) = (format!("{list}_{suffix}"), format!("{kind}/{calls}"));
-        vec![Hook { program, name: list.into(), attach, how, serves: serves.cloned() }]
+        vec![Hook { program, name: list.into(), attach, how, serves: serves.cloned(), thorough: None }]
     };
     vec![
         hook("returned", "kretprobe.multi", How::Returns(Arc::clone(wanted))),

@@ -54,6 +54,8 @@ pub enum ProgramState {
     Attached,
     /// It would be, if somebody wanted what it is for.
     Idle,
+    /// It is attached only for who wants all events of its tracker, with what it costs others.
+    Withheld(String),
     /// A better one of the same choice is attached.
     Unneeded,
     /// The kernel refused it, with the reason.

@@ -136,7 +136,7 @@ pub struct Program {
     pub name: String,
     /// Where it is attached, such as `tp_btf/sched_process_exec`.
     pub attach: String,
-    /// `attached`, `idle` while nobody wants what it is for, `skipped` or `refused`.
+    /// `attached`, `idle` while nobody wants what it is for, `withheld` unless all its tracker's events are, `skipped` or `refused`.
     pub state: String,
     /// Why it is not attached.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Serialize
 pub struct Trackers {
     /// The trackers the server starts, with all of their events wanted; without it, those that are on by default.
     pub enabled: Option<Vec<String>>,
+    /// The trackers of which every program is attached, also those that others pay for, as `ethogram doctor` tells; else
+    /// only while all of a tracker's events are wanted.
+    pub thorough: Vec<String>,
     /// By tracker: its parameters and their values. What a tracker accepts is checked when it starts.
     pub params: BTreeMap<String, BTreeMap<String, ParamValue>>,
 }
@@ -60,13 +63,15 @@ impl<'de> Deserialize<'de> for Trackers {
         impl<'de> de::Visitor<'de> for Table {
             type Value = Trackers;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table with `enabled` and a table of parameters for each tracker")
+                f.write_str("a table with `enabled`, `thorough` and a table of parameters for each tracker")
             }
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Trackers, A::Error> {
                 let mut out = Trackers::default();
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "enabled" {
                         out.enabled = Some(map.next_value()?);
+                    } else if key == "thorough" {
+                        out.thorough = map.next_value()?;
                     } else {
                         out.params.insert(key, map.next_value()?);
                     }
@@ -78,12 +83,20 @@ impl<'de> Deserialize<'de> for Trackers {
     }
 }
 
+impl Trackers {
+    /// Whether every program of a tracker is to be attached.
+    pub(crate) fn is_thorough(&self, tracker: &str) -> bool {
+        self.thorough.iter().any(|name| name == tracker)
+    }
+}
+
 impl Serialize for Trackers {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut map = to.serialize_map(None)?;
         if let Some(enabled) = &self.enabled {
             map.serialize_entry("enabled", enabled)?;
         }
+        map.serialize_entry("thorough", &self.thorough)?;
         for (tracker, params) in &self.params {
             map.serialize_entry(tracker, params)?;
         }
@@ -104,6 +117,12 @@ impl JsonSchema for Trackers {
                     "type": "array",
                     "items": { "type": "string" },
                     "description": "The trackers the server starts, with all of their events wanted; without it, those that are on by default.",
+                },
+                "thorough": {
+                    "type": "array",
+                    "items": { "type": "string" },
+                    "default": [],
+                    "description": "The trackers of which every program is attached, also those that others pay for, as `ethogram doctor` tells; else only while all of a tracker's events are wanted.",
                 },
             },
             "additionalProperties": {

@@ -424,6 +424,7 @@ fn told(status: Status) -> TrackerStatus {
         let (state, reason) = match p.state {
             ProgramState::Attached => ("attached", None),
             ProgramState::Idle => ("idle", None),
+            ProgramState::Withheld(reason) => ("withheld", Some(reason)),
             ProgramState::Unneeded => ("skipped", Some("a better one does the same".to_owned())),
             ProgramState::Refused(reason) => ("refused", Some(reason)),
         };

@@ -11,7 +11,7 @@ use ethogram_detect::{
     rules::{Cost, File, Level, Loaded, Problem, RuleInfo, RuleSet, RuleState},
 };
 use ethogram_model::{TrackerSchema, render};
-use ethogram_probe::{Collector, Demand, Start, State};
+use ethogram_probe::{Collector, Demand, ProgramState, ProgramStatus, Start, State};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{demands::Demands, judge::Judge};
@@ -198,7 +198,18 @@ impl RuleKeeper {
         for event in events {
             let tracker = event.split('.').next().unwrap_or_default();
             let Some(status) = status.iter().find(|s| *s.schema.name == *tracker) else { continue };
+            let attached = |p: &ProgramStatus| p.state == ProgramState::Attached;
+            let withheld = status.programs.iter().find_map(|p| match &p.state {
+                ProgramState::Withheld(reason) => Some(reason),
+                _ => None,
+            });
             match &status.state {
+                State::Running | State::Idle if withheld.is_some() && !status.programs.iter().any(attached) => {
+                    let cost = withheld.map_or("", String::as_str);
+                    reasons.insert(format!(
+                        "on this kernel {cost} while the tracker '{tracker}' sees: it does where it is in `[trackers] thorough`"
+                    ))
+                }
                 State::Running | State::Idle | State::Paused => return None,
                 State::Stopped => reasons.insert(format!("the tracker '{tracker}' is not started")),
                 State::Refused(why) => reasons.insert(format!("this kernel refuses the tracker '{tracker}': {why}")),

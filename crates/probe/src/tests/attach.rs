@@ -48,6 +48,7 @@ fn line(tracker: &str, program: &str, attach: &str, state: &ProgramState) -> Val
     let (state, reason) = match state {
         ProgramState::Attached => ("attached", None),
         ProgramState::Idle => ("idle", None),
+        ProgramState::Withheld(reason) => ("withheld", Some(reason)),
         ProgramState::Unneeded => ("unneeded", None),
         ProgramState::Refused(reason) => ("refused", Some(reason)),
     };

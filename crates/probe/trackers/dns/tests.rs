@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
@@ -7,7 +8,10 @@ use std::{
 
 use ethogram_model::Event;
 
-use crate::tests::{child::forked, *};
+use crate::{
+    Demand, ProgramState,
+    tests::{child::forked, *},
+};
 
 /// Asks for the address of `www.example`, with a number of its own.
 const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\0\0\x01\0\x01";
@@ -177,4 +181,33 @@ fn odd_names_are_told_safely() {
     let (pid, _) = exchange_udp(query, answer_to(query, 2));
     let query = rig.expect("the query", |e| is(e, "query") && of(e, pid));
     assert_eq!(text(&query, "dns.question.name"), "\\027[2J.a\\.b");
+}
+
+#[test]
+fn what_every_packet_pays_for_is_attached_only_for_who_wants_all() {
+    let mut rig = Rig::start("dns");
+    let withheld = |rig: &Rig| {
+        let programs = rig.programs().into_iter().filter(|p| matches!(p.state, ProgramState::Withheld(_)));
+        programs.map(|p| p.attach.split('/').next().unwrap_or_default().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(withheld(&rig), BTreeSet::new());
+    let attaches_datagrams =
+        rig.programs().iter().any(|p| p.name == "ipv4_sent" && p.state == ProgramState::Attached);
+    let demand = Demand::Only(["query", "answer"].map(str::to_owned).into());
+    rig.collector.set_demand("dns", demand).unwrap();
+    assert!(withheld(&rig).contains("cgroup_skb"), "{:?}", rig.programs());
+    let attached = rig.programs().into_iter().filter(|p| p.state == ProgramState::Attached);
+    assert!(attached.into_iter().all(|p| !p.attach.starts_with("cgroup_skb")));
+    let (over_tcp, _) = exchange_tcp(&prefixed(QUERY), &prefixed(&answer_to(QUERY, 0)));
+    let (over_udp, at) = exchange_udp(QUERY, answer_to(QUERY, 0));
+    if attaches_datagrams {
+        check(&mut rig, over_udp, at, "udp", "NOERROR");
+    } else {
+        assert!(!rig.all().iter().any(|e| of(e, over_udp)));
+    }
+    assert!(!rig.all().iter().any(|e| of(e, over_tcp)));
+    rig.collector.set_demand("dns", Demand::All).unwrap();
+    assert_eq!(withheld(&rig), BTreeSet::new());
+    let (over_tcp, at) = exchange_tcp(&prefixed(QUERY), &prefixed(&answer_to(QUERY, 0)));
+    check(&mut rig, over_tcp, at, "tcp", "NOERROR");
 }

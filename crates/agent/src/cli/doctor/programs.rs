@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use ethogram_probe::{Collector, ProgramState, ProgramStatus, Settings, Start, TrackerObject, TrackerStatus};
+use ethogram_probe::{Collector, Demand, ProgramState, ProgramStatus, Settings, Start, TrackerObject, TrackerStatus};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -35,7 +35,7 @@ pub(super) struct Program {
     /// Where it attaches: `tp_btf/sched_process_exec`.
     pub(super) attach: String,
     pub(super) state: Use,
-    /// Why it is refused.
+    /// Why it is refused, or what it costs where it is withheld.
     pub(super) reason: Option<String>,
 }
 
@@ -44,6 +44,8 @@ pub(super) struct Program {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Use {
     Attached,
+    /// Only where all that its tracker sees is wanted.
+    Withheld,
     Unneeded,
     Refused,
 }
@@ -97,8 +99,14 @@ fn try_out(tracker: &TrackerObject, config: &Config) -> Result<TrackerStatus, et
         Settings { ring_bytes: RING_BYTES, controller: 0, hierarchy: 0, avoid: config.collection.avoid.clone() };
     let mut params: BTreeMap<_, _> = tracker.server_params().clone();
     params.extend(config.trackers.params.get(name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
-    let status = Collector::new(settings, vec![tracker.clone()], output)
-        .and_then(|collector| collector.start(name, Start { params, ..Start::default() }));
+    let thorough = config.trackers.is_thorough(name);
+    let status = Collector::new(settings, vec![tracker.clone()], output).and_then(|collector| {
+        let started = collector.start(name, Start { params, thorough, ..Start::default() })?;
+        // All were attached; this shows what is not while events are wanted by their names.
+        let events = tracker.schema.events.iter().map(|e| e.name.to_string()).collect();
+        collector.set_demand(name, Demand::Only(events))?;
+        Ok(collector.status().into_iter().find(|s| *s.schema.name == *name).unwrap_or(started))
+    });
     // The collector has gone, and with it what it sent to.
     _ = drain.join();
     status
@@ -107,6 +115,7 @@ fn try_out(tracker: &TrackerObject, config: &Config) -> Result<TrackerStatus, et
 fn told(status: ProgramStatus) -> Program {
     let (state, reason) = match status.state {
         ProgramState::Attached | ProgramState::Idle => (Use::Attached, None),
+        ProgramState::Withheld(reason) => (Use::Withheld, Some(reason)),
         ProgramState::Unneeded => (Use::Unneeded, None),
         ProgramState::Refused(reason) => (Use::Refused, Some(reason)),
     };

@@ -130,19 +130,30 @@ impl Report {
 
     /// What works has programs that were refused and of which another does the same: by reason, as it is mostly the same.
     fn refused(&self, width: usize) -> String {
+        let refused = self.by_reason(Use::Refused, "Not used, another does the same", width);
+        refused
+            + &self.by_reason(
+                Use::Withheld,
+                "Only where all that a tracker sees is wanted (`[trackers] thorough`, or who follows it)",
+                width,
+            )
+    }
+
+    fn by_reason(&self, state: Use, what: &str, width: usize) -> String {
         let of = |t: &Tracker, reason: &str| {
-            let refused = t.programs.iter().filter(|p| p.reason.as_deref() == Some(reason));
-            packed(refused.map(|p| p.attach.as_str()), width.saturating_sub(19))
+            let of_state = t.programs.iter().filter(|p| p.state == state && p.reason.as_deref() == Some(reason));
+            packed(of_state.map(|p| p.attach.as_str()), width.saturating_sub(19))
         };
         let mut reasons: Vec<&str> = Vec::new();
-        for reason in self.trackers.iter().flat_map(|t| &t.programs).filter_map(|p| p.reason.as_deref()) {
+        let all = self.trackers.iter().flat_map(|t| &t.programs).filter(|p| p.state == state);
+        for reason in all.filter_map(|p| p.reason.as_deref()) {
             if !reasons.contains(&reason) {
                 reasons.push(reason);
             }
         }
         let mut out = String::new();
         for reason in reasons {
-            out += &format!("\nNot used, another does the same. {}\n", escape(reason));
+            out += &format!("\n{what}: {}\n", escape(reason));
             for tracker in &self.trackers {
                 for (i, line) in of(tracker, reason).iter().enumerate() {
                     let name = if i == 0 { escape(&tracker.name) } else { "".into() };
