@@ -145,6 +145,8 @@ pub struct Program {
     pub name: String,
     /// Where it attaches: `tp_btf/sched_process_exec`.
     pub attach: String,
+    /// What it costs others, if it is attached only for who wants all events.
+    pub thorough: Option<Arc<str>>,
 }
 
 /// The trackers that are part of the binary, by name.

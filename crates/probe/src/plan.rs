@@ -140,7 +140,8 @@ impl Plan {
 
     /// What there is to choose from.
     pub(crate) fn needs(&self) -> Vec<Vec<Vec<Program>>> {
-        let program = |h: &Hook| Program { name: h.name.clone(), attach: h.attach.clone() };
+        let program =
+            |h: &Hook| Program { name: h.name.clone(), attach: h.attach.clone(), thorough: h.thorough.clone() };
         let way = |way: &Vec<Hook>| way.iter().map(program).collect();
         self.units.iter().map(|unit| unit.ways.iter().map(way).collect()).collect()
     }

@@ -207,7 +207,7 @@ impl RuleKeeper {
                 State::Running | State::Idle if withheld.is_some() && !status.programs.iter().any(attached) => {
                     let cost = withheld.map_or("", String::as_str);
                     reasons.insert(format!(
-                        "on this kernel {cost} while the tracker '{tracker}' sees: it does where it is in `[trackers] thorough`"
+                        "on this kernel {cost}: put the tracker '{tracker}' into `[trackers] thorough` to have it all the same"
                     ))
                 }
                 State::Running | State::Idle | State::Paused => return None,

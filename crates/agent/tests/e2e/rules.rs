@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use stage::Act;
 
-use super::support::ethogram;
+use super::support::{Server, Settings, ethogram};
 
 const ALL: [&[Act]; 14] = [
     cloud::ACTS,
@@ -54,4 +54,21 @@ fn every_rule_that_ships_is_acted_out() {
     let shipped: BTreeSet<&str> = rules.iter().map(|r| r["name"].as_str().unwrap()).collect();
     let acted: BTreeSet<&str> = ALL.iter().copied().flatten().map(|act| act.rule).collect();
     assert_eq!(shipped, acted);
+}
+
+/// Where the functions behind datagrams cannot be attached to, every packet would pay for the names that are asked for.
+#[test]
+fn a_rule_that_every_packet_would_pay_for_says_what_to_set() {
+    let of_pools = |thorough: Vec<&'static str>| {
+        let avoid = vec!["fentry", "fexit", "kprobe"];
+        let server = Server::start(&Settings { shipped_rules: true, thorough, avoid, ..Settings::default() });
+        let status = server.http.get("/v1/rules");
+        let rule = status["rules"].as_array().unwrap().iter().find(|r| r["name"] == "Mining Pool Asked For");
+        rule.unwrap().clone()
+    };
+    assert_eq!(of_pools(vec!["dns"])["state"], "armed");
+    let unasked = of_pools(Vec::new());
+    assert_eq!(unasked["state"], "cannot_fire");
+    let reason = unasked["reason"].as_str().unwrap();
+    assert!(reason.contains("every packet pays for it") && reason.contains("`[trackers] thorough`"), "{reason}");
 }

@@ -1,6 +1,10 @@
 //! A page for each tracker, and the index.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use ethogram_model::{EventSchema, Field, FieldKind, Param, render, schema::BehaviourSpec};
 use ethogram_probe::{Program, TrackerObject, builtin};
@@ -124,10 +128,18 @@ impl Page<'_> {
         let needs = self.tracker.needs().unwrap();
         let row = |ways: &Vec<Vec<Program>>| {
             let mut names: Vec<_> = ways.iter().flatten().map(|p| code(&p.name)).collect();
-            names.dedup();
+            // One can be part of several ways.
+            let mut listed = BTreeSet::new();
+            names.retain(|name| listed.insert(name.clone()));
             let way = |way: &Vec<Program>| match way.as_slice() {
                 [] => "nothing: the rest runs without it".to_owned(),
-                programs => programs.iter().map(|p| code(&p.attach)).collect::<Vec<_>>().join(" and "),
+                programs => {
+                    let attach = programs.iter().map(|p| code(&p.attach)).collect::<Vec<_>>().join(" and ");
+                    match programs.iter().find_map(|p| p.thorough.as_deref()) {
+                        Some(cost) => format!("{attach} (only while all is wanted: {cost})"),
+                        None => attach,
+                    }
+                }
             };
             [names.join(", "), ways.iter().map(way).collect::<Vec<_>>().join("; else ")]
         };

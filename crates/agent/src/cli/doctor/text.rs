@@ -1,6 +1,6 @@
 //! The report as people read it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use ethogram_model::render::escape;
 
@@ -114,6 +114,9 @@ impl Report {
             let attached = tracker.programs.iter().filter(|p| p.state == Use::Attached).map(|p| p.attach.as_str());
             let mut lines = match &tracker.reason {
                 Some(reason) => vec![reason.clone()],
+                None if tracker.programs.iter().all(|p| p.state != Use::Attached) => {
+                    vec!["nothing while not all is wanted that it sees: see below".to_owned()]
+                }
                 None => packed(attached, room),
             };
             lines.resize(lines.len().max(1), String::new());
@@ -142,7 +145,10 @@ impl Report {
     fn by_reason(&self, state: Use, what: &str, width: usize) -> String {
         let of = |t: &Tracker, reason: &str| {
             let of_state = t.programs.iter().filter(|p| p.state == state && p.reason.as_deref() == Some(reason));
-            packed(of_state.map(|p| p.attach.as_str()), width.saturating_sub(19))
+            let mut attach: Vec<_> = of_state.map(|p| p.attach.as_str()).collect();
+            let mut listed = BTreeSet::new();
+            attach.retain(|at| listed.insert(*at));
+            packed(attach.into_iter(), width.saturating_sub(19))
         };
         let mut reasons: Vec<&str> = Vec::new();
         let all = self.trackers.iter().flat_map(|t| &t.programs).filter(|p| p.state == state);
@@ -262,7 +268,7 @@ files   yes    works   sys_exit dispatcher (read, write),
                        tp_btf/sched_process_exit
 kexec   no     REFUSED needs more
 
-Not used, another does the same. no\\u{1b}[2J
+Not used, another does the same: no\\u{1b}[2J
   files            fexit/vfs_read
 
 Problems:

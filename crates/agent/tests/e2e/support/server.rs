@@ -22,6 +22,8 @@ pub(crate) struct Settings {
     pub(crate) host: bool,
     /// Kinds of attach points to do without.
     pub(crate) avoid: Vec<&'static str>,
+    /// Trackers of which every program is attached.
+    pub(crate) thorough: Vec<&'static str>,
     /// The section `[response]`, as it is written.
     pub(crate) response: String,
     /// Whether all is recorded, into [`Server::recording`].
@@ -42,6 +44,7 @@ impl Default for Settings {
             containerd_socket: PathBuf::new(),
             host: false,
             avoid: Vec::new(),
+            thorough: Vec::new(),
             response: String::new(),
             record: false,
             shipped_rules: false,
@@ -95,12 +98,13 @@ impl Server {
         let metrics_port = free_port();
         let at = |name: &str| folder.path().join(name);
         let config = format!(
-            "[behaviour]\nlearning_period = \"{}ms\"\n[collection]\nhost = {}\navoid = {:?}\n\
+            "[behaviour]\nlearning_period = \"{}ms\"\n[trackers]\nthorough = {:?}\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [rules]\nshipped = {}\nfiles = {:?}\n\
              [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}\n\
              [response]\n{}\n",
             settings.learning_period.as_millis(),
+            settings.thorough,
             settings.host,
             settings.avoid,
             settings.docker_socket,
