@@ -94,3 +94,10 @@ fn leave_the_reads_of_ordinary_files_to_the_kernel() {
     }
     assert!(may_match("/etc/shadow"));
 }
+
+/// Programs look for files where there are none all the time.
+#[test]
+fn leave_opens_that_fail_to_the_kernel() {
+    let wanted = RuleSet::load(&shipped(), &trackers()).set.wanted_events();
+    assert!(wanted["open"].contains("open") && !wanted["open"].contains("failed"), "{:?}", wanted["open"]);
+}

@@ -22,6 +22,11 @@ const ACTS: &[Act] = &[
         "cd /data && act run /bin/cat ../etc/passwd",
     ),
     act(
+        "Directory traversal monitored file read",
+        "cd /data && act run /bin/cat ../../etc/../etc/absent; true",
+        "cd /data && act run /bin/cat ../etc/absent ../../data/absent; true",
+    ),
+    act(
         "Read sensitive file trusted after startup",
         "/act/httpd later 6 /etc/shadow",
         "/act/httpd later 6 /etc/passwd",
@@ -97,7 +102,7 @@ fn official() -> Option<PathBuf> {
 }
 
 fn settings(file: &Path) -> Settings {
-    Settings { rules: vec![file.to_owned()], ..Settings::default() }
+    Settings { rules: vec![file.to_owned()], thorough: vec!["dns"], ..Settings::default() }
 }
 
 /// All of the stable ones that are on can fire, and each is acted out below.

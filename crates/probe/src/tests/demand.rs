@@ -142,6 +142,44 @@ fn a_file_that_is_ordinary_is_told_no_more_and_others_are() {
 }
 
 #[test]
+fn a_path_without_a_file_can_be_ordinary_too() {
+    let mut rig = Rig::start("open");
+    rig.collector.set_demand("open", only(&["failed"])).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let paths = ["absent", "absenT", "absent/", "a"].map(|name| directory.path().join(name));
+    let long = directory.path().join("x".repeat(600));
+    let tried = |paths: &[&std::path::Path]| {
+        let child = forked(|| {
+            paths.iter().for_each(|path| drop(std::fs::File::open(path).unwrap_err()));
+            0
+        });
+        let pid = child.pid();
+        assert_eq!(child.go(), 0);
+        pid
+    };
+    let at = |path: &std::path::Path, pid: u32| {
+        let path = path.to_str().unwrap().trim_end_matches('/').to_owned();
+        move |e: &Event| is(e, "failed") && of(e, pid) && text(e, "file.path") == path
+    };
+    let object = |event: &Event| event.get("_object").as_u64().unwrap();
+    let pid = tried(&[&paths[0], &paths[1], &paths[3], &long]);
+    let objects = [0, 1, 3].map(|i| object(&rig.expect("a failure", at(&paths[i], pid))));
+    assert_eq!(objects.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    assert_eq!(object(&rig.expect("a long path", |e| is(e, "failed") && of(e, pid) && object(e) == 0)), 0);
+    let again = tried(&[&paths[0]]);
+    assert_eq!(object(&rig.expect("the same path", at(&paths[0], again))), objects[0]);
+
+    rig.collector.set_ordinary(objects[0]).unwrap();
+    let before = rig.counters().filtered["ordinary"];
+    let pid = tried(&[&paths[0], &paths[2], &paths[1]]);
+    rig.expect("another path", at(&paths[1], pid));
+    assert_eq!(rig.all().iter().filter(|e| of(e, pid) && at(&paths[0], pid)(e)).count(), 1, "the one with a slash");
+    assert!(rig.counters().filtered["ordinary"] > before);
+    rig.collector.stop("open").unwrap();
+    assert_eq!(rig.counters().unaccounted(), 0);
+}
+
+#[test]
 fn what_was_remembered_before_nobody_looked_is_forgotten() {
     const NOBODY: libc::c_long = 65_534;
     let previous = |rig: &mut Rig, between: fn(&Rig)| {

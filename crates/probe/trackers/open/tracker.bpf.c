@@ -36,6 +36,7 @@ EVENT(open, struct file_open, 1);
 
 struct failed_open {
 	struct event_header header;
+	u64 object INTERNAL("object"); /* stands for the path as asked for: there is no file */
 	path_at path FIELD("file.path", "the file as asked for; symbolic links are not resolved");
 	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's");
 	error_number error FIELD("error.type", "why the open failed");
@@ -104,6 +105,22 @@ static __always_inline void count_failure(struct tracker_counters *c, u32 error)
 	c->aggregated++;
 }
 
+#define ASKED_MAX 512 /* bytes of a path that a failure may be of no interest for, of its directory and as asked for */
+
+/* Stands for all that is known of what was asked for; 0 where nobody has a verdict on such. */
+static __always_inline u64 object_asked_for(struct record *r, u32 start)
+{
+	u64 hash = agent_salt;
+
+	if (!(interest_at(agent_interest) & 1) || r->size > start + ASKED_MAX)
+		return 0;
+	/* What is left of the last word is an older record's. */
+	__builtin_memset(tail(r), 0, 8);
+	for (u32 at = start; at < start + ASKED_MAX && at < r->size; at += 8)
+		hash = mixed(hash, *(u64 *)(r->data + at));
+	return hash ?: 1;
+}
+
 /* Where nobody wants it, count_failure alone counts the open as seen. */
 static __always_inline void report_failure(struct tracker_counters *c, u32 error, const struct request *request)
 {
@@ -125,6 +142,12 @@ static __always_inline void report_failure(struct tracker_counters *c, u32 error
 	e->flags = FLAGS_SHOWN(request->flags);
 	e->error = error;
 	e->path = append_asked(r, request);
+	e->object = object_asked_for(r, sizeof(*e));
+	if (is_ordinary(e->object)) {
+		c->filtered__ordinary++;
+		discard(r);
+		return;
+	}
 	send(c, r);
 }
 
