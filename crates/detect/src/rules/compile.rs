@@ -1,10 +1,10 @@
 //! Conditions for one kind of event: whatever is the same in all events of the kind is decided here, each comparison
 //! stands once however many rules have it, and the cheapest come first.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use ethogram_model::{EventSchema, FieldKind, render::names};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     access::Access,
@@ -119,15 +119,15 @@ struct Compiler<'d> {
     costs: Vec<u32>,
     /// Whether nodes depend only on who does it.
     lasting: Vec<bool>,
-    known: HashMap<Node, usize>,
+    known: FxHashMap<Node, usize>,
     macros: Vec<Option<usize>>,
-    checks: HashMap<usize, usize>,
+    checks: FxHashMap<usize, usize>,
     slots: Vec<Slot>,
-    slot_of: HashMap<(Access, Box<[Transformer]>), usize>,
+    slot_of: FxHashMap<(Access, Box<[Transformer]>), usize>,
     predicates: Vec<Predicate>,
     /// A comparison by its slot, test and sign.
-    tested: HashMap<(usize, usize, bool), usize>,
-    constants: HashMap<usize, Access>,
+    tested: FxHashMap<(usize, usize, bool), usize>,
+    constants: FxHashMap<usize, Access>,
 }
 
 impl<'d> Compiler<'d> {
@@ -138,14 +138,14 @@ impl<'d> Compiler<'d> {
             nodes: vec![Node::True, Node::False],
             costs: vec![0, 0],
             lasting: vec![true, true],
-            known: HashMap::from([(Node::True, TRUE), (Node::False, FALSE)]),
+            known: [(Node::True, TRUE), (Node::False, FALSE)].into_iter().collect(),
             macros: vec![None; definitions.macros.len()],
-            checks: HashMap::new(),
+            checks: FxHashMap::default(),
             slots: Vec::new(),
-            slot_of: HashMap::new(),
+            slot_of: FxHashMap::default(),
             predicates: Vec::new(),
-            tested: HashMap::new(),
-            constants: HashMap::new(),
+            tested: FxHashMap::default(),
+            constants: FxHashMap::default(),
         }
     }
 
