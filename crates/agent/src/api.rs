@@ -15,7 +15,7 @@ pub use backend::{
     TrackerStatus,
 };
 pub use listen::{ListenError, Listeners, Server};
-pub use openapi::openapi;
+pub use openapi::{OPENAPI, openapi};
 pub use problem::Problem;
 pub use routes::{MAX_OBJECT_BYTES, router};
 pub use rules::{Accepted, RuleProblem, RuleStatus, RulesStatus};

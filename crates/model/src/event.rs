@@ -102,7 +102,7 @@ fn signed(bytes: &[u8]) -> i64 {
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|b| *b == 0).next().unwrap_or_default()
+    memchr::memchr(0, bytes).map_or(bytes, |end| &bytes[..end])
 }
 
 /// Follows a reference into the tail: two little-endian 16-bit numbers, offset from the record's start and length.
@@ -130,26 +130,46 @@ const CUT: &[u8] = b"\x01";
 
 /// Puts a path together whose components the kernel wrote leaf first, each ended by NUL.
 fn path(bytes: &[u8]) -> Value<'_> {
-    let mut parts: Vec<&[u8]> = bytes.split(|b| *b == 0).take_while(|p| !p.is_empty()).collect();
-    let Some(last) = parts.pop() else { return Value::Absent };
-    let mut out = Vec::with_capacity(bytes.len());
+    let names = until_empty(bytes);
+    if names.is_empty() {
+        return Value::Absent;
+    }
+    let (mut rest, last) = match memchr::memrchr(0, names) {
+        Some(at) => (Some(&names[..at]), &names[at + 1..]),
+        None => (None, names),
+    };
+    let mut out = Vec::with_capacity(names.len() + "…".len());
     if last == CUT {
         out.extend_from_slice("…".as_bytes());
     } else if last != ROOTED {
         // A walk that ended nowhere: a memfd, a pipe, a file of another mount namespace.
         out.extend_from_slice(last);
-        if parts.is_empty() {
+        if rest.is_none() {
             return Value::Text(Cow::Owned(out));
         }
     }
-    if parts.is_empty() {
+    if rest.is_none() {
         out.push(b'/');
     }
-    for part in parts.iter().rev() {
+    while let Some(names) = rest {
+        let start = memchr::memrchr(0, names);
         out.push(b'/');
-        out.extend_from_slice(part);
+        out.extend_from_slice(&names[start.map_or(0, |at| at + 1)..]);
+        rest = start.map(|at| &names[..at]);
     }
     Value::Text(Cow::Owned(out))
+}
+
+/// Names that are each ended by NUL, up to the first that is empty.
+fn until_empty(bytes: &[u8]) -> &[u8] {
+    let mut start = 0;
+    for end in memchr::memchr_iter(0, bytes) {
+        if end == start {
+            return &bytes[..start.saturating_sub(1)];
+        }
+        start = end + 1;
+    }
+    bytes.strip_suffix(b"\0").unwrap_or(bytes)
 }
 
 /// Joins a directory, written leaf first, and a path that was asked for. Where `..` is kept, it is seen that the path goes up.
@@ -244,6 +264,11 @@ mod tests {
         assert_eq!(at(b"/\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), "/");
         assert_eq!(at(b"c\0b\0\x01\0\0\0\0\0\0\0\0\0\0\0"), "…/b/c");
         assert_eq!(at(b"memfd:x\0\0\0\0\0\0\0\0\0"), "memfd:x");
+        assert_eq!(at(b"x\0sub\0other"), "other/sub/x");
+        assert_eq!(at(b"x\0/"), "/x");
+        assert_eq!(at(b"x\0\0etc\0/\0"), "x");
+        assert_eq!(at(b"\x01\0"), "…/");
+        assert_eq!(at(b"\0/\0"), "");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The trackers that are part of the binary, and those that are loaded from files.
 
-use std::{borrow::Cow, collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, fs, panic::resume_unwind, path::Path, sync::Arc, thread};
 
 use ethogram_model::{TrackerSchema, nearest::nearest};
 use libbpf_rs::OpenObject;
@@ -154,7 +154,14 @@ pub struct Program {
 /// # Errors
 /// Where one is not what it should be, which the tests of this crate rule out.
 pub fn builtin() -> Result<Vec<TrackerObject>, Error> {
-    TRACKERS.iter().map(Builtin::tracker).collect()
+    // Starting waits for it, and each takes half a millisecond.
+    let workers = thread::available_parallelism().map_or(1, |n| n.get());
+    let share = TRACKERS.len().div_ceil(workers).max(1);
+    thread::scope(|threads| {
+        let read = |some: &'static [Builtin]| move || some.iter().map(Builtin::tracker).collect::<Vec<_>>();
+        let shares: Vec<_> = TRACKERS.chunks(share).map(|some| threads.spawn(read(some))).collect();
+        shares.into_iter().flat_map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    })
 }
 
 /// The one of that name, without reading the others.

@@ -33,7 +33,10 @@ use super::{routes, rules};
 )]
 struct Api;
 
-/// The API as an OpenAPI document.
+/// The API as an OpenAPI document: the page of the reference. What makes it does not have to be in the binary.
+pub const OPENAPI: &str = include_str!("../../../../docs/reference/openapi.json");
+
+/// What the page has to say, which a test compares.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Api::openapi()
 }

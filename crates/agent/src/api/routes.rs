@@ -19,7 +19,7 @@ use serde::Deserialize;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AlertFilter, Backend, EventFilter, Problem, ProfileSummary, TrackerStatus, openapi, rules, stream};
+use super::{AlertFilter, Backend, EventFilter, OPENAPI, Problem, ProfileSummary, TrackerStatus, rules, stream};
 use crate::{
     config::ParamValue,
     metrics::{Format, ProcessMetrics},
@@ -59,7 +59,7 @@ pub fn router(backend: Arc<dyn Backend>) -> Router {
         .route("/v1/responses/{id}", delete(undo))
         .route("/v1/policies", get(policies))
         .route("/healthz", get(healthz))
-        .route("/openapi.json", get(async || Json(openapi())))
+        .route("/openapi.json", get(async || ([(header::CONTENT_TYPE, "application/json")], OPENAPI)))
         .route("/metrics", get(metrics))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .route("/v1/trackers/{name}/object", object)

@@ -84,6 +84,8 @@ impl<C: Consumer> Pipeline<C> {
             plan.trackers.iter().filter_map(|t| t.schema.role.map(|r| (Arc::clone(&t.schema.name), r))).collect();
         let (output, batches) = bounded(BATCHES);
         let collector = Arc::new(Collector::new(settings, plan.trackers, output).map_err(refusal)?);
+        // It asks each tracker something, for which one that is being started would keep it waiting.
+        let gate = Gate::new(Arc::clone(&collector));
         let first = roles.iter().map(|(name, role)| {
             let params = plan.wanted.iter().find(|w| w.name == **name).map(|w| w.start.params.clone());
             // A container's name is asked for as soon as its cgroup is there; the rest can wait a tenth of a second.
@@ -117,7 +119,7 @@ impl<C: Consumer> Pipeline<C> {
         let (asks, asked) = tokio::sync::mpsc::channel(ASKS);
         let identity = Identity::new(roles.iter().cloned(), asks);
         let recording = plan.recorder.as_ref().map(Recorder::recording);
-        let engine = Engine::new(identity, consumer, Some(Gate::new(Arc::clone(&collector))));
+        let engine = Engine::new(identity, consumer, Some(gate));
         let mut live = Live { engine, recorder: plan.recorder };
         let started_ns = now_ns();
         let walk = hierarchy.walk().with_context(|| format!("cannot read {}", hierarchy.root.display()))?;

@@ -261,14 +261,33 @@ impl Access {
         }
     }
 
+    /// Whether it depends only on the process, its user, and its container.
+    pub(super) fn is_lasting(&self) -> bool {
+        use ProcessPart::{Duration, FileAge, ParentPid, Pid, ThreadId};
+        match self {
+            Self::Process(part) | Self::Ancestor(part, 0) => {
+                !matches!(part, Pid | ParentPid | ThreadId | Duration | FileAge)
+            }
+            Self::Parent(_) | Self::Ancestor(..) | Self::Ancestors(_) => true,
+            Self::ProcessArgument(_) | Self::Environment(_) | Self::User(_) | Self::Pod(..) => true,
+            Self::Container(part, _) => *part != ContainerPart::Duration,
+            _ => false,
+        }
+    }
+
     /// How much it takes to read.
-    pub(super) fn cost(&self) -> u32 {
+    pub(super) fn cost(&self, schema: &EventSchema) -> u32 {
         match self {
             Self::Process(
                 ProcessPart::CommandLine | ProcessPart::CalledLine | ProcessPart::Arguments | ProcessPart::Environment,
             ) => 40,
             Self::Parent(ProcessPart::CommandLine | ProcessPart::CalledLine) | Self::Ancestors(_) => 40,
-            Self::Field(_) | Self::Directory(_) | Self::FileName(_) | Self::RawName { .. } => 6,
+            Self::Field(at) => match schema.fields.get(*at).map(|f| f.kind) {
+                Some(FieldKind::Bool | FieldKind::Unsigned | FieldKind::Signed | FieldKind::Id) => 1,
+                Some(FieldKind::Name | FieldKind::FileType | FieldKind::Str | FieldKind::Text) => 2,
+                _ => 6,
+            },
+            Self::Directory(_) | Self::FileName(_) | Self::RawName { .. } => 6,
             Self::Container(ContainerPart::Mounts | ContainerPart::Image, _) | Self::Connection(_) => 12,
             Self::Arguments => 60,
             _ => 1,

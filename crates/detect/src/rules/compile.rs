@@ -1,23 +1,21 @@
 //! Conditions for one kind of event: whatever is the same in all events of the kind is decided here, each comparison
 //! stands once however many rules have it, and the cheapest come first.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, StartKind};
 use ethogram_model::{EventSchema, FieldKind, render::names};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     access::Access,
     condition::{Op, Transformer},
+    patterns::Patterns,
+    plan::{Step, plan, put_first},
     prepared::{CheckDef, Definitions, Prepared, TermDef, What, With},
     read::MODES,
     test::Test,
     value::Value,
 };
-
-/// With at least so many patterns of one value, all are looked for at once.
-const MANY_PATTERNS: usize = 4;
 
 /// The conditions of all rules for one kind of event.
 #[derive(Debug)]
@@ -28,6 +26,14 @@ pub(super) struct Program {
     pub(super) predicates: Vec<Predicate>,
     /// Which rule holds where which node does, in the order of the rules.
     pub(super) armed: Vec<(usize, usize)>,
+    /// The way through them.
+    pub(super) steps: Vec<Step>,
+    /// How many nodes depend only on who does it: the first of all.
+    pub(super) lasting: usize,
+    /// The user's place among the fields, who belongs to that.
+    pub(super) user: Option<usize>,
+    /// Words that what is found of patterns takes.
+    pub(super) words: usize,
 }
 
 /// A part of a condition. Others are named by their places.
@@ -49,16 +55,10 @@ pub(super) struct Slot {
     /// All patterns that are looked for in it.
     pub(super) patterns: Option<Patterns>,
     pub(super) is_of_object: bool,
-}
-
-/// Patterns that are looked for all at once, each a bit of what is found.
-#[derive(Debug, Default)]
-pub(super) struct Patterns {
-    /// Of those that a text must begin with, with their bits.
-    pub(super) starts: Option<(AhoCorasick, Box<[usize]>)>,
-    /// Of those that may be anywhere, with their bits.
-    pub(super) anywhere: Option<(AhoCorasick, Box<[usize]>)>,
-    pub(super) count: usize,
+    /// Whether it depends only on who does it.
+    pub(super) is_lasting: bool,
+    /// The slot of the path of which this is a part.
+    pub(super) whole: Option<usize>,
 }
 
 /// A comparison.
@@ -75,7 +75,7 @@ pub(super) struct Predicate {
 #[derive(Debug)]
 pub(super) enum Compared {
     Test(Arc<Test>),
-    /// One of the slot's patterns.
+    /// One of the slot's patterns, by its bit of what is found.
     Pattern(usize),
     /// Any of these bits of a field's number.
     Bits(usize, u64),
@@ -108,7 +108,8 @@ impl Program {
     }
 }
 
-const TRUE: usize = 0;
+/// The place of what always holds.
+pub(super) const TRUE: usize = 0;
 const FALSE: usize = 1;
 
 struct Compiler<'d> {
@@ -116,15 +117,17 @@ struct Compiler<'d> {
     schema: &'d Arc<EventSchema>,
     nodes: Vec<Node>,
     costs: Vec<u32>,
-    known: HashMap<Node, usize>,
+    /// Whether nodes depend only on who does it.
+    lasting: Vec<bool>,
+    known: FxHashMap<Node, usize>,
     macros: Vec<Option<usize>>,
-    checks: HashMap<usize, usize>,
+    checks: FxHashMap<usize, usize>,
     slots: Vec<Slot>,
-    slot_of: HashMap<(Access, Box<[Transformer]>), usize>,
+    slot_of: FxHashMap<(Access, Box<[Transformer]>), usize>,
     predicates: Vec<Predicate>,
     /// A comparison by its slot, test and sign.
-    tested: HashMap<(usize, usize, bool), usize>,
-    constants: HashMap<usize, Access>,
+    tested: FxHashMap<(usize, usize, bool), usize>,
+    constants: FxHashMap<usize, Access>,
 }
 
 impl<'d> Compiler<'d> {
@@ -134,14 +137,15 @@ impl<'d> Compiler<'d> {
             schema,
             nodes: vec![Node::True, Node::False],
             costs: vec![0, 0],
-            known: HashMap::from([(Node::True, TRUE), (Node::False, FALSE)]),
+            lasting: vec![true, true],
+            known: [(Node::True, TRUE), (Node::False, FALSE)].into_iter().collect(),
             macros: vec![None; definitions.macros.len()],
-            checks: HashMap::new(),
+            checks: FxHashMap::default(),
             slots: Vec::new(),
-            slot_of: HashMap::new(),
+            slot_of: FxHashMap::default(),
             predicates: Vec::new(),
-            tested: HashMap::new(),
-            constants: HashMap::new(),
+            tested: FxHashMap::default(),
+            constants: FxHashMap::default(),
         }
     }
 
@@ -149,10 +153,22 @@ impl<'d> Compiler<'d> {
         if let Some(known) = self.known.get(&node) {
             return *known;
         }
+        let lasting = match &node {
+            Node::True | Node::False => true,
+            Node::And(parts) | Node::Or(parts) => parts.iter().all(|part| self.lasting[*part]),
+            Node::Not(inside) => self.lasting[*inside],
+            Node::Predicate(at) => self.predicates.get(*at).is_some_and(|p| self.is_lasting(p)),
+        };
         self.nodes.push(node.clone());
         self.costs.push(cost);
+        self.lasting.push(lasting);
         self.known.insert(node, self.nodes.len() - 1);
         self.nodes.len() - 1
+    }
+
+    fn is_lasting(&self, predicate: &Predicate) -> bool {
+        let is = |slot: usize| self.slots.get(slot).is_some_and(|s| s.is_lasting);
+        is(predicate.slot) && !matches!(predicate.test, Compared::Slot(_, other) if !is(other))
     }
 
     fn fold(&mut self, expr: &Prepared) -> usize {
@@ -249,7 +265,7 @@ impl<'d> Compiler<'d> {
         {
             return if known != check.negated { TRUE } else { FALSE };
         }
-        let cost = access.cost() + shared.cost();
+        let cost = self.cost(&access, shared.cost());
         let slot = self.slot(access.clone(), transformers.clone());
         if let Some(done) = self.tested.get(&(slot, test, check.negated)) {
             return *done;
@@ -294,7 +310,7 @@ impl<'d> Compiler<'d> {
         }
         let other_transformers: Box<[Transformer]> =
             self.definitions.terms.get(other).map(|t| t.transformers.as_slice().into()).unwrap_or_default();
-        let cost = access.cost() + other_access.cost() + 4;
+        let cost = self.cost(&access, 2) + self.cost(&other_access, 2);
         let slot = self.slot(access, transformers);
         let other = self.slot(other_access, other_transformers);
         self.predicate(Predicate { slot, test: Compared::Slot(op, other), negated: check.negated, check: place }, cost)
@@ -305,14 +321,25 @@ impl<'d> Compiler<'d> {
         self.node(Node::Predicate(self.predicates.len() - 1), cost)
     }
 
+    /// How much a comparison takes, of others.
+    fn cost(&self, access: &Access, test: u32) -> u32 {
+        let cost = access.cost(self.schema) + test;
+        // It was mostly decided before.
+        if access.is_lasting() { cost / 4 } else { cost }
+    }
+
     fn slot(&mut self, access: Access, transformers: Box<[Transformer]>) -> usize {
         let key = (access, transformers);
         if let Some(known) = self.slot_of.get(&key) {
             return *known;
         }
         let (access, transformers) = key.clone();
-        let is_of_object = access.is_of_object(self.schema);
-        self.slots.push(Slot { access, transformers, patterns: None, is_of_object });
+        let whole = match access {
+            Access::Directory(path) | Access::FileName(path) => Some(self.slot(Access::Field(path), Box::default())),
+            _ => None,
+        };
+        let (is_of_object, is_lasting) = (access.is_of_object(self.schema), access.is_lasting());
+        self.slots.push(Slot { access, transformers, patterns: None, is_of_object, is_lasting, whole });
         self.slot_of.insert(key, self.slots.len() - 1);
         self.slots.len() - 1
     }
@@ -342,45 +369,18 @@ impl<'d> Compiler<'d> {
         }
     }
 
-    fn finish(mut self, armed: Vec<(usize, usize)>) -> Program {
+    fn finish(mut self, mut armed: Vec<(usize, usize)>) -> Program {
+        let mut words = 0;
         for (place, slot) in self.slots.iter_mut().enumerate() {
-            let of_slot = self.predicates.iter_mut().filter(|p| p.slot == place);
-            let (mut starts, mut anywhere) = (Vec::new(), Vec::new());
-            for predicate in of_slot {
-                let Compared::Test(test) = &predicate.test else { continue };
-                match &**test {
-                    Test::Starts(text) if !text.is_empty() => starts.push((text.clone(), predicate)),
-                    Test::Contains(text) if !text.is_empty() => anywhere.push((text.clone(), predicate)),
-                    _ => {}
-                }
-            }
-            let mut patterns = Patterns::default();
-            patterns.starts = automaton(starts, StartKind::Anchored, &mut patterns.count);
-            patterns.anywhere = automaton(anywhere, StartKind::Unanchored, &mut patterns.count);
-            slot.patterns = (patterns.count > 0).then_some(patterns);
+            slot.patterns = Patterns::new(&mut self.predicates, place, &mut words);
         }
-        let Self { nodes, slots, predicates, .. } = self;
-        Program { schema: Arc::clone(self.schema), nodes, slots, predicates, armed }
+        let Self { mut nodes, mut costs, lasting, slots, predicates, .. } = self;
+        put_first(&lasting, &mut nodes, &mut costs, &mut armed);
+        let steps = plan(&nodes, &costs, &armed);
+        let lasting = lasting.iter().filter(|lasting| **lasting).count();
+        let user = self.schema.fields.iter().position(|f| f.name == "process.user.id");
+        Program { schema: Arc::clone(self.schema), nodes, slots, predicates, armed, steps, lasting, user, words }
     }
-}
-
-/// Looks for many patterns at once, whose comparisons ask for a bit of what was found from then on.
-fn automaton(
-    patterns: Vec<(Box<[u8]>, &mut Predicate)>,
-    start: StartKind,
-    bits: &mut usize,
-) -> Option<(AhoCorasick, Box<[usize]>)> {
-    if patterns.len() < MANY_PATTERNS {
-        return None;
-    }
-    let automaton = AhoCorasick::builder().start_kind(start).build(patterns.iter().map(|(text, _)| text)).ok()?;
-    let first = *bits;
-    *bits += patterns.len();
-    let places = (first..*bits).collect();
-    for (bit, (_, predicate)) in (first..).zip(patterns) {
-        predicate.test = Compared::Pattern(bit);
-    }
-    Some((automaton, places))
 }
 
 /// The way to a term in events of a kind.

@@ -1,14 +1,12 @@
 //! Which rules hold for an event.
 
-use std::borrow::Cow;
-
-use aho_corasick::{AhoCorasick, Anchored, Input, automaton::OverlappingState};
 use ethogram_model::Event;
 
 use super::{
-    compile::{Compared, Node, Patterns, Program},
+    compile::{Compared, Node, Program},
     condition::Op,
     facts::Facts,
+    patterns::is_set,
     value::Value,
 };
 
@@ -16,9 +14,18 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     memo: Vec<u8>,
-    places: Vec<u16>,
+    places: Vec<Place>,
     values: Vec<Value<'static>>,
-    found: Vec<(usize, Vec<u64>)>,
+    found: Vec<u64>,
+}
+
+/// What is known of a slot.
+#[derive(Debug, Default, Clone, Copy)]
+struct Place {
+    /// The place of its value among those read, from one.
+    value: u16,
+    /// Whether its patterns were looked for.
+    looked: bool,
 }
 
 const UNKNOWN: u8 = 0;
@@ -33,27 +40,35 @@ pub(super) struct Case<'e> {
     event: &'e Event,
     facts: &'e Facts,
     memo: Vec<u8>,
-    /// Of each slot, the place of its value among those read, from one.
-    places: Vec<u16>,
+    /// Of each slot.
+    places: Vec<Place>,
     values: Vec<Value<'e>>,
     /// Of slots whose patterns were looked for, those that were found.
-    found: Vec<(usize, Vec<u64>)>,
+    found: Vec<u64>,
     /// Whether only what is the same for all events about this object counts as known.
     of_object: bool,
 }
 
 impl<'e> Case<'e> {
-    pub(super) fn new(program: &'e Program, event: &'e Event, facts: &'e Facts, scratch: &mut Scratch) -> Self {
+    /// `decided` is what is known of the first nodes.
+    pub(super) fn new(
+        program: &'e Program,
+        event: &'e Event,
+        facts: &'e Facts,
+        scratch: &mut Scratch,
+        decided: &[u8],
+    ) -> Self {
         let mut memo = std::mem::take(&mut scratch.memo);
         memo.clear();
+        memo.extend_from_slice(decided);
         memo.resize(program.nodes.len(), UNKNOWN);
         let mut places = std::mem::take(&mut scratch.places);
         places.clear();
-        places.resize(program.slots.len(), 0);
+        places.resize(program.slots.len(), Place::default());
         // An empty vector keeps its memory when it is collected into one of another lifetime.
         let values = std::mem::take(&mut scratch.values).into_iter().map(|_| Value::Absent).collect();
         let mut found = std::mem::take(&mut scratch.found);
-        found.clear();
+        found.resize(program.words, 0);
         Self { program, event, facts, memo, places, values, found, of_object: false }
     }
 
@@ -64,6 +79,31 @@ impl<'e> Case<'e> {
         scratch.places = self.places;
         scratch.values = self.values.into_iter().map(|_| Value::Absent).collect();
         scratch.found = self.found;
+    }
+
+    /// Tells what was decided of the first nodes.
+    pub(super) fn tell(&self, decided: &mut [u8]) {
+        let known = self.memo.get(..decided.len()).unwrap_or_default();
+        decided.get_mut(..known.len()).unwrap_or_default().copy_from_slice(known);
+    }
+
+    /// The rules that hold, each with its node, in their order.
+    pub(super) fn all_that_hold(&mut self) -> Vec<(usize, usize)> {
+        let program = self.program;
+        let mut holding = Vec::new();
+        let mut at = 0;
+        while let Some(step) = program.steps.get(at) {
+            at = match (self.holds(step.node), step.rule) {
+                (true, Some(rule)) => {
+                    holding.push((rule, step.node));
+                    at + 1
+                }
+                (true, None) => at + 1,
+                (false, _) => step.otherwise,
+            };
+        }
+        holding.sort_unstable();
+        holding
     }
 
     /// Whether a node of the program holds.
@@ -161,38 +201,38 @@ impl<'e> Case<'e> {
     /// Reads a slot's value, and tells its place among those read.
     fn read(&mut self, slot: usize) -> usize {
         let (program, event, facts) = (self.program, self.event, self.facts);
-        let known = self.places.get(slot).copied().unwrap_or(0);
+        let known = self.places.get(slot).map_or(0, |place| place.value);
         if known != 0 {
             return usize::from(known) - 1;
         }
         let value = match program.slots.get(slot) {
             Some(slot) => {
-                let value = slot.access.read(event, facts);
+                let value = match (slot.access.read_leaf(event), slot.whole) {
+                    (Some(leaf), _) => leaf,
+                    (None, Some(whole)) => slot.access.read_part(self.value(whole)),
+                    (None, None) => slot.access.read(event, facts),
+                };
                 slot.transformers.iter().fold(value, |value, transformer| value.transformed(*transformer))
             }
             None => Value::Absent,
         };
         self.values.push(value);
         if let (Some(place), Ok(next)) = (self.places.get_mut(slot), u16::try_from(self.values.len())) {
-            *place = next;
+            place.value = next;
         }
         self.values.len() - 1
     }
 
     /// Whether a pattern of a slot is found where it must be. None where there is no value.
-    fn pattern(&mut self, slot: usize, number: usize) -> Option<bool> {
-        if !self.found.iter().any(|(known, _)| *known == slot) {
-            let patterns = self.program.slots.get(slot)?.patterns.as_ref()?;
-            let found = match self.value(slot) {
-                value if !value.is_there() => Vec::new(),
-                Value::Text(text) => find(patterns, std::slice::from_ref(text)),
-                Value::Texts(texts) => find(patterns, texts),
-                other => find(patterns, &[Cow::Owned(other.to_text().into_owned())]),
-            };
-            self.found.push((slot, found));
+    fn pattern(&mut self, slot: usize, bit: usize) -> Option<bool> {
+        let at = self.read(slot);
+        let value = self.values.get(at).filter(|value| value.is_there())?;
+        let place = self.places.get_mut(slot)?;
+        if !place.looked {
+            place.looked = true;
+            self.program.slots.get(slot)?.patterns.as_ref()?.look(value, &mut self.found);
         }
-        let (_, found) = self.found.iter().find(|(known, _)| *known == slot)?;
-        found.get(number / 64).map(|bits| bits >> (number % 64) & 1 == 1)
+        Some(is_set(&self.found, bit))
     }
 
     /// The predicates that make a node hold, which does.
@@ -214,32 +254,6 @@ impl<'e> Case<'e> {
             _ => {}
         }
     }
-}
-
-/// A bit for each pattern that is found where it must be.
-fn find(patterns: &Patterns, texts: &[Cow<'_, [u8]>]) -> Vec<u64> {
-    let mut found = vec![0u64; patterns.count.div_ceil(64)];
-    let mut look = |automaton: &Option<(AhoCorasick, Box<[usize]>)>, anchored: Anchored, text: &[u8]| {
-        let Some((automaton, bits)) = automaton else { return };
-        let mut state = OverlappingState::start();
-        loop {
-            let input = Input::new(text).anchored(anchored);
-            if automaton.try_find_overlapping(input, &mut state).is_err() {
-                return;
-            }
-            let Some(hit) = state.get_match() else { return };
-            if let Some(bit) = bits.get(hit.pattern().as_usize())
-                && let Some(word) = found.get_mut(bit / 64)
-            {
-                *word |= 1 << (bit % 64);
-            }
-        }
-    };
-    for text in texts {
-        look(&patterns.starts, Anchored::Yes, text);
-        look(&patterns.anywhere, Anchored::No, text);
-    }
-    found
 }
 
 fn compare(op: Op, a: &Value<'_>, b: &Value<'_>) -> bool {

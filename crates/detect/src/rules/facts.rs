@@ -5,10 +5,15 @@ use std::{
     net::IpAddr,
 };
 
-use ethogram_model::{Event, Value};
+use ethogram_model::{Event, EventSchema, Value};
 
 /// Addresses whose names are remembered; beyond, the oldest are forgotten.
 const MAX_NAMES: usize = 16_384;
+
+/// Whether events of a kind tell what addresses are called.
+pub(super) fn tells_names(schema: &EventSchema) -> bool {
+    schema.field("dns.answers").is_some() && schema.field("dns.question.name").is_some()
+}
 
 /// What is known besides the event at hand.
 #[derive(Debug, Default)]

@@ -7,12 +7,14 @@ use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use super::{
+    access::raw,
     compile::{Program, access_of},
     evaluate::{Case, Scratch},
-    facts::Facts,
+    facts::{Facts, tells_names},
     prepared::RuleDef,
     set::RuleSet,
     story::{Stories, Told},
+    subject::Subjects,
 };
 use crate::{accepted::Acceptances, behaviour, model::FindingUpdate};
 
@@ -60,6 +62,9 @@ struct Kind {
     schema: Arc<EventSchema>,
     program: Option<Which>,
     seen: u64,
+    /// Whether it tells what addresses are called.
+    names: bool,
+    subjects: Subjects,
 }
 
 enum Which {
@@ -67,13 +72,19 @@ enum Which {
     Own(Box<Program>),
 }
 
+impl Which {
+    fn program<'a>(&'a self, set: &'a RuleSet) -> Option<&'a Program> {
+        match self {
+            Self::OfSet(place) => set.programs.get(*place),
+            Self::Own(own) => Some(own),
+        }
+    }
+}
+
 impl Kind {
     /// The rules for it; none where no rule can hold.
     fn program<'a>(&'a self, set: &'a RuleSet) -> Option<&'a Program> {
-        match self.program.as_ref()? {
-            Which::OfSet(place) => set.programs.get(*place),
-            Which::Own(own) => Some(own),
-        }
+        self.program.as_ref()?.program(set)
     }
 }
 
@@ -81,12 +92,6 @@ impl std::fmt::Debug for Rules {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Rules").field("set", &self.set).finish_non_exhaustive()
     }
-}
-
-/// A rule that holds for an event.
-struct Hit {
-    rule: usize,
-    because: Vec<usize>,
 }
 
 impl Rules {
@@ -129,42 +134,44 @@ impl Rules {
     /// The findings that an event begins. What goes on is in [`Rules::take_updates`].
     pub fn judge(&mut self, event: &Event, accepted: &mut Acceptances) -> Vec<Finding> {
         self.facts.number += 1;
-        self.facts.names.learn(event);
         self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, stories, counts, clock } = self;
         let Some(kind) = kinds.get_mut(&address(&event.schema)) else { return Vec::new() };
         kind.seen += 1;
+        if kind.names {
+            facts.names.learn(event);
+        }
         let is_sample = kind.seen % SAMPLED == 1;
-        let Some(program) = kind.program(set) else { return Vec::new() };
+        let Some(program) = kind.program.as_ref().and_then(|which| which.program(set)) else { return Vec::new() };
         if let (true, Some(clock)) = (is_sample, clock.as_mut()) {
             measure(program, event, facts, scratch, counts, clock);
         }
-        let mut hits = Vec::new();
-        let mut case = Case::new(program, event, facts, scratch);
-        for (rule, node) in &program.armed {
-            if case.holds(*node) {
-                let mut because = Vec::new();
-                case.because(*node, &mut because);
-                hits.push(Hit { rule: *rule, because });
-            }
+        let user = program.user.and_then(|at| raw(event, at).as_u64());
+        let decided = kind.subjects.of(event, user, program.lasting);
+        let mut case = Case::new(program, event, facts, scratch, decided.as_deref().unwrap_or_default());
+        let holding = case.all_that_hold();
+        if let Some(decided) = decided {
+            case.tell(decided);
         }
-        if hits.is_empty() {
+        if holding.is_empty() {
             case.end(scratch);
             return Vec::new();
         }
         let mut findings = Vec::new();
         let workload = stories.workload(event);
         let executable = executable(event);
-        for hit in hits {
-            let Some(def) = set.rule(hit.rule) else { continue };
-            if let Some(count) = counts.get_mut(hit.rule) {
+        for (rule, node) in holding {
+            let Some(def) = set.rule(rule) else { continue };
+            if let Some(count) = counts.get_mut(rule) {
                 count.matched += 1;
             }
             if accepted.covers(&def.analytic, &workload, &executable, event.time_ns) {
                 continue;
             }
             if let Told::First(uid) = stories.tell(&def.name, &workload, event) {
-                let because = hit.because.iter().filter_map(|p| explain(set, program, &mut case, *p)).collect();
+                let mut because = Vec::new();
+                case.because(node, &mut because);
+                let because = because.iter().filter_map(|p| explain(set, program, &mut case, *p)).collect();
                 findings.push(finding(set, def, event, facts, (uid, &workload, &executable), because));
             }
         }
@@ -178,7 +185,7 @@ impl Rules {
         let Self { set, kinds, facts, scratch, .. } = self;
         let kind = kinds.get(&address(&event.schema));
         let Some(program) = kind.and_then(|kind| kind.program(set)) else { return false };
-        let mut case = Case::new(program, event, facts, scratch);
+        let mut case = Case::new(program, event, facts, scratch, &[]);
         let may = case.may_hold_for_object();
         case.end(scratch);
         may
@@ -190,9 +197,9 @@ impl Rules {
         let Self { set, kinds, facts, scratch, .. } = self;
         let kind = kinds.get(&address(&event.schema));
         let Some(program) = kind.and_then(|kind| kind.program(set)) else { return Vec::new() };
-        let mut case = Case::new(program, event, facts, scratch);
-        let held = program.armed.iter().filter(|(_, node)| case.holds(*node));
-        let names = held.filter_map(|(rule, _)| set.rule(*rule).map(|r| Arc::clone(&r.name))).collect();
+        let mut case = Case::new(program, event, facts, scratch, &[]);
+        let held = case.all_that_hold().into_iter();
+        let names = held.filter_map(|(rule, _)| set.rule(rule).map(|r| Arc::clone(&r.name))).collect();
         case.end(scratch);
         names
     }
@@ -238,7 +245,9 @@ impl Rules {
             self.kinds.clear();
         }
         let program = self.find_program(schema);
-        self.kinds.insert(address, Kind { schema: Arc::clone(schema), program, seen: 0 });
+        let names = tells_names(schema);
+        let kind = Kind { schema: Arc::clone(schema), program, seen: 0, names, subjects: Subjects::default() };
+        self.kinds.insert(address, kind);
     }
 
     fn find_program(&self, schema: &Arc<EventSchema>) -> Option<Which> {
@@ -265,7 +274,7 @@ fn measure(
     clock: &mut Box<dyn FnMut() -> u64 + Send>,
 ) {
     for (rule, node) in &program.armed {
-        let mut case = Case::new(program, event, facts, scratch);
+        let mut case = Case::new(program, event, facts, scratch, &[]);
         let began = clock();
         case.holds(*node);
         let took = clock().saturating_sub(began);

@@ -72,18 +72,7 @@ impl Access {
             Self::User(part) => user_value(event, *part),
             Self::Container(part, argument) => container_value(event, *part, argument.as_deref()),
             Self::Pod(part, argument) => pod_value(context.container.as_deref(), *part, argument.as_deref()),
-            Self::Directory(at) => with_path(event, *at, |path| match memchr::memrchr(b'/', path) {
-                None => None,
-                Some(0) => Some(b"/"),
-                Some(end) => path.get(..end),
-            }),
-            Self::FileName(at) if leaf(event, *at).is_some() => {
-                leaf(event, *at).map_or(Value::Absent, |name| Value::Text(Cow::Borrowed(name)))
-            }
-            Self::FileName(at) => with_path(event, *at, |path| match memchr::memrchr(b'/', path) {
-                None => Some(path),
-                Some(end) => path.get(end + 1..),
-            }),
+            Self::Directory(at) | Self::FileName(at) => self.read_part(&field_value(event, *at)),
             Self::FileType(at, short) => {
                 let is_directory = raw(event, *at).as_u64().is_some_and(|t| t & 0o170_000 == 0o040_000);
                 Value::text(Some(match (is_directory, short) {
@@ -112,6 +101,25 @@ impl Access {
             },
             Self::IsServer(is) => Value::Bool(*is),
         }
+    }
+
+    /// A path's directory or last name.
+    pub(super) fn read_part(&self, path: &Value<'_>) -> Value<'static> {
+        let Value::Text(path) = path else { return Value::Absent };
+        let slash = memchr::memrchr(b'/', path);
+        let part = match (self, slash) {
+            (Self::Directory(_), Some(0)) => Some(b"/".as_slice()),
+            (Self::Directory(_), slash) => slash.and_then(|end| path.get(..end)),
+            (_, None) => Some(&**path),
+            (_, Some(end)) => path.get(end + 1..),
+        };
+        part.map_or(Value::Absent, Value::owned)
+    }
+
+    /// A path's last name, where that can be told without the path.
+    pub(super) fn read_leaf<'e>(&self, event: &'e Event) -> Option<Value<'e>> {
+        let Self::FileName(at) = self else { return None };
+        leaf(event, *at).map(|name| Value::Text(Cow::Borrowed(name)))
     }
 }
 
@@ -181,14 +189,6 @@ fn leaf(event: &Event, at: usize) -> Option<&[u8]> {
     let name = tail.split(|b| *b == 0).next()?;
     // Of a root, or a path that was cut, there is more to tell.
     (name.len() > 1 && start > 0).then_some(name)
-}
-
-fn with_path<'e>(event: &'e Event, at: usize, part: impl FnOnce(&[u8]) -> Option<&[u8]>) -> Value<'e> {
-    match field_value(event, at) {
-        Value::Text(Cow::Borrowed(path)) => part(path).map_or(Value::Absent, Value::owned),
-        Value::Text(Cow::Owned(path)) => part(&path).map_or(Value::Absent, Value::owned),
-        _ => Value::Absent,
-    }
 }
 
 fn user_name(event: &Event, id: u32) -> Option<&str> {

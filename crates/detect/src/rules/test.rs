@@ -3,12 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 use regex_lite::{Regex, RegexBuilder};
 use rustc_hash::FxHashSet;
 
 use super::{
     condition::{Literal, Op},
     field::Type,
+    required::Required,
     value::Value,
 };
 
@@ -31,12 +33,13 @@ pub(super) enum Test {
     OneOf(FxHashSet<Box<[u8]>>),
     Starts(Box<[u8]>),
     Ends(Box<[u8]>),
-    Contains(Box<[u8]>),
+    Contains(Box<Finder<'static>>),
     /// The same whatever the case of letters.
     ContainsAnyCase(Box<AhoCorasick>),
-    /// A regular expression, and whether it is large when compiled.
+    /// A regular expression, what it requires, and whether it is large when compiled.
     Pattern {
         regex: Box<Regex>,
+        required: Box<Required>,
         is_large: bool,
     },
     /// A text in which `*` stands for anything and `?` for one byte; whether the case of letters counts.
@@ -124,10 +127,10 @@ impl Test {
                 Type::Text | Type::Texts | Type::Any => Self::OneOf(set()),
             },
             _ if !is_text => return unfit(),
-            Op::Contains => Self::Contains(bytes(first())),
+            Op::Contains => Self::contains(first().as_bytes()),
             Op::StartsWith => Self::Starts(bytes(first())),
             Op::EndsWith => Self::Ends(bytes(first())),
-            Op::BContains => Self::Contains(hex(first()).map_err(|e| (0, e))?),
+            Op::BContains => Self::contains(&hex(first()).map_err(|e| (0, e))?),
             Op::BStartsWith => Self::Starts(hex(first()).map_err(|e| (0, e))?),
             Op::IContains => {
                 let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build([first()]);
@@ -145,6 +148,10 @@ impl Test {
             Op::Regex => Self::pattern(first(), false).map_err(|e| (0, e))?,
             Op::PathMatch => Self::Below(set().into_iter().map(without_end).collect()),
         })
+    }
+
+    fn contains(text: &[u8]) -> Self {
+        Self::Contains(Box::new(Finder::new(text).into_owned()))
     }
 
     fn pattern(pattern: &str, any_case: bool) -> Result<Self, String> {
@@ -166,7 +173,8 @@ impl Test {
             usual => (usual, false),
         };
         let problem = |e: regex_lite::Error| format!("no usable pattern: {e}");
-        regex.map(|regex| Self::Pattern { regex: Box::new(regex), is_large }).map_err(problem)
+        let required = || if any_case { Box::default() } else { Box::new(Required::of(pattern)) };
+        regex.map(|regex| Self::Pattern { regex: Box::new(regex), required: required(), is_large }).map_err(problem)
     }
 
     /// Whether a value, which is there, passes. Of several, one that passes is enough.
@@ -191,9 +199,11 @@ impl Test {
             Self::OneOf(set) => set.contains(text),
             Self::Starts(start) => text.starts_with(start),
             Self::Ends(end) => text.ends_with(end),
-            Self::Contains(part) => memchr::memmem::find(text, part).is_some(),
+            Self::Contains(part) => part.find(text).is_some(),
             Self::ContainsAnyCase(automaton) => automaton.is_match(text),
-            Self::Pattern { regex, .. } => regex.is_match(&String::from_utf8_lossy(text)),
+            Self::Pattern { regex, required, .. } => {
+                required.allows(text) && regex.is_match(&String::from_utf8_lossy(text))
+            }
             Self::Wild(pattern, true) => is_like(pattern, text),
             Self::Wild(pattern, false) => is_like(pattern, &text.to_ascii_lowercase()),
             Self::Below(paths) => is_below(paths, text),
@@ -218,9 +228,8 @@ impl Test {
     pub(super) fn takes_numbers(&self) -> bool {
         match self {
             Self::OneOf(set) => set.iter().any(|text| parsed(text).is_some()),
-            Self::Starts(part) | Self::Ends(part) | Self::Contains(part) => {
-                part.iter().all(|c| c.is_ascii_digit() || *c == b'-')
-            }
+            Self::Starts(part) | Self::Ends(part) => is_of_digits(part),
+            Self::Contains(part) => is_of_digits(part.needle()),
             Self::Below(_) => false,
             _ => true,
         }
@@ -260,6 +269,10 @@ fn order(op: Op) -> Order {
 
 fn each<T>(values: &[&Literal], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, (usize, String)> {
     values.iter().enumerate().map(|(place, value)| read(&value.text).map_err(|e| (place, e))).collect()
+}
+
+fn is_of_digits(text: &[u8]) -> bool {
+    text.iter().all(|c| c.is_ascii_digit() || *c == b'-')
 }
 
 fn parsed(text: &[u8]) -> Option<i64> {

@@ -3,5 +3,6 @@ mod language;
 mod merging;
 mod places;
 mod sigma;
+mod subjects;
 mod support;
 mod trackers;
