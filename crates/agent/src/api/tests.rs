@@ -176,7 +176,14 @@ impl Backend for Fake {
     }
     fn policies(&self) -> Answer<'_, Vec<PolicyStatus>> {
         let (name, state) = ("no mounts".to_owned(), PolicyState::Refused);
-        now(Ok(vec![PolicyStatus { name, action: Act::Deny, state, reason: Some("no bpf".into()), hits: 0 }]))
+        now(Ok(vec![PolicyStatus {
+            name,
+            of_rule: false,
+            action: Act::Deny,
+            state,
+            reason: Some("no bpf".into()),
+            hits: 0,
+        }]))
     }
     fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {
         now(match id.as_str() {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use ethogram_model::{Event, Value};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBufferBuilder};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBuffer, RingBufferBuilder};
 
 use super::{
     POLICY,
@@ -188,48 +188,44 @@ impl Loaded {
     }
 
     fn watch(&self) -> Result<Watch, Error> {
-        let ring = handle(&self.object, "events").map_err(Error::Unsupported)?;
-        Ok(Watch { ring, layout: self.layout.clone() })
-    }
-}
-
-/// Reads what policies led to, on whatever thread.
-#[derive(Debug)]
-pub struct Watch {
-    ring: MapHandle,
-    layout: Layout,
-}
-
-impl Watch {
-    /// Hands out what comes, until `take` says that it is enough. It is asked at least each `pause`, then with nothing.
-    ///
-    /// # Errors
-    /// Where the ring cannot be read.
-    pub fn run(&self, pause: Duration, mut take: impl FnMut(Vec<Enforcement>) -> bool) -> Result<(), Error> {
         let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
+        let ring = handle(&self.object, "events").map_err(Error::Unsupported)?;
         let inbox: Rc<RefCell<Vec<Event>>> = Rc::default();
-        let sink = Rc::clone(&inbox);
-        let mut builder = RingBufferBuilder::new();
-        let layout = &self.layout;
+        let (sink, layout) = (Rc::clone(&inbox), self.layout.clone());
         let keep = move |record: &[u8]| {
             if let Ok(event) = layout.event(record) {
                 sink.borrow_mut().push(event);
             }
             0
         };
-        builder.add(&self.ring, keep).map_err(failed)?;
-        let ring = builder.build().map_err(failed)?;
-        loop {
-            match ring.poll(pause) {
-                Err(e) if e.kind() != libbpf_rs::ErrorKind::Interrupted => return Err(failed(e)),
-                _ => {}
-            }
-            let to_epoch = realtime_ns().saturating_sub(boot_ns());
-            let all = inbox.borrow_mut().drain(..).map(|event| enforcement(event, to_epoch)).collect();
-            if !take(all) {
-                return Ok(());
-            }
-        }
+        let mut builder = RingBufferBuilder::new();
+        builder.add(&ring, keep).map_err(failed)?;
+        Ok(Watch { ring: builder.build().map_err(failed)?, inbox })
+    }
+}
+
+/// Reads what policies led to.
+pub struct Watch {
+    ring: RingBuffer<'static>,
+    inbox: Rc<RefCell<Vec<Event>>>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    /// All that policies have led to since the last call. It does not wait.
+    ///
+    /// # Errors
+    /// Where the ring cannot be read.
+    pub fn take(&self) -> Result<Vec<Enforcement>, Error> {
+        let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
+        self.ring.consume().map_err(failed)?;
+        let to_epoch = realtime_ns().saturating_sub(boot_ns());
+        Ok(self.inbox.borrow_mut().drain(..).map(|event| enforcement(event, to_epoch)).collect())
     }
 }
 

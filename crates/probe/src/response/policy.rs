@@ -96,7 +96,7 @@ impl Policy {
     }
 
     /// How many paths it has.
-    pub(super) fn paths(&self) -> usize {
+    pub fn paths(&self) -> usize {
         self.matchers.iter().filter(|m| matches!(m, Matcher::Path(_) | Matcher::Below(_))).count()
     }
 }

@@ -95,13 +95,13 @@ impl Rig {
     fn expect(&self, what: &str, wanted: impl Fn(&Enforcement) -> bool) -> Enforcement {
         let watch = self.enforcer.watch().unwrap().unwrap();
         let deadline = std::time::Instant::now() + patience();
-        let mut found = None;
-        let take = |all: Vec<Enforcement>| {
-            found = found.take().or_else(|| all.into_iter().find(|e| wanted(e)));
-            found.is_none() && std::time::Instant::now() < deadline
-        };
-        watch.run(std::time::Duration::from_millis(50), take).unwrap();
-        found.unwrap_or_else(|| panic!("nothing was told of it: {what}"))
+        loop {
+            if let Some(found) = watch.take().unwrap().into_iter().find(|e| wanted(e)) {
+                return found;
+            }
+            assert!(std::time::Instant::now() < deadline, "nothing was told of it: {what}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 }
 
