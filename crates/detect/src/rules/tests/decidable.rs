@@ -90,6 +90,7 @@ fn what_the_kernel_does_not_know_is_told_and_makes_no_policy() {
         let decidable = decidable(&format!("{RUN} and proc.exepath startswith /tmp/ and {beyond}"));
         assert!(decidable.alternatives.is_empty(), "{beyond}: {decidable:?}");
     }
+    assert!(decidable(&format!("{RUN} and proc.exepath startswith /tm")).alternatives.is_empty(), "it is no folder");
     let told = decidable(&format!("{RUN} and proc.exepath = /a and not proc.pname in (sh)")).beyond;
     assert_eq!(told, ["the kernel's policies cannot decide: not proc.pname in (sh)"]);
 }
