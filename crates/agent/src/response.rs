@@ -7,6 +7,7 @@
 mod audit;
 mod cgroups;
 mod decide;
+mod derive;
 mod policies;
 mod processes;
 mod record;
@@ -17,13 +18,14 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle},
 };
 
 use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError, bounded};
+use ethogram_detect::{Acceptances, rules::RuleSet};
 use ethogram_model::{Container, Finding};
 use tokio::sync::oneshot;
 
@@ -51,13 +53,13 @@ const QUEUE: usize = 256;
 /// A handle on the thread that acts.
 pub(crate) struct Response {
     is_off: bool,
+    has_policies: bool,
     messages: Sender<Message>,
     policies: Arc<Policies>,
     audit: Arc<Mutex<Audit>>,
     /// Findings that came while too many waited.
     lost: AtomicU64,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    ends: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Response {
@@ -65,26 +67,26 @@ impl Response {
     ///
     /// # Errors
     /// Where the records cannot be read, or the system gives no thread.
-    pub(crate) fn start(config: &config::Response, folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(config: &config::Response, folder: &Path, rules: &Arc<RuleSet>) -> anyhow::Result<Self> {
         let audit = Audit::open(folder)
             .with_context(|| format!("cannot read the records of responses in {}", folder.display()))?;
         let audit = Arc::new(Mutex::new(audit));
         let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
-        let policies = Arc::new(Policies::start(config, hierarchy.controller_number())?);
+        let policies = Arc::new(Policies::start(config, hierarchy.controller_number(), rules)?);
         for status in policies.status().iter().filter(|s| s.state == PolicyState::Refused) {
             let reason = status.reason.as_deref().unwrap_or_default();
-            tracing::warn!("policy {:?} is not enforced: {reason}; ethogram doctor says what to do", status.name);
+            let what = if status.of_rule { "the rule" } else { "policy" };
+            tracing::warn!("{what} {:?} refuses nothing: {reason}; ethogram doctor says what to do", status.name);
         }
         let cgroups = Cgroups::of_this_host(hierarchy);
         let pid = std::process::id();
         let myself = Myself { pid, container: cgroups.container_of(pid) };
         let worker = Worker::new(config.clone(), myself, cgroups, Arc::clone(&policies), Arc::clone(&audit));
         let (messages, received) = bounded(QUEUE);
-        let ends = Arc::new(AtomicBool::new(false));
-        let mut threads = vec![Builder::new().name("response".into()).spawn(move || worker.run(&received))?];
-        threads.extend(policies.watch(messages.clone(), Arc::clone(&ends))?);
-        let (is_off, lost, threads) = (config.mode == Mode::Off, AtomicU64::new(0), Mutex::new(threads));
-        Ok(Self { is_off, messages, policies, audit, lost, threads, ends })
+        let thread = Builder::new().name("response".into()).spawn(move || worker.run(&received))?;
+        let (is_off, has_policies) = (config.mode == Mode::Off, Policies::may_be(config));
+        let (lost, thread) = (AtomicU64::new(0), Mutex::new(Some(thread)));
+        Ok(Self { is_off, has_policies, messages, policies, audit, lost, thread })
     }
 
     /// Has done what the configuration says of such a finding, without waiting for it.
@@ -96,7 +98,7 @@ impl Response {
 
     /// Has the policies hold for a container that came, or of which more is known.
     pub(crate) fn meet(&self, container: &Arc<Container>) {
-        if !self.policies.is_empty() {
+        if self.has_policies {
             // What is lost here comes with the next list.
             _ = self.messages.try_send(Message::Container(Arc::clone(container)));
         }
@@ -109,7 +111,21 @@ impl Response {
 
     /// Whether it wants to be told which containers there are.
     pub(crate) fn has_policies(&self) -> bool {
-        !self.policies.is_empty()
+        self.has_policies
+    }
+
+    /// Has the kernel decide by other rules. It waits for room, so it is nothing for the engine's thread.
+    pub(crate) fn follow(&self, rules: &Arc<RuleSet>) {
+        if self.has_policies {
+            // Where the thread has ended, no rule leads to anything.
+            _ = self.messages.send(Message::Rules(Arc::clone(rules)));
+        }
+    }
+
+    /// Says what is accepted. False where that is to be said again.
+    pub(crate) fn accept(&self, accepted: &Acceptances) -> bool {
+        let all = || accepted.list().map(|a| (a.analytic.clone(), a.workload.clone())).collect();
+        !self.has_policies || self.messages.try_send(Message::Accepted(all())).is_ok()
     }
 
     /// All policies, and whether they are enforced.
@@ -158,13 +174,10 @@ impl Response {
 
     /// Does what waits, undoes what goes on unless that is to stay, and ends.
     pub(crate) fn finish(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        if !threads.is_empty() {
-            self.ends.store(true, Ordering::Relaxed);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             // Where it has ended already there is nothing to tell it.
             _ = self.messages.send(Message::End);
-        }
-        for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("the thread that acts on findings failed");
             }
@@ -181,7 +194,7 @@ impl Drop for Response {
 /// The policies that this kernel does not enforce, by name, and why.
 pub(crate) fn policies_refused(config: &config::Response) -> Vec<(String, String)> {
     // Which hierarchy tells containers apart changes nothing about what the kernel takes.
-    let all = Policies::start(config, 0).map(|policies| policies.status()).unwrap_or_default();
+    let all = Policies::start(config, 0, &Arc::default()).map(|policies| policies.status()).unwrap_or_default();
     all.into_iter().filter_map(|status| Some((status.name, status.reason?))).collect()
 }
 

@@ -153,7 +153,8 @@ async fn run(
     let mut detector = Detector { model, rules, ..Detector::default() };
     stories.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
     accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
-    let response = Arc::new(Response::start(&config.response, &config.store.path)?);
+    let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
+    response.accept(&detector.accepted);
     let judge = Judge::new(selection, detector, AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
@@ -169,7 +170,8 @@ async fn run(
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
     let demands = Demands::new(Arc::clone(&pipeline.collector), always, needs.events);
-    let hands = (pipeline.control.clone(), Arc::clone(&pipeline.collector), Arc::clone(&demands));
+    let hands =
+        (pipeline.control.clone(), Arc::clone(&pipeline.collector), Arc::clone(&demands), Arc::clone(&response));
     let only = config.trackers.enabled.as_ref().map(|names| names.iter().cloned().collect());
     let keeper = RuleKeeper::new(book, origin, schemas, hands, (only, !config.collection.host));
     let watching = tokio::spawn(Arc::clone(&keeper).watch());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Event, Finding, Severity, render};
+use ethogram_model::{Event, Finding, render};
 
 use crate::{
     accepted::{Acceptance, Acceptances},
@@ -86,12 +86,7 @@ fn weigh(finding: &mut Finding, recall: Recall) {
         Recall::Learning => Some("the workload is still being learnt".into()),
         Recall::New => Some("the workload never did this".into()),
         Recall::Known(seen) => {
-            finding.severity = match finding.severity {
-                Severity::Critical => Severity::High,
-                Severity::High => Severity::Medium,
-                Severity::Medium => Severity::Low,
-                Severity::Low | Severity::Informational => Severity::Informational,
-            };
+            finding.severity = finding.severity.one_lower();
             finding.confidence = finding.confidence.saturating_sub(USUAL_CONFIDENCE);
             let first = render::rfc3339(seen.first_seen_ns);
             let first = first.get(..19).unwrap_or(&first).replace('T', " ");

@@ -7,6 +7,7 @@
 mod access;
 mod compile;
 mod condition;
+mod decidable;
 mod definitions;
 mod document;
 mod evaluate;
@@ -32,8 +33,10 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
+pub use decidable::{Alternative, Decidable, Target};
 pub use definitions::File;
 pub use examples::{Outcome, check_examples};
 pub use judge::{Cost, Rules};
 pub use problem::{Level, Problem};
 pub use set::{Loaded, RuleInfo, RuleSet, RuleState};
+pub use story::workload_of;

@@ -33,6 +33,16 @@ impl Severity {
             Self::Critical => "Critical",
         }
     }
+
+    /// One step less grave, as far as there is one.
+    pub fn one_lower(self) -> Self {
+        match self {
+            Self::Critical => Self::High,
+            Self::High => Self::Medium,
+            Self::Medium => Self::Low,
+            Self::Low | Self::Informational => Self::Informational,
+        }
+    }
 }
 
 /// How urgent the author of a rule holds a match of it, as syslog has it.

@@ -214,6 +214,26 @@ pub struct RuleSpec {
     /// Fields by their names in Falco that have always the same value in this event.
     #[serde(default)]
     pub constants: BTreeMap<String, String>,
+    /// What policies of the kernel call the operation that it tells of, where they can decide it. Each operation that they
+    /// decide is then such an event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyOperation>,
+}
+
+/// An operation that the kernel can be asked to refuse, or to kill for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyOperation {
+    /// A program is run: `process.executable.path`.
+    Exec,
+    /// A file is opened for writing: `file.path`, and `file.open.write` is true.
+    Write,
+    /// A TCP connection is opened: `network.peer.address` and `network.peer.port`.
+    Connect,
+    /// A file system is mounted, or a mount is moved.
+    Mount,
+    /// A module is loaded: `module.request` is `init_module` or `finit_module`.
+    Module,
 }
 
 /// What the file descriptor of an event stands for.

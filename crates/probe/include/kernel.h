@@ -232,6 +232,7 @@ struct mount {
 	struct mount *mnt_parent;
 	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	void *mnt_ns;
 };
 
 struct path {
@@ -454,6 +455,7 @@ struct linux_binprm {
 	const char *filename;
 	const char *interp;
 	u32 secureexec : 1;
+	char buf[128];
 };
 
 struct kernel_siginfo {

@@ -3,33 +3,54 @@
 #include "policy.bpf.h"
 
 #define PTRACE_MODE_ATTACH 2
+#define SYN_SENT 2
+
+/*
+ * Whether what is to run will be what runs. A script gives way to its interpreter, and a program for another machine to whoever
+ * understands it: rules are about those.
+ */
+static __always_inline bool runs_itself(struct linux_binprm *bprm)
+{
+	struct {
+		u8 magic[16];
+		u16 type;
+		u16 machine;
+	} head = {};
+
+	bpf_probe_read_kernel(&head, sizeof(head), &bprm->buf);
+	if (head.magic[0] != 0x7f || head.magic[1] != 'E' || head.magic[2] != 'L' || head.magic[3] != 'F')
+		return false;
+#if defined(__TARGET_ARCH_x86)
+	return head.machine == 62 || head.machine == 3;
+#else
+	return head.machine == 183 || head.machine == 40;
+#endif
+}
 
 SEC("lsm/bprm_check_security")
 int BPF_PROG(deny_exec, struct linux_binprm *bprm)
 {
+	struct file *file = LOAD(bprm, file);
 	struct deed deed = {};
-	struct file *file;
 
-	if (!concerns(&deed, OP_exec, DENY | KILL))
+	if (!concerns(&deed, OP_exec, DENY | KILL | (runs_itself(bprm) ? EXACT : 0), file))
 		return 0;
-	file = LOAD(bprm, file);
 	match_path(&deed, LOAD(file, f_path.mnt), LOAD(file, f_path.dentry));
 	return conclude(&deed);
 }
 
 /*
- * Where the kernel takes no LSM programs, a program can still be killed before its first instruction. A script has given way to its
- * interpreter by then.
+ * What stands for a rule is decided where the rule's event comes from: a program is killed before its first instruction. Where the
+ * kernel takes no LSM programs, so is any. A script has given way to its interpreter by then.
  */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(kill_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
+	struct file *file = LOAD(bprm, file);
 	struct deed deed = {};
-	struct file *file;
 
-	if (!concerns(&deed, OP_exec, KILL))
+	if (!concerns(&deed, OP_exec, AFTER | EXACT, file))
 		return 0;
-	file = LOAD(bprm, file);
 	match_path(&deed, LOAD(file, f_path.mnt), LOAD(file, f_path.dentry));
 	conclude(&deed);
 	return 0;
@@ -40,19 +61,24 @@ int BPF_PROG(deny_open, struct file *file)
 {
 	struct deed deed = {};
 
-	if (!(LOAD(file, f_mode) & FMODE_WRITE) || !concerns(&deed, OP_write, DENY | KILL))
+	if (!(LOAD(file, f_mode) & FMODE_WRITE))
+		return 0;
+	if (!concerns(&deed, OP_write, DENY | KILL | (is_of_here(file) ? EXACT : 0), current_program()))
 		return 0;
 	match_path(&deed, LOAD(file, f_path.mnt), LOAD(file, f_path.dentry));
 	return conclude(&deed);
 }
 
-/* When a file that is to be created is opened, it is there already. */
+/*
+ * When a file that is to be created is opened, it is there already. Whether it is to be opened for writing nobody says here, so that
+ * rules are not asked.
+ */
 SEC("lsm/path_mknod")
 int BPF_PROG(deny_create, const struct path *directory, struct dentry *dentry)
 {
 	struct deed deed = {};
 
-	if (!concerns(&deed, OP_write, DENY | KILL))
+	if (!concerns(&deed, OP_write, DENY | KILL, NULL))
 		return 0;
 	match_path(&deed, LOAD(directory, mnt), dentry);
 	return conclude(&deed);
@@ -63,20 +89,41 @@ int BPF_PROG(deny_truncate, const struct path *path)
 {
 	struct deed deed = {};
 
-	if (!concerns(&deed, OP_write, DENY | KILL))
+	if (!concerns(&deed, OP_write, DENY | KILL, NULL))
 		return 0;
 	match_path(&deed, LOAD(path, mnt), LOAD(path, dentry));
 	return conclude(&deed);
 }
 
+static __always_inline bool is_tcp(const struct sock *sk)
+{
+	return LOAD(sk, sk_protocol) == transport_tcp && is_ip(LOAD(sk, __sk_common.skc_family));
+}
+
+/* Who connects is killed as the first packet is sent: that is where the event comes from that rules are about. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(kill_connect, const struct sock *sk, int from, int to)
+{
+	struct deed deed = {};
+	ip_address peer;
+
+	if (to != SYN_SENT || !is_tcp(sk) || !concerns(&deed, OP_connect, AFTER | EXACT, current_program()))
+		return 0;
+	set_peer(&peer, sk);
+	match_peer(&deed, &peer, peer_port(sk));
+	conclude(&deed);
+	return 0;
+}
+
 SEC("lsm/socket_connect")
 int BPF_PROG(deny_connect, struct socket *socket, void *address)
 {
+	struct sock *sk = LOAD(socket, sk);
 	struct deed deed = {};
 
-	if (!concerns(&deed, OP_connect, DENY | KILL))
+	if (!concerns(&deed, OP_connect, DENY | KILL | (is_tcp(sk) ? EXACT : 0), current_program()))
 		return 0;
-	match_peer(&deed, address, false);
+	match_address(&deed, address, false);
 	return conclude(&deed);
 }
 
@@ -87,18 +134,18 @@ int BPF_PROG(deny_send, struct socket *socket, struct msghdr *message)
 	void *address = LOAD(message, msg_name);
 	struct deed deed = {};
 
-	if (!address || !concerns(&deed, OP_connect, DENY | KILL))
+	if (!address || !concerns(&deed, OP_connect, DENY | KILL, NULL))
 		return 0;
-	match_peer(&deed, address, LOAD(socket, sk, __sk_common.skc_family) == AF_INET);
+	match_address(&deed, address, LOAD(socket, sk, __sk_common.skc_family) == AF_INET);
 	return conclude(&deed);
 }
 
 /* What is refused whatever it is done to. */
-static __always_inline int deny_any(u32 operation)
+static __always_inline int deny_any(u32 operation, enum verdicts exact)
 {
 	struct deed deed = {};
 
-	if (!concerns(&deed, operation, DENY | KILL))
+	if (!concerns(&deed, operation, DENY | KILL | exact, current_program()))
 		return 0;
 	return conclude(&deed);
 }
@@ -106,26 +153,26 @@ static __always_inline int deny_any(u32 operation)
 SEC("lsm/sb_mount")
 int BPF_PROG(deny_mount)
 {
-	return deny_any(OP_mount);
+	return deny_any(OP_mount, EXACT);
 }
 
 SEC("lsm/move_mount")
 int BPF_PROG(deny_move_mount)
 {
-	return deny_any(OP_mount);
+	return deny_any(OP_mount, EXACT);
 }
 
 SEC("lsm/ptrace_access_check")
 int BPF_PROG(deny_ptrace, struct task_struct *child, unsigned int mode)
 {
 	/* Reading of others in /proc asks here, too. */
-	return mode & PTRACE_MODE_ATTACH ? deny_any(OP_ptrace) : 0;
+	return mode & PTRACE_MODE_ATTACH ? deny_any(OP_ptrace, 0) : 0;
 }
 
 SEC("lsm/ptrace_traceme")
 int BPF_PROG(deny_traceme)
 {
-	return deny_any(OP_ptrace);
+	return deny_any(OP_ptrace, 0);
 }
 
 /* Their numbers are the kernel's: only ever used through bpf_core_enum_value. */
@@ -135,23 +182,23 @@ enum kernel_load_data_id { LOADING_MODULE = 2 };
 SEC("lsm/kernel_read_file")
 int BPF_PROG(deny_module_file, struct file *file, int what)
 {
-	return what == bpf_core_enum_value(enum kernel_read_file_id, READING_MODULE) ? deny_any(OP_module) : 0;
+	return what == bpf_core_enum_value(enum kernel_read_file_id, READING_MODULE) ? deny_any(OP_module, EXACT) : 0;
 }
 
 SEC("lsm/kernel_load_data")
 int BPF_PROG(deny_module, int what)
 {
-	return what == bpf_core_enum_value(enum kernel_load_data_id, LOADING_MODULE) ? deny_any(OP_module) : 0;
+	return what == bpf_core_enum_value(enum kernel_load_data_id, LOADING_MODULE) ? deny_any(OP_module, EXACT) : 0;
 }
 
 SEC("lsm/kernel_module_request")
 int BPF_PROG(deny_module_request)
 {
-	return deny_any(OP_module);
+	return deny_any(OP_module, 0);
 }
 
 SEC("lsm/bpf")
 int BPF_PROG(deny_bpf)
 {
-	return deny_any(OP_bpf);
+	return deny_any(OP_bpf, 0);
 }

@@ -7,15 +7,13 @@
 #define ETHOGRAM_POLICY_H
 
 #include "record.bpf.h"
-#include <bpf/bpf_endian.h>
+#include "socket.bpf.h"
 
 #define EPERM 1
 #define SIGKILL 9
 #define POLICIES 64
 #define ANCESTORS 32 /* cgroups above a process in which a container is looked for */
 #define AF_UNSPEC 0
-#define AF_INET 2
-#define AF_INET6 10
 
 const volatile u32 agent_dry_run; /* 1: what a policy leads to is told, and not done */
 
@@ -26,6 +24,8 @@ struct operation_policies {
 	u64 deny;
 	u64 kill;
 	u64 anything; /* of both: those that hold whatever it is done to */
+	u64 exact;    /* of both: those that stand for a rule, and hold for nothing that the rule would not hold for */
+	u64 after;    /* of those that kill: those that do so once it was done */
 };
 
 struct {
@@ -53,7 +53,8 @@ struct path_key {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * POLICIES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
 	__type(key, struct path_key);
 	__type(value, u64);
 } paths SEC(".maps");
@@ -123,8 +124,8 @@ static __always_inline struct cgroup_subsys_state *current_state(void)
 	return state;
 }
 
-/* The policies that hold for the current process: those of the cgroups that it is in. */
-static __always_inline u64 policies_of_current(void)
+/* The policies that hold for the current process: those of the cgroups that it is in. `exact` says which those are. */
+static __always_inline u64 policies_of_current(u64 exact)
 {
 	struct cgroup_subsys_state *state = current_state();
 	u64 found = 0, *policies, id;
@@ -139,23 +140,47 @@ static __always_inline u64 policies_of_current(void)
 		state = LOAD(state, parent);
 	}
 	/* So deep nobody nests but to get away. */
-	return ~0ULL;
+	return ~exact;
 }
 
-enum verdicts { DENY = 1, KILL = 2 };
+/*
+ * Whether a file is of the mount namespace that the current process is in. A program that a runtime brings along into a container is
+ * not, nor is what lies below an overlay.
+ */
+static __always_inline bool is_of_here(struct file *file)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-/* Whether there is anything to decide, which mostly there is not. */
-static __always_inline bool concerns(struct deed *deed, u32 operation, enum verdicts verdicts)
+	return file && LOAD(mount_of(LOAD(file, f_path.mnt)), mnt_ns) == LOAD(task, nsproxy, mnt_ns);
+}
+
+static __always_inline struct file *current_program(void)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct mm_struct *mm = LOAD(task, mm);
+
+	return mm ? LOAD(mm, exe_file) : NULL;
+}
+
+enum verdicts { DENY = 1, KILL = 2, AFTER = 4, EXACT = 8 };
+
+/* Whether there is anything to decide, which mostly there is not. `program` is the one whose deed it is. */
+static __always_inline bool concerns(struct deed *deed, u32 operation, enum verdicts verdicts, struct file *program)
 {
 	struct operation_policies *of = bpf_map_lookup_elem(&operations, &operation);
 	u64 all;
 
 	if (!of)
 		return false;
-	all = (verdicts & DENY ? of->deny : 0) | (verdicts & KILL ? of->kill : 0);
+	all = (verdicts & DENY ? of->deny : 0) | (verdicts & KILL ? of->kill & ~of->after : 0) |
+	      (verdicts & AFTER ? of->kill & of->after : 0);
+	if (!(verdicts & EXACT))
+		all &= ~of->exact;
 	if (!all)
 		return false;
-	deed->candidates = policies_of_current() & all;
+	deed->candidates = policies_of_current(of->exact) & all;
+	if (deed->candidates & of->exact && !is_of_here(program))
+		deed->candidates &= ~of->exact;
 	if (!deed->candidates)
 		return false;
 	deed->of = of;
@@ -176,7 +201,7 @@ static __always_inline int conclude(struct deed *deed)
 
 	if (!r)
 		/* Nobody can say what it would be done to: what is to be denied is. */
-		return deed->candidates & deed->of->deny && !agent_dry_run ? -EPERM : 0;
+		return deed->candidates & deed->of->deny & ~deed->of->exact && !agent_dry_run ? -EPERM : 0;
 	if (!matched) {
 		discard(r);
 		return 0;
@@ -220,6 +245,7 @@ static __always_inline int conclude(struct deed *deed)
 struct path_work {
 	u64 names[64]; /* the hash of each name, the leaf's first */
 	u64 count;     /* here, so that all ways through the loops look the same to the verifier */
+	u64 rooted;    /* how many names there are below the process's root, and one; 0 where it was not met */
 	u64 word[NAME_WORDS + 2];
 };
 
@@ -247,7 +273,7 @@ static __always_inline u64 hash_name(struct path_work *work, const void *name)
 }
 
 /*
- * Which policies a path is meant by. The walk goes on to the root of the mount namespace, which is the container's own root: that
+ * Which policies a path is meant by, which are in the end fewer for those that are exact: these go by the path as rules see it. The walk goes on to the root of the mount namespace, which is the container's own root: that
  * of the process, which it may have changed, does not count. A path's hash is that of the names on the way down to it.
  */
 static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmount, struct dentry *dentry)
@@ -256,12 +282,16 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 	struct path_work *work;
 	struct walk *walk;
 	struct path_key key = { .hash = HASH_SEED };
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct dentry *root = LOAD(task, fs, root.dentry);
+	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
 	u64 *policies, count;
 
 	if (!r)
 		return;
 	work = (void *)r->data + RECORD_MAX;
 	work->count = 0;
+	work->rooted = 0;
 	walk = &r->walk;
 	walk->mount = mount_of(vfsmount);
 	walk->mount_root = LOAD(vfsmount, mnt_root);
@@ -274,6 +304,8 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 		barrier();
 		here = walk->dentry;
 		mount = walk->mount;
+		if (here == root && mount == root_mount)
+			work->rooted = work->count + 1;
 		if (here == walk->mount_root) {
 			struct mount *above = LOAD(mount, mnt_parent);
 
@@ -299,11 +331,13 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 	if (walk->end) {
 		/* Nobody gets away by nesting directories: what is about any path is about this one. */
 		((struct enforcement *)r->data)->is_too_deep = 1;
-		deed->matched |= deed->candidates;
-		work->count = 0;
+		deed->matched |= deed->candidates & ~deed->of->exact;
+		work->count = work->rooted = 0;
 	}
 	barrier();
 	count = work->count;
+	if (work->rooted != count + 1)
+		deed->candidates &= ~deed->of->exact;
 	for (u32 i = 0; i < PATH_PARTS; i++) {
 		if (i >= count)
 			break;
@@ -318,37 +352,22 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 	if (policies)
 		deed->matched |= *policies & deed->candidates;
 	if (deed->matched)
-		((struct enforcement *)r->data)->path = append_place(r, vfsmount, dentry, (struct task_struct *)bpf_get_current_task());
+		((struct enforcement *)r->data)->path = append_place(r, vfsmount, dentry, task);
 }
 
-/* Which policies an address is meant by, as a system call has it in the kernel's memory. */
-static __always_inline void match_peer(struct deed *deed, const void *address, bool is_ipv4_without_family)
+/* Which policies a peer is meant by. */
+static __always_inline void match_peer(struct deed *deed, const ip_address *address, u16 port)
 {
-	struct record *r = deed->record;
-	u64 words[2] = {};
-	u16 family = 0, port = 0;
 	struct enforcement *e;
+	u64 words[2];
 
 	deed->matched = 0;
-	if (!r)
+	if (!deed->record)
 		return;
-	bpf_probe_read_kernel(&family, sizeof(family), address);
-	bpf_probe_read_kernel(&port, sizeof(port), address + 2);
-	if (family == AF_UNSPEC && is_ipv4_without_family)
-		family = AF_INET;
-	if (family == AF_INET) {
-		u32 ipv4 = 0;
-
-		bpf_probe_read_kernel(&ipv4, sizeof(ipv4), address + 4);
-		words[1] = (u64)ipv4 << 32 | 0xffff0000;
-	} else if (family == AF_INET6) {
-		bpf_probe_read_kernel(words, sizeof(words), address + 8);
-	} else {
-		return;
-	}
-	e = (void *)r->data;
-	__builtin_memcpy(&e->address, words, sizeof(words));
-	e->port = bpf_ntohs(port);
+	e = (void *)deed->record->data;
+	__builtin_memcpy(words, address, sizeof(words));
+	e->address = *address;
+	e->port = port;
 	/* They are gathered in memory, where the verifier does not follow each of the many ways to the same result. */
 	e->policies = 0;
 	for (u32 i = 0; i < POLICIES; i++) {
@@ -365,6 +384,30 @@ static __always_inline void match_peer(struct deed *deed, const void *address, b
 	}
 	barrier();
 	deed->matched = e->policies;
+}
+
+/* The same for an address as a system call has it in the kernel's memory. */
+static __always_inline void match_address(struct deed *deed, const void *address, bool is_ipv4_without_family)
+{
+	u16 family = 0, port = 0;
+	ip_address peer = {};
+
+	deed->matched = 0;
+	bpf_probe_read_kernel(&family, sizeof(family), address);
+	bpf_probe_read_kernel(&port, sizeof(port), address + 2);
+	if (family == AF_UNSPEC && is_ipv4_without_family)
+		family = AF_INET;
+	if (family == AF_INET) {
+		u32 ipv4 = 0;
+
+		bpf_probe_read_kernel(&ipv4, sizeof(ipv4), address + 4);
+		set_ipv4(&peer, ipv4);
+	} else if (family == AF_INET6) {
+		bpf_probe_read_kernel(&peer, sizeof(peer), address + 8);
+	} else {
+		return;
+	}
+	match_peer(deed, &peer, bpf_ntohs(port));
 }
 
 #endif

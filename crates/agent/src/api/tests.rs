@@ -176,7 +176,14 @@ impl Backend for Fake {
     }
     fn policies(&self) -> Answer<'_, Vec<PolicyStatus>> {
         let (name, state) = ("no mounts".to_owned(), PolicyState::Refused);
-        now(Ok(vec![PolicyStatus { name, action: Act::Deny, state, reason: Some("no bpf".into()), hits: 0 }]))
+        now(Ok(vec![PolicyStatus {
+            name,
+            of_rule: false,
+            action: Act::Deny,
+            state,
+            reason: Some("no bpf".into()),
+            hits: 0,
+        }]))
     }
     fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {
         now(match id.as_str() {
@@ -321,7 +328,10 @@ async fn responses_are_listed_and_undone() {
     assert_eq!(ids("").await, [(1, json!("freeze")), (2, json!("kill"))]);
     assert_eq!(ids("?limit=1").await, [(2, json!("kill"))]);
     let policies = json_of(&fake, request("GET", "/v1/policies", ""), StatusCode::OK).await;
-    assert_eq!(policies, json!([{"name":"no mounts","action":"deny","state":"refused","reason":"no bpf","hits":0}]));
+    assert_eq!(
+        policies,
+        json!([{"name":"no mounts","of_rule":false,"action":"deny","state":"refused","reason":"no bpf","hits":0}])
+    );
     for (id, status) in [("1", StatusCode::OK), ("2", StatusCode::CONFLICT), ("x", StatusCode::NOT_FOUND)] {
         json_of(&fake, request("DELETE", &format!("/v1/responses/{id}"), ""), status).await;
     }

@@ -410,6 +410,9 @@ pub struct ResponsesArgs {
     /// Thaw or connect the container of this response again, now
     #[arg(long, value_name = "ID")]
     pub undo: Option<String>,
+    /// Who decides policies, and rules that lead to a kill or a refusal: the kernel or the agent, and why
+    #[arg(long, conflicts_with = "undo")]
+    pub policies: bool,
     /// At most so many, the latest of them
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub limit: usize,

@@ -13,10 +13,17 @@ use super::{
 };
 use crate::{
     output::{self, Column},
-    response::ResponseRecord,
+    response::{PolicyStatus, ResponseRecord},
 };
 
 pub(super) async fn answer(args: &ResponsesArgs, client: &Client) -> anyhow::Result<()> {
+    if args.policies {
+        let policies: Vec<PolicyStatus> = client.get("/v1/policies").await?;
+        return Ok(output::print(&match args.output {
+            ListFormat::Json => format!("{:#}\n", json!(policies)),
+            ListFormat::Table => table_of_policies(&policies, output::width()),
+        })?);
+    }
     let records: Vec<ResponseRecord> = match &args.undo {
         Some(id) => vec![client.delete(&format!("/v1/responses/{}", encode(id))).await?],
         None => client.get(&format!("/v1/responses?limit={}", args.limit)).await?,
@@ -58,6 +65,32 @@ fn table(records: &[ResponseRecord], width: usize) -> String {
     for record in records {
         for line in remarks(record) {
             out += &format!("{:>4}: {}\n", record.id, render::escape(&line));
+        }
+    }
+    out
+}
+
+fn table_of_policies(policies: &[PolicyStatus], width: usize) -> String {
+    let columns = [
+        Column::left("DO", 4, 6),
+        Column::left("DECIDED", 8, 10),
+        Column::right("HELD", 5),
+        Column::left("BY", 4, 6),
+        Column::left("NAME", 0, 80),
+    ];
+    let row = |p: &PolicyStatus| -> Vec<Cow<'static, str>> {
+        vec![
+            p.action.name().into(),
+            p.state.name().into(),
+            p.hits.to_string().into(),
+            if p.of_rule { "rule" } else { "policy" }.into(),
+            shown(&p.name),
+        ]
+    };
+    let mut out = output::columns(&columns, &policies.iter().map(row).collect::<Vec<_>>(), width);
+    for policy in policies {
+        if let Some(reason) = &policy.reason {
+            out += &format!("{}: {}\n", render::escape(&policy.name), render::escape(reason));
         }
     }
     out

@@ -1,47 +1,43 @@
-//! Policies that the kernel decides: which hold for which container, and what became of them.
+//! Policies that the kernel decides, the configuration's own and those that stand for rules: which hold for which container, and what
+//! became of them.
 
 use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{Builder, JoinHandle},
-    time::Duration,
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crossbeam_channel::Sender;
+use ethogram_detect::rules::RuleSet;
 use ethogram_model::Container;
-use ethogram_probe::{Enforcer, Matcher, Policy as KernelPolicy, Ruling};
+use ethogram_probe::{Enforcement, Enforcer, Matcher, Policy as KernelPolicy, Ruling, Watch};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     decide::{Myself, answers, protected_container},
-    worker::Message,
+    derive::{Accepted, OfRules, Responding},
 };
 use crate::config::{Act, Mode, Operation, Policy, Response, Verdict};
 
-/// How often the thread that reads what the kernel did looks whether it is to end.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// A policy, and whether it is enforced.
+/// A policy, or a rule that leads to a kill or a refusal, and who decides it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PolicyStatus {
-    /// Its name.
+    /// Its name, or that of the rule.
     pub name: String,
+    /// Whether it stands for a rule that `[[response.action]]` names.
+    #[serde(default)]
+    pub of_rule: bool,
     /// What it does.
     pub action: Act,
     /// Whether it is enforced.
     pub state: PolicyState,
-    /// Why this kernel cannot enforce it.
+    /// Why the kernel does not enforce it, or not all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// How often it has held.
     pub hits: u64,
 }
 
-/// Whether a policy is enforced.
+/// Who decides a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PolicyState {
@@ -51,87 +47,231 @@ pub enum PolicyState {
     DryRun,
     /// The kernel enforces it.
     Enforced,
+    /// The kernel enforces some of what the rule is about. For the rest the agent kills, or only alerts where it is to be denied.
+    Partly,
+    /// The agent kills once it has heard of it.
+    User,
     /// This kernel cannot: nothing is refused.
     Refused,
 }
 
-/// The policies of the configuration, as far as this kernel takes them. Shared between whoever assigns and whoever asks.
+impl PolicyState {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::DryRun => "dry-run",
+            Self::Enforced => "enforced",
+            Self::Partly => "partly",
+            Self::User => "user",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// All policies, as far as this kernel takes them. Shared between whoever assigns and whoever asks.
 pub(super) struct Policies {
-    mode: Mode,
-    all: Vec<Policy>,
+    config: Response,
+    controller: u32,
+    state: Mutex<State>,
+}
+
+/// What is in force.
+#[derive(Default)]
+struct State {
+    /// The configuration's first, then those that stand for rules.
+    kernel: Vec<KernelPolicy>,
+    of_rules: OfRules,
     /// None in the mode `off`, and where there are none.
     enforcer: Option<Enforcer>,
+    /// How often each had held, by name, before others came in force.
+    earlier: BTreeMap<String, u64>,
 }
 
 impl Policies {
-    pub(super) fn start(config: &Response, controller: u32) -> anyhow::Result<Self> {
-        let all = config.policy.clone();
-        let enforcer = match config.mode {
-            _ if all.is_empty() => None,
-            Mode::Off => None,
-            mode => {
-                let kernel: Vec<_> = all.iter().map(in_kernel).collect();
-                Some(Enforcer::start(&kernel, controller, mode == Mode::DryRun).map_err(crate::pipeline::refusal)?)
-            }
-        };
-        Ok(Self { mode: config.mode, all, enforcer })
+    pub(super) fn start(config: &Response, controller: u32, rules: &Arc<RuleSet>) -> anyhow::Result<Self> {
+        let mut state = State::new(config, rules);
+        if !state.kernel.is_empty() {
+            state.enforcer = Some(enforcer(config, &state.kernel, controller)?);
+        }
+        Ok(Self { config: config.clone(), controller, state: Mutex::new(state) })
     }
 
-    pub(super) fn name(&self, policy: usize) -> &str {
-        self.all.get(policy).map_or("", |p| &p.name)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether any is to be enforced.
-    pub(super) fn is_empty(&self) -> bool {
-        self.enforcer.is_none()
+    /// Whether there may be some, now or with other rules.
+    pub(super) fn may_be(config: &Response) -> bool {
+        let decides = |act| matches!(act, Act::Kill | Act::Deny);
+        config.mode != Mode::Off && (!config.policy.is_empty() || config.action.iter().any(|a| decides(a.act)))
     }
 
     pub(super) fn status(&self) -> Vec<PolicyStatus> {
-        let hits = self.enforcer.as_ref().map(Enforcer::hits).unwrap_or_default();
-        let status = |(index, policy): (usize, &Policy)| {
-            let reason = self.enforcer.as_ref().and_then(|e| e.refusal(index)).map(str::to_owned);
-            let state = match self.mode {
+        let state = self.state();
+        let hits = state.hits(&self.config);
+        let refusal = |index| state.enforcer.as_ref().and_then(|e| e.refusal(index)).map(str::to_owned);
+        let hits_of = |name: &str| hits.get(name).copied().unwrap_or(0);
+        let configured = self.config.policy.iter().enumerate().map(|(index, policy)| {
+            let reason = refusal(index);
+            let state = match self.config.mode {
                 Mode::Off => PolicyState::Off,
                 _ if reason.is_some() => PolicyState::Refused,
                 Mode::DryRun => PolicyState::DryRun,
                 Mode::Enforce => PolicyState::Enforced,
             };
             let action = if policy.act == Verdict::Deny { Act::Deny } else { Act::Kill };
+            let (name, hits) = (policy.name.clone(), hits_of(&policy.name));
+            PolicyStatus { name, of_rule: false, action, state, reason, hits }
+        });
+        let of_rules = state.of_rules.rules.iter().enumerate().map(|(place, rule): (usize, &Responding)| {
+            let mut reasons = rule.reasons.clone();
+            let policies = state.of_rules.policies.iter().enumerate().filter(|(_, p)| p.of == place);
+            let refusals: Vec<_> = policies.map(|(index, _)| refusal(self.config.policy.len() + index)).collect();
+            let some = refusals.iter().any(Option::is_none);
+            reasons.extend(refusals.into_iter().flatten());
+            reasons.dedup();
+            let decided = match (some, reasons.is_empty(), rule.act) {
+                (true, true, _) => PolicyState::Enforced,
+                (true, false, _) => PolicyState::Partly,
+                (false, _, Act::Deny) => PolicyState::Refused,
+                (false, ..) => PolicyState::User,
+            };
             PolicyStatus {
-                name: policy.name.clone(),
-                action,
-                state,
-                reason,
-                hits: hits.get(index).copied().unwrap_or(0),
+                name: rule.rule.to_string(),
+                of_rule: true,
+                action: rule.act,
+                state: if self.config.mode == Mode::DryRun && some { PolicyState::DryRun } else { decided },
+                reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                hits: hits_of(&rule.rule),
+            }
+        });
+        configured.chain(of_rules).collect()
+    }
+
+    /// Puts those in force that stand for these rules, and gives what the earlier ones led to last. Others stay as they are.
+    fn follow(&self, rules: &Arc<RuleSet>, subjects: &Subjects, myself: &Myself) -> Option<Enforcer> {
+        let mut next = State::new(&self.config, rules);
+        let mut state = self.state();
+        next.earlier = state.hits(&self.config);
+        if next.kernel == state.kernel {
+            // The tables say it already: only whom they are about may change.
+            next.enforcer = state.enforcer.take();
+            if let Some(enforcer) = &next.enforcer {
+                let hits = enforcer.hits();
+                for (index, hits) in hits.into_iter().enumerate() {
+                    let name = next.name(&self.config, index).to_owned();
+                    next.earlier.entry(name).and_modify(|earlier| *earlier = earlier.saturating_sub(hits));
+                }
+            }
+            *state = next;
+            return None;
+        }
+        if !next.kernel.is_empty() {
+            match enforcer(&self.config, &next.kernel, self.controller) {
+                Ok(enforcer) => next.enforcer = Some(enforcer),
+                Err(error) => {
+                    tracing::error!("{error:#}: no policy holds, and rules lead to what the agent does itself");
+                    next.refuse(&error);
+                }
+            }
+        }
+        // They hold for everybody before the earlier ones end: nobody gets away in between.
+        if let Some(enforcer) = &next.enforcer {
+            for (container, accepted) in subjects.all() {
+                let bits = next.of(&self.config, myself, container, accepted);
+                if let Err(error) = enforcer.assign(container.cgroup_id, bits) {
+                    tracing::error!("{error}: policies do not hold for some containers");
+                    break;
+                }
+            }
+        }
+        std::mem::replace(&mut *state, next).enforcer
+    }
+
+    /// What reads what the kernel does by the policies that are in force now. It stays on the thread that asks for it.
+    pub(super) fn watch(&self) -> Option<Watched> {
+        let state = self.state();
+        let watch = match state.enforcer.as_ref()?.watch() {
+            Ok(watch) => watch?,
+            Err(error) => {
+                tracing::error!("{error}; policies hold, and are not recorded");
+                return None;
             }
         };
-        self.all.iter().enumerate().map(status).collect()
+        let names = (0..state.kernel.len()).map(|index| state.name(&self.config, index).to_owned()).collect();
+        Some(Watched { watch, names })
+    }
+}
+
+/// Some policies, and what they lead to.
+pub(super) struct Watched {
+    watch: Watch,
+    names: Vec<String>,
+}
+
+impl Watched {
+    /// What the kernel has done meanwhile, with the names of the policies and rules that it did it for.
+    pub(super) fn take(&self) -> Result<Vec<(Enforcement, Vec<&str>)>, ethogram_probe::Error> {
+        let named = |enforced: Enforcement| {
+            let held = self.names.iter().enumerate().filter(|(index, _)| enforced.policies >> index & 1 == 1);
+            let mut names: Vec<&str> = held.map(|(_, name)| name.as_str()).collect();
+            names.dedup();
+            (enforced, names)
+        };
+        Ok(self.watch.take()?.into_iter().map(named).collect())
+    }
+}
+
+fn enforcer(config: &Response, policies: &[KernelPolicy], controller: u32) -> anyhow::Result<Enforcer> {
+    Enforcer::start(policies, controller, config.mode == Mode::DryRun).map_err(crate::pipeline::refusal)
+}
+
+impl State {
+    fn new(config: &Response, rules: &Arc<RuleSet>) -> Self {
+        if config.mode == Mode::Off {
+            return Self::default();
+        }
+        let mut kernel: Vec<_> = config.policy.iter().map(in_kernel).collect();
+        let paths = kernel.iter().map(KernelPolicy::paths).sum();
+        let of_rules = OfRules::new(config, rules, kernel.len(), paths);
+        kernel.extend(of_rules.policies.iter().map(|p| p.kernel.clone()));
+        Self { kernel, of_rules, ..Self::default() }
+    }
+
+    fn name<'a>(&'a self, config: &'a Response, index: usize) -> &'a str {
+        if let Some(policy) = config.policy.get(index) {
+            return &policy.name;
+        }
+        let derived = self.of_rules.policies.get(index - config.policy.len());
+        derived.and_then(|d| self.of_rules.rules.get(d.of)).map_or("", |rule| &rule.rule)
+    }
+
+    /// How often each has held, by name.
+    fn hits(&self, config: &Response) -> BTreeMap<String, u64> {
+        let mut hits = self.earlier.clone();
+        for (index, count) in self.enforcer.as_ref().map(Enforcer::hits).unwrap_or_default().into_iter().enumerate() {
+            *hits.entry(self.name(config, index).to_owned()).or_default() += count;
+        }
+        hits
+    }
+
+    /// Nothing of it can be enforced.
+    fn refuse(&mut self, error: &anyhow::Error) {
+        self.kernel.clear();
+        self.of_rules.policies.clear();
+        self.of_rules.rules.iter_mut().for_each(|rule| rule.reasons.push(error.to_string()));
     }
 
     /// Which hold for a container, a bit each.
-    fn of(&self, config: &Response, myself: &Myself, container: &Container) -> u64 {
+    fn of(&self, config: &Response, myself: &Myself, container: &Arc<Container>, accepted: &Accepted) -> u64 {
         if protected_container(config, myself, container).is_some() {
             return 0;
         }
-        let holds = |p: &Policy| p.container.as_ref().is_none_or(|glob| answers(glob, container));
-        self.all.iter().enumerate().filter(|(_, p)| holds(p)).fold(0, |bits, (index, _)| bits | 1 << index)
-    }
-
-    /// Starts the thread that reads what the kernel did.
-    pub(super) fn watch(&self, to: Sender<Message>, ends: Arc<AtomicBool>) -> anyhow::Result<Option<JoinHandle<()>>> {
-        let watch = self.enforcer.as_ref().map(Enforcer::watch).transpose()?.flatten();
-        let Some(watch) = watch else { return Ok(None) };
-        let work = move || {
-            let read = watch.run(PAUSE, |all| {
-                // What finds no room is counted by the kernel all the same.
-                all.into_iter().for_each(|one| _ = to.try_send(Message::Enforced(Box::new(one))));
-                !ends.load(Ordering::Relaxed)
-            });
-            if let Err(error) = read {
-                tracing::error!("{error}; policies hold, and are not recorded");
-            }
-        };
-        Ok(Some(Builder::new().name("policies".into()).spawn(work)?))
+        let configured = config.policy.iter().map(|p| p.container.as_ref().is_none_or(|glob| answers(glob, container)));
+        let of_rules = self.of_rules.policies.iter().map(|p| self.of_rules.holds(p, container, accepted));
+        let holds = configured.chain(of_rules).take(Enforcer::MAX_POLICIES).enumerate();
+        holds.filter(|(_, holds)| *holds).fold(0, |bits, (index, _)| bits | 1 << index)
     }
 }
 
@@ -139,33 +279,59 @@ impl Policies {
 #[derive(Default)]
 pub(super) struct Subjects {
     known: HashMap<u64, (Arc<Container>, u64)>,
+    accepted: Accepted,
     /// Whether the kernel's table could not be written the last time.
     is_full: bool,
 }
 
 impl Subjects {
+    fn all(&self) -> impl Iterator<Item = (&Arc<Container>, &Accepted)> {
+        self.known.values().map(|(container, _)| (container, &self.accepted))
+    }
+
     /// A container came, or more is known of it.
-    pub(super) fn meet(&mut self, policies: &Policies, config: &Response, myself: &Myself, container: Arc<Container>) {
-        let Some(enforcer) = &policies.enforcer else { return };
-        let bits = policies.of(config, myself, &container);
+    pub(super) fn meet(&mut self, policies: &Policies, myself: &Myself, container: Arc<Container>) {
+        let state = policies.state();
+        let bits = state.of(&policies.config, myself, &container, &self.accepted);
         let id = container.cgroup_id;
         let before = self.known.insert(id, (container, bits)).map_or(0, |(_, bits)| bits);
-        if before != bits {
+        if before != bits
+            && let Some(enforcer) = &state.enforcer
+        {
             let assigned = enforcer.assign(id, bits);
             self.tell(assigned);
         }
     }
 
     /// These containers are all that there are.
-    pub(super) fn sync(&mut self, policies: &Policies, config: &Response, myself: &Myself, all: Vec<Arc<Container>>) {
-        let Some(enforcer) = &policies.enforcer else { return };
+    pub(super) fn sync(&mut self, policies: &Policies, myself: &Myself, all: Vec<Arc<Container>>) {
         let gone: Vec<u64> = self.known.keys().filter(|id| !all.iter().any(|c| c.cgroup_id == **id)).copied().collect();
         for id in gone {
             self.known.remove(&id);
-            let assigned = enforcer.assign(id, 0);
-            self.tell(assigned);
+            if let Some(enforcer) = &policies.state().enforcer {
+                let assigned = enforcer.assign(id, 0);
+                self.tell(assigned);
+            }
         }
-        all.into_iter().for_each(|container| self.meet(policies, config, myself, container));
+        all.into_iter().for_each(|container| self.meet(policies, myself, container));
+    }
+
+    /// Other rules are in force. Gives the earlier policies where others took their place: they have ended once it is dropped.
+    pub(super) fn follow(&mut self, policies: &Policies, myself: &Myself, rules: &Arc<RuleSet>) -> Option<Enforcer> {
+        let earlier = policies.follow(rules, self, myself);
+        self.assign_anew(policies, myself);
+        earlier
+    }
+
+    /// Other findings are normal.
+    pub(super) fn accept(&mut self, policies: &Policies, myself: &Myself, accepted: Accepted) {
+        self.accepted = accepted;
+        self.assign_anew(policies, myself);
+    }
+
+    fn assign_anew(&mut self, policies: &Policies, myself: &Myself) {
+        let all: Vec<_> = self.known.values().map(|(container, _)| Arc::clone(container)).collect();
+        all.into_iter().for_each(|container| self.meet(policies, myself, container));
     }
 
     pub(super) fn get(&self, cgroup: u64) -> Option<&Arc<Container>> {
@@ -211,7 +377,7 @@ fn in_kernel(policy: &Policy) -> KernelPolicy {
         (None, None, None) => Matcher::Any,
     };
     let ruling = if policy.act == Verdict::Deny { Ruling::Deny } else { Ruling::Kill };
-    KernelPolicy { operation, matcher, ruling }
+    KernelPolicy { operation, matchers: vec![matcher], ruling, exact: false }
 }
 
 #[cfg(test)]
@@ -229,7 +395,7 @@ mod tests {
             let text = format!("[[policy]]\nname = 'x'\ndo = 'kill'\n{rest}");
             let policy = in_kernel(&config(&text).policy[0]);
             assert_eq!(policy.ruling, Ruling::Kill);
-            policy.matcher
+            policy.matchers[0].clone()
         };
         assert_eq!(matcher("operation = 'exec'\npath = '/tmp/*'"), Matcher::Below("/tmp".into()));
         assert_eq!(matcher("operation = 'write'\npath = '/*'"), Matcher::Below(String::new()));
@@ -247,13 +413,13 @@ mod tests {
         let text = "protect = ['db']\n[[policy]]\nname = 'all'\noperation = 'mount'\ndo = 'deny'\n[[policy]]\nname = \
                     'web'\noperation = 'bpf'\ncontainer = 'web*'\ndo = 'deny'\n";
         let config = config(text);
-        let policies = Policies { mode: Mode::Enforce, all: config.policy.clone(), enforcer: None };
+        let state = State::new(&Response { mode: Mode::Enforce, ..config.clone() }, &Arc::default());
         let named = |name: &str| Container {
             name: Some(name.into()),
             image: Some(ethogram_model::Image::default()),
             ..Container::default()
         };
-        let of = |name: &str| policies.of(&config, &Myself::default(), &named(name));
+        let of = |name: &str| state.of(&config, &Myself::default(), &Arc::new(named(name)), &Accepted::new());
         assert_eq!((of("web-1"), of("cache"), of("db")), (0b11, 0b01, 0));
     }
 }

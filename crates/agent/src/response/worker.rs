@@ -1,13 +1,14 @@
 //! The thread that acts, and undoes what it did when its time is over.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use ethogram_detect::rules::RuleSet;
 use ethogram_model::{Container, Finding, render::rfc3339};
 use ethogram_probe::{Enforcement, NetworkCut};
 use tokio::sync::oneshot;
@@ -16,8 +17,9 @@ use super::{
     audit::Audit,
     cgroups::{Cgroups, Refused},
     decide::{Myself, Planned, decide, rule_of},
+    derive::Accepted,
     lock,
-    policies::{Policies, Subjects},
+    policies::{Policies, PolicyStatus, Subjects, Watched},
     processes,
     record::{By, Outcome, ResponseRecord, Target, Undone},
 };
@@ -32,6 +34,10 @@ const LOOK: Duration = Duration::from_secs(1);
 const REPEATS: Duration = Duration::from_secs(10);
 /// Records that count repetitions at a time; what comes beyond has records of its own.
 const MAX_REPEATED: usize = 1024;
+/// Deeds of the kernel that are remembered until the agent hears of what they were done about.
+const MAX_DEEDS: usize = 1024;
+/// How often it is looked what the kernel did.
+const GLANCE: Duration = Duration::from_millis(100);
 /// Where cuts are pinned that are to outlive the agent.
 const PINS: &str = "/sys/fs/bpf/ethogram";
 
@@ -40,9 +46,19 @@ pub(super) enum Message {
     Finding(Arc<Finding>),
     Container(Arc<Container>),
     Containers(Vec<Arc<Container>>),
-    Enforced(Box<Enforcement>),
+    Rules(Arc<RuleSet>),
+    Accepted(Accepted),
     Undo(u64, oneshot::Sender<Result<ResponseRecord, String>>),
     End,
+}
+
+/// What the kernel did: about what, to whom, and what was done.
+#[derive(PartialEq, Eq)]
+struct Deed {
+    rule: String,
+    act: Act,
+    pid: Option<u32>,
+    start_ns: Option<u64>,
 }
 
 /// The thread's state.
@@ -57,7 +73,9 @@ pub(super) struct Worker {
     /// When what goes on is over.
     deadlines: HashMap<u64, Instant>,
     /// What the kernel refuses again and again: by policy and cgroup, since when, and its record.
-    repeated: HashMap<(usize, u64), (Instant, ResponseRecord)>,
+    repeated: HashMap<(String, u64), (Instant, ResponseRecord)>,
+    /// What the kernel did lately, with the numbers of the records.
+    deeds: VecDeque<(Deed, u64)>,
     looked: Instant,
     /// Whether the records could not be written the last time.
     unwritten: bool,
@@ -81,6 +99,7 @@ impl Worker {
             cuts: HashMap::new(),
             deadlines: HashMap::new(),
             repeated: HashMap::new(),
+            deeds: VecDeque::new(),
             looked: Instant::now(),
             unwritten: false,
         }
@@ -89,14 +108,23 @@ impl Worker {
     /// Runs until it is told to end.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         self.take_over();
+        let mut watched = self.policies.watch();
         loop {
-            match messages.recv_timeout(self.pause()) {
+            let pause = if watched.is_some() { self.pause().min(GLANCE) } else { self.pause() };
+            let message = messages.recv_timeout(pause);
+            // Before a finding is acted upon, what the kernel did about the same is known: it was told of first.
+            self.glance(watched.as_ref());
+            match message {
                 Ok(Message::Finding(finding)) => self.take(&finding),
-                Ok(Message::Container(container)) => {
-                    self.subjects.meet(&self.policies, &self.config, &self.myself, container);
+                Ok(Message::Container(container)) => self.subjects.meet(&self.policies, &self.myself, container),
+                Ok(Message::Containers(all)) => self.subjects.sync(&self.policies, &self.myself, all),
+                Ok(Message::Rules(rules)) => {
+                    let earlier = self.subjects.follow(&self.policies, &self.myself, &rules);
+                    drop(earlier);
+                    self.glance(watched.as_ref());
+                    watched = self.policies.watch();
                 }
-                Ok(Message::Containers(all)) => self.subjects.sync(&self.policies, &self.config, &self.myself, all),
-                Ok(Message::Enforced(enforced)) => self.enforced(&enforced),
+                Ok(Message::Accepted(accepted)) => self.subjects.accept(&self.policies, &self.myself, accepted),
                 Ok(Message::Undo(id, answer)) => {
                     // Whoever asked may have gone meanwhile.
                     _ = answer.send(self.undo(id, "request"));
@@ -106,6 +134,7 @@ impl Worker {
             }
             self.look();
         }
+        self.glance(watched.as_ref());
         self.write_repeated(|_| true);
         if self.config.undo_on_exit {
             self.undo_all("exit");
@@ -137,6 +166,9 @@ impl Worker {
 
     fn take(&mut self, finding: &Finding) {
         for planned in decide(&self.config, &self.myself, finding) {
+            if self.was_done(finding, &planned) {
+                continue;
+            }
             let mut record = self.record(finding, &planned);
             let mut done_ns = None;
             let result = match planned.protected {
@@ -201,13 +233,10 @@ impl Worker {
             Act::Freeze | Act::CutNetwork => self.begin(record, done),
             Act::Deny => {
                 // What was refused is no finding: whatever comes here has happened.
-                let status = self.policies.status().into_iter().find(|s| s.name == record.rule);
-                if let Some(reason) = status.and_then(|s| s.reason) {
-                    return Err(Refused::Failed(format!("it is not refused on this kernel: {reason}")));
-                }
-                let why =
-                    "it had happened before anybody could refuse it: no policy of the kernel stands for this rule";
-                Err(Refused::Failed(why.into()))
+                let of_rule = |s: &PolicyStatus| s.of_rule && s.action == Act::Deny && s.name == record.rule;
+                let reason = self.policies.status().into_iter().find(of_rule).and_then(|s| s.reason);
+                let reason = reason.unwrap_or_else(|| "the kernel had not been told of the container".into());
+                Err(Refused::Failed(format!("it had happened before anybody could refuse it: {reason}")))
             }
         }
     }
@@ -259,15 +288,40 @@ impl Worker {
         ended.iter().for_each(|record| self.undo_or_say(record.id, "gone"));
     }
 
-    /// Records what the kernel did. A refusal is often repeated at once, and then counted.
-    fn enforced(&mut self, enforced: &Enforcement) {
+    /// Records what the kernel has done meanwhile.
+    fn glance(&mut self, watched: Option<&Watched>) {
+        match watched.map(Watched::take) {
+            Some(Ok(all)) => {
+                for (enforced, names) in all {
+                    names.into_iter().for_each(|name| self.enforced(&enforced, name.to_owned()));
+                }
+            }
+            Some(Err(error)) => tracing::error!("{error}; policies hold, and are not recorded"),
+            None => {}
+        }
+    }
+
+    /// Whether the kernel has done already what a finding leads to. Its record then tells of the finding.
+    fn was_done(&mut self, finding: &Finding, planned: &Planned) -> bool {
+        let Target { pid, start_ns, .. } = planned.target;
+        let deed = Deed { rule: rule_of(finding).to_owned(), act: planned.act, pid, start_ns };
+        let Some((_, id)) = self.deeds.iter().rev().find(|(known, _)| *known == deed) else { return false };
+        let known = lock(&self.audit).get(*id).cloned();
+        if let Some(record) = known.filter(|record| record.finding.is_none()) {
+            self.write(&ResponseRecord { finding: Some(finding.uid.clone()), ..record });
+        }
+        true
+    }
+
+    /// Records what the kernel did by a policy. A refusal is often repeated at once, and then counted.
+    fn enforced(&mut self, enforced: &Enforcement, policy: String) {
         let (action, outcome) = match enforced.killed {
             true => (Act::Kill, if self.config.mode == Mode::DryRun { Outcome::DryRun } else { Outcome::Done }),
             false => (Act::Deny, if self.config.mode == Mode::DryRun { Outcome::DryRun } else { Outcome::Done }),
         };
         lock(&self.audit).count(action.name(), outcome.name(), 1);
         let number = |field: &str| enforced.event.get(field).as_u64().unwrap_or(0);
-        let key = (enforced.policy, number("_cgroup"));
+        let key = (policy, number("_cgroup"));
         if let Some((_, record)) = self.repeated.get_mut(&key).filter(|_| !enforced.killed) {
             record.count += 1;
             return;
@@ -293,7 +347,7 @@ impl Worker {
             dry_run: self.config.mode == Mode::DryRun,
             outcome,
             reason: None,
-            rule: self.policies.name(enforced.policy).to_owned(),
+            rule: key.0.clone(),
             finding: None,
             target,
             by: By::Kernel,
@@ -303,6 +357,11 @@ impl Worker {
             undone: None,
         };
         self.write(&record);
+        if self.deeds.len() >= MAX_DEEDS {
+            self.deeds.pop_front();
+        }
+        let Target { pid, start_ns, .. } = record.target;
+        self.deeds.push_back((Deed { rule: record.rule.clone(), act: action, pid, start_ns }, record.id));
         if !enforced.killed && self.repeated.len() < MAX_REPEATED {
             self.repeated.insert(key, (Instant::now(), record));
         }

@@ -30,6 +30,8 @@ pub(super) struct Judge {
     /// What the store had no room for yet.
     unsaved: Batch,
     saved_ns: u64,
+    /// How much was accepted when the thread that acts was told of it; none where it is to be told.
+    told_accepted: Option<usize>,
 }
 
 impl Judge {
@@ -42,7 +44,18 @@ impl Judge {
         writer: Writer,
     ) -> Self {
         let (streams, unsaved) = (Streams::default(), Batch::default());
-        Self { selection, detector, alerts, streams, sinks, response, writer, unsaved, saved_ns: 0 }
+        Self {
+            selection,
+            detector,
+            alerts,
+            streams,
+            sinks,
+            response,
+            writer,
+            unsaved,
+            saved_ns: 0,
+            told_accepted: None,
+        }
     }
 
     /// Saves everything and waits until all alerts are written, but no longer than `patience` for those.
@@ -64,6 +77,14 @@ impl Judge {
         for update in self.detector.take_updates() {
             self.sinks.seen(&update.uid, update.last_seen_ns);
             self.alerts.update(update);
+        }
+    }
+
+    /// What is accepted is not acted upon, by the kernel neither.
+    fn tell_accepted(&mut self) {
+        let count = self.detector.accepted.list().count();
+        if self.told_accepted != Some(count) && self.response.accept(&self.detector.accepted) {
+            self.told_accepted = Some(count);
         }
     }
 
@@ -107,11 +128,16 @@ impl Consumer for Judge {
     }
 
     fn decide(&mut self, decision: Decision) {
+        if !matches!(decision, Decision::Rules(..)) {
+            self.told_accepted = None;
+        }
         self.detector.decide(decision);
+        self.tell_accepted();
     }
 
     fn tick(&mut self, now_ns: u64) {
         self.detector.advance(now_ns);
+        self.tell_accepted();
         self.update_alerts();
         if now_ns.saturating_sub(self.saved_ns) < SAVE_NS && now_ns >= self.saved_ns {
             return;

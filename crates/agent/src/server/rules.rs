@@ -18,6 +18,7 @@ use super::{demands::Demands, judge::Judge};
 use crate::{
     api::{Refusal, RuleProblem, RuleStatus, RulesStatus},
     pipeline::{Control, Input},
+    response::Response,
     rules::{Mark, Origin, RuleFiles},
 };
 
@@ -44,6 +45,7 @@ pub(super) struct RuleKeeper {
     control: Control<Judge>,
     collector: Arc<Collector>,
     demands: Arc<Demands>,
+    response: Arc<Response>,
     /// Trackers that the configuration names: others are not started because of rules.
     only: Option<BTreeSet<String>>,
     gated: bool,
@@ -79,11 +81,12 @@ impl RuleKeeper {
         book: Book,
         origin: Origin,
         trackers: Vec<Arc<TrackerSchema>>,
-        (control, collector, demands): (Control<Judge>, Arc<Collector>, Arc<Demands>),
+        (control, collector, demands, response): (Control<Judge>, Arc<Collector>, Arc<Demands>, Arc<Response>),
         (only, gated): (Option<BTreeSet<String>>, bool),
     ) -> Arc<Self> {
         let turn = tokio::sync::Mutex::default();
-        Arc::new(Self { book: Mutex::new(book), origin, trackers, control, collector, demands, only, gated, turn })
+        let book = Mutex::new(book);
+        Arc::new(Self { book, origin, trackers, control, collector, demands, response, only, gated, turn })
     }
 
     pub(super) fn with_book<T>(&self, look: impl FnOnce(&mut Book) -> T) -> T {
@@ -109,7 +112,12 @@ impl RuleKeeper {
         let decision = Decision::Rules(Arc::clone(&set), Arc::clone(&files));
         self.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)?;
         self.with_book(|book| (book.set, book.files) = (Arc::clone(&set), files));
-        tokio::task::spawn_blocking(move || this.demands.set_rules(&wanted)).await.map_err(|_| Refusal::Gone)?;
+        let rules = Arc::clone(&set);
+        let tell = move || {
+            this.response.follow(&rules);
+            this.demands.set_rules(&wanted);
+        };
+        tokio::task::spawn_blocking(tell).await.map_err(|_| Refusal::Gone)?;
         tracing::info!("{} rules are in force", set.len());
         Ok(())
     }

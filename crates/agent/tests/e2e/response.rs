@@ -255,3 +255,93 @@ fn the_kernel_kills_who_runs_what_a_policy_forbids_and_no_other() {
     assert!(latency < 10_000_000, "{record}");
     assert!(server.http.get("/v1/policies")[0]["hits"].as_u64() >= Some(1));
 }
+
+/// A rule on programs below a folder, with more to its condition.
+fn rule_below(folder: &str, more: &str) -> String {
+    format!(
+        "- rule: Runs from a folder\n  desc: A program of a folder ran.\n  condition: >\n    evt.type in (execve, execveat) and \
+         container.id != host\n    and proc.exepath startswith {folder}/{more}\n  output: \"%proc.exepath\"\n  priority: \
+         WARNING\n"
+    )
+}
+
+/// How a program that is copied to a folder ends in a container.
+fn run_from(container: &Container, folder: &str) -> Option<i32> {
+    container.sh(&format!("mkdir -p {folder} && cp /bin/busybox {folder}/sh && {folder}/sh -c 'exit 7'")).status.code()
+}
+
+fn policy_of_rule(server: &Server) -> Value {
+    server.http.get("/v1/policies")[0].clone()
+}
+
+/// Waits until a program from a folder ends so.
+fn await_end(container: &Container, folder: &str, code: i32) {
+    eventually(&format!("a program from {folder} to end with {code}"), seconds(20), || {
+        (run_from(container, folder) == Some(code)).then_some(())
+    });
+}
+
+#[test]
+fn what_a_rule_leads_to_is_done_by_the_kernel_where_it_can_decide_the_rule() {
+    let (container, protected) = (Container::idle("rule-kill"), Container::idle("rule-spared"));
+    let rules = tempfile::tempdir().unwrap();
+    let file = rules.path().join("rules.yaml");
+    fs::write(&file, rule_below("/tmp", "")).unwrap();
+    let response = format!(
+        "mode = 'enforce'\nprotect = ['{}']\n[[response.action]]\nrule = 'Runs from*'\ndo = 'kill'",
+        protected.name
+    );
+    let server = Server::start(&Settings { response, rules: vec![file.clone()], ..Settings::default() });
+    [&container, &protected].iter().for_each(|c| _ = server.await_container(&c.name));
+    let status = policy_of_rule(&server);
+    assert_eq!((&status["name"], &status["of_rule"]), (&"Runs from a folder".into(), &true.into()), "{status}");
+    assert_eq!((&status["state"], status.get("reason")), (&"enforced".into(), None), "{status}");
+
+    await_end(&container, "/tmp", 137);
+    assert_eq!(run_from(&container, "/srv"), Some(7), "another path");
+    assert_eq!(run_from(&protected, "/tmp"), Some(7), "a protected container");
+    // The alert fires as ever; it and the kernel's record tell of each other, and nothing is done twice.
+    let record = eventually("the record with its alert", PROMPT, || {
+        responses(&server).into_iter().find(|r| r["by"] == "kernel" && r["finding"].is_string())
+    });
+    assert_eq!((&record["rule"], &record["action"]), (&"Runs from a folder".into(), &"kill".into()), "{record}");
+    assert_eq!((&record["outcome"], &record["target"]["object"]), (&"done".into(), &"/tmp/sh".into()), "{record}");
+    eprintln!("killed by the kernel after {} us", record["latency_ns"].as_u64().unwrap() / 1000);
+    let alerts = server.stored_alerts();
+    assert!(alerts.iter().any(|a| a["finding_info"]["uid"] == record["finding"]), "{record}");
+    let of_container = |r: &&Value| r["target"]["container"] == container.name && r["by"] == "user";
+    assert_eq!(responses(&server).iter().find(of_container), None, "nothing is done twice");
+
+    // Other rules, another folder.
+    fs::write(&file, rule_below("/opt", "")).unwrap();
+    server.http.expect("POST", "/v1/rules", None, 200);
+    await_end(&container, "/opt", 137);
+    await_end(&container, "/tmp", 7);
+
+    // What the kernel cannot decide, the agent does.
+    fs::write(&file, rule_below("/opt", " and proc.args contains exit")).unwrap();
+    server.http.expect("POST", "/v1/rules", None, 200);
+    let status =
+        eventually("the agent to decide", PROMPT, || Some(policy_of_rule(&server)).filter(|s| s["state"] == "user"));
+    assert!(status["reason"].as_str().unwrap().contains("proc.args contains exit"), "{status}");
+    let shown = String::from_utf8(server.ethogram(&["responses", "--policies"]).stdout).unwrap();
+    assert!(shown.contains("kill") && shown.contains("user") && shown.contains("proc.args contains exit"), "{shown}");
+}
+
+#[test]
+fn what_is_accepted_is_not_killed_for_by_the_kernel_either() {
+    let container = Container::idle("rule-accepted");
+    let rules = tempfile::tempdir().unwrap();
+    let file = rules.path().join("rules.yaml");
+    fs::write(&file, rule_below("/tmp", "")).unwrap();
+    let response = "mode = 'enforce'\n[[response.action]]\ntag = 'none'\ndo = 'kill'\n[[response.action]]\nrule = 'Runs from*'\n\
+                    do = 'kill'";
+    let server = Server::start(&Settings { response: response.into(), rules: vec![file], ..Settings::default() });
+    server.await_container(&container.name);
+    await_end(&container, "/tmp", 137);
+    let alert = eventually("the alert", PROMPT, || server.stored_alerts().into_iter().next());
+    let uid = alert["finding_info"]["uid"].as_str().unwrap();
+    let accepted = server.ethogram(&["alerts", "accept", uid]);
+    assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
+    await_end(&container, "/tmp", 7);
+}

@@ -153,6 +153,11 @@ impl<'e> Case<'e> {
         result
     }
 
+    /// Whether a comparison of the program holds.
+    pub(super) fn compares(&mut self, predicate: usize) -> bool {
+        self.predicate(predicate) == YES
+    }
+
     fn predicate(&mut self, at: usize) -> u8 {
         let program = self.program;
         let Some(predicate) = program.predicates.get(at) else { return NO };

@@ -83,16 +83,18 @@ impl Stories {
         {
             return Arc::clone(name);
         }
-        let name: Arc<str> = match Workload::of(container) {
-            Some(workload) => workload.name.into(),
-            None => container.display_name().into(),
-        };
+        let name: Arc<str> = workload_of(container).into();
         if self.workloads.len() >= MAX_CONTAINERS {
             self.workloads.clear();
         }
         self.workloads.insert(container.cgroup_id, (Arc::clone(container), Arc::clone(&name)));
         name
     }
+}
+
+/// How the workload of a container is called in findings.
+pub fn workload_of(container: &Container) -> String {
+    Workload::of(container).map_or_else(|| container.display_name().to_owned(), |workload| workload.name)
 }
 
 /// The lineage is what ran, from the process up to the container's first.

@@ -74,7 +74,16 @@ impl Network {
         Some(Self { address, bits })
     }
 
-    fn holds(&self, address: IpAddr) -> bool {
+    pub(super) fn new(address: IpAddr, bits: u8) -> Self {
+        Self { address, bits }
+    }
+
+    /// Its address, and how many bits of it count.
+    pub(super) fn parts(self) -> (IpAddr, u8) {
+        (self.address, self.bits)
+    }
+
+    pub(super) fn holds(&self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(net), IpAddr::V4(it)) => {
                 begin_alike(Ipv4Addr::to_bits(net).into(), it.to_bits().into(), 32, self.bits)

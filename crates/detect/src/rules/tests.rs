@@ -1,4 +1,5 @@
 mod bounds;
+mod decidable;
 mod language;
 mod merging;
 mod places;

@@ -9,11 +9,11 @@ use std::{
 };
 
 use ethogram_model::{Event, Value};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBufferBuilder};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBuffer, RingBufferBuilder};
 
 use super::{
     POLICY,
-    policy::{KILL_EXEC, Matcher, Operation, Policy, Ruling, path_key, peer},
+    policy::{KILL_CONNECT, KILL_EXEC, Matcher, Operation, Policy, Ruling, path_key, peer},
 };
 use crate::{
     Error, Manifest, TrackerObject, abilities,
@@ -57,8 +57,8 @@ struct Loaded {
 /// What a policy led to.
 #[derive(Debug, Clone)]
 pub struct Enforcement {
-    /// The policy's place in the list; of several, the first.
-    pub policy: usize,
+    /// The policies' places in the list, a bit each.
+    pub policies: u64,
     /// Whether the process was killed; otherwise the operation was refused.
     pub killed: bool,
     /// How long that took from the hook on.
@@ -72,6 +72,8 @@ pub struct Enforcement {
 impl Enforcer {
     /// Policies at most: each is a bit of a word.
     pub const MAX_POLICIES: usize = 64;
+    /// Paths of all policies at most.
+    pub const MAX_PATHS: usize = 4096;
 
     /// Attaches what the policies need. They hold for nobody yet. `controller` is that of [`Settings`]. In a dry run what they lead to
     /// is told, and not done.
@@ -82,9 +84,13 @@ impl Enforcer {
     /// Where there are too many, or the kernel's tables cannot be made. That it does not take some programs is no error: see
     /// [`Enforcer::refusal`].
     pub fn start(policies: &[Policy], controller: u32, dry_run: bool) -> Result<Self, Error> {
+        let bad = |problem: String| Err(Error::BadObject { origin: "policies".into(), problem });
         if policies.len() > Self::MAX_POLICIES {
-            let problem = format!("there are {}, and at most {} can be", policies.len(), Self::MAX_POLICIES);
-            return Err(Error::BadObject { origin: "policies".into(), problem });
+            return bad(format!("there are {}, and at most {} can be", policies.len(), Self::MAX_POLICIES));
+        }
+        let paths: usize = policies.iter().map(Policy::paths).sum();
+        if paths > Self::MAX_PATHS {
+            return bad(format!("they have {paths} paths, and at most {} can be", Self::MAX_PATHS));
         }
         let constants = Constants { controller, dry_run };
         let object = TrackerObject::of("policy", POLICY.clone(), Manifest::default())?;
@@ -93,17 +99,23 @@ impl Enforcer {
         let chosen: Vec<Result<Group, String>> = policies
             .iter()
             .map(|policy| {
+                if let (true, Some(group)) = (policy.exact, policy.after()) {
+                    return takes(group).map(|()| group);
+                }
                 let group = policy.operation.programs();
                 let refused = match takes(group) {
                     Ok(()) => return Ok(group),
                     Err(reason) => reason,
                 };
-                let can_kill = policy.operation == Operation::Exec && policy.ruling == Ruling::Kill;
-                if can_kill && takes(KILL_EXEC).is_ok() { Ok(KILL_EXEC) } else { Err(refused) }
+                match policy.after() {
+                    Some(KILL_EXEC) if takes(KILL_EXEC).is_ok() => Ok(KILL_EXEC),
+                    _ => Err(refused),
+                }
             })
             .collect();
         let groups: BTreeSet<Group> = chosen.iter().flatten().copied().collect();
-        let held = policies.iter().enumerate().filter(|(index, _)| chosen.get(*index).is_some_and(Result::is_ok));
+        let held = policies.iter().zip(&chosen).enumerate();
+        let held = held.filter_map(|(index, (policy, group))| Some((index, policy, *group.as_ref().ok()?)));
         let loaded = match groups.is_empty() {
             true => None,
             false => {
@@ -161,7 +173,7 @@ impl Enforcer {
 impl Loaded {
     fn new(
         groups: &BTreeSet<Group>,
-        policies: &[(usize, &Policy)],
+        policies: &[(usize, &Policy, Group)],
         object: &TrackerObject,
         constants: Constants,
     ) -> Result<Self, String> {
@@ -176,48 +188,44 @@ impl Loaded {
     }
 
     fn watch(&self) -> Result<Watch, Error> {
-        let ring = handle(&self.object, "events").map_err(Error::Unsupported)?;
-        Ok(Watch { ring, layout: self.layout.clone() })
-    }
-}
-
-/// Reads what policies led to, on whatever thread.
-#[derive(Debug)]
-pub struct Watch {
-    ring: MapHandle,
-    layout: Layout,
-}
-
-impl Watch {
-    /// Hands out what comes, until `take` says that it is enough. It is asked at least each `pause`, then with nothing.
-    ///
-    /// # Errors
-    /// Where the ring cannot be read.
-    pub fn run(&self, pause: Duration, mut take: impl FnMut(Vec<Enforcement>) -> bool) -> Result<(), Error> {
         let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
+        let ring = handle(&self.object, "events").map_err(Error::Unsupported)?;
         let inbox: Rc<RefCell<Vec<Event>>> = Rc::default();
-        let sink = Rc::clone(&inbox);
-        let mut builder = RingBufferBuilder::new();
-        let layout = &self.layout;
+        let (sink, layout) = (Rc::clone(&inbox), self.layout.clone());
         let keep = move |record: &[u8]| {
             if let Ok(event) = layout.event(record) {
                 sink.borrow_mut().push(event);
             }
             0
         };
-        builder.add(&self.ring, keep).map_err(failed)?;
-        let ring = builder.build().map_err(failed)?;
-        loop {
-            match ring.poll(pause) {
-                Err(e) if e.kind() != libbpf_rs::ErrorKind::Interrupted => return Err(failed(e)),
-                _ => {}
-            }
-            let to_epoch = realtime_ns().saturating_sub(boot_ns());
-            let all = inbox.borrow_mut().drain(..).map(|event| enforcement(event, to_epoch)).collect();
-            if !take(all) {
-                return Ok(());
-            }
-        }
+        let mut builder = RingBufferBuilder::new();
+        builder.add(&ring, keep).map_err(failed)?;
+        Ok(Watch { ring: builder.build().map_err(failed)?, inbox })
+    }
+}
+
+/// Reads what policies led to.
+pub struct Watch {
+    ring: RingBuffer<'static>,
+    inbox: Rc<RefCell<Vec<Event>>>,
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+impl Watch {
+    /// All that policies have led to since the last call. It does not wait.
+    ///
+    /// # Errors
+    /// Where the ring cannot be read.
+    pub fn take(&self) -> Result<Vec<Enforcement>, Error> {
+        let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
+        self.ring.consume().map_err(failed)?;
+        let to_epoch = realtime_ns().saturating_sub(boot_ns());
+        Ok(self.inbox.borrow_mut().drain(..).map(|event| enforcement(event, to_epoch)).collect())
     }
 }
 
@@ -232,7 +240,7 @@ fn enforcement(mut event: Event, to_epoch: u64) -> Enforcement {
     };
     let object = address.unwrap_or_else(|| event.get("file.path").to_text().into_owned());
     Enforcement {
-        policy: number("_policies").trailing_zeros() as usize,
+        policies: number("_policies"),
         killed: event.get("policy.killed") == Value::Bool(true),
         took: Duration::from_nanos(number("policy.latency")),
         object,
@@ -242,7 +250,7 @@ fn enforcement(mut event: Event, to_epoch: u64) -> Enforcement {
 
 /// Tries whether the kernel takes the programs of a group.
 fn try_group(group: Group, constants: Constants) -> Result<(), String> {
-    if group != KILL_EXEC
+    if ![KILL_EXEC, KILL_CONNECT].contains(&group)
         && let Some(reason) = abilities::refusal("lsm")
     {
         return Err(reason.to_owned());
@@ -293,33 +301,35 @@ fn handle(object: &Object, name: &str) -> Result<MapHandle, String> {
 
 /// Fills the tables.
 fn write(
-    policies: &[(usize, &Policy)],
+    policies: &[(usize, &Policy, Group)],
     operations: &MapHandle,
     paths: &MapHandle,
     peers: &MapHandle,
 ) -> libbpf_rs::Result<()> {
     let mut of_paths: BTreeMap<[u8; 16], u64> = BTreeMap::new();
     for operation in Operation::ALL {
-        let [mut deny, mut kill, mut anything] = [0u64; 3];
-        for (index, policy) in policies.iter().filter(|(_, p)| p.operation == operation) {
+        let [mut deny, mut kill, mut anything, mut exact, mut after] = [0u64; 5];
+        for (index, policy, group) in policies.iter().filter(|(_, p, _)| p.operation == operation) {
             let bit = 1u64 << index;
             *(if policy.ruling == Ruling::Deny { &mut deny } else { &mut kill }) |= bit;
-            let any_peer = Matcher::Peer { address: Ipv6Addr::UNSPECIFIED.into(), bits: 0, port: None };
-            let matcher = if (operation, &policy.matcher) == (Operation::Connect, &Matcher::Any) {
-                &any_peer
-            } else {
-                &policy.matcher
-            };
-            match matcher {
-                Matcher::Any => anything |= bit,
-                Matcher::Path(path) => *of_paths.entry(path_key(path, false)).or_default() |= bit,
-                Matcher::Below(path) => *of_paths.entry(path_key(path, true)).or_default() |= bit,
-                Matcher::Peer { address, bits, port } => {
-                    peers.update(&(*index as u32).to_ne_bytes(), &peer(*address, *bits, *port), MapFlags::ANY)?;
+            exact |= if policy.exact { bit } else { 0 };
+            after |= if policy.after() == Some(*group) { bit } else { 0 };
+            for matcher in &policy.matchers {
+                match matcher {
+                    Matcher::Any if operation == Operation::Connect => {
+                        let anybody = peer(Ipv6Addr::UNSPECIFIED.into(), 0, None);
+                        peers.update(&(*index as u32).to_ne_bytes(), &anybody, MapFlags::ANY)?;
+                    }
+                    Matcher::Any => anything |= bit,
+                    Matcher::Path(path) => *of_paths.entry(path_key(path, false)).or_default() |= bit,
+                    Matcher::Below(path) => *of_paths.entry(path_key(path, true)).or_default() |= bit,
+                    Matcher::Peer { address, bits, port } => {
+                        peers.update(&(*index as u32).to_ne_bytes(), &peer(*address, *bits, *port), MapFlags::ANY)?;
+                    }
                 }
             }
         }
-        let value = [deny, kill, anything].map(u64::to_ne_bytes).concat();
+        let value = [deny, kill, anything, exact, after].map(u64::to_ne_bytes).concat();
         operations.update(&(operation as u32).to_ne_bytes(), &value, MapFlags::ANY)?;
     }
     of_paths.iter().try_for_each(|(key, bits)| paths.update(key, &bits.to_ne_bytes(), MapFlags::ANY))

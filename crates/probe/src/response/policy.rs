@@ -9,10 +9,13 @@ use std::net::IpAddr;
 pub struct Policy {
     /// What a process does.
     pub operation: Operation,
-    /// To what.
-    pub matcher: Matcher,
+    /// To what: any of these. Of peers there is one.
+    pub matchers: Vec<Matcher>,
     /// What becomes of it.
     pub ruling: Ruling,
+    /// Whether it stands for a rule: it holds for nothing that the rule's events would not tell of, and where that cannot be known,
+    /// not at all.
+    pub exact: bool,
 }
 
 /// What a process does.
@@ -82,8 +85,26 @@ impl Operation {
     }
 }
 
-/// The program that kills for an exec where the one that refuses is not taken.
+impl Policy {
+    /// The programs that kill once it was done, where there are some.
+    pub(super) fn after(&self) -> Option<&'static [&'static str]> {
+        match (self.ruling, self.operation) {
+            (Ruling::Kill, Operation::Exec) => Some(KILL_EXEC),
+            (Ruling::Kill, Operation::Connect) => Some(KILL_CONNECT),
+            _ => None,
+        }
+    }
+
+    /// How many paths it has.
+    pub fn paths(&self) -> usize {
+        self.matchers.iter().filter(|m| matches!(m, Matcher::Path(_) | Matcher::Below(_))).count()
+    }
+}
+
+/// The program that kills for an exec where the one that refuses is not taken, and where a rule asks for it.
 pub(super) const KILL_EXEC: &[&str] = &["kill_exec"];
+/// The program that kills for a connection where a rule asks for it.
+pub(super) const KILL_CONNECT: &[&str] = &["kill_connect"];
 
 /// As `struct path_key` has it.
 pub(super) fn path_key(path: &str, below: bool) -> [u8; 16] {

@@ -60,7 +60,12 @@ fn text(path: &Path) -> CString {
 }
 
 fn policy(operation: Operation, matcher: Matcher, ruling: Ruling) -> Policy {
-    Policy { operation, matcher, ruling }
+    Policy { operation, matchers: vec![matcher], ruling, exact: false }
+}
+
+/// One that stands for a rule.
+fn exact(operation: Operation, matchers: &[Matcher], ruling: Ruling) -> Policy {
+    Policy { operation, matchers: matchers.to_vec(), ruling, exact: true }
 }
 
 /// Policies that hold for one of two cgroups. None where this kernel takes none of them.
@@ -90,13 +95,13 @@ impl Rig {
     fn expect(&self, what: &str, wanted: impl Fn(&Enforcement) -> bool) -> Enforcement {
         let watch = self.enforcer.watch().unwrap().unwrap();
         let deadline = std::time::Instant::now() + patience();
-        let mut found = None;
-        let take = |all: Vec<Enforcement>| {
-            found = found.take().or_else(|| all.into_iter().find(|e| wanted(e)));
-            found.is_none() && std::time::Instant::now() < deadline
-        };
-        watch.run(std::time::Duration::from_millis(50), take).unwrap();
-        found.unwrap_or_else(|| panic!("nothing was told of it: {what}"))
+        loop {
+            if let Some(found) = watch.take().unwrap().into_iter().find(|e| wanted(e)) {
+                return found;
+            }
+            assert!(std::time::Instant::now() < deadline, "nothing was told of it: {what}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 }
 
@@ -170,7 +175,7 @@ fn what_is_refused_to_run_does_not_run() {
     for refused in [&deep, &one, &script] {
         assert_eq!(refused.run(&rig.subject), REFUSED, "{}", refused.path());
     }
-    let told = rig.expect("the refusal", |e| e.policy == 0);
+    let told = rig.expect("the refusal", |e| e.policies == 1);
     assert_eq!((told.object.as_str(), told.killed), (deep.path(), false));
     assert_eq!(told.event.get("_cgroup").as_u64(), Some(rig.subject.id()));
     eprintln!("refused after {:?}", told.took);
@@ -224,7 +229,7 @@ fn what_is_refused_to_be_written_is_neither_made_nor_changed() {
     // SAFETY: the path is a string that ends with NUL.
     assert_eq!(rig.subject.run(|| errno(unsafe { libc::truncate(old_path.as_ptr(), 2) }.into())), libc::EPERM);
     assert_eq!(fs::read_to_string(&old).unwrap(), "as it was");
-    assert_eq!(rig.expect("the refusal", |e| e.object == old_path.to_str().unwrap()).policy, 0);
+    assert_eq!(rig.expect("the refusal", |e| e.object == old_path.to_str().unwrap()).policies, 1);
 
     assert_eq!(rig.subject.run(|| open(&old_path, libc::O_RDONLY)), 0, "reading");
     assert_eq!(rig.subject.run(|| open(&other, flags)), 0, "another path");
@@ -272,7 +277,7 @@ fn whom_it_may_not_connect_to_sees_nothing() {
     forbidden.set_nonblocking(true).unwrap();
     datagrams.set_nonblocking(true).unwrap();
     assert!(forbidden.accept().is_err() && datagrams.recv(&mut [0]).is_err(), "the peer saw it");
-    assert_eq!(rig.expect("the refusal", |e| e.policy == 0).object, format!("127.0.0.1:{port}"));
+    assert_eq!(rig.expect("the refusal", |e| e.policies == 1).object, format!("127.0.0.1:{port}"));
 
     assert_eq!(rig.subject.run(|| connect(address(allowed.local_addr().unwrap().port()))), 0, "another port");
     assert_eq!(rig.neighbour.run(|| connect(address(port))), 0, "another cgroup");
@@ -295,7 +300,7 @@ fn what_is_refused_to_be_mounted_is_not_there() {
     let at = text(&forbidden);
     let is_mounted = || fs::read_to_string("/proc/self/mountinfo").unwrap().contains(at.to_str().unwrap());
     assert_eq!((rig.subject.run(|| mount(&at)), is_mounted()), (libc::EPERM, false));
-    rig.expect("the refusal", |e| e.policy == 0);
+    rig.expect("the refusal", |e| e.policies == 1);
     assert_eq!((rig.neighbour.run(|| mount(&at)), is_mounted()), (0, true), "another cgroup");
     // SAFETY: the path is a string that ends with NUL.
     assert_eq!(unsafe { libc::umount(at.as_ptr()) }, 0);
@@ -335,7 +340,7 @@ fn what_is_refused_to_be_traced_is_not() {
     // To look at others in /proc is no tracing.
     let exe = CString::new(format!("/proc/{pid}/environ")).unwrap();
     assert_eq!(rig.subject.run(|| open(&exe, libc::O_RDONLY)), 0, "reading");
-    rig.expect("the refusal", |e| e.policy == 0);
+    rig.expect("the refusal", |e| e.policies == 1);
     assert_eq!((by(&rig.neighbour), rig.neighbour.run(trace_me)), (0, 0), "another cgroup");
     let Rig { enforcer, subject, .. } = rig;
     drop(enforcer);
@@ -367,7 +372,7 @@ fn what_is_refused_to_be_loaded_is_not_even_read() {
     let before = modules();
     assert_eq!((rig.subject.run(load_module), rig.subject.run(load_file)), (libc::EPERM, libc::EPERM));
     assert_eq!(modules(), before);
-    rig.expect("the refusal", |e| e.policy == 0);
+    rig.expect("the refusal", |e| e.policies == 1);
     // The neighbour gets as far as the kernel's look at the image.
     let looked_at = |code: i32| assert!(![0, libc::EPERM].contains(&code), "{code}");
     looked_at(rig.neighbour.run(load_module));
@@ -399,7 +404,7 @@ fn load_program() -> i32 {
 fn what_is_refused_to_call_bpf_has_nothing_in_the_kernel() {
     let Some(rig) = Rig::start("bpf", &[policy(Operation::Bpf, Matcher::Any, Ruling::Deny)]) else { return };
     assert_eq!((rig.subject.run(make_map), rig.subject.run(load_program)), (libc::EPERM, libc::EPERM));
-    rig.expect("the refusal", |e| e.policy == 0);
+    rig.expect("the refusal", |e| e.policies == 1);
     assert_eq!((rig.neighbour.run(make_map), rig.neighbour.run(load_program)), (0, 0), "another cgroup");
     let Rig { enforcer, subject, .. } = rig;
     drop(enforcer);
@@ -415,7 +420,7 @@ fn where_nothing_is_refused_who_runs_it_is_killed_before_it_does_anything() {
     let (marker, other) = (Marker::program(&forbidden), Marker::program(&allowed));
     assert_eq!(marker.run(&rig.subject), KILLED);
     let told = rig.expect("the kill", |e| e.killed);
-    assert_eq!((told.policy, told.object.as_str()), (0, marker.path()));
+    assert_eq!((told.policies, told.object.as_str()), (1, marker.path()));
     eprintln!("killed after {:?}", told.took);
     assert_eq!(other.run(&rig.subject), RAN, "another path");
     assert_eq!(marker.run(&rig.neighbour), RAN, "another cgroup");
@@ -500,4 +505,100 @@ impl Drop for BpfFs {
         // SAFETY: the string ends with NUL.
         unsafe { libc::umount(text(self.0.path()).as_ptr()) };
     }
+}
+
+#[test]
+fn what_stands_for_a_rule_kills_only_who_the_rule_would_find() {
+    let (_root, forbidden, allowed) = folders();
+    let one = Matcher::Path(allowed.join("one/marker").to_str().unwrap().into());
+    let policies = [exact(Operation::Exec, &[below(&forbidden), one], Ruling::Kill)];
+    let Some(rig) = Rig::start("exact-kill", &policies) else { panic!("every kernel kills for an exec") };
+    let (marker, one) = (Marker::program(&forbidden), Marker::program(&allowed.join("one")));
+    assert_eq!((marker.run(&rig.subject), one.run(&rig.subject)), (KILLED, KILLED));
+    let told = rig.expect("the kill", |e| e.killed);
+    assert_eq!((told.policies, told.object.as_str()), (1, marker.path()));
+    // What runs is its interpreter, and a path that is too long to be looked at is no rule's.
+    for runs in [Marker::script(&forbidden.join("script")), Marker::program(&forbidden.join("a/".repeat(60)))] {
+        assert_eq!(runs.run(&rig.subject), RAN, "{}", runs.path());
+    }
+    assert_eq!(Marker::program(&allowed).run(&rig.subject), RAN, "another path");
+    assert_eq!(marker.run(&rig.neighbour), RAN, "another cgroup");
+    assert_eq!(rig.enforcer.hits(), [2]);
+}
+
+#[test]
+fn what_a_runtime_brings_along_is_nobodys_rule() {
+    let (_root, forbidden, _) = folders();
+    let policies = [exact(Operation::Exec, &[below(&forbidden)], Ruling::Kill)];
+    let Some(rig) = Rig::start("exact-runtime", &policies) else { panic!("every kernel kills for an exec") };
+    let marker = Marker::program(&forbidden);
+    let file = fs::File::open(forbidden.join("marker")).unwrap();
+    // As a runtime does: it is in a mount namespace of the container's already, and runs a file of the host's.
+    let from_outside = rig.subject.run(|| {
+        let argv = [marker.path.as_ptr(), marker.mark_path.as_ptr(), std::ptr::null()];
+        // SAFETY: the arrays end with a null pointer and outlive the calls.
+        unsafe {
+            if libc::unshare(libc::CLONE_NEWNS) != 0 {
+                return 99;
+            }
+            errno(libc::fexecve(file.as_raw_fd(), argv.as_ptr(), [std::ptr::null()].as_ptr()).into())
+        }
+    });
+    assert_eq!((from_outside, fs::remove_file(&marker.mark).is_ok()), RAN);
+    assert_eq!(marker.run(&rig.subject), KILLED, "its neighbour: the file of the namespace itself");
+}
+
+#[test]
+fn who_connects_against_a_rule_is_killed_and_no_other() {
+    let (forbidden, allowed) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (port, other) = (forbidden.local_addr().unwrap().port(), allowed.local_addr().unwrap().port());
+    let peer = Matcher::Peer { address: "127.0.0.0".parse().unwrap(), bits: 8, port: Some(port) };
+    let policies = [exact(Operation::Connect, &[peer], Ruling::Kill)];
+    let Some(rig) = Rig::start("exact-connect", &policies) else { panic!("every kernel kills for a connection") };
+    assert_eq!(rig.subject.run(|| connect(address(port))), KILLED.0);
+    let told = rig.expect("the kill", |e| e.killed);
+    assert_eq!(told.object, format!("127.0.0.1:{port}"));
+    eprintln!("killed after {:?}", told.took);
+    assert_eq!(rig.subject.run(|| connect(address(other))), 0, "another port");
+    assert_eq!(rig.subject.run(|| send(address(port))), 0, "a datagram is no connection");
+    assert_eq!(rig.neighbour.run(|| connect(address(port))), 0, "another cgroup");
+}
+
+#[test]
+fn what_stands_for_a_rule_refuses_only_what_the_rule_would_find() {
+    let (root, forbidden, allowed) = folders();
+    let policies = [
+        exact(Operation::Exec, &[below(&forbidden)], Ruling::Deny),
+        exact(Operation::Write, &[below(&forbidden)], Ruling::Deny),
+        exact(Operation::Mount, &[Matcher::Any], Ruling::Deny),
+    ];
+    let Some(rig) = Rig::start("exact-deny", &policies) else { return };
+    let (program, script) = (Marker::program(&forbidden), Marker::script(&allowed.join("script")));
+    let moved = Marker { path: text(&forbidden.join("script")), ..script };
+    fs::rename(allowed.join("script/marker"), forbidden.join("script")).unwrap();
+    assert_eq!(program.run(&rig.subject), REFUSED);
+    assert_eq!(moved.run(&rig.subject), RAN, "what runs is its interpreter");
+    assert_eq!(program.run(&rig.neighbour), RAN, "another cgroup");
+
+    let (old, new, other) = (forbidden.join("old"), text(&forbidden.join("new")), text(&allowed.join("other")));
+    fs::write(&old, "as it was").unwrap();
+    let (old_path, flags) = (text(&old), libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC);
+    assert_eq!(rig.subject.run(|| open(&old_path, flags)), libc::EPERM);
+    assert_eq!(fs::read_to_string(&old).unwrap(), "as it was");
+    assert_eq!(rig.subject.run(|| open(&new, flags)), libc::EPERM);
+    assert_eq!(rig.subject.run(|| open(&old_path, libc::O_RDONLY)), 0, "reading");
+    assert_eq!(rig.subject.run(|| open(&other, flags)), 0, "another path");
+    // SAFETY: the path is a string that ends with NUL.
+    let truncated = rig.subject.run(|| errno(unsafe { libc::truncate(old_path.as_ptr(), 2) }.into()));
+    assert_eq!(truncated, 0, "no file is opened");
+    // For whom another directory is the root, rules see another path.
+    let (above, seen) = (text(root.path()), c"/forbidden/old");
+    let chrooted = rig.subject.run(|| {
+        // SAFETY: the path is a string that ends with NUL.
+        let moved = errno(unsafe { libc::chroot(above.as_ptr()) }.into());
+        if moved == 0 { open(&seen.to_owned(), flags) } else { moved }
+    });
+    assert_eq!(chrooted, 0);
+    let at = text(&allowed);
+    assert_eq!(rig.subject.run(|| mount(&at)), libc::EPERM);
 }

@@ -27,7 +27,12 @@ pub(super) struct Denial {
 impl Denial {
     pub(super) fn look(config: &Config, kernel: &Kernel) -> Self {
         // They hold for nobody, and are gone at once.
-        let tries = Operation::ALL.map(|operation| Policy { operation, matcher: Matcher::Any, ruling: Ruling::Deny });
+        let tries = Operation::ALL.map(|operation| Policy {
+            operation,
+            matchers: vec![Matcher::Any],
+            ruling: Ruling::Deny,
+            exact: false,
+        });
         let reason = match Enforcer::start(&tries, 0, true) {
             Ok(enforcer) => (0..tries.len()).find_map(|index| enforcer.refusal(index).map(str::to_owned)),
             Err(error) => Some(error.to_string()),

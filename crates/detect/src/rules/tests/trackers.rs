@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_model::{
     Event, EventSchema, Field, FieldKind, TrackerSchema, build,
-    schema::{Descriptor, RuleSpec},
+    schema::{Descriptor, PolicyOperation, RuleSpec},
 };
 
 use FieldKind::{Args, Bool, FileMode, Ip, Name, OpenFlags, Path, Str, Unsigned};
@@ -42,7 +42,14 @@ fn event_schema(tracker: &str, name: &str, own: &[(&str, FieldKind)], rules: Rul
         });
         size += bytes;
     }
-    let (sample, behaviours, rules) = (false, Vec::new(), Some(RuleSpec { event: name.into(), ..rules }));
+    let policy = match (tracker, name) {
+        ("process", "exec") => Some(PolicyOperation::Exec),
+        ("open", "open") => Some(PolicyOperation::Write),
+        ("tcp", "connect") => Some(PolicyOperation::Connect),
+        ("module", "request") => Some(PolicyOperation::Module),
+        _ => None,
+    };
+    let (sample, behaviours, rules) = (false, Vec::new(), Some(RuleSpec { event: name.into(), policy, ..rules }));
     Arc::new(EventSchema {
         tracker: tracker.into(),
         name: name.into(),
@@ -97,6 +104,7 @@ pub(super) fn trackers() -> Vec<Arc<TrackerSchema>> {
                 ("file.created", Bool),
                 ("file.open.flags", OpenFlags),
                 ("file.mode", FileMode),
+                ("file.type", FieldKind::FileType),
             ],
             spec(
                 &["open", "openat", "openat2", "creat"],
