@@ -125,7 +125,7 @@ impl RuleSet {
         let record = vec![0; program.schema.size].into();
         let event = Event { schema: Arc::clone(&program.schema), time_ns: 0, record, context };
         let facts = Facts::default();
-        let mut case = Case::new(program, &event, &facts, &mut Scratch::default());
+        let mut case = Case::new(program, &event, &facts, &mut Scratch::default(), &[]);
         alternative.scope.iter().all(|(check, wanted)| case.compares(*check) == *wanted)
     }
 }
