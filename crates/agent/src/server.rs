@@ -8,7 +8,7 @@ mod rules;
 mod streams;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::Path,
     sync::Arc,
@@ -70,7 +70,7 @@ pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()>
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     /// Events, by tracker.
-    pub(crate) events: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) events: BTreeMap<String, demands::Events>,
     /// The environment of processes.
     pub(crate) environment: bool,
 }

@@ -21,6 +21,7 @@ mod plan;
 mod prepared;
 mod problem;
 mod read;
+mod relevance;
 mod required;
 mod set;
 mod sigma;

@@ -18,9 +18,6 @@ struct {
 	__type(value, u32);
 } interest SEC(".maps");
 
-/* The agent sets it: the tracker's entry. */
-const volatile u32 agent_interest;
-
 static __always_inline u32 interest_at(u32 index)
 {
 	u32 *value = bpf_map_lookup_elem(&interest, &index);

@@ -72,8 +72,18 @@ static __always_inline void discard(struct record *r)
 
 static __always_inline void send(struct tracker_counters *c, struct record *r)
 {
-	u64 flags = wakeup(r->size);
-	u64 size = r->size;
+	struct event_header *h = (void *)r->data;
+	struct relevance *relevant = relevance_of(h->event);
+	u64 flags, size;
+
+	if (relevant && (!passes(&relevant->user, h->uid) ||
+			 !passes(&relevant->field, *(u32 *)(r->data + (relevant->field.offset & (TESTED_BYTES - 1)))))) {
+		c->filtered__unwanted++;
+		discard(r);
+		return;
+	}
+	flags = wakeup(r->size);
+	size = r->size;
 
 	/* Nothing between that would have it kept on the stack, where older verifiers forget its bound. */
 	barrier_var(size);

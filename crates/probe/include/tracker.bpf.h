@@ -14,6 +14,7 @@
 
 #include "capability.h"
 #include "load.bpf.h"
+#include "relevance.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -272,8 +273,16 @@ static __always_inline void submit_as(struct tracker_counters *c, void *record, 
 		c->submitted++;
 }
 
+/* Sends what begins with an event's header. */
 static __always_inline void submit(struct tracker_counters *c, void *record, u64 size)
 {
+	struct event_header *h = record;
+	struct relevance *relevant = relevance_of(h->event);
+
+	if (relevant && !passes(&relevant->user, h->uid)) {
+		c->filtered__unwanted++;
+		return;
+	}
 	submit_as(c, record, size, wakeup(size));
 }
 

@@ -1,12 +1,12 @@
 //! What somebody wants of the trackers' events at the moment. The programs ask before they do the work of a report.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use ethogram_model::TrackerSchema;
+use ethogram_model::{EventSchema, FieldTest, TrackerSchema};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::Error;
@@ -14,6 +14,11 @@ use crate::Error;
 /// Entries of the kernel's table of interest, as in `interest.bpf.h`: the generation of verdicts, and then one for each
 /// tracker.
 const TRACKERS: u32 = 256;
+/// Trackers, and events of each, that the kernel's table of relevance has room for, as in `relevance.bpf.h`.
+const TESTED_TRACKERS: u32 = 64;
+const TESTED_EVENTS: u32 = 32;
+/// The field that every event's header has.
+const USER: &str = "process.user.id";
 /// Ordinary objects that the kernel remembers.
 const ORDINARY: u32 = 16_384;
 
@@ -23,18 +28,24 @@ pub enum Demand {
     /// All of them.
     #[default]
     All,
-    /// Those of these names, and of them only what is not about ordinary objects: see [`Collector::set_ordinary`].
+    /// Those of these names that pass all of their tests, and of them only what is not about ordinary objects: see
+    /// [`Collector::set_ordinary`]. What the kernel cannot test passes.
     ///
     /// [`Collector::set_ordinary`]: crate::Collector::set_ordinary
-    Only(BTreeSet<String>),
+    Only(BTreeMap<String, Vec<FieldTest>>),
 }
 
 impl Demand {
+    /// All events of these names.
+    pub fn only<N: Into<String>>(events: impl IntoIterator<Item = N>) -> Self {
+        Self::Only(events.into_iter().map(|event| (event.into(), Vec::new())).collect())
+    }
+
     /// Whether an event of that name is wanted.
     pub fn wants(&self, event: &str) -> bool {
         match self {
             Self::All => true,
-            Self::Only(names) => names.contains(event),
+            Self::Only(names) => names.contains_key(event),
         }
     }
 
@@ -58,11 +69,31 @@ impl Demand {
     }
 }
 
+/// Bytes of `struct relevance`.
+const RELEVANCE: u32 = 32;
+
+/// Tests of one event as the kernel has them: one of the user and one of another field, as `struct field_test`.
+fn relevance(event: &EventSchema, tests: &[FieldTest]) -> [u8; RELEVANCE as usize] {
+    let mut out = [0; RELEVANCE as usize];
+    for test in tests {
+        let Some(field) = event.fields.iter().find(|f| f.name == test.field) else { continue };
+        // A test looks at four bytes, of which those beyond the field are another's.
+        let (Ok(offset), 1..=4) = (u32::try_from(field.offset), field.size) else { continue };
+        let mask = test.mask & (u32::MAX >> (8 * (4 - field.size)));
+        let at = if test.field == USER { 0 } else { 16 };
+        let words = [offset, mask, test.value, u32::from(test.equal)];
+        let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
+        out[at..at + 16].copy_from_slice(&bytes);
+    }
+    out
+}
+
 /// The tables that all trackers share, and the agent owns.
 #[derive(Debug)]
 pub(crate) struct Interest {
     pub(crate) interest: MapHandle,
     pub(crate) ordinary: MapHandle,
+    pub(crate) relevance: MapHandle,
     generation: AtomicU32,
     places: AtomicU32,
     /// Part of what stands for an object, so that nobody can choose one that stands for another.
@@ -75,13 +106,14 @@ impl Interest {
             sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
             ..Default::default()
         };
-        let make = |kind, name, key, entries| {
-            MapHandle::create(kind, Some(name), key, 4, entries, &options)
+        let make = |kind, name, key, value, entries| {
+            MapHandle::create(kind, Some(name), key, value, entries, &options)
                 .map_err(|source| Error::Kernel { doing: format!("making the map '{name}'"), source })
         };
         let this = Self {
-            interest: make(MapType::Array, "interest", 4, TRACKERS)?,
-            ordinary: make(MapType::LruHash, "ordinary", 8, ORDINARY)?,
+            interest: make(MapType::Array, "interest", 4, 4, TRACKERS)?,
+            ordinary: make(MapType::LruHash, "ordinary", 8, 4, ORDINARY)?,
+            relevance: make(MapType::Array, "relevance", 4, RELEVANCE, TESTED_TRACKERS * TESTED_EVENTS)?,
             generation: AtomicU32::new(0),
             places: AtomicU32::new(0),
             salt: RandomState::new().hash_one(std::process::id()),
@@ -98,7 +130,27 @@ impl Interest {
 
     pub(crate) fn set(&self, place: u32, schema: &TrackerSchema, demand: &Demand) -> Result<(), Error> {
         let unwanted = if place < TRACKERS - 1 { demand.unwanted(schema) } else { 0 };
+        self.set_tests(place, schema, demand)?;
         self.put(place, unwanted)
+    }
+
+    /// What the tracker's events must be like. Of those that there is no room for, all are reported.
+    fn set_tests(&self, place: u32, schema: &TrackerSchema, demand: &Demand) -> Result<(), Error> {
+        for event in &schema.events {
+            let code = u32::from(event.code);
+            if place >= TESTED_TRACKERS || code >= TESTED_EVENTS {
+                continue;
+            }
+            let tests = match demand {
+                Demand::Only(events) => events.get(&*event.name).map(Vec::as_slice).unwrap_or_default(),
+                Demand::All => &[],
+            };
+            let key = (place * TESTED_EVENTS + code).to_ne_bytes();
+            self.relevance
+                .update(&key, &relevance(event, tests), MapFlags::ANY)
+                .map_err(|source| Error::Kernel { doing: "telling the programs what is relevant".into(), source })?;
+        }
+        Ok(())
     }
 
     /// Voids all verdicts.

@@ -175,6 +175,8 @@ fn prepare(
             map.reuse_fd(environment.gate.as_fd()).map_err(kernel)?;
         } else if name == "interest" {
             map.reuse_fd(environment.interest.interest.as_fd()).map_err(kernel)?;
+        } else if name == "relevance" {
+            map.reuse_fd(environment.interest.relevance.as_fd()).map_err(kernel)?;
         } else if name == "ordinary" {
             map.reuse_fd(environment.interest.ordinary.as_fd()).map_err(kernel)?;
         } else if name == "calls" {
@@ -276,4 +278,4 @@ pub(crate) fn forget(object: &Object) {
 }
 
 /// Maps of the agent, which all objects use.
-const SHARED: [&str; 4] = ["gate", "interest", "ordinary", "calls"];
+const SHARED: [&str; 5] = ["gate", "interest", "ordinary", "relevance", "calls"];

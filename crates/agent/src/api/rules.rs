@@ -1,6 +1,6 @@
 //! Rules, and what people accepted.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
@@ -80,6 +80,9 @@ pub struct RulesStatus {
     pub problems: Vec<RuleProblem>,
     /// Whether the files as they are now have an error, so that older ones are still in force.
     pub outdated: bool,
+    /// Events that the kernel does not report for rules unless they pass a test, and their tests, all of which it makes.
+    #[serde(default)]
+    pub tested: BTreeMap<String, Vec<String>>,
 }
 
 /// Something that people said is normal.

@@ -125,7 +125,7 @@ impl Backend for Fake {
         now(Ok(status(&name, TrackerState::Running, &params)))
     }
     fn rules(&self) -> Answer<'_, RulesStatus> {
-        now(Ok(RulesStatus { rules: Vec::new(), problems: Vec::new(), outdated: false }))
+        now(Ok(RulesStatus { rules: Vec::new(), problems: Vec::new(), outdated: false, tested: BTreeMap::new() }))
     }
     fn reload_rules(&self) -> Answer<'_, RulesStatus> {
         now(Err(Refusal::Invalid("the rules in force stay: a.yaml:1:1: error".into())))

@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -25,7 +26,7 @@ use crate::{
     api::{RuleProblem, RuleStatus, RulesStatus},
     config::Config,
     output::{self, Column},
-    rules::Origin,
+    rules::{Origin, tested},
 };
 
 /// Events of a recording that are judged over and over.
@@ -155,6 +156,7 @@ pub(super) fn cost_on(
     rules.measure_with(move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX));
     round(&mut rules);
     let costs = rules.costs();
+    let tested = tested(rules.set());
     let told = json!({
         "rules": rules.set().len(),
         "load_ms": load.as_secs_f64() * 1e3,
@@ -180,7 +182,7 @@ pub(super) fn cost_on(
             let (load, number) = (load.as_secs_f64() * 1e3, loaded.problems.len());
             format!(
                 "{}{} rules loaded in {load:.1} ms ({number} problems); {} events judged {} times: {median:.0} a second\n",
-                cost(&rules, output::width()),
+                cost(&rules, &tested, output::width()),
                 told["rules"],
                 events.len(),
                 rounds.len(),
@@ -199,7 +201,7 @@ pub(super) async fn answer(args: &RulesArgs, client: &Client) -> anyhow::Result<
     let width = output::width();
     output::print(&match (args.output, &args.action) {
         (ListFormat::Json, _) => format!("{:#}\n", json!(status)),
-        (ListFormat::Table, RulesAction::Cost { .. }) => cost(&status.rules, width),
+        (ListFormat::Table, RulesAction::Cost { .. }) => cost(&status.rules, &status.tested, width),
         (ListFormat::Table, _) => list(&status.rules, width),
     })?;
     if status.outdated {
@@ -229,7 +231,7 @@ fn list(rules: &[RuleStatus], width: usize) -> String {
 }
 
 /// What rules cost, the dearest first.
-fn cost(rules: &[RuleStatus], width: usize) -> String {
+fn cost(rules: &[RuleStatus], tested: &BTreeMap<String, Vec<String>>, width: usize) -> String {
     let columns = [
         Column::left("RULE", 20, 56),
         Column::right("TESTED", 8),
@@ -251,7 +253,11 @@ fn cost(rules: &[RuleStatus], width: usize) -> String {
             shown(&rule.events.join(" ")),
         ]
     };
-    output::columns(&columns, &armed.iter().map(row).collect::<Vec<_>>(), width)
+    let mut out = output::columns(&columns, &armed.iter().map(row).collect::<Vec<_>>(), width);
+    for (event, tests) in tested {
+        out += &format!("{}: only where {}\n", render::escape(event), render::escape(&tests.join(" and ")));
+    }
+    out
 }
 
 fn shown(text: &str) -> Cow<'static, str> {

@@ -1,24 +1,40 @@
 //! Who wants which events. What nobody wants costs nothing: the kernel side detaches its programs.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use ethogram_model::TrackerSchema;
+use ethogram_model::{FieldTest, TrackerSchema};
 use ethogram_probe::{Collector, Demand};
+
+/// Events of a tracker, by their names, each with the tests that it must pass to be of use.
+pub(crate) type Events = BTreeMap<String, Vec<FieldTest>>;
 
 /// What the profiles want of a tracker: the events that are behaviours.
 pub(crate) fn of_profiles(schema: &TrackerSchema) -> Demand {
     let behaviours = schema.events.iter().filter(|e| !e.behaviours.is_empty());
-    Demand::Only(behaviours.map(|e| e.name.to_string()).collect())
+    Demand::only(behaviours.map(|e| e.name.to_string()))
 }
 
 /// What is wanted where rules wait for these events, too.
-pub(crate) fn with_rules(demand: Demand, rules: Option<&BTreeSet<String>>) -> Demand {
+pub(crate) fn with_rules(demand: Demand, rules: Option<&Events>) -> Demand {
     match (demand, rules) {
-        (Demand::Only(events), Some(rules)) => Demand::Only(events.union(rules).cloned().collect()),
+        (Demand::Only(mut events), Some(rules)) => {
+            add(&mut events, rules);
+            Demand::Only(events)
+        }
         (demand, _) => demand,
+    }
+}
+
+/// What is wanted where some want these and some those: a test only where both ask for it.
+pub(super) fn add(events: &mut Events, more: &Events) {
+    for (event, tests) in more {
+        match events.entry(event.clone()) {
+            Entry::Vacant(entry) => _ = entry.insert(tests.clone()),
+            Entry::Occupied(entry) => entry.into_mut().retain(|test| tests.contains(test)),
+        }
     }
 }
 
@@ -35,7 +51,7 @@ struct Wants {
     /// Of each tracker, what profiles want. Of those that are not here, everything is wanted.
     always: BTreeMap<String, Demand>,
     /// What rules wait for.
-    rules: BTreeMap<String, BTreeSet<String>>,
+    rules: BTreeMap<String, Events>,
     /// Those who follow, and the tracker if it is only one.
     followers: BTreeMap<u64, Option<String>>,
     next: u64,
@@ -56,7 +72,7 @@ impl Demands {
     pub(super) fn new(
         collector: Arc<Collector>,
         always: BTreeMap<String, Demand>,
-        rules: BTreeMap<String, BTreeSet<String>>,
+        rules: BTreeMap<String, Events>,
     ) -> Arc<Self> {
         let wants = Wants { always, rules, ..Wants::default() };
         Arc::new(Self { collector, wants: Mutex::new(wants), telling: Mutex::new(()) })
@@ -69,11 +85,11 @@ impl Demands {
 
     /// A tracker was started for rules alone.
     pub(super) fn add(&self, tracker: &str) {
-        lock(&self.wants).always.entry(tracker.to_owned()).or_insert_with(|| Demand::Only(BTreeSet::new()));
+        lock(&self.wants).always.entry(tracker.to_owned()).or_insert_with(|| Demand::Only(Events::new()));
     }
 
     /// Rules wait for these events from now on. Takes as long as attaching programs does.
-    pub(super) fn set_rules(&self, rules: &BTreeMap<String, BTreeSet<String>>) {
+    pub(super) fn set_rules(&self, rules: &BTreeMap<String, Events>) {
         lock(&self.wants).rules.clone_from(rules);
         self.tell();
     }

@@ -1,7 +1,7 @@
 //! The rules in force: loaded at the start, and again whenever their files change or somebody asks for it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,12 +14,15 @@ use ethogram_model::{TrackerSchema, render};
 use ethogram_probe::{Collector, Demand, ProgramState, ProgramStatus, Start, State};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{demands::Demands, judge::Judge};
+use super::{
+    demands::{self, Demands, Events},
+    judge::Judge,
+};
 use crate::{
     api::{Refusal, RuleProblem, RuleStatus, RulesStatus},
     pipeline::{Control, Input},
     response::Response,
-    rules::{Mark, Origin, RuleFiles},
+    rules::{Mark, Origin, RuleFiles, tested},
 };
 
 /// How often rule files are looked at.
@@ -149,7 +152,7 @@ impl RuleKeeper {
     }
 
     /// Has the trackers running that rules wait for.
-    fn want(&self, wanted: &BTreeMap<String, BTreeSet<String>>) {
+    fn want(&self, wanted: &BTreeMap<String, Events>) {
         let started: BTreeSet<String> = self
             .collector
             .status()
@@ -255,7 +258,8 @@ impl RuleKeeper {
                 test_ns: cost.test_ns,
             }
         };
-        RulesStatus { rules: set.rules().into_iter().map(told).collect(), problems: self.problems(), outdated }
+        let rules = set.rules().into_iter().map(told).collect();
+        RulesStatus { rules, problems: self.problems(), outdated, tested: tested(&set) }
     }
 
     fn problems(&self) -> Vec<RuleProblem> {
@@ -263,12 +267,12 @@ impl RuleKeeper {
     }
 }
 
-fn union(
-    mut all: BTreeMap<String, BTreeSet<String>>,
-    more: &BTreeMap<String, BTreeSet<String>>,
-) -> BTreeMap<String, BTreeSet<String>> {
+fn union(mut all: BTreeMap<String, Events>, more: &BTreeMap<String, Events>) -> BTreeMap<String, Events> {
     for (tracker, events) in more {
-        all.entry(tracker.clone()).or_default().extend(events.iter().cloned());
+        match all.entry(tracker.clone()) {
+            Entry::Vacant(entry) => _ = entry.insert(events.clone()),
+            Entry::Occupied(entry) => demands::add(entry.into_mut(), events),
+        }
     }
     all
 }

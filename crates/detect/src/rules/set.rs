@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{EventSchema, Priority, TrackerSchema};
+use ethogram_model::{EventSchema, FieldTest, Priority, TrackerSchema};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
@@ -198,16 +198,16 @@ impl RuleSet {
         self.definitions.rules.iter().enumerate().map(info).collect()
     }
 
-    /// The events that some rule waits for, by tracker.
-    pub fn wanted_events(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut wanted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    /// The events that some rule waits for, by tracker, each with what it must be like.
+    pub fn wanted_events(&self) -> BTreeMap<String, BTreeMap<String, Vec<FieldTest>>> {
+        let mut wanted: BTreeMap<String, BTreeMap<String, Vec<FieldTest>>> = BTreeMap::new();
         for program in &self.programs {
             let events = wanted.entry(program.schema.tracker.to_string()).or_default();
-            events.insert(program.schema.name.to_string());
+            events.insert(program.schema.name.to_string(), program.required());
         }
         if self.wants_names() {
             for (tracker, event) in &self.naming {
-                wanted.entry(tracker.clone()).or_default().insert(event.clone());
+                wanted.entry(tracker.clone()).or_default().insert(event.clone(), Vec::new());
             }
         }
         wanted

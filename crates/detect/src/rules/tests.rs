@@ -3,6 +3,7 @@ mod decidable;
 mod language;
 mod merging;
 mod places;
+mod relevance;
 mod sigma;
 mod subjects;
 mod support;

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use ethogram_model::FieldTest;
+
 use super::{child::forked, *};
 use crate::{Demand, ProgramState};
 
 fn only(events: &[&str]) -> Demand {
-    Demand::Only(events.iter().map(|e| e.to_string()).collect::<BTreeSet<_>>())
+    Demand::only(events.iter().copied())
 }
 
 fn state(rig: &Rig) -> State {
@@ -142,6 +144,61 @@ fn a_file_that_is_ordinary_is_told_no_more_and_others_are() {
 }
 
 #[test]
+fn what_does_not_pass_the_tests_of_its_fields_stays_in_the_kernel() {
+    const NOBODY: u32 = 65_534;
+    let mut rig = Rig::start("fs");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("program");
+    std::fs::write(&file, "x").unwrap();
+    std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    std::os::unix::fs::chown(&file, Some(NOBODY), None).unwrap();
+    let path = std::ffi::CString::new(file.to_str().unwrap()).unwrap();
+    let changed = |user: u32, modes: &[u32]| {
+        let child = forked(|| {
+            // SAFETY: plain system calls.
+            let changed = unsafe {
+                libc::syscall(libc::SYS_setuid, user) == 0 && modes.iter().all(|m| libc::chmod(path.as_ptr(), *m) == 0)
+            };
+            i32::from(!changed)
+        });
+        let pid = child.pid();
+        assert_eq!(child.go(), 0);
+        pid
+    };
+    let wants = |rig: &mut Rig, tests: &[FieldTest]| {
+        let demand = Demand::Only([("chmod".to_owned(), tests.to_vec())].into());
+        rig.collector.set_demand("fs", demand).unwrap();
+    };
+    let told = |rig: &mut Rig, pid: u32| {
+        let of_pid = |e: &&Event| is(e, "chmod") && of(e, pid);
+        rig.all().iter().filter(of_pid).map(|e| number(e, "file.mode")).collect::<Vec<_>>()
+    };
+    let last = |mode: u64, pid: u32| move |e: &Event| is(e, "chmod") && of(e, pid) && number(e, "file.mode") == mode;
+
+    wants(&mut rig, &[FieldTest::any_of("file.mode", 0o6000)]);
+    let pid = changed(0, &[0o755, 0o700, 0o4755, 0o644, 0o2755]);
+    rig.expect("the last", last(0o2755, pid));
+    assert_eq!(told(&mut rig, pid), [0o4755, 0o2755]);
+    wants(&mut rig, &[FieldTest::is("process.user.id", 0), FieldTest::any_of("file.mode", 0o6000)]);
+    let nobody = changed(NOBODY, &[0o4755]);
+    let root = changed(0, &[0o755, 0o4755]);
+    rig.expect("root's", last(0o4755, root));
+    assert_eq!((told(&mut rig, nobody).len(), told(&mut rig, root)), (0, vec![0o4755]));
+    wants(&mut rig, &[FieldTest::is_not("process.user.id", 0)]);
+    let root = changed(0, &[0o4755]);
+    let nobody = changed(NOBODY, &[0o755]);
+    rig.expect("nobody's", last(0o755, nobody));
+    assert_eq!(told(&mut rig, root).len(), 0);
+    assert!(rig.counters().filtered["unwanted"] >= 5);
+
+    rig.collector.set_demand("fs", Demand::All).unwrap();
+    let pid = changed(0, &[0o755]);
+    rig.expect("any, as all is wanted", last(0o755, pid));
+    rig.collector.stop("fs").unwrap();
+    assert_eq!(rig.counters().unaccounted(), 0);
+}
+
+#[test]
 fn a_path_without_a_file_can_be_ordinary_too() {
     let mut rig = Rig::start("open");
     rig.collector.set_demand("open", only(&["failed"])).unwrap();
@@ -164,7 +221,7 @@ fn a_path_without_a_file_can_be_ordinary_too() {
     let object = |event: &Event| event.get("_object").as_u64().unwrap();
     let pid = tried(&[&paths[0], &paths[1], &paths[3], &long]);
     let objects = [0, 1, 3].map(|i| object(&rig.expect("a failure", at(&paths[i], pid))));
-    assert_eq!(objects.iter().collect::<std::collections::BTreeSet<_>>().len(), 3);
+    assert_eq!(objects.iter().collect::<BTreeSet<_>>().len(), 3);
     assert_eq!(object(&rig.expect("a long path", |e| is(e, "failed") && of(e, pid) && object(e) == 0)), 0);
     let again = tried(&[&paths[0]]);
     assert_eq!(object(&rig.expect("the same path", at(&paths[0], again))), objects[0]);

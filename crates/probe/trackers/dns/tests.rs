@@ -193,7 +193,7 @@ fn what_every_packet_pays_for_is_attached_only_for_who_wants_all() {
     assert_eq!(withheld(&rig), BTreeSet::new());
     let attaches_datagrams =
         rig.programs().iter().any(|p| p.name == "ipv4_sent" && p.state == ProgramState::Attached);
-    let demand = Demand::Only(["query", "answer"].map(str::to_owned).into());
+    let demand = Demand::only(["query", "answer"]);
     rig.collector.set_demand("dns", demand).unwrap();
     assert!(withheld(&rig).contains("cgroup_skb"), "{:?}", rig.programs());
     let attached = rig.programs().into_iter().filter(|p| p.state == ProgramState::Attached);

@@ -103,8 +103,8 @@ fn try_out(tracker: &TrackerObject, config: &Config) -> Result<TrackerStatus, et
     let status = Collector::new(settings, vec![tracker.clone()], output).and_then(|collector| {
         let started = collector.start(name, Start { params, thorough, ..Start::default() })?;
         // All were attached; this shows what is not while events are wanted by their names.
-        let events = tracker.schema.events.iter().map(|e| e.name.to_string()).collect();
-        collector.set_demand(name, Demand::Only(events))?;
+        let events = tracker.schema.events.iter().map(|e| e.name.to_string());
+        collector.set_demand(name, Demand::only(events))?;
         Ok(collector.status().into_iter().find(|s| *s.schema.name == *name).unwrap_or(started))
     });
     // The collector has gone, and with it what it sent to.
