@@ -177,3 +177,17 @@ fn a_recording_gives_the_same_alerts_again_also_where_the_rules_changed_meanwhil
         .collect();
     assert!(again.ends_with(&live), "live {live:?}, replayed {again:?}");
 }
+
+/// A file that did not change is read again only where somebody says so.
+#[test]
+fn a_hangup_has_the_rules_loaded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rules.yaml");
+    fs::write(&file, rule("Word", "abracadabra")).unwrap();
+    let server = Server::start(&Settings { rules: vec![file], ..Settings::default() });
+    let loaded = || server.process.stderr().iter().filter(|line| line.contains("1 rules are in force")).count();
+    let before = loaded();
+    server.process.signal(rustix::process::Signal::HUP);
+    eventually("the rules to be loaded again", PATIENCE, || (loaded() > before).then_some(()));
+    assert_eq!(server.http.get("/v1/rules")["rules"][0]["name"], "Word");
+}
