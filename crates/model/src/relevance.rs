@@ -2,45 +2,42 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-/// A test of a number that is one of an event's fields: what is left of it under a mask is a value, or is not.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// A test of a number that is one of an event's fields: whether anything of it is left under a mask.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldTest {
     /// The field, of four bytes at most.
     pub field: String,
     /// The bits that are looked at.
     pub mask: u32,
-    /// What they are compared with.
-    pub value: u32,
-    /// Whether they have to be that, or have to be something else.
-    pub equal: bool,
+    /// Whether all of them have to be zero, or one has to be set.
+    pub zero: bool,
 }
 
 impl FieldTest {
-    /// It is this value.
-    pub fn is(field: &str, value: u32) -> Self {
-        Self { field: field.into(), mask: u32::MAX, value, equal: true }
+    /// It is zero.
+    pub fn zero(field: &str) -> Self {
+        Self { field: field.into(), mask: u32::MAX, zero: true }
     }
 
-    /// It is another value.
-    pub fn is_not(field: &str, value: u32) -> Self {
-        Self { equal: false, ..Self::is(field, value) }
+    /// It is not zero.
+    pub fn not_zero(field: &str) -> Self {
+        Self::any_of(field, u32::MAX)
     }
 
     /// One of these bits is set.
     pub fn any_of(field: &str, bits: u32) -> Self {
-        Self { field: field.into(), mask: bits, value: 0, equal: false }
+        Self { field: field.into(), mask: bits, zero: false }
     }
 }
 
 impl fmt::Display for FieldTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, mask, value, equal } = self;
-        match (mask, value, equal) {
-            (&u32::MAX, ..) => write!(f, "{field} {} {value}", if *equal { "=" } else { "!=" }),
-            (_, 0, false) => write!(f, "{field} has any of {mask:#o}"),
-            _ => write!(f, "{field} under {mask:#o} {} {value:#o}", if *equal { "=" } else { "!=" }),
+        let Self { field, mask, zero } = self;
+        match (*mask, zero) {
+            (u32::MAX, true) => write!(f, "{field} = 0"),
+            (u32::MAX, false) => write!(f, "{field} != 0"),
+            (mask, true) => write!(f, "{field} has none of {mask:#o}"),
+            (mask, false) => write!(f, "{field} has any of {mask:#o}"),
         }
     }
 }

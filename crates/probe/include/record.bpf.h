@@ -74,10 +74,11 @@ static __always_inline void send(struct tracker_counters *c, struct record *r)
 {
 	struct event_header *h = (void *)r->data;
 	struct relevance *relevant = relevance_of(h->event);
+	u64 user = relevant ? *(volatile u64 *)&relevant->user : 0;
+	u64 field = relevant ? *(volatile u64 *)&relevant->field : 0;
 	u64 flags, size;
 
-	if (relevant && (!passes(&relevant->user, h->uid) ||
-			 !passes(&relevant->field, *(u32 *)(r->data + (relevant->field.offset & (TESTED_BYTES - 1)))))) {
+	if (!passes(user, h->uid) || !passes(field, *(u32 *)(r->data + tested_at(field)))) {
 		c->filtered__unwanted++;
 		discard(r);
 		return;

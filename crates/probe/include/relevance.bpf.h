@@ -12,17 +12,11 @@
 #define TESTED_EVENTS 32
 #define TESTED_BYTES 256 /* of a record, the first */
 
-/* Four bytes of a record under a mask, where there is one, which have to be a value, or another. */
-struct field_test {
-	u32 offset;
-	u32 mask;
-	u32 value;
-	u32 equal;
-};
-
+/* A test of four bytes of a record: from its lowest bit on where they lie, from bit 16 on whether nothing or something has to be
+ * left of them under the mask, which are the upper 32. One word, so that a test changes at once. */
 struct relevance {
-	struct field_test user;
-	struct field_test field;
+	u64 user;
+	u64 field;
 };
 
 /* Owned by the agent and shared by all trackers: an entry for the code of each event of each tracker. */
@@ -43,9 +37,16 @@ static __always_inline struct relevance *relevance_of(u32 code)
 	return bpf_map_lookup_elem(&relevance, &index);
 }
 
-static __always_inline bool passes(const struct field_test *test, u32 word)
+static __always_inline u32 tested_at(u64 test)
 {
-	return !test->mask || ((word & test->mask) == test->value) == !!test->equal;
+	return test & (TESTED_BYTES - 1);
+}
+
+static __always_inline bool passes(u64 test, u32 word)
+{
+	u32 mask = test >> 32;
+
+	return !mask || ((word & mask) == 0) == (test >> 16 & 1);
 }
 
 #endif

@@ -279,7 +279,7 @@ static __always_inline void submit(struct tracker_counters *c, void *record, u64
 	struct event_header *h = record;
 	struct relevance *relevant = relevance_of(h->event);
 
-	if (relevant && !passes(&relevant->user, h->uid)) {
+	if (relevant && !passes(*(volatile u64 *)&relevant->user, h->uid)) {
 		c->filtered__unwanted++;
 		return;
 	}

@@ -69,21 +69,24 @@ impl Demand {
     }
 }
 
-/// Bytes of `struct relevance`.
-const RELEVANCE: u32 = 32;
+/// Bytes of `struct relevance`: a word for each of two tests.
+const RELEVANCE: u32 = 16;
+/// Bytes of a record, the first, that can be tested.
+const TESTED_BYTES: usize = 256;
 
-/// Tests of one event as the kernel has them: one of the user and one of another field, as `struct field_test`.
+/// Tests of one event as the kernel has them: one of the user and one of another field. What it cannot look at is not tested.
 fn relevance(event: &EventSchema, tests: &[FieldTest]) -> [u8; RELEVANCE as usize] {
     let mut out = [0; RELEVANCE as usize];
     for test in tests {
         let Some(field) = event.fields.iter().find(|f| f.name == test.field) else { continue };
+        if !(1..=4).contains(&field.size) || field.offset >= TESTED_BYTES {
+            continue;
+        }
         // A test looks at four bytes, of which those beyond the field are another's.
-        let (Ok(offset), 1..=4) = (u32::try_from(field.offset), field.size) else { continue };
         let mask = test.mask & (u32::MAX >> (8 * (4 - field.size)));
-        let at = if test.field == USER { 0 } else { 16 };
-        let words = [offset, mask, test.value, u32::from(test.equal)];
-        let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_ne_bytes).collect();
-        out[at..at + 16].copy_from_slice(&bytes);
+        let at = if test.field == USER { 0 } else { 8 };
+        let word = field.offset as u64 | u64::from(test.zero) << 16 | u64::from(mask) << 32;
+        out[at..at + 8].copy_from_slice(&word.to_ne_bytes());
     }
     out
 }
@@ -172,5 +175,47 @@ impl Interest {
         self.interest
             .update(&place.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
             .map_err(|source| Error::Kernel { doing: "telling the programs what is wanted".into(), source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ethogram_model::{Field, FieldKind};
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_cannot_look_at_is_not_tested() {
+        let field = |name: &str, offset, size| Field {
+            name: name.into(),
+            label: name.into(),
+            kind: FieldKind::Unsigned,
+            offset,
+            size,
+            doc: String::new(),
+            names: Vec::new(),
+            header: false,
+        };
+        let fields = vec![field(USER, 52, 4), field("byte", 81, 1), field("wide", 88, 8), field("far", 256, 4)];
+        let event = EventSchema {
+            tracker: "t".into(),
+            name: "e".into(),
+            code: 1,
+            size: 260,
+            sample: false,
+            fields,
+            behaviours: Vec::new(),
+            rules: None,
+        };
+        let words = |test| {
+            let bytes = relevance(&event, &[test]);
+            let word = |at: usize| bytes[at..at + 8].try_into().map(u64::from_ne_bytes).ok();
+            (word(0), word(8))
+        };
+        assert_eq!(words(FieldTest::zero(USER)), (Some(0xffff_ffff_0001_0034), Some(0)));
+        assert_eq!(words(FieldTest::not_zero("byte")), (Some(0), Some(0xff_0000_0051)));
+        for cannot in ["wide", "far", "absent"] {
+            assert_eq!(words(FieldTest::zero(cannot)), (Some(0), Some(0)), "{cannot}");
+        }
     }
 }

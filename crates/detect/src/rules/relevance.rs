@@ -36,9 +36,9 @@ impl Program {
         let name = field.name.as_str();
         match field.kind {
             _ if field.size > 4 => Vec::new(),
-            FieldKind::Bool => vec![FieldTest::is_not(name, 0), FieldTest::is(name, 0)],
+            FieldKind::Bool => vec![FieldTest::not_zero(name), FieldTest::zero(name)],
             FieldKind::Id | FieldKind::Unsigned if name == USER => {
-                vec![FieldTest::is(name, 0), FieldTest::is_not(name, 0)]
+                vec![FieldTest::zero(name), FieldTest::not_zero(name)]
             }
             _ => {
                 let bits = self.predicates.iter().fold(0, |all, predicate| match &predicate.test {
@@ -111,10 +111,8 @@ impl Program {
         }
         // What is left for the field where the test fails.
         let holds = match &predicate.test {
-            Compared::Bits(_, bits) if without.value == 0 && !without.equal => {
-                (bits & !u64::from(without.mask) == 0).then_some(false)
-            }
-            Compared::Test(test) if without.mask == u32::MAX && without.value == 0 => match (&**test, without.equal) {
+            Compared::Bits(_, bits) if !without.zero => (bits & !u64::from(without.mask) == 0).then_some(false),
+            Compared::Test(test) if without.mask == u32::MAX => match (&**test, without.zero) {
                 (Test::Bool(wanted), is_zero) => Some(*wanted == is_zero),
                 // One that is not known is none of any numbers, and no other than them either.
                 (Test::Numbers(numbers), true) if !predicate.negated => {

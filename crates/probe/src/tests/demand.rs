@@ -179,12 +179,12 @@ fn what_does_not_pass_the_tests_of_its_fields_stays_in_the_kernel() {
     let pid = changed(0, &[0o755, 0o700, 0o4755, 0o644, 0o2755]);
     rig.expect("the last", last(0o2755, pid));
     assert_eq!(told(&mut rig, pid), [0o4755, 0o2755]);
-    wants(&mut rig, &[FieldTest::is("process.user.id", 0), FieldTest::any_of("file.mode", 0o6000)]);
+    wants(&mut rig, &[FieldTest::zero("process.user.id"), FieldTest::any_of("file.mode", 0o6000)]);
     let nobody = changed(NOBODY, &[0o4755]);
     let root = changed(0, &[0o755, 0o4755]);
     rig.expect("root's", last(0o4755, root));
     assert_eq!((told(&mut rig, nobody).len(), told(&mut rig, root)), (0, vec![0o4755]));
-    wants(&mut rig, &[FieldTest::is_not("process.user.id", 0)]);
+    wants(&mut rig, &[FieldTest::not_zero("process.user.id")]);
     let root = changed(0, &[0o4755]);
     let nobody = changed(NOBODY, &[0o755]);
     rig.expect("nobody's", last(0o755, nobody));
