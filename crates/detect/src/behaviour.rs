@@ -1,10 +1,13 @@
 //! What an event shows: who did what to what, with the accidental taken out.
 
+pub mod normalise;
+pub mod places;
+
 use std::{borrow::Cow, net::IpAddr};
 
 use ethogram_model::{BehaviourSpec, Container, Event, Exec, ObjectKind, Process, Value};
 
-use crate::{normalise, peers, places};
+use crate::profile::peers;
 
 /// How a parent is called that is not of the container: its runtime, which starts the entrypoint and `docker exec`.
 pub const OUTSIDE: &str = "(outside)";

@@ -1,6 +1,6 @@
 //! What a workload usually does, and what it never did: events and time in, findings out.
 //!
-//! [`behaviour`] reads from an event what was done, by which executable, to what. [`normalise`] takes the accidental out
+//! [`behaviour`] reads from an event what was done, by which executable, to what. [`behaviour::normalise`] takes the accidental out
 //! of names. [`workload`] says which containers are the same. A [`profile`] holds what a workload did, and the [`model`]
 //! learns profiles and judges events by them. Nothing here knows a tracker: trackers declare their behaviours.
 #![forbid(unsafe_code)]
@@ -8,23 +8,16 @@
 pub mod accepted;
 pub mod behaviour;
 pub mod detector;
-mod finding;
 pub mod model;
-pub mod normalise;
-pub mod objects;
-mod paths;
-mod peers;
-pub mod places;
 pub mod profile;
 pub mod rules;
 mod uid;
-pub mod view;
 pub mod workload;
 
 pub use accepted::{Acceptance, Acceptances};
 pub use behaviour::{Behaviour, is_ordinary};
 pub use detector::{Decision, Detector};
 pub use model::{Counters, FindingUpdate, Model, Settings, UnknownVersion};
+pub use profile::view::{ProfileSummary, ProfileTree, render_profile, render_tree};
 pub use profile::{Profile, Seen, Unjudged};
-pub use view::{ProfileSummary, ProfileTree, render_profile, render_tree};
 pub use workload::Workload;

@@ -1,5 +1,7 @@
 //! Learns profiles and judges events by them.
 
+pub(crate) mod finding;
+
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use ethogram_model::{Container, Event, Finding, Severity, render};
@@ -7,9 +9,9 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     Behaviour, Profile, ProfileSummary, Workload,
-    finding::{self, Assessment},
     profile::{Raised, Seen},
 };
+use finding::Assessment;
 
 /// The longest that two events may lie apart and all the time between them count as looked at. More is a clock that
 /// jumped or a machine that slept, and counts as this much. Nanoseconds.

@@ -1,11 +1,17 @@
 //! What one workload did while it was learnt, and what of the rest was told.
 
+pub mod objects;
+mod paths;
+pub(crate) mod peers;
+pub mod view;
+
 use std::collections::BTreeMap;
 
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use crate::{Behaviour, Settings, Workload, behaviour::UNKNOWN, objects::Objects, uid};
+use crate::{Behaviour, Settings, Workload, behaviour::UNKNOWN, uid};
+use objects::Objects;
 
 /// How often and when something was seen. Times are nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use ethogram_model::Container;
 use serde::{Deserialize, Serialize};
 
-use crate::{normalise, uid};
+use crate::{behaviour::normalise, uid};
 
 /// Arguments of the entrypoint that count.
 const MAX_ARGS: usize = 64;

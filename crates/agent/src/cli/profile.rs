@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ethogram_detect::{ProfileTree, view::render_tree};
+use ethogram_detect::{ProfileTree, render_tree};
 use ethogram_model::render;
 use serde_json::json;
 

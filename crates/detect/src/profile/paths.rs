@@ -4,10 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use super::Seen;
+use crate::behaviour::{
     normalise::{self, MAX_PATH},
     places,
-    profile::Seen,
 };
 
 /// Different files, or different directories, in one place from which they are treated as one.

@@ -6,9 +6,8 @@ use ethogram_model::{Event, Finding, ObjectKind, Severity, render};
 
 use crate::{
     Behaviour, Profile,
-    behaviour::{OUTSIDE, UNKNOWN, is_in_writable_layer},
-    peers, places,
-    profile::OTHERS,
+    behaviour::{OUTSIDE, UNKNOWN, is_in_writable_layer, places},
+    profile::{OTHERS, peers},
 };
 
 /// Objects named as what had been usual.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use ethogram_model::render::{escape, rfc3339};
 use serde::{Deserialize, Serialize};
 
-use crate::{Profile, Seen, finding::duration, profile::Unjudged};
+use super::Unjudged;
+use crate::{Profile, Seen, model::finding::duration};
 
 /// Objects of one executable that the text shows.
 const SHOWN_OBJECTS: usize = 6;

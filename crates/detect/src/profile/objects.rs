@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use crate::{Behaviour, paths::PathTree, peers, profile::Seen};
+use super::{Seen, paths::PathTree, peers};
+use crate::Behaviour;
 
 /// Objects with how often each was seen. Paths and peers that become many are treated as one; guarded ones never.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
