@@ -10,13 +10,13 @@ use super::{
     access::raw,
     compile::{Program, access_of},
     evaluate::{Case, Scratch},
-    facts::{Facts, tells_names},
+    facts::Facts,
     prepared::RuleDef,
     set::RuleSet,
     story::{Stories, Told},
     subject::Subjects,
 };
-use crate::{accepted::Acceptances, behaviour, model::FindingUpdate};
+use crate::{accepted::Acceptances, behaviour, model::FindingUpdate, names::tells_names};
 
 /// Kinds of events that are not of the trackers the set was compiled for: of objects loaded later.
 const MAX_KINDS: usize = 512;
