@@ -106,13 +106,24 @@ static __always_inline u64 object_at(const struct path *path, struct task_struct
 	return 0;
 }
 
-/* Stands for an address, at which 16 bytes lie. */
-static __always_inline u64 object_of_address(const ip_address *address, u64 rest)
+static __always_inline u64 mixed_address(u64 hash, const ip_address *address)
 {
 	u64 words[2];
 
 	__builtin_memcpy(words, address, sizeof(words));
-	return mixed(mixed(mixed(agent_salt, words[0]), words[1]), rest) ?: 1;
+	return mixed(mixed(hash, words[0]), words[1]);
+}
+
+/* Stands for an own address and what else there is to it. */
+static __always_inline u64 object_of_address(const ip_address *address, u64 rest)
+{
+	return mixed(mixed_address(agent_salt, address), rest) ?: 1;
+}
+
+/* Stands for a peer, and for the own address, of which the port passes. */
+static __always_inline u64 object_between(const ip_address *peer, const ip_address *own, u64 rest)
+{
+	return mixed(mixed_address(mixed_address(agent_salt, peer), own), rest) ?: 1;
 }
 
 #endif

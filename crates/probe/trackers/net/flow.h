@@ -113,10 +113,10 @@ static __always_inline void report_peer(struct tracker_counters *c, const struct
 	e.header.time = bpf_ktime_get_boot_ns();
 	e.address = flow->address;
 	e.port = flow->port;
-	e.header.habit = habit_of(&e.header, workload, object_of_address(&e.address, e.port));
+	set_local(&e.local_address, sk);
+	e.header.habit = habit_of(&e.header, workload, object_between(&e.address, &e.local_address, e.port));
 	if (is_habitual(c, e.header.habit))
 		return;
-	set_local(&e.local_address, sk);
 	e.local_port = local_port(sk);
 	submit(c, &e, sizeof(e));
 }

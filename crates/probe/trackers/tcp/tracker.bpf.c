@@ -155,13 +155,14 @@ static __always_inline void report_connect(struct tracker_counters *c, const str
 		e.header.event = EVENT_connect;
 		e.established = established;
 		set_peer(&e.address, sk);
+		set_local(&e.local_address, sk);
 		e.port = peer_port(sk);
 		e.error = established ? 0 : LOAD(sk, sk_err);
-		e.header.habit = habit_of(&e.header, workload, object_of_address(&e.address, e.port | (u64)established << 16 | (u64)e.error << 32));
+		e.header.habit = habit_of(&e.header, workload, object_between(&e.address, &e.local_address,
+									       (u64)e.error << 32 | established << 16 | e.port));
 		if (!is_habitual(c, e.header.habit)) {
 			e.header.time = bpf_ktime_get_boot_ns();
 			e.latency = e.header.time - connection->started;
-			set_local(&e.local_address, sk);
 			e.local_port = local_port(sk);
 			submit(c, &e, sizeof(e));
 		}
