@@ -38,8 +38,7 @@ impl OfHabit {
             Access::Result(error) | Access::RawResult(error) | Access::Failed(error) => {
                 yes(error.is_none_or(|at| is_of_key(schema, name(at))))
             }
-            // Without a file, the path as asked for is what it is about.
-            Access::RawName { requested, path } => yes(requested == path && is_of_key(schema, name(*path))),
+            Access::RawName { path, .. } => yes(is_of_key(schema, name(*path))),
             Access::Address(ends, side) => match (side, ends.is_server()) {
                 (Side::Local, _) | (Side::Server, true) | (Side::Client, false) => Self::Yes,
                 (Side::Any | Side::Remote | Side::Server | Side::Client, is_server) => yes(!is_server),
@@ -94,7 +93,11 @@ fn is_of_key(schema: &EventSchema, name: &str) -> bool {
     match name {
         "process.user.id" | "error.type" | "network.transport" | "network.connection.established" => true,
         "file.path" | "file.type" | "file.mode" | "file.created" | "file.writable_layer" => true,
-        "file.open.flags" | "file.open.write" | "network.local.address" | "network.local.requested_port" => true,
+        "file.requested_path"
+        | "file.open.flags"
+        | "file.open.write"
+        | "network.local.address"
+        | "network.local.requested_port" => true,
         "network.peer.address" | "network.peer.port" => !is_server,
         "network.local.port" => is_server,
         _ => false,

@@ -208,6 +208,20 @@ fn what_has_changed_is_another_object() {
     let third = learn(&mut habits, "what was replaced");
     assert!(first != second && second != third);
 
+    // By another path it is opened by other arguments, but for what is relative.
+    std::fs::create_dir(habits.path("beside")).unwrap();
+    let [inside, beside] = ["in", "beside"].map(|directory| {
+        let mut command = Command::new(&program);
+        command.args(["-c", ": < ../in/file"]).current_dir(habits.path(directory));
+        let from = || {
+            let mut child = command.spawn().unwrap();
+            child.wait().unwrap();
+            child.id()
+        };
+        habits.habit("a relative path", from, opens(&file))
+    });
+    assert!(inside != 0 && beside != 0 && inside != beside);
+
     // A file below a directory that gets another name is another, and back again the same.
     let moved = habits.path("moved");
     std::fs::rename(habits.path("in"), &moved).unwrap();

@@ -164,6 +164,38 @@ static __always_inline bool is_of_no_interest(struct tracker_counters *c, u64 ob
 
 #define USE (FMODE_WRITE | FMODE_CREATED)
 
+#define ASKED_SHORT 128 /* bytes of a path as asked for, beyond which an open is nobody's habit */
+
+/* Adds what was asked for to what stands for an open; 0 where that is too long. */
+static __always_inline u64 mixed_asked(u64 hash, const struct request *request, struct task_struct *task)
+{
+	u64 asked[ASKED_SHORT / 8] = {};
+	const struct path *base = NULL;
+	struct file *file;
+	long length;
+
+	if (request->is_copied)
+		length = bpf_probe_read_kernel_str(asked, sizeof(asked), request->path);
+	else
+		length = bpf_probe_read_user_str(asked, sizeof(asked), request->path);
+	if (length <= 0 || length >= ASKED_SHORT)
+		return 0;
+	for (u32 i = 0; i < ASKED_SHORT / 8 && i * 8 < (u32)length; i++)
+		hash = mixed(hash, asked[i]);
+	if (((const char *)asked)[0] == '/')
+		return hash ?: 1;
+	if (request->directory == AT_FDCWD) {
+		base = &LOAD(task, fs)->pwd;
+	} else {
+		file = file_of(task, request->directory);
+		base = file ? &file->f_path : NULL;
+	}
+	hash = mixed(hash, LOAD(base, dentry, d_name.hash));
+	hash = mixed(hash, LOAD(base, dentry, d_inode, i_ino));
+	hash = mixed(hash, (u64)LOAD(base, dentry, d_inode, i_sb, s_dev) << 32 | (u32)LOAD(mount_of(LOAD(base, mnt)), mnt_id));
+	return hash ?: 1;
+}
+
 /* Stands for all that is told of an open, and for what is read by it: a file that has changed is another. */
 static __always_inline u64 habitual_object(struct file *file, struct inode *inode, const struct request *request, u32 mode,
 					   struct task_struct *task)
@@ -177,7 +209,7 @@ static __always_inline u64 habitual_object(struct file *file, struct inode *inod
 	object = mixed(object, (u64)(mode & USE) << 32 | (u64)in_writable_layer(inode) << 16 | LOAD(inode, i_mode));
 	if (!(mode & USE))
 		object = mixed(object, changed_at(inode));
-	return object ?: 1;
+	return mixed_asked(object, request, task);
 }
 
 static __always_inline void report_open(struct tracker_counters *c, struct file *file, const struct request *request,

@@ -20,7 +20,15 @@ fn of(kind: &str, fields: &[(&'static str, &'static str)]) -> Event {
 }
 
 fn open() -> Event {
-    of("open.open", &[("file.path", "/var/log/access.log"), ("file.open.write", "true"), ("file.type", "regular")])
+    of(
+        "open.open",
+        &[
+            ("file.path", "/var/log/access.log"),
+            ("file.open.flags", "O_WRONLY"),
+            ("file.open.write", "true"),
+            ("file.type", "regular"),
+        ],
+    )
 }
 
 fn connect() -> Event {
@@ -47,6 +55,7 @@ fn what_a_habit_tells_is_known() {
         "evt.type = open and fd.directory = /etc",
         "evt.type = open and fd.filename = shadow",
         "evt.type = open and fd.typechar = d",
+        "evt.type = open and fd.nameraw contains ..",
         "evt.type = open and evt.is_open_read = true",
         "evt.type = open and evt.is_open_create = true",
         "evt.type = open and evt.arg.flags contains O_TRUNC",
