@@ -1,5 +1,6 @@
 //! What an event shows: who did what to what, with the accidental taken out.
 
+pub(crate) mod alike;
 pub mod normalise;
 pub mod places;
 
@@ -13,6 +14,8 @@ use crate::profile::peers;
 pub const OUTSIDE: &str = "(outside)";
 /// How a process is called of which nothing is known.
 pub const UNKNOWN: &str = "(unknown)";
+/// The port of the DNS.
+const DNS: u16 = 53;
 /// Bytes the kernel keeps of the name by which a program was called.
 const CALLED: usize = 15;
 
@@ -44,6 +47,18 @@ impl<'e> Behaviour<'e> {
         let container = event.context.container.as_deref();
         let specs = event.schema.behaviours.iter();
         specs.filter_map(move |spec| if spec_applies(spec, event) { read(spec, event, container?) } else { None })
+    }
+
+    /// One that is put together from what a profile holds.
+    pub(crate) fn by_name(
+        operation: &'e str,
+        executable: &'e str,
+        object: &'e str,
+        kind: ObjectKind,
+        is_guarded: bool,
+    ) -> Self {
+        let (executable, object) = (Cow::Borrowed(executable), Cow::Borrowed(object));
+        Self { operation, executable, is_vague: false, object, kind, is_start: false, is_guarded, stake: None }
     }
 
     /// Whether `executable`, as a profile holds it, may be the one that did this.
@@ -116,8 +131,13 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
             Some(Behaviour { is_guarded, stake, ..behaviour(actor(event, container)?, normalised(path)) })
         }
         ObjectKind::Peer => {
-            let object = Cow::Owned(peers::name(address(spec, event)?, port(spec, event)?));
-            Some(behaviour(actor(event, container)?, object))
+            let (address, port) = (address(spec, event)?, port(spec, event)?);
+            // The resolver of the container itself is no news.
+            if address.to_canonical().is_loopback() && port == DNS {
+                return None;
+            }
+            let stake = places::gives_away(address);
+            Some(Behaviour { stake, ..behaviour(actor(event, container)?, peers::name(address, port).into()) })
         }
         ObjectKind::Port => {
             let object = match port(spec, event)? {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{Event, Finding, ObjectKind, Severity, render};
+use ethogram_model::{Event, Finding, ObjectKind, Score, Severity, render};
 
 use crate::{
     Behaviour, Profile,
@@ -39,6 +39,9 @@ impl Assessment {
                 None if places::is_temporary(&behaviour.object) => (Severity::Low, 40, None),
                 None => (Severity::Medium, 50, None),
             },
+            ObjectKind::Peer if behaviour.stake.is_some() => {
+                (Severity::High, 80, behaviour.stake.map(|what| format!("it gives away {what}")))
+            }
             ObjectKind::Peer if peers::is_loopback(&behaviour.object) => (Severity::Low, 50, None),
             ObjectKind::Peer => (Severity::Medium, 60, None),
             ObjectKind::Port if behaviour.operation == "accept" => (Severity::Low, 50, None),
@@ -48,12 +51,26 @@ impl Assessment {
         let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };
         Self { severity, confidence, because }
     }
+
+    /// Of a behaviour of such a kind as its executable, which the workload knows, never showed at all.
+    pub(crate) fn of_first(self, behaviour: &Behaviour<'_>) -> Self {
+        let because = match behaviour.kind {
+            ObjectKind::Executable => "it never ran a program before",
+            ObjectKind::Peer => "it never connected to anything before",
+            _ => return self,
+        };
+        if self.severity != Severity::Medium || behaviour.is_vague {
+            return self;
+        }
+        Self { severity: Severity::High, confidence: self.confidence, because: Some(because.to_owned()) }
+    }
 }
 
 /// The finding of a behaviour that the profile does not hold. None for an event without a container.
 pub(crate) fn make(
     behaviour: &Behaviour<'_>,
     assessment: Assessment,
+    score: Score,
     event: &Event,
     profile: &Profile,
     uid: String,
@@ -68,7 +85,12 @@ pub(crate) fn make(
         analytic: format!("behaviour.{}", behaviour.operation),
         severity: assessment.severity,
         confidence: assessment.confidence,
-        reason: reason(&seen, assessment.because.as_deref(), &usual, profile.learnt_ns),
+        reason: reason(
+            &seen,
+            assessment.because.as_deref(),
+            &usual,
+            profile.inherited_ns.saturating_add(profile.learnt_ns),
+        ),
         workload: profile.workload.name.clone(),
         operation: behaviour.operation.to_owned(),
         executable: behaviour.executable.to_string(),
@@ -81,6 +103,35 @@ pub(crate) fn make(
         last_seen_ns: event.time_ns,
         container: Some(container),
         rule: None,
+        score: Some(score),
+        techniques: Vec::new(),
+    })
+}
+
+/// The finding of a workload that has no profile where nothing is learnt.
+pub(crate) fn without_profile(event: &Event, profile: &Profile, uid: String) -> Option<Finding> {
+    let container = event.context.container.clone()?;
+    Some(Finding {
+        uid,
+        title: format!("{}: a workload without a profile runs", render::escape(container.display_name())),
+        analytic: "behaviour.workload".into(),
+        severity: Severity::Medium,
+        confidence: 90,
+        reason: "nothing is learnt, as profiles are locked, and there is none of this workload: it is not judged"
+            .into(),
+        workload: profile.workload.name.clone(),
+        operation: "run".into(),
+        executable: String::new(),
+        object: profile.workload.image.clone(),
+        usual: Vec::new(),
+        process: event.context.process.clone(),
+        evidence: vec![render::to_json(event)],
+        count: 1,
+        first_seen_ns: event.time_ns,
+        last_seen_ns: event.time_ns,
+        container: Some(container),
+        rule: None,
+        score: None,
         techniques: Vec::new(),
     })
 }

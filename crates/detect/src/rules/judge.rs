@@ -194,13 +194,13 @@ impl Rules {
     /// Whether a rule may hold for another event of the same habit, as the kernel tells habits apart: who does what to what.
     /// Of whom nobody knows what it runs, or in which container, any may.
     pub fn may_match_habit(&mut self, event: &Event) -> bool {
-        if event.context.process.is_none() || event.context.container.is_none() {
-            return true;
-        }
         self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
         let kind = kinds.get(&address(&event.schema));
         let Some(program) = kind.and_then(|kind| kind.program(set)) else { return false };
+        if event.context.process.is_none() || event.context.container.is_none() {
+            return true;
+        }
         let mut case = Case::new(program, event, facts, scratch, &[]);
         let may = case.may_hold_for_habit();
         case.end(scratch);
@@ -355,6 +355,7 @@ fn finding(
             next: def.next.clone(),
             profile: None,
         }),
+        score: None,
         techniques: def.tags.iter().filter(|tag| is_technique(tag)).cloned().collect(),
         count: 1,
         first_seen_ns: event.time_ns,
