@@ -291,11 +291,11 @@ impl Collector {
         self.habits.begin(habit, self.interest.habits_generation())
     }
 
-    /// Has events of a habit handed on again. What was counted since the last call of [`Collector::habit_counts`].
+    /// Has events of a habit handed on again. What was counted of it comes with the next [`Collector::habit_counts`].
     ///
     /// # Errors
     /// Where the kernel's table cannot be written.
-    pub fn end_habit(&self, habit: u64) -> Result<Option<HabitCount>, Error> {
+    pub fn end_habit(&self, habit: u64) -> Result<(), Error> {
         self.habits.end(habit)
     }
 
@@ -307,12 +307,12 @@ impl Collector {
         self.habits.counts()
     }
 
-    /// Has events of all habits handed on again, at once. What was counted since the last call of
+    /// Has events of all habits handed on again, at once. What was counted of them comes with the next
     /// [`Collector::habit_counts`].
     ///
     /// # Errors
     /// Where the kernel's tables cannot be written.
-    pub fn renew_habits(&self) -> Result<Vec<HabitCount>, Error> {
+    pub fn renew_habits(&self) -> Result<(), Error> {
         self.interest.renew_habits()?;
         self.habits.end_all()
     }

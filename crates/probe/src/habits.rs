@@ -36,8 +36,23 @@ pub struct HabitCount {
 #[derive(Debug)]
 pub(crate) struct Habits {
     pub(crate) map: MapHandle,
-    /// Each with the count that was read of it. Locked while the kernel's table is changed or read.
-    read: Mutex<HashMap<u64, u64>>,
+    /// Locked while the kernel's table is changed or read.
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Each with the count that was read of it.
+    read: HashMap<u64, u64>,
+    /// What was counted of those that have ended since. Bounded: nobody reads it who ends more than there is room for.
+    ended: Vec<HabitCount>,
+}
+
+impl Known {
+    fn end(&mut self, habit: u64, value: &[u8], read: u64, to_epoch: u64) {
+        let last = count(habit, value, read, to_epoch);
+        self.ended.extend(last.filter(|_| self.ended.len() < HABITS as usize));
+    }
 }
 
 impl Habits {
@@ -49,16 +64,16 @@ impl Habits {
         };
         let map = MapHandle::create(MapType::Hash, Some("habits"), 8, HABIT as u32, HABITS, &options)
             .map_err(|source| Error::Kernel { doing: "making the map 'habits'".into(), source })?;
-        Ok(Self { map, read: Mutex::default() })
+        Ok(Self { map, known: Mutex::default() })
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.known().len()
+        self.known().read.len()
     }
 
     pub(crate) fn begin(&self, habit: u64, generation: u32) -> Result<(), Error> {
         let mut known = self.known();
-        if known.contains_key(&habit) {
+        if known.read.contains_key(&habit) {
             return Ok(());
         }
         let mut value = [0; HABIT];
@@ -66,58 +81,67 @@ impl Habits {
         self.map
             .update(&habit.to_ne_bytes(), &value, MapFlags::ANY)
             .map_err(|source| Error::Kernel { doing: "telling the programs of a habit".into(), source })?;
-        known.insert(habit, 0);
+        known.read.insert(habit, 0);
         Ok(())
     }
 
-    pub(crate) fn end(&self, habit: u64) -> Result<Option<HabitCount>, Error> {
+    pub(crate) fn end(&self, habit: u64) -> Result<(), Error> {
         let mut known = self.known();
-        let Some(read) = known.remove(&habit) else { return Ok(None) };
-        let last = self.take(habit)?;
-        Ok(last.and_then(|value| count(habit, &value, read, to_epoch())))
+        let Some(read) = known.read.remove(&habit) else { return Ok(()) };
+        if let Some(value) = self.take(habit)? {
+            known.end(habit, &value, read, to_epoch());
+        }
+        Ok(())
     }
 
-    pub(crate) fn end_all(&self) -> Result<Vec<HabitCount>, Error> {
+    pub(crate) fn end_all(&self) -> Result<(), Error> {
         let mut known = self.known();
-        let to_epoch = to_epoch();
-        let mut counts = Vec::new();
-        for (habit, read) in known.drain() {
-            counts.extend(self.take(habit)?.and_then(|value| count(habit, &value, read, to_epoch)));
+        let (mut all, to_epoch) = (std::mem::take(&mut known.read), to_epoch());
+        if all.is_empty() {
+            return Ok(());
         }
-        Ok(counts)
+        let taken = self.map.lookup_and_delete_batch(BATCH, MapFlags::ANY, MapFlags::ANY).map_err(reading)?;
+        for (key, value) in taken {
+            let Ok(habit) = key.as_slice().try_into().map(u64::from_ne_bytes) else { continue };
+            if let Some(read) = all.remove(&habit) {
+                known.end(habit, &value, read, to_epoch);
+            }
+        }
+        // Kernels that do not take many at once give none.
+        for (habit, read) in all {
+            if let Some(value) = self.take(habit)? {
+                known.end(habit, &value, read, to_epoch);
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn counts(&self) -> Result<Vec<HabitCount>, Error> {
         let mut known = self.known();
-        if known.is_empty() {
-            return Ok(Vec::new());
+        let mut counts = std::mem::take(&mut known.ended);
+        let read = &mut known.read;
+        if read.is_empty() {
+            return Ok(counts);
         }
         let to_epoch = to_epoch();
-        let mut counts = Vec::new();
-        let all = self
-            .map
-            .lookup_batch(BATCH, MapFlags::ANY, MapFlags::ANY)
-            .map_err(|source| Error::Kernel { doing: "reading the counts of habits".into(), source })?;
-        let mut seen = 0;
-        let mut take = |key: &[u8], value: &[u8], known: &mut HashMap<u64, u64>| {
-            let Ok(habit) = key.try_into().map(u64::from_ne_bytes) else { return };
-            let Some(read) = known.get_mut(&habit) else { return };
+        let mut take = |habit: u64, value: &[u8], read: &mut u64| {
             if let Some(more) = count(habit, value, *read, to_epoch) {
                 *read += more.count;
                 counts.push(more);
             }
         };
-        for (key, value) in all {
-            seen += 1;
-            take(&key, &value, &mut known);
+        let mut is_empty = true;
+        for (key, value) in self.map.lookup_batch(BATCH, MapFlags::ANY, MapFlags::ANY).map_err(reading)? {
+            is_empty = false;
+            let Ok(habit) = key.as_slice().try_into().map(u64::from_ne_bytes) else { continue };
+            if let Some(read) = read.get_mut(&habit) {
+                take(habit, &value, read);
+            }
         }
-        // Kernels that cannot read many at once give none.
-        if seen == 0 {
-            let habits: Vec<u64> = known.keys().copied().collect();
-            for habit in habits {
-                if let Ok(Some(value)) = self.map.lookup(&habit.to_ne_bytes(), MapFlags::ANY) {
-                    take(&habit.to_ne_bytes(), &value, &mut known);
-                }
+        // Kernels that do not read many at once give none.
+        for (habit, read) in read.iter_mut().filter(|_| is_empty) {
+            if let Ok(Some(value)) = self.map.lookup(&habit.to_ne_bytes(), MapFlags::ANY) {
+                take(*habit, &value, read);
             }
         }
         Ok(counts)
@@ -138,9 +162,13 @@ impl Habits {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn reading(source: libbpf_rs::Error) -> Error {
+    Error::Kernel { doing: "reading the counts of habits".into(), source }
 }
 
 /// What was counted beyond what was read before.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use ethogram_detect::Workload;
+use ethogram_detect::{HabitChange, Workload};
 use ethogram_model::{Container, Event};
 use ethogram_probe::{Collector, Outcome, Verdict};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -106,6 +106,21 @@ impl Gate {
             _ = self.collector.set_ordinary(object);
         } else if self.met.len() > MAX_MET {
             self.met.clear();
+        }
+    }
+
+    /// Tells the kernel what to count and not to report.
+    pub(super) fn change_habits(&mut self, changes: &[HabitChange]) {
+        for change in changes {
+            let done = match change {
+                // Where there is no room, it is reported all the same.
+                HabitChange::Begin(habit) => self.collector.habituate(*habit).or(Ok(())),
+                HabitChange::End(habit) => self.collector.end_habit(*habit),
+                HabitChange::EndAll => self.collector.renew_habits(),
+            };
+            if let Err(error) = done {
+                tracing::warn!("{error}; what it concerns may go on being counted for some minutes");
+            }
         }
     }
 
