@@ -38,7 +38,7 @@ const MAX_CONTAINERS: usize = 4_096;
 /// Other workloads that are asked whether they show a behaviour, those seen latest.
 const MAX_ASKED: usize = 64;
 /// How long what comes with the first start of a container that is seen is learnt, at most, nanoseconds.
-const START_NS: u64 = 60_000_000_000;
+const START_NS: u64 = 10_000_000_000;
 
 /// How a finding went on. The numbers are totals: whoever misses one update misses nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,6 +93,8 @@ pub struct Model {
     containers: FxHashMap<u64, (Arc<Container>, Arc<str>)>,
     /// The workload of a service of the host.
     services: FxHashMap<Arc<str>, Arc<str>>,
+    /// The process that a container was started with, by its cgroup.
+    inits: FxHashMap<u64, u32>,
     habits: Habits,
     quarantine: Quarantine,
     sessions: Sessions,
@@ -239,6 +241,14 @@ impl Model {
         if self.settings.is_locked && held.profile.is_empty() {
             return self.tell_unprofiled(&uid, event).into_iter().collect();
         }
+        if let Some(process) = event.context.process.as_ref().filter(|process| process.namespace_pid == 1)
+            && container != 0
+        {
+            if self.inits.len() >= MAX_CONTAINERS {
+                self.inits.clear();
+            }
+            self.inits.insert(container, process.pid);
+        }
         let mut news = Vec::new();
         for behaviour in Behaviour::of(event).map(|behaviour| behaviour.named(event, &self.names)) {
             held.is_touched = true;
@@ -281,15 +291,22 @@ impl Model {
         let asked = self.ask_others(uid, behaviour);
         let held = self.profiles.get_mut(uid)?;
         held.is_dirty = true;
-        // What changes with another version, or comes with a start, may well be the first of its kind.
-        let is_grave = assessment.severity >= Severity::High;
-        let learns = held.profile.learns(behaviour, is_grave, self.settings.is_locked);
-        if held.profile.is_first_of_kind(behaviour) {
+        let session = event
+            .context
+            .container
+            .as_ref()
+            .and_then(|container| Session::of(event, container, self.inits.get(&container.cgroup_id).copied()));
+        let is_first = session.is_none() && held.profile.is_first_of_kind(behaviour);
+        if is_first {
             assessment = assessment.of_first(behaviour);
         }
+        let is_odd = is_first || assessment.severity >= Severity::High;
+        let learns = held.profile.learns(behaviour, is_odd, self.settings.is_locked);
         let scored = Scored::of(behaviour, &held.profile, asked, assessment.severity);
         held.profile.count_seen(1);
-        held.profile.count_new();
+        if held.profile.is_judged || learns && !is_suspect {
+            held.profile.count_new();
+        }
         if held.profile.is_judged
             && let Some(again) = held.profile.raise_again(behaviour, event.time_ns)
         {
@@ -324,7 +341,6 @@ impl Model {
             }
             return None;
         }
-        let session = event.context.container.as_ref().and_then(|container| Session::of(event, container));
         if let Some(first) = session.as_ref().filter(|_| !is_grave).and_then(|session| self.sessions.told(session))
             && let Some(again) = held.profile.raise_again(&first.behaviour(), event.time_ns)
         {
@@ -392,7 +408,8 @@ impl Model {
     }
 
     /// In how many of how many other workloads that are known somebody does such a thing to the same object.
-    fn ask_others(&self, uid: &Arc<str>, behaviour: &Behaviour<'_>) -> (u64, u64) {
+    fn ask_others(&mut self, uid: &Arc<str>, behaviour: &Behaviour<'_>) -> (u64, u64) {
+        self.settle_all();
         let mut others: Vec<&Profile> = self
             .profiles
             .iter()
@@ -405,6 +422,13 @@ impl Model {
         }
         let shown_by = others.iter().filter(|profile| profile.shows(behaviour)).count();
         (shown_by as u64, others.len() as u64)
+    }
+
+    /// Brings all profiles up to date, so that it makes no difference which of them somebody has looked at.
+    fn settle_all(&mut self) {
+        for held in self.profiles.values_mut() {
+            held.settle(&self.clock, self.settings.learning_period_ns);
+        }
     }
 
     /// Counts what was noted since the last time, forgets what was not seen for long, and sets the threshold anew.
@@ -566,13 +590,12 @@ impl Model {
     }
 
     /// The profile that a workload begins with: what the last version of its image did, where there was one.
-    fn begin(&self, workload: Workload, now_ns: u64) -> Profile {
+    fn begin(&mut self, workload: Workload, now_ns: u64) -> Profile {
+        self.settle_all();
         let earlier = self.profiles.values().map(|held| &held.profile);
-        let predecessor = earlier.filter(|p| p.is_judged && workload.is_version_of(&p.workload));
-        match predecessor.max_by_key(|p| p.last_seen_ns) {
-            Some(predecessor) => Profile::heir(workload, now_ns, predecessor),
-            None => Profile::new(workload, now_ns),
-        }
+        let mut versions: Vec<&Profile> = earlier.filter(|p| workload.is_version_of(&p.workload)).collect();
+        versions.sort_by_key(|p| std::cmp::Reverse(p.last_seen_ns));
+        Profile::heir(workload, now_ns, &versions, &self.settings)
     }
 
     fn hold(&mut self, uid: Arc<str>, held: Held) {

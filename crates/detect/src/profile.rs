@@ -166,21 +166,32 @@ impl Profile {
         }
     }
 
-    /// One that begins with what another workload does, which this one takes the place of.
-    pub(crate) fn heir(workload: Workload, now_ns: u64, predecessor: &Self) -> Self {
-        Self {
-            predecessor: Some(predecessor.workload.name.clone()),
-            inherited_ns: predecessor.inherited_ns.saturating_add(predecessor.learnt_ns),
-            starts: predecessor.starts,
-            novelty: predecessor.novelty.of_another(),
-            operations: predecessor
-                .operations
-                .iter()
-                .map(|(name, operation)| (name.clone(), operation.of_another()))
-                .collect(),
-            normal_news: predecessor.normal_news.clone(),
-            normal_news_ns: predecessor.normal_news_ns,
-            ..Self::new(workload, now_ns)
+    /// One that begins with what other versions of its image do, the latest first.
+    pub(crate) fn heir(workload: Workload, now_ns: u64, versions: &[&Self], settings: &Settings) -> Self {
+        let mut heir = Self::new(workload, now_ns);
+        if let Some(latest) = versions.iter().find(|version| version.is_judged) {
+            heir.predecessor = Some(latest.workload.name.clone());
+            heir.inherited_ns = latest.inherited_ns.saturating_add(latest.learnt_ns);
+            heir.starts = latest.starts;
+            heir.novelty = latest.novelty.of_another();
+            heir.operations =
+                latest.operations.iter().map(|(name, operation)| (name.clone(), operation.of_another())).collect();
+            heir.normal_news = latest.normal_news.clone();
+            heir.normal_news_ns = latest.normal_news_ns;
+        }
+        versions.iter().for_each(|version| heir.take_over(version, settings));
+        heir
+    }
+
+    /// Takes over what another profile holds besides, as far as there is room.
+    fn take_over(&mut self, other: &Self, settings: &Settings) {
+        for (name, operation) in &other.operations {
+            let own = self.operations.entry(name.clone()).or_default();
+            own.unjudged = own.unjudged.max(operation.unjudged);
+            for (name, executable) in &operation.executables {
+                let own = own.executables.entry(name.clone()).or_default();
+                own.objects.take_over(&executable.objects, settings.max_entries);
+            }
         }
     }
 
@@ -254,20 +265,24 @@ impl Profile {
         })
     }
 
-    /// Whether the executable, which the workload knows, never did anything of that kind. Whatever comes from outside does not
-    /// count: it is told by what it runs.
+    /// Whether the executable, which the workload knows, never did anything of that kind, or never beyond the own network.
+    /// What comes from outside is told by what it runs, a shell is there to run programs, and what others of the workload do
+    /// all the time is no surprise.
     pub(crate) fn is_first_of_kind(&self, behaviour: &Behaviour<'_>) -> bool {
         let executable = &*behaviour.executable;
-        if behaviour.is_vague || executable == OUTSIDE {
+        let is_interpreter = behaviour.kind == ObjectKind::Executable && template::is_program(executable);
+        let is_told = matches!(behaviour.kind, ObjectKind::Executable | ObjectKind::Peer);
+        if !is_told || behaviour.is_vague || executable == OUTSIDE || is_interpreter || self.shows(behaviour) {
             return false;
         }
         let does = |operation: &Operation| operation.executables.contains_key(executable);
-        let is_known = self.operations.values().any(does)
-            || self.operations.get("execute").is_some_and(|o| {
-                let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
-                o.executables.values().any(|e| e.objects.get(&run).is_some())
-            });
-        is_known && !self.operations.get(behaviour.operation).is_some_and(does)
+        if let Some(known) = self.operations.get(behaviour.operation).and_then(|o| o.executables.get(executable)) {
+            let is_public = |peer: &str| behaviour.kind == ObjectKind::Peer && peers::is_public(peer);
+            return is_public(behaviour.address.as_ref().unwrap_or(&behaviour.object))
+                && !known.objects.patterns().iter().any(|(peer, ..)| is_public(peer));
+        }
+        let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
+        self.operations.values().any(does) || self.shows(&run)
     }
 
     /// Whether anybody in this workload does such a thing to the behaviour's object.

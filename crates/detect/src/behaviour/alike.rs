@@ -3,6 +3,8 @@
 
 /// The shortest random part of a name.
 const SHORTEST: usize = 6;
+/// Random characters that Python's tempfile puts at the end of a name.
+const RANDOM: usize = 8;
 /// From so many characters before a random part on, a name has a beginning of its own.
 const NAMED: usize = 3;
 
@@ -11,6 +13,9 @@ const NAMED: usize = 3;
 pub(crate) fn common(a: &str, b: &str) -> Option<String> {
     if a == b || a.len() > 256 || b.len() > 256 {
         return None;
+    }
+    if let Some(pattern) = with_random_end(a, b).or_else(|| with_random_end(b, a)) {
+        return Some(pattern);
     }
     let (mut out, mut varies) = (String::with_capacity(a.len()), false);
     let (mut a, mut b) = (a, b);
@@ -26,6 +31,23 @@ pub(crate) fn common(a: &str, b: &str) -> Option<String> {
     }
     let whole = if out == "*" { "<id>".to_owned() } else { out };
     (a.is_empty() && b.is_empty() && varies).then_some(whole)
+}
+
+/// The names that programs make of a beginning of their own and random characters: `upload-47_fsx1h`. Once two are known,
+/// whatever begins so is one more.
+fn with_random_end(a: &str, b: &str) -> Option<String> {
+    let is_beginning = |text: &str| text.len() > NAMED && text.ends_with(['-', '.', '_']);
+    if let Some(beginning) = a.strip_suffix('*') {
+        return (is_beginning(beginning) && b.starts_with(beginning) && !b.contains('*')).then(|| a.to_owned());
+    }
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let beginning = a.get(..same)?.rfind(['-', '.']).and_then(|at| a.get(..=at)).filter(|b| is_beginning(b))?;
+    let is_random = |end: &str| {
+        end.len() == RANDOM
+            && end.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+            && end.bytes().any(|b| !b.is_ascii_lowercase())
+    };
+    (is_random(&a[beginning.len()..]) && is_random(&b[beginning.len()..])).then(|| format!("{beginning}*"))
 }
 
 /// Takes the first word off, or the first class, or the first character between words.
@@ -82,6 +104,8 @@ mod tests {
             ("part<n>", "part3", "part<n>"),
             ("upload-xgtccuy2", "upload-a8sd7fhg", "upload-*"),
             ("upload-*", "upload-abcdefgh", "upload-*"),
+            ("upload-47_fsx1h", "upload-_k1qiwr5", "upload-*"),
+            ("upload-*", "upload-h_fesqbs", "upload-*"),
             ("xgt2cuy2", "a8sd7fhg", "<id>"),
             ("<id>", "b7sd9f6g", "<id>"),
         ] {

@@ -58,7 +58,7 @@ impl Assessment {
     pub(crate) fn of_first(self, behaviour: &Behaviour<'_>) -> Self {
         let because = match behaviour.kind {
             ObjectKind::Executable => "it never ran a program before",
-            ObjectKind::Peer => "it never connected to anything before",
+            ObjectKind::Peer => "it never connected so far before",
             _ => return self,
         };
         if self.severity != Severity::Medium || behaviour.is_vague {

@@ -1,4 +1,4 @@
-//! People who look into a container: what comes of one session in a terminal is one story.
+//! Whatever is started in a container from outside, by people and scripts that look into it: what comes of it is one story.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -9,7 +9,7 @@ use super::habits::Usual;
 /// Sessions remembered; beyond, the oldest are forgotten, and told anew.
 const MAX: usize = 1_024;
 
-/// What runs in a session: a program that somebody started from outside, in a terminal.
+/// What runs in a session: a program that was started from outside, and is not what the container is there for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Session {
     cgroup: u64,
@@ -18,17 +18,21 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// The session that an event belongs to. None where it is part of what the container is configured to run.
-    pub(super) fn of(event: &Event, container: &Container) -> Option<Self> {
+    /// The session that an event belongs to. None where it is part of what the container was started with, whose pid is `init`;
+    /// where that is not known, what was started in a terminal is a session.
+    pub(super) fn of(event: &Event, container: &Container, init: Option<u32>) -> Option<Self> {
         let process = event.context.process.as_deref()?;
         let chain = std::iter::once(&process.exec).chain(&process.ancestors);
         let inside: Vec<&Arc<Exec>> = chain.take_while(|exec| exec.container_cgroup == container.cgroup_id).collect();
         // Where the chain is cut, nothing is known of where it began.
         let is_whole = inside.len() <= process.ancestors.len();
-        let first = inside.last().filter(|first| is_whole && !first.terminal.is_empty())?;
-        let is_entrypoint = container.command.is_empty() || first.args == container.command;
+        let first = inside.last().filter(|_| is_whole)?;
+        let is_init = match init {
+            Some(pid) => first.pid == pid,
+            None => first.terminal.is_empty() || container.command.is_empty() || first.args == container.command,
+        };
         let program = first.path.clone();
-        (!is_entrypoint).then_some(Self { cgroup: container.cgroup_id, pid: first.pid, program })
+        (!is_init).then_some(Self { cgroup: container.cgroup_id, pid: first.pid, program })
     }
 }
 

@@ -75,6 +75,22 @@ impl Objects {
         }
     }
 
+    /// Takes over patterns that it does not hold, until it has as many as it may.
+    pub(crate) fn take_over(&mut self, other: &Self, most: usize) {
+        for (pattern, is_path, seen) in other.patterns() {
+            if self.len() >= most {
+                return;
+            }
+            if is_path {
+                if self.paths.get(&pattern).is_none() {
+                    self.paths.insert_pattern(&pattern, seen);
+                }
+            } else {
+                self.named.entry(pattern).or_insert(seen);
+            }
+        }
+    }
+
     /// Programs of which it is not known what they were told: whatever it was, it is usual.
     pub(crate) fn allow_any_arguments(&mut self, of: impl Fn(&str) -> bool) {
         let programs: Vec<_> = self.named.iter().filter(|(name, _)| of(name)).map(|(n, s)| (n.clone(), *s)).collect();

@@ -97,6 +97,20 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
+/// Whether a peer, or one of those that a pattern stands for, may be beyond the own network.
+pub(crate) fn is_public(peer: &str) -> bool {
+    if let Some((address, _)) = parse(peer) {
+        return !is_private(address);
+    }
+    let end = |c: char| "/]".contains(c);
+    let network = match peer.strip_prefix('[') {
+        Some(inside) => inside.split(end).next(),
+        None => peer.split(|c: char| "/:".contains(c)).next(),
+    };
+    let network: Option<IpAddr> = network.and_then(|network| network.parse().ok());
+    network.map_or(!peer.ends_with(" (private)"), |network| !is_private(network))
+}
+
 /// Whether a peer's name is of this machine.
 pub(crate) fn is_loopback(peer: &str) -> bool {
     parse(peer).is_some_and(|(address, _)| address.is_loopback())
@@ -144,6 +158,24 @@ mod tests {
         assert_eq!(peers.keys().collect::<Vec<_>>(), ["[fd00::1]:ephemeral"]);
         assert!(peers.contains_key(&*known_as(&peers, "[fd00::1]:50000")));
         assert!(!peers.contains_key(&*known_as(&peers, "[fd00::1]:22")));
+    }
+
+    #[test]
+    fn what_is_beyond_the_own_network_is_told() {
+        for (peer, public) in [
+            ("10.0.0.1:80", false),
+            ("10.0.0.0/24:80", false),
+            ("203.0.113.0/24:80", true),
+            ("203.0.113.7:443", true),
+            ("[fd00::/64]:80", false),
+            ("[2001:db8::/64]:80", true),
+            ("*:443", true),
+            ("db.shop:5432 (private)", false),
+            ("example.org:443", true),
+            ("10.0.0.1:ephemeral", false),
+        ] {
+            assert_eq!(is_public(peer), public, "{peer}");
+        }
     }
 
     #[test]

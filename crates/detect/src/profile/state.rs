@@ -1,9 +1,10 @@
 //! Whether a profile knows its workload: by windows of the time in which the agent looked at it.
 
+use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use super::Profile;
-use crate::Behaviour;
+use super::{Profile, peers};
+use crate::{Behaviour, behaviour::OUTSIDE};
 
 /// How far a profile is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +107,8 @@ impl Profile {
             if self.is_idle() {
                 // Nothing happens from here on.
                 let next = self.window.number + 1;
-                let enough = learning_period_ns.div_ceil(length).max(next);
+                let halves = if self.predecessor.is_some() { 2 } else { 1 };
+                let enough = learning_period_ns.div_ceil(length * halves).max(next);
                 if !self.is_judged && enough <= now {
                     self.end_learning(enough.saturating_mul(length));
                     changed = true;
@@ -142,8 +144,12 @@ impl Profile {
         self.window = Window { number: over.number + 1, ..Window::default() };
         let end_ns = self.window.number.saturating_mul(length);
         if !self.is_judged {
-            let is_long = end_ns >= learning_period_ns;
-            let is_overdue = end_ns >= learning_period_ns.saturating_mul(MOST_PERIODS);
+            // What another version has learnt counts for half.
+            let (least, most) = match self.predecessor {
+                Some(_) => (learning_period_ns / 2, learning_period_ns),
+                None => (learning_period_ns, learning_period_ns.saturating_mul(MOST_PERIODS)),
+            };
+            let (is_long, is_overdue) = (end_ns >= least, end_ns >= most);
             if is_long && is_quiet || is_overdue {
                 self.is_lossy = over.lossy || self.before.lossy;
                 self.end_learning(end_ns);
@@ -171,13 +177,19 @@ impl Profile {
         self.starts = self.starts.saturating_add(1);
     }
 
-    /// Whether something new is learnt, and not judged.
-    pub(crate) fn learns(&self, behaviour: &Behaviour<'_>, is_grave: bool, is_locked: bool) -> bool {
+    /// Whether something new is learnt, and not judged. What is grave or the first of its kind is not, where it comes with a
+    /// start or another version; and with a start neither is what came from outside, or goes beyond the own network.
+    pub(crate) fn learns(&self, behaviour: &Behaviour<'_>, is_odd: bool, is_locked: bool) -> bool {
         if is_locked || self.approved_ns.is_some() {
             return false;
         }
-        let is_lenient = self.watched_ns < self.lenient_until_ns || self.predecessor.is_some();
-        behaviour.is_start || is_lenient && !is_grave || !self.is_judged && self.predecessor.is_none()
+        if behaviour.is_start || !self.is_judged && self.predecessor.is_none() {
+            return true;
+        }
+        let is_of_start = self.watched_ns < self.lenient_until_ns
+            && behaviour.executable != OUTSIDE
+            && !(behaviour.kind == ObjectKind::Peer && peers::is_public(&behaviour.object));
+        !is_odd && (is_of_start || self.predecessor.is_some())
     }
 
     /// Somebody has said that it is right.

@@ -52,6 +52,9 @@ fn what_the_first_start_brings_is_learnt_unless_it_is_grave() {
     assert_eq!(judge(&mut model, [web.write("/bin/httpd", "/var/log/start", LATER + SECOND)]), []);
     let grave = one(judge(&mut model, [web.write("/bin/httpd", "/etc/passwd", LATER + SECOND)]));
     assert_eq!(grave.severity, Severity::High);
+    // What came from outside, or goes beyond the own network, is not what the start brings.
+    assert_eq!(judge(&mut model, [web.connect("/bin/httpd", "203.0.113.9", 443, LATER + SECOND)]).len(), 1);
+    assert_eq!(judge(&mut model, [web.execute_from_outside("/bin/nc", LATER + SECOND)]).len(), 1);
     assert_eq!(judge(&mut model, [start(&web, 2 * LATER)]), []);
     one(judge(&mut model, [web.write("/bin/httpd", "/var/log/second", 2 * LATER + SECOND)]));
 }
@@ -67,12 +70,28 @@ fn another_version_of_the_image_begins_with_what_the_last_one_did() {
     assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]), []);
     let grave = one(judge(&mut model, [second.read("/bin/cat", "/etc/shadow", LATER)]));
     assert!(grave.reason.contains("never did in 25 s of learning"), "{}", grave.reason);
-    model.advance(START + LATER + 2 * LEARNING);
+    // What a program of it never did at all is told as well, and prolongs nothing.
+    let calls_home = one(judge(&mut model, [second.connect(HTTPD, "203.0.113.9", 443, LATER + LEARNING / 2 - SECOND)]));
+    assert_eq!(calls_home.severity, Severity::High);
+    model.advance(START + LATER + LEARNING / 2 + WINDOW);
     assert_eq!(state(&mut model, &second), State::Partial);
     let late = 4 * LATER;
     one(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/late", late)]));
     assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", late)]), []);
     one(judge(&mut model, [web.write("/www/cgi-bin/count", "/var/lib/count/extra", late)]));
+}
+
+#[test]
+fn a_version_begins_with_what_all_versions_do() {
+    let (mut model, _) = learnt();
+    let (second, third) = (version(8, "00000000000000ff"), version(9, "00000000000000fe"));
+    judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]);
+    assert_eq!(state(&mut model, &second), State::Learning);
+    judge(&mut model, [third.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]);
+    let uid = model.profile_of(&third.container).unwrap();
+    let third = model.profile(&uid).unwrap();
+    assert_eq!(third.entries(), 9);
+    assert!(third.predecessor.is_some(), "a version that still learns does not take the place of one that judges");
 }
 
 #[test]

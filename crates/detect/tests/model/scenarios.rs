@@ -386,7 +386,7 @@ fn a_peer_is_its_name_where_the_container_was_told_that() {
     judge(&mut model, [answer(&web, "db.shop", "203.0.113.9", LATER)]);
     let stranger = one(&mut model, connect("203.0.113.9", LATER));
     assert_eq!(stranger.title, "web: /bin/app connected to db.shop:5432");
-    assert_eq!(stranger.usual, ["db.shop:5432 (private)", "10.0.0.1:5432"]);
+    assert_eq!(stranger.usual, ["10.0.0.1:5432", "db.shop:5432 (private)"]);
     let other = container("web-2", 8, "aabbccddeeff0011");
     assert_eq!(one(&mut model, other.connect("/bin/app", "10.9.9.9", 5432, LATER)).object, "10.9.9.9:5432");
 }

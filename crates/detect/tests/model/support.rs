@@ -283,7 +283,7 @@ pub(crate) fn answer(of: &Sandbox, name: &str, address: &str, at: u64) -> Event 
         code: 2,
         size: 8,
         sample: false,
-        fields: vec![field("dns.question.name", FieldKind::Text, 0), field("dns.answers", FieldKind::Args, 4)],
+        fields: vec![field("dns.question.name", FieldKind::Str, 0), field("dns.answers", FieldKind::Args, 4)],
         behaviours: Vec::new(),
         rules: None,
     });
