@@ -32,13 +32,19 @@ fn await_alert(server: &Server, operation: &str, object: &str, what: &str) {
 
 /// How often the profile has seen the log written.
 fn written(server: &Server) -> u64 {
-    let list = |value: &Value, of: &str| value[of].as_array().cloned().unwrap_or_default();
+    let profiles = server.profiles();
+    let mut look: Vec<Value> =
+        profiles.iter().map(|p| server.http.get(&format!("/v1/profiles/{}", p["id"].as_str().unwrap()))).collect();
     let mut count = 0;
-    for profile in server.profiles() {
-        let tree = server.http.get(&format!("/v1/profiles/{}", profile["uid"].as_str().unwrap()));
-        let writes = list(&tree, "operations").into_iter().filter(|o| o["operation"] == "write");
-        let objects = writes.flat_map(|o| list(&o, "executables")).flat_map(|e| list(&e, "objects"));
-        count += objects.filter(|o| o["pattern"] == "/srv/log").filter_map(|o| o["count"].as_u64()).sum::<u64>();
+    while let Some(value) = look.pop() {
+        match value {
+            Value::Array(all) => look.extend(all),
+            Value::Object(all) if all.values().any(|v| v == "/srv/log") => {
+                count += all.get("count").and_then(Value::as_u64).unwrap_or(0);
+            }
+            Value::Object(all) => look.extend(all.into_iter().map(|(_, v)| v)),
+            _ => {}
+        }
     }
     count
 }
