@@ -1,0 +1,22 @@
+"""What is found: services with an ordinary life, attacks on them whose truth is known, and the run's record judged thrice."""
+
+from ..detection import BRIEF_DAY_MINUTES, DAY_MINUTES, report, run as detection
+
+
+def run(bench):
+    folder = bench.work / "detection"
+    folder.mkdir(parents=True, exist_ok=True)
+    day = bench.amount(BRIEF_DAY_MINUTES, DAY_MINUTES, 4 * DAY_MINUTES)
+    truth, live = detection.live(bench, folder, (folder / "packages").resolve(), day)
+    found = detection.judge(bench, folder, truth, live)
+    result = {"day_minutes": day, "truth": truth, **{k: v for k, v in live.items() if k != "printed"}, **found}
+    report.write(folder, result)
+    return result
+
+
+def tables(result):
+    return report.tables(result)
+
+
+def goals(result):
+    return report.goals(result)
