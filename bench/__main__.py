@@ -14,7 +14,7 @@ from .bench import Bench
 from .results import Results
 
 # In the order of the table.
-SCENARIOS = ("start", "rules", "web", "kernels", "processes", "build", "files", "pipe", "flood", "event", "growth",
+SCENARIOS = ("start", "rules", "model", "web", "learning", "kernels", "processes", "build", "files", "pipe", "flood", "event", "growth",
              "detection")
 # Not measured where no scenario is named.
 ON_REQUEST = ("kernels", "detection")

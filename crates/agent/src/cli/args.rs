@@ -279,6 +279,12 @@ pub enum ProfileAction {
         /// Its id, or the workload's name
         id: String,
     },
+    /// How fast events of a recording are learnt and judged, over and over for some seconds
+    Cost {
+        /// The recording
+        #[arg(long, value_name = "FILE")]
+        recording: PathBuf,
+    },
 }
 
 /// The rules.
@@ -498,6 +504,7 @@ mod tests {
             "ethogram doctor -o json",
             "ethogram profile list -o json",
             "ethogram profile show web",
+            "ethogram profile cost --recording r -o json",
             "ethogram alerts --follow -o json --socket /s",
             "ethogram alerts --since 1h --until 2026-01-31T12:00:00Z --rule x --workload w",
             "ethogram alerts accept 0123 --for 30d --reason x",
