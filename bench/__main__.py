@@ -23,13 +23,13 @@ LOCK = "/run/lock/ethogram-bench"
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="script/bench", description="Measures what Ethogram costs.")
+    parser = argparse.ArgumentParser(prog="script/bench", description="Measures what Ethogram costs, and what it finds.")
     parser.add_argument("scenario", nargs="*", help=f"what to measure, of {', '.join(SCENARIOS)}; without it, all but {', '.join(ON_REQUEST)}")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--long", action="store_true", help="more rounds, and 500 containers: about an hour")
     length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"where figures go; the Markdown goes beside it ({TARGET}/results.json)")
-    parser.add_argument("--update-readme", action="store_true", help="put the table of goals into README.md")
+    parser.add_argument("--update-readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--tools", type=Path, required=True, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -68,7 +68,7 @@ def main():
     markdown.write_text(results.markdown(modules))
     print(markdown.read_text())
     if given.update_readme:
-        results.update_readme(modules)
+        results.update_readme(modules, given.scenario or None)
     if failed:
         sys.exit(f"error: not measured: {', '.join(failed)}; the reasons are above")
 

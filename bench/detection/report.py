@@ -6,7 +6,6 @@ from collections import Counter
 from ..goals import number, table
 from .judges import NAMES
 
-BEGIN, END = "<!-- detection -->", "<!-- /detection -->"
 GRADES = {"Informational": "all", "Medium": "medium and graver", "High": "high and graver"}
 
 
@@ -65,15 +64,6 @@ def tables(result):
         f"{len(failed)} failed. {took}The replay gives what the server printed: {'yes' if result['replay_is_the_same'] else 'NO'}.",
         summary(result), attacks(result), "False alarms of both after learning:", false_alarms(result),
     ])
-
-
-def goals(result):
-    """None: the figures are for the README's own table."""
-    return []
-
-
-def readme(result):
-    return summary(result)
 
 
 def write(folder, result):
