@@ -61,22 +61,25 @@ class Results:
         return "\n\n".join(parts) + "\n"
 
     def update_readme(self, modules, measured=None):
-        """What was measured gets its place: one that is more than goals has a table of its own, between marks with its name."""
+        """What was measured gets its place: one that is more than goals has a table of its own, between marks with its name, and perhaps pages beside."""
         text = README.read_text()
         names = modules if measured is None else measured
         own = [name for name in names if hasattr(modules[name], "readme") and name in self.scenarios]
         if set(names) - set(own):
-            text = _put(text, "bench", f"{self._where()}; made by {self._commands(modules)}:\n\n{self.goals(modules)}")
+            text = put(text, "bench", f"{self._where()}; made by {self._commands(modules)}:\n\n{self.goals(modules)}")
         for name in own:
             entry = self.scenarios[name]
             made = f"{self._where()}; made by `{entry['command']}`:\n\n{modules[name].readme(entry['figures'])}"
-            text = _put(text, name, made)
+            text = put(text, name, made)
         README.write_text(text)
+        for name in own:
+            modules[name].publish(self.scenarios[name]["figures"])
 
 
-def _put(text, mark, content):
+def put(text, mark, content, file=README):
+    """A text with other content between the two marks of that name."""
     begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise SystemExit(f"error: {README} has no place for the table: {begin} and {end}, each on a line of its own")
+        raise SystemExit(f"error: {file} has no place for the table: {begin} and {end}, each on a line of its own")
     head, rest = text.split(begin)
     return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"

@@ -2,9 +2,12 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 
 from ..goals import number, table
+from ..results import put
 from .judges import NAMES
+from .picture import svg
 
 GRADES = {"Informational": "all", "Medium": "medium and graver", "High": "high and graver"}
 
@@ -68,3 +71,12 @@ def tables(result):
 
 def write(folder, result):
     (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    (folder / "run.svg").write_text(svg(result))
+
+
+def publish(result):
+    """The page about it shows the run that the README's figures are from."""
+    page = Path("docs/detection.md")
+    page.with_suffix(".svg").write_text(svg(result))
+    text = put(page.read_text(), "attacks", attacks(result), page)
+    page.write_text(put(text, "false alarms", false_alarms(result), page))

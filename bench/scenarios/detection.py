@@ -22,6 +22,10 @@ def readme(result):
     return report.summary(result)
 
 
+def publish(result):
+    report.publish(result)
+
+
 def goals(_):
     """None: its figures have a table of their own."""
     return []

@@ -95,13 +95,16 @@ class Table(unittest.TestCase):
     def test_a_scenario_with_a_table_of_its_own_has_its_own_place(self):
         readme = self.folder / "README.md"
         readme.write_text("<!-- bench -->\ncosts\n<!-- /bench -->\n<!-- found -->\nold\n<!-- /found -->\n")
+        published = []
         modules = {**self.modules, "found": types.SimpleNamespace(
-            __doc__="Found.", goals=lambda _: [], tables=lambda _: "", readme=lambda figures: f"all {figures['attacks']}")}
+            __doc__="Found.", goals=lambda _: [], tables=lambda _: "", readme=lambda figures: f"all {figures['attacks']}",
+            publish=published.append)}
         made = self.put(10.5)
         made.put("found", {"command": "script/bench found", "figures": {"attacks": 36}, "left_out": {}})
         with mock.patch.object(results, "README", readme):
             made.update_readme(modules, ["found"])
         text = readme.read_text()
+        self.assertEqual(published, [{"attacks": 36}])
         self.assertTrue(text.startswith("<!-- bench -->\ncosts\n<!-- /bench -->\n"), text)
         self.assertIn("`script/bench found`:\n\nall 36\n<!-- /found -->", text)
 
