@@ -17,6 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ethogram_detect::Settings as ModelSettings;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
@@ -63,13 +64,31 @@ pub struct Config {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Behaviour {
-    /// How long a workload is watched before what its profile does not hold is an alert.
+    /// How long a workload is watched, at least, before what its profile does not hold is an alert. It goes on until two
+    /// tenths of that time bring next to nothing new.
     pub learning_period: Period,
+    /// How many alerts a day new behaviour may lead to on this host. What is normal says how much has to be told for that;
+    /// what is grave is told in any case.
+    pub alerts_per_day: u32,
+    /// After how long a behaviour that is not seen any more is forgotten.
+    pub forget_after: Period,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { learning_period: Period::from_secs(24 * 60 * 60) }
+        const DAY: u64 = 24 * 60 * 60;
+        Self { learning_period: Period::from_secs(DAY), alerts_per_day: 1, forget_after: Period::from_secs(30 * DAY) }
+    }
+}
+
+impl Behaviour {
+    pub(crate) fn settings(&self) -> ModelSettings {
+        ModelSettings {
+            learning_period_ns: self.learning_period.as_ns(),
+            alerts_per_day: self.alerts_per_day,
+            forget_after_ns: self.forget_after.as_ns(),
+            ..ModelSettings::default()
+        }
     }
 }
 

@@ -86,7 +86,7 @@ pub struct MetricsSnapshot {
     pub responses: BTreeMap<(&'static str, &'static str), u64>,
     /// Containers running now.
     pub containers: u64,
-    /// Profiles by their state: `learning`, `judging`.
+    /// Profiles by their state: `learning`, `partial`, `stable`, `drifted`.
     pub profiles: BTreeMap<String, u64>,
     /// Events and alerts that somebody who followed them did not take in time.
     pub stream_dropped: u64,

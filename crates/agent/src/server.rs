@@ -128,7 +128,7 @@ async fn run(
         tracing::warn!("the store was damaged ({why}): it lies at {} now, and a new one is begun", path.display());
     }
     let selection = Selection { host: config.collection.host, containers: Vec::new() };
-    let learning_period_ns = config.behaviour.learning_period.as_ns();
+    let settings = config.behaviour.settings();
     let Contents { profiles, alerts, accepted } = opened.contents;
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let sinks = Sinks::start(&config.alerts, &config.store.path, &alerts)?;
@@ -138,13 +138,13 @@ async fn run(
     let recorder = match record {
         None => None,
         Some(path) => {
-            let conditions = Conditions { selection: selection.clone(), learning_period_ns };
+            let conditions = Conditions::of(selection.clone(), &settings);
             let (profiles, rules) = (Some(&profiles), &book.files[..]);
-            let before = Before { profiles, rules, accepted: &accepted, stories: &stories };
+            let before = Before { profiles, rules, accepted: &accepted, stories: &stories, alerts: &alerts };
             Some(Recorder::create(path, conditions, &schemas, &before)?)
         }
     };
-    let model = model(learning_period_ns, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
+    let model = model(settings, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
     drop(profiles);
     let writer = Writer::start(opened.store)?;
     let mut rules = Rules::new(Arc::clone(&book.set));
@@ -152,6 +152,7 @@ async fn run(
     rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
     let mut detector = Detector { model, rules, ..Detector::default() };
     stories.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
+    alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
     accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
     let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
     response.accept(&detector.accepted);
@@ -204,8 +205,8 @@ async fn tell_containers(control: Control<Judge>, response: Arc<Response>) {
 }
 
 /// A model that goes on from profiles learnt before: workload, and profile as JSON.
-pub(crate) fn model<'a>(learning_period_ns: u64, profiles: impl Iterator<Item = (&'a str, &'a str)>) -> Model {
-    let mut model = Model::new(Settings { learning_period_ns, ..Settings::default() });
+pub(crate) fn model<'a>(settings: Settings, profiles: impl Iterator<Item = (&'a str, &'a str)>) -> Model {
+    let mut model = Model::new(settings);
     for (uid, json) in profiles {
         match serde_json::from_str::<Profile>(json) {
             Ok(profile) => {

@@ -46,6 +46,18 @@ impl<'e> Behaviour<'e> {
         specs.filter_map(move |spec| if spec_applies(spec, event) { read(spec, event, container?) } else { None })
     }
 
+    /// One that is put together from what a profile holds.
+    pub(crate) fn by_name(
+        operation: &'e str,
+        executable: &'e str,
+        object: &'e str,
+        kind: ObjectKind,
+        is_guarded: bool,
+    ) -> Self {
+        let (executable, object) = (Cow::Borrowed(executable), Cow::Borrowed(object));
+        Self { operation, executable, is_vague: false, object, kind, is_start: false, is_guarded, stake: None }
+    }
+
     /// Whether `executable`, as a profile holds it, may be the one that did this.
     pub fn may_be_by(&self, executable: &str) -> bool {
         if !self.is_vague {

@@ -6,7 +6,7 @@ use ethogram_model::{Event, Finding, render};
 
 use crate::{
     accepted::{Acceptance, Acceptances},
-    model::{FindingUpdate, Model, Recall},
+    model::{FindingUpdate, HabitChange, HabitCount, Model, Recall},
     rules::{File, RuleSet, Rules},
 };
 
@@ -39,23 +39,40 @@ impl Detector {
     /// Takes a decision.
     pub fn decide(&mut self, decision: Decision) {
         match decision {
-            Decision::Rules(set, _) => self.rules.replace(set),
-            Decision::Accept(acceptance) => self.accepted.accept(acceptance),
-            Decision::Revoke(id) => self.accepted.revoke(&id),
+            Decision::Rules(set, _) => {
+                self.rules.replace(set);
+                self.model.end_habits();
+            }
+            Decision::Accept(acceptance) => {
+                self.model.release(&acceptance);
+                self.accepted.accept(acceptance);
+            }
+            Decision::Revoke(id) => {
+                self.accepted.revoke(&id);
+                self.model.end_habits();
+            }
         }
     }
 
     /// Judges an event, and learns from it. Gives what is new; what goes on is in [`Detector::take_updates`].
     pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
         let Self { model, rules, accepted } = self;
+        model.advance(event.time_ns);
+        if model.is_habit(event) {
+            return Vec::new();
+        }
         let mut findings = rules.judge(event, accepted);
         if !findings.is_empty() {
             let recall = model.recall(event);
             findings.iter_mut().for_each(|finding| weigh(finding, recall));
+            findings.iter().for_each(|finding| model.suspect(finding));
         }
         findings.extend(model.judge_unless(event, |analytic, workload, executable| {
             accepted.covers(analytic, workload, executable, event.time_ns)
         }));
+        if findings.is_empty() {
+            model.habituate(event, || rules.may_match_habit(event));
+        }
         findings
     }
 
@@ -68,6 +85,16 @@ impl Detector {
     pub fn advance(&mut self, now_ns: u64) {
         self.model.advance(now_ns);
         self.accepted.expire(now_ns);
+    }
+
+    /// Takes in what the kernel has counted of habits since the last time.
+    pub fn count_habits(&mut self, counted: &[HabitCount]) {
+        self.model.count_habits(counted);
+    }
+
+    /// What the kernel side has to do about habits since the last call, in this order.
+    pub fn take_habit_changes(&mut self) -> Vec<HabitChange> {
+        self.model.take_habit_changes()
     }
 
     /// How findings went on since the last call.

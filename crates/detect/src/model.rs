@@ -1,75 +1,41 @@
 //! Learns profiles and judges events by them.
 
+mod calibration;
+mod clock;
+mod decide;
 pub(crate) mod finding;
+mod habits;
+mod quarantine;
+mod score;
+mod settings;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use ethogram_model::{Container, Event, Finding, Severity, render};
+use ethogram_model::{Container, Event, Finding, ObjectKind, Severity, render};
 use rustc_hash::FxHashMap;
 
 use crate::{
     Behaviour, Profile, ProfileSummary, Workload,
-    profile::{Raised, Seen},
+    profile::{Bits, Raised, Seen},
 };
+use clock::Clock;
 use finding::Assessment;
+use habits::Habits;
+pub use habits::{HabitChange, HabitCount, MAX_HABITS};
+use quarantine::Quarantine;
+use score::Scored;
+pub use settings::{Counters, Settings};
 
-/// The longest that two events may lie apart and all the time between them count as looked at. More is a clock that
-/// jumped or a machine that slept, and counts as this much. Nanoseconds.
-const LONGEST_STEP_NS: u64 = 3_600_000_000_000;
-/// Events of several CPUs come a little out of order; a clock that goes back by more than this was set. Nanoseconds.
-const DISORDER_NS: u64 = 10_000_000_000;
 /// How long counts alone, without anything new learnt, may wait to be stored. Nanoseconds.
 const COUNTS_WAIT_NS: u64 = 5_000_000_000;
+/// How often counts are folded into profiles, at most, nanoseconds.
+const FOLD_NS: u64 = 10_000_000_000;
 /// Containers whose workload is remembered; beyond, all are looked up anew.
 const MAX_CONTAINERS: usize = 4_096;
-
-/// How the model learns, and its bounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// How long a workload is learnt before it is judged, nanoseconds.
-    pub learning_period_ns: u64,
-    /// Profiles held; the one unseen for longest makes room for a new one.
-    pub max_profiles: usize,
-    /// Patterns a profile holds; beyond, paths are given up for their directories.
-    pub max_entries: usize,
-    /// Behaviours of one profile that are told; further ones are counted.
-    pub max_alerts: usize,
-    /// Behaviours of one executable and operation that are told each by itself, unless they are grave.
-    pub alerts_per_executable: usize,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            learning_period_ns: 24 * 3_600_000_000_000,
-            max_profiles: 1_024,
-            max_entries: 4_096,
-            max_alerts: 1_024,
-            alerts_per_executable: 16,
-        }
-    }
-}
-
-/// What the model did, each a count that only grows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Behaviours added to a profile.
-    pub learnt: u64,
-    /// Behaviours that a profile held.
-    pub known: u64,
-    /// Findings made.
-    pub findings: u64,
-    /// Behaviours that belong to a finding made before.
-    pub repeated: u64,
-    /// Events of a container whose image is not known: neither learnt nor judged.
-    pub unattributed: u64,
-    /// Behaviours that did not fit into a profile: their operation is not judged any more.
-    pub overflowed: u64,
-    /// New behaviours that were not told, since the workload has too many alerts.
-    pub untold: u64,
-    /// Profiles that made room for others.
-    pub evicted: u64,
-}
+/// Other workloads that are asked whether they show a behaviour, those seen latest.
+const MAX_ASKED: usize = 64;
+/// How long what comes with the first start of a container that is seen is learnt, at most, nanoseconds.
+const START_NS: u64 = 60_000_000_000;
 
 /// How a finding went on. The numbers are totals: whoever misses one update misses nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,9 +88,15 @@ pub struct Model {
     profiles: BTreeMap<Arc<str>, Held>,
     /// The workload of a container, by cgroup id, as long as nothing else is known of it.
     containers: FxHashMap<u64, (Arc<Container>, Arc<str>)>,
+    habits: Habits,
+    quarantine: Quarantine,
     updates: BTreeMap<String, FindingUpdate>,
     evicted: Vec<String>,
     clock: Clock,
+    /// When, on its clock, counts were folded last.
+    folded_ns: u64,
+    /// From which score on what is new is told.
+    threshold: Bits,
     counters: Counters,
 }
 
@@ -132,82 +104,91 @@ pub struct Model {
 #[derive(Debug)]
 struct Held {
     profile: Profile,
-    /// Up to when, on the model's clock, `profile.learnt_ns` is counted.
+    /// Up to when, on the model's clock, `profile.watched_ns` is counted.
     counted_ns: u64,
     /// When, on the model's clock, it was last taken to be stored.
     taken_ns: u64,
+    /// The window in which it was last looked through for what was not seen for long.
+    forgot_in: u64,
     /// Something was learnt or told since it was taken.
     is_dirty: bool,
     /// Something was counted since it was taken.
     is_touched: bool,
+    /// Something was noted that is not counted yet.
+    is_pending: bool,
 }
 
 impl Held {
     fn new(profile: Profile, clock: &Clock) -> Self {
         let now = clock.elapsed_ns;
-        Self { profile, counted_ns: now, taken_ns: now, is_dirty: true, is_touched: false }
+        let forgot_in = profile.window();
+        Self {
+            profile,
+            counted_ns: now,
+            taken_ns: now,
+            forgot_in,
+            is_dirty: true,
+            is_touched: false,
+            is_pending: false,
+        }
     }
 
-    /// Brings the time learnt up to date. Once learning is over, it stays over; the time beyond does not count, so that
-    /// it does not matter how often anybody looks.
+    /// Brings the time that the agent has looked up to date. It does not matter how often this is done.
     fn settle(&mut self, clock: &Clock, learning_period_ns: u64) {
-        let profile = &mut self.profile;
-        if profile.is_stable {
-            return;
-        }
-        let learnt_ns = profile.learnt_ns.saturating_add(clock.elapsed_ns - self.counted_ns);
-        profile.learnt_ns = learnt_ns.min(learning_period_ns.max(profile.learnt_ns));
+        let passed = clock.elapsed_ns - self.counted_ns;
         self.counted_ns = clock.elapsed_ns;
-        if profile.learnt_ns >= learning_period_ns {
-            profile.is_stable = true;
-            self.is_dirty = true;
-        }
-    }
-}
-
-/// Time that went by while events came, whatever their clock did.
-#[derive(Debug, Default)]
-struct Clock {
-    last_ns: Option<u64>,
-    elapsed_ns: u64,
-}
-
-impl Clock {
-    fn advance(&mut self, now_ns: u64) {
-        let last = self.last_ns.unwrap_or(now_ns);
-        if now_ns >= last {
-            self.elapsed_ns = self.elapsed_ns.saturating_add((now_ns - last).min(LONGEST_STEP_NS));
-        } else if last - now_ns < DISORDER_NS {
-            return;
-        }
-        self.last_ns = Some(now_ns);
+        self.is_dirty |= self.profile.watch(passed, learning_period_ns);
     }
 }
 
 impl Model {
     /// An empty one.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, ..Self::default() }
+        let threshold = calibration::threshold(std::iter::empty(), settings.alerts_per_day);
+        Self { settings, threshold, ..Self::default() }
     }
 
     /// Takes up a stored profile. When it is full, the profile unseen for longest is given up.
     ///
     /// # Errors
     /// The profile was written by a program that stores them in another form.
-    pub fn restore(&mut self, profile: Profile) -> Result<(), UnknownVersion> {
-        if profile.version != Profile::VERSION {
+    pub fn restore(&mut self, mut profile: Profile) -> Result<(), UnknownVersion> {
+        if !(Profile::OLDEST_VERSION..=Profile::VERSION).contains(&profile.version) {
             return Err(UnknownVersion { workload: profile.workload.name, version: profile.version });
         }
+        if profile.version < 2 {
+            profile.watched_ns = profile.learnt_ns;
+        }
+        profile.version = Profile::VERSION;
         let uid: Arc<str> = profile.workload.uid.as_str().into();
         let mut held = Held::new(profile, &self.clock);
         held.is_dirty = false;
         self.hold(uid, held);
+        self.calibrate();
         Ok(())
+    }
+
+    /// Goes on with an alert that was told before: what led to it is not learnt from.
+    pub fn restore_alert(&mut self, finding: &Finding) {
+        self.quarantine.suspect(finding);
     }
 
     /// Lets time go by without an event, so that quiet hours count as learnt too. Nanoseconds since the Unix epoch.
     pub fn advance(&mut self, now_ns: u64) {
         self.clock.advance(now_ns);
+        let every_ns = FOLD_NS.min(self.settings.learning_period_ns / 10).max(1);
+        if self.clock.elapsed_ns / every_ns != self.folded_ns / every_ns {
+            self.folded_ns = self.clock.elapsed_ns;
+            self.fold();
+        }
+    }
+
+    /// Events were lost: what was seen in this window is not all that happened.
+    pub fn note_loss(&mut self) {
+        for held in self.profiles.values_mut() {
+            held.settle(&self.clock, self.settings.learning_period_ns);
+            held.profile.count_loss();
+        }
     }
 
     /// Learns from an event, or judges it. Gives what is new; what goes on is in [`Model::take_updates`].
@@ -222,11 +203,11 @@ impl Model {
     pub fn recall(&mut self, event: &Event) -> Recall {
         let Some(container) = &event.context.container else { return Recall::NotAsked };
         let Some(uid) = self.workload_of(container, event.time_ns) else { return Recall::NotAsked };
-        let Some(held) = self.profiles.get_mut(&uid) else { return Recall::NotAsked };
+        let Some(held) = self.profiles.get(&uid) else { return Recall::NotAsked };
         let mut recall = Recall::NotAsked;
         for behaviour in Behaviour::of(event) {
             recall = match held.profile.recall(&behaviour) {
-                _ if !held.profile.is_stable => return Recall::Learning,
+                _ if !held.profile.is_judged => return Recall::Learning,
                 Some(seen) => Recall::Known(seen),
                 None => return Recall::New,
             };
@@ -237,7 +218,7 @@ impl Model {
     /// As [`Model::judge`], but without the findings that `accepted` says are normal, by their analytic, the workload's
     /// name and the executable.
     pub fn judge_unless(&mut self, event: &Event, mut accepted: impl FnMut(&str, &str, &str) -> bool) -> Vec<Finding> {
-        self.clock.advance(event.time_ns);
+        self.advance(event.time_ns);
         let mut findings = Vec::new();
         let Some(container) = &event.context.container else { return findings };
         let Some(uid) = self.workload_of(container, event.time_ns) else {
@@ -247,48 +228,194 @@ impl Model {
         let Some(held) = self.profiles.get_mut(&uid) else { return findings };
         held.settle(&self.clock, self.settings.learning_period_ns);
         held.profile.last_seen_ns = held.profile.last_seen_ns.max(event.time_ns);
+        if self.settings.is_locked && held.profile.is_empty() {
+            return self.tell_unprofiled(&uid, event).into_iter().collect();
+        }
+        let mut news = Vec::new();
         for behaviour in Behaviour::of(event) {
-            held.profile.observations = held.profile.observations.saturating_add(1);
             held.is_touched = true;
-            if held.profile.knows(&behaviour, event.time_ns) {
+            if behaviour.is_start {
+                held.profile.note_start(START_NS.min(self.settings.learning_period_ns));
+            }
+            if held.profile.knows(&behaviour, |seen| seen.note_in(container.cgroup_id, event.time_ns)) {
+                held.is_pending = true;
                 self.counters.known += 1;
-                continue;
-            }
-            held.is_dirty = true;
-            if !held.profile.is_stable || behaviour.is_start {
-                let fits = held.profile.learn(&behaviour, event.time_ns, self.settings.max_entries);
-                self.counters.learnt += u64::from(fits);
-                self.counters.overflowed += u64::from(!fits);
-                continue;
-            }
-            let analytic = format!("behaviour.{}", behaviour.operation);
-            if accepted(&analytic, &held.profile.workload.name, &behaviour.executable) {
-                continue;
-            }
-            let assessment = Assessment::of(&behaviour, event);
-            let grave = assessment.severity >= Severity::High;
-            match held.profile.raise(&behaviour, event.time_ns, grave, &self.settings) {
-                Raised::First { uid, object } => {
-                    self.counters.findings += 1;
-                    findings.extend(finding::make(&behaviour, assessment, event, &held.profile, uid, object));
-                }
-                Raised::Again { uid, seen } => {
-                    self.counters.repeated += 1;
-                    let update = self.updates.entry(uid.clone()).or_insert_with(|| FindingUpdate {
-                        uid,
-                        count: 0,
-                        last_seen_ns: 0,
-                        evidence: Vec::new(),
-                    });
-                    (update.count, update.last_seen_ns) = (seen.count, seen.last_seen_ns);
-                    if seen.count <= Finding::MAX_EVIDENCE as u64 {
-                        update.evidence.push(render::to_json(event));
-                    }
-                }
-                Raised::Full => self.counters.untold += 1,
+            } else {
+                news.push(behaviour);
             }
         }
+        for behaviour in news {
+            findings.extend(self.judge_new(&uid, &behaviour, event, &mut accepted));
+        }
+        if let Some(worst) = findings.iter().max_by_key(|finding| finding.severity) {
+            self.suspect(worst);
+        }
         findings
+    }
+
+    /// A behaviour that the profile does not hold: it is learnt, told, or neither.
+    fn judge_new(
+        &mut self,
+        uid: &Arc<str>,
+        behaviour: &Behaviour<'_>,
+        event: &Event,
+        accepted: &mut impl FnMut(&str, &str, &str) -> bool,
+    ) -> Option<Finding> {
+        let assessment = Assessment::of(behaviour, event);
+        let is_suspect = self.quarantine.holds(event);
+        let asked = self.ask_others(uid, behaviour);
+        let held = self.profiles.get_mut(uid)?;
+        held.is_dirty = true;
+        let scored = Scored::of(behaviour, &held.profile, asked, assessment.severity);
+        held.profile.count_seen(1);
+        held.profile.count_new();
+        if held.profile.is_judged
+            && let Some(again) = held.profile.raise_again(behaviour, event.time_ns)
+        {
+            self.go_on(again, event);
+            return None;
+        }
+        let is_grave = assessment.severity >= Severity::High;
+        let is_tested = held.profile.is_tested(self.settings.learning_period_ns);
+        if held.profile.learns(behaviour, is_grave, self.settings.is_locked) {
+            if is_suspect && !behaviour.is_start {
+                self.counters.withheld += 1;
+                return None;
+            }
+            if is_tested && !behaviour.is_start {
+                calibration::note(&mut held.profile, scored.bits);
+            }
+            self.learn(uid, behaviour, event);
+            return None;
+        }
+        let analytic = format!("behaviour.{}", behaviour.operation);
+        if accepted(&analytic, &held.profile.workload.name, &behaviour.executable) {
+            return None;
+        }
+        let is_strict = self.settings.is_locked || held.profile.approved_ns.is_some();
+        if !is_grave && !is_strict && scored.bits < self.threshold {
+            self.counters.unsurprising += 1;
+            if is_suspect {
+                self.counters.withheld += 1;
+            } else {
+                calibration::note(&mut held.profile, scored.bits);
+                self.learn(uid, behaviour, event);
+            }
+            return None;
+        }
+        match held.profile.raise(behaviour, event.time_ns, is_grave, &self.settings) {
+            Raised::First { uid: finding, object } => {
+                self.counters.findings += 1;
+                let score = scored.told(self.threshold);
+                finding::make(behaviour, assessment, score, event, &held.profile, finding, object)
+            }
+            again => {
+                self.go_on(again, event);
+                None
+            }
+        }
+    }
+
+    /// Tells once of a workload without a profile.
+    fn tell_unprofiled(&mut self, uid: &Arc<str>, event: &Event) -> Option<Finding> {
+        let held = self.profiles.get_mut(uid)?;
+        let workload = held.profile.workload.image.clone();
+        let behaviour = Behaviour::by_name("run", "", &workload, ObjectKind::Executable, true);
+        if let Some(again) = held.profile.raise_again(&behaviour, event.time_ns) {
+            self.go_on(again, event);
+            return None;
+        }
+        let Raised::First { uid, .. } = held.profile.raise(&behaviour, event.time_ns, true, &self.settings) else {
+            return None;
+        };
+        held.is_dirty = true;
+        self.counters.findings += 1;
+        finding::without_profile(event, &held.profile, uid)
+    }
+
+    fn learn(&mut self, uid: &Arc<str>, behaviour: &Behaviour<'_>, event: &Event) {
+        let Some(held) = self.profiles.get_mut(uid) else { return };
+        let container = event.context.container.as_ref().map_or(0, |c| c.cgroup_id);
+        let fits = held.profile.learn(behaviour, Seen::shown(event.time_ns, container), &self.settings);
+        self.counters.learnt += u64::from(fits);
+        self.counters.overflowed += u64::from(!fits);
+    }
+
+    /// Something that was told goes on.
+    fn go_on(&mut self, raised: Raised, event: &Event) {
+        let Raised::Again { uid, seen } = raised else {
+            self.counters.untold += 1;
+            return;
+        };
+        self.counters.repeated += 1;
+        let update = self.updates.entry(uid.clone()).or_insert_with(|| FindingUpdate {
+            uid,
+            count: 0,
+            last_seen_ns: 0,
+            evidence: Vec::new(),
+        });
+        (update.count, update.last_seen_ns) = (seen.count, seen.last_seen_ns);
+        if seen.count <= Finding::MAX_EVIDENCE as u64 {
+            update.evidence.push(render::to_json(event));
+        }
+    }
+
+    /// In how many of how many other workloads that are known somebody does such a thing to the same object.
+    fn ask_others(&self, uid: &Arc<str>, behaviour: &Behaviour<'_>) -> (u64, u64) {
+        let mut others: Vec<&Profile> = self
+            .profiles
+            .iter()
+            .filter(|(other, held)| *other != uid && held.profile.is_judged)
+            .map(|(_, h)| &h.profile)
+            .collect();
+        if others.len() > MAX_ASKED {
+            others.sort_by_key(|profile| std::cmp::Reverse(profile.last_seen_ns));
+            others.truncate(MAX_ASKED);
+        }
+        let shown_by = others.iter().filter(|profile| profile.shows(behaviour)).count();
+        (shown_by as u64, others.len() as u64)
+    }
+
+    /// Counts what was noted since the last time, forgets what was not seen for long, and sets the threshold anew.
+    fn fold(&mut self) {
+        let Self { habits, profiles, settings, counters, .. } = self;
+        habits.fold(self.clock.elapsed_ns, |habit, times, last_ns| {
+            let Some(held) = profiles.get_mut(&habit.workload) else { return false };
+            counters.habitual = counters.habitual.saturating_add(times);
+            (held.is_pending, held.is_touched) = (true, true);
+            held.profile.last_seen_ns = held.profile.last_seen_ns.max(last_ns);
+            let mut is_known = true;
+            for usual in &habit.usual {
+                is_known &= held.profile.knows(&usual.behaviour(), |seen| seen.note(times, last_ns));
+            }
+            is_known
+        });
+        let forget_before_ns = self.clock.now_ns().saturating_sub(settings.forget_after_ns);
+        let mut changed = Vec::new();
+        for (uid, held) in profiles.iter_mut() {
+            if std::mem::take(&mut held.is_pending) {
+                held.profile.settle();
+            }
+            held.settle(&self.clock, settings.learning_period_ns);
+            let window = held.profile.window();
+            if held.forgot_in != window && held.profile.is_judged && held.profile.approved_ns.is_none() {
+                held.forgot_in = window;
+                let gone = held.profile.forget(forget_before_ns);
+                if gone > 0 {
+                    counters.forgotten += gone as u64;
+                    held.is_dirty = true;
+                    changed.push(Arc::clone(uid));
+                }
+            }
+        }
+        changed.iter().for_each(|uid| habits.end_of(uid));
+        self.quarantine.expire(self.clock.now_ns());
+        self.calibrate();
+    }
+
+    fn calibrate(&mut self) {
+        let profiles = self.profiles.values().map(|held| &held.profile);
+        self.threshold = calibration::threshold(profiles, self.settings.alerts_per_day);
     }
 
     /// How findings went on since the last call, by uid. Small: repetitions are counted here, not listed.
@@ -303,6 +430,7 @@ impl Model {
 
     /// The same at the end, when nothing can wait any more.
     pub fn take_last(&mut self) -> Vec<(String, Profile)> {
+        self.fold();
         self.take_changed(0)
     }
 
@@ -311,7 +439,7 @@ impl Model {
         for (uid, held) in &mut self.profiles {
             held.settle(&self.clock, self.settings.learning_period_ns);
             let has_waited = self.clock.elapsed_ns - held.taken_ns >= counts_wait_ns;
-            if held.is_dirty || has_waited && (held.is_touched || !held.profile.is_stable) {
+            if held.is_dirty || has_waited && (held.is_touched || !held.profile.is_judged) {
                 held.is_dirty = false;
                 held.is_touched = false;
                 held.taken_ns = self.clock.elapsed_ns;
@@ -357,6 +485,16 @@ impl Model {
         self.counters
     }
 
+    /// Habits at the moment.
+    pub fn habits(&self) -> usize {
+        self.habits.len()
+    }
+
+    /// From which score on what is new is told, in bits.
+    pub fn threshold(&self) -> f64 {
+        self.threshold.tenths()
+    }
+
     /// The key of a container's workload, whose profile begins now if there is none.
     fn workload_of(&mut self, container: &Arc<Container>, now_ns: u64) -> Option<Arc<str>> {
         if let Some((known, uid)) = self.containers.get(&container.cgroup_id)
@@ -370,7 +508,8 @@ impl Model {
             Some((uid, _)) => Arc::clone(uid),
             None => {
                 let uid: Arc<str> = workload.uid.as_str().into();
-                self.hold(Arc::clone(&uid), Held::new(Profile::new(workload, now_ns), &self.clock));
+                let profile = self.begin(workload, now_ns);
+                self.hold(Arc::clone(&uid), Held::new(profile, &self.clock));
                 uid
             }
         };
@@ -381,19 +520,35 @@ impl Model {
         Some(uid)
     }
 
+    /// The profile that a workload begins with: what the last version of its image did, where there was one.
+    fn begin(&self, workload: Workload, now_ns: u64) -> Profile {
+        let earlier = self.profiles.values().map(|held| &held.profile);
+        let predecessor = earlier.filter(|p| p.is_judged && workload.is_version_of(&p.workload));
+        match predecessor.max_by_key(|p| p.last_seen_ns) {
+            Some(predecessor) => Profile::heir(workload, now_ns, predecessor),
+            None => Profile::new(workload, now_ns),
+        }
+    }
+
     fn hold(&mut self, uid: Arc<str>, held: Held) {
         if self.profiles.len() >= self.settings.max_profiles.max(1) && !self.profiles.contains_key(&uid) {
             let oldest = self.profiles.iter().min_by_key(|(_, held)| held.profile.last_seen_ns).map(|(uid, _)| uid);
             if let Some(oldest) = oldest.cloned() {
-                self.profiles.remove(&oldest);
+                self.remove(&oldest);
                 self.counters.evicted += 1;
-                // Whoever never asks for them does not want to know.
-                if self.evicted.len() < self.settings.max_profiles {
-                    self.evicted.push(oldest.to_string());
-                }
             }
         }
         self.evicted.retain(|evicted| **evicted != *uid);
         self.profiles.insert(uid, held);
+    }
+
+    fn remove(&mut self, uid: &str) -> Option<Profile> {
+        let held = self.profiles.remove(uid)?;
+        self.habits.end_of(uid);
+        // Whoever never asks for them does not want to know.
+        if self.evicted.len() < self.settings.max_profiles {
+            self.evicted.push(uid.to_owned());
+        }
+        Some(held.profile)
     }
 }

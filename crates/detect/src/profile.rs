@@ -1,8 +1,13 @@
-//! What one workload did while it was learnt, and what of the rest was told.
+//! What one workload does, and what of the rest was told.
 
+mod alerted;
+mod novelty;
 pub mod objects;
 mod paths;
 pub(crate) mod peers;
+mod programs;
+mod seen;
+mod state;
 pub mod view;
 
 use std::collections::BTreeMap;
@@ -10,37 +15,14 @@ use std::collections::BTreeMap;
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use crate::{Behaviour, Settings, Workload, behaviour::UNKNOWN, uid};
+use crate::{Behaviour, Settings, Workload, behaviour::UNKNOWN};
+pub use alerted::Alerted;
+pub(crate) use alerted::{OTHERS, Raised};
+pub use novelty::{Bits, Novelty};
 use objects::Objects;
-
-/// How often and when something was seen. Times are nanoseconds since the Unix epoch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// How often.
-    pub count: u64,
-    /// First.
-    pub first_seen_ns: u64,
-    /// Last.
-    pub last_seen_ns: u64,
-}
-
-impl Seen {
-    /// Seen once.
-    pub fn at(time_ns: u64) -> Self {
-        Self { count: 1, first_seen_ns: time_ns, last_seen_ns: time_ns }
-    }
-
-    /// Takes over what else was seen.
-    pub fn add(&mut self, other: Self) {
-        if self.count == 0 {
-            *self = other;
-        } else if other.count > 0 {
-            self.count = self.count.saturating_add(other.count);
-            self.first_seen_ns = self.first_seen_ns.min(other.first_seen_ns);
-            self.last_seen_ns = self.last_seen_ns.max(other.last_seen_ns);
-        }
-    }
-}
+pub use seen::Seen;
+pub use state::State;
+use state::Window;
 
 /// The behaviour of one workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,12 +35,53 @@ pub struct Profile {
     pub since_ns: u64,
     /// When it was last seen, nanoseconds since the Unix epoch.
     pub last_seen_ns: u64,
-    /// How long it has been learnt, nanoseconds: time in which the agent did not look does not count.
+    /// How long it was learnt, nanoseconds: time in which the agent did not look does not count.
     pub learnt_ns: u64,
+    /// How long the agent has looked at all, nanoseconds.
+    #[serde(default)]
+    pub watched_ns: u64,
     /// Whether learning is over. It does not begin again by itself.
-    pub is_stable: bool,
+    #[serde(alias = "is_stable")]
+    pub is_judged: bool,
+    /// Whether much that is new has come of late.
+    #[serde(default)]
+    pub is_drifted: bool,
+    /// Whether events were lost up to the end of learning.
+    #[serde(default)]
+    pub is_lossy: bool,
+    /// Since when somebody has said that it is right, nanoseconds since the Unix epoch. It learns nothing from then on.
+    #[serde(default)]
+    pub approved_ns: Option<u64>,
+    /// The workload whose profile it began with, and what is left of that: as long as it is learnt.
+    #[serde(default)]
+    pub predecessor: Option<String>,
+    /// How long its predecessors were learnt, nanoseconds.
+    #[serde(default)]
+    pub inherited_ns: u64,
+    /// Starts of its containers that were seen.
+    #[serde(default)]
+    pub starts: u64,
+    /// Until when what is new and not grave is learnt after the first such start, on the clock of `watched_ns`.
+    #[serde(default)]
+    pub(crate) lenient_until_ns: u64,
     /// Behaviours seen, all told.
     pub observations: u64,
+    /// Patterns that made room for others, or were not seen for long.
+    #[serde(default)]
+    pub forgotten: u64,
+    /// How much tells that an operation is new.
+    #[serde(default)]
+    pub(crate) novelty: Novelty,
+    #[serde(default)]
+    window: Window,
+    #[serde(default)]
+    before: Window,
+    /// Scores of new behaviours that were normal, in half bits, and how often: what calibrates.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) normal_news: BTreeMap<i32, u32>,
+    /// In which time, nanoseconds that the agent has looked.
+    #[serde(default)]
+    pub(crate) normal_news_ns: u64,
     /// By operation.
     pub operations: BTreeMap<String, Operation>,
     /// What was told: by operation, executable and object.
@@ -71,8 +94,22 @@ pub struct Operation {
     /// What of it was too various to be held, and is not judged.
     #[serde(default)]
     pub unjudged: Unjudged,
+    /// How much tells that another executable does it.
+    #[serde(default)]
+    pub novelty: Novelty,
     /// By executable; executions by the parent's.
-    pub executables: BTreeMap<String, Objects>,
+    pub executables: BTreeMap<String, Executable>,
+}
+
+/// What one executable did of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Executable {
+    /// How much tells that it does so to another object.
+    #[serde(default)]
+    pub novelty: Novelty,
+    /// To what.
+    #[serde(flatten)]
+    pub objects: Objects,
 }
 
 /// What of an operation is not judged, since a workload did more of it than a profile holds.
@@ -88,31 +125,14 @@ pub enum Unjudged {
     All,
 }
 
-/// A behaviour that was told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alerted {
-    /// Of its finding.
-    pub uid: String,
-    /// How often and when.
-    pub seen: Seen,
-}
-
-/// What became of a behaviour that the profile does not hold.
-pub(crate) enum Raised {
-    /// It is told for the first time, about this object: [`OTHERS`] where that executable had many alerts already.
-    First { uid: String, object: String },
-    /// It goes on.
-    Again { uid: String, seen: Seen },
-    /// There is no room to tell it.
-    Full,
-}
-
-/// The object of the one alert for everything else that an executable with many alerts does.
-pub(crate) const OTHERS: &str = "*";
+/// Bytes that a profile takes for an executable or an operation besides its name.
+const PLACE_BYTES: usize = 96;
 
 impl Profile {
     /// Raised when the stored form changes.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
+    /// The oldest form that is understood: what it does not say has its default.
+    pub const OLDEST_VERSION: u32 = 1;
 
     /// An empty one.
     pub fn new(workload: Workload, now_ns: u64) -> Self {
@@ -122,126 +142,238 @@ impl Profile {
             since_ns: now_ns,
             last_seen_ns: now_ns,
             learnt_ns: 0,
-            is_stable: false,
+            watched_ns: 0,
+            is_judged: false,
+            is_drifted: false,
+            is_lossy: false,
+            approved_ns: None,
+            predecessor: None,
+            inherited_ns: 0,
+            starts: 0,
+            lenient_until_ns: 0,
             observations: 0,
+            forgotten: 0,
+            novelty: Novelty::default(),
+            window: Window::default(),
+            before: Window::default(),
+            normal_news: BTreeMap::new(),
+            normal_news_ns: 0,
             operations: BTreeMap::new(),
             alerted: BTreeMap::new(),
         }
     }
 
+    /// One that begins with what another workload does, which this one takes the place of.
+    pub(crate) fn heir(workload: Workload, now_ns: u64, predecessor: &Self) -> Self {
+        Self {
+            predecessor: Some(predecessor.workload.name.clone()),
+            inherited_ns: predecessor.inherited_ns.saturating_add(predecessor.learnt_ns),
+            starts: predecessor.starts,
+            novelty: predecessor.novelty.of_another(),
+            operations: predecessor
+                .operations
+                .iter()
+                .map(|(name, operation)| (name.clone(), operation.of_another()))
+                .collect(),
+            normal_news: predecessor.normal_news.clone(),
+            normal_news_ns: predecessor.normal_news_ns,
+            ..Self::new(workload, now_ns)
+        }
+    }
+
+    /// Whether it says nothing of what the workload does.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
     /// Patterns it holds.
     pub fn entries(&self) -> usize {
-        self.operations.values().flat_map(|o| o.executables.values()).map(Objects::len).sum()
+        self.executables().map(|e| e.objects.len()).sum()
     }
 
-    /// Behaviours that were told.
-    pub fn alerts(&self) -> usize {
-        self.alerted.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum()
+    /// Bytes it takes, roughly.
+    pub fn bytes(&self) -> usize {
+        let names = |(name, operation): (&String, &Operation)| {
+            let executables = operation.executables.iter();
+            name.len()
+                + PLACE_BYTES
+                + executables.map(|(n, e)| n.len() + PLACE_BYTES + e.objects.bytes()).sum::<usize>()
+        };
+        self.operations.iter().map(names).sum()
     }
 
-    /// Whether it holds the behaviour, which is counted then.
-    pub(crate) fn knows(&mut self, behaviour: &Behaviour<'_>, time_ns: u64) -> bool {
+    fn executables(&self) -> impl Iterator<Item = &Executable> {
+        self.operations.values().flat_map(|o| o.executables.values())
+    }
+
+    fn executables_mut(&mut self) -> impl Iterator<Item = &mut Executable> {
+        self.operations.values_mut().flat_map(|o| o.executables.values_mut())
+    }
+
+    /// Whether it holds the behaviour; `note` notes in what it holds that it was seen again.
+    pub(crate) fn knows(&mut self, behaviour: &Behaviour<'_>, note: impl Fn(&mut Seen)) -> bool {
         alike(behaviour).iter().any(|operation| {
-            let Some(Operation { unjudged, executables }) = self.operations.get_mut(*operation) else { return false };
+            let Some(Operation { unjudged, executables, .. }) = self.operations.get_mut(*operation) else {
+                return false;
+            };
             if *unjudged >= unjudged_by_lack_of_room(behaviour) {
                 return true;
             }
-            let mut holds = |objects: &mut Objects| {
-                let seen = objects.get_mut(behaviour)?;
-                seen.add(Seen::at(time_ns));
-                Some(())
-            };
+            let holds = |executable: &mut Executable| executable.objects.get_mut(behaviour).map(&note);
             if behaviour.is_vague {
                 let mut candidates = executables.iter_mut().filter(|(name, _)| behaviour.may_be_by(name));
-                return candidates.find_map(|(_, objects)| holds(objects)).is_some();
+                return candidates.find_map(|(_, executable)| holds(executable)).is_some();
             }
             // What somebody did while it was learnt, anybody may do.
-            [&*behaviour.executable, UNKNOWN].into_iter().any(|n| executables.get_mut(n).and_then(&mut holds).is_some())
+            [&*behaviour.executable, UNKNOWN].into_iter().any(|n| executables.get_mut(n).and_then(holds).is_some())
         })
     }
 
-    /// What was seen of a behaviour, without counting it.
-    pub(crate) fn recall(&mut self, behaviour: &Behaviour<'_>) -> Option<Seen> {
+    /// What was seen of a behaviour.
+    pub(crate) fn recall(&self, behaviour: &Behaviour<'_>) -> Option<Seen> {
         alike(behaviour).iter().find_map(|operation| {
-            let executables = &mut self.operations.get_mut(*operation)?.executables;
-            executables.get_mut(&*behaviour.executable)?.get_mut(behaviour).copied()
+            let executables = &self.operations.get(*operation)?.executables;
+            executables.get(&*behaviour.executable)?.objects.get(behaviour).copied()
         })
+    }
+
+    /// Whether anybody in this workload does such a thing to the behaviour's object.
+    pub(crate) fn shows(&self, behaviour: &Behaviour<'_>) -> bool {
+        let Some(operation) = self.operations.get(behaviour.operation) else { return false };
+        operation.executables.values().any(|e| e.objects.get(behaviour).is_some())
     }
 
     /// Adds a behaviour that it does not hold. False where there is no room: its like is not judged any more. A quarter
     /// more room is kept for what is guarded, so that masses of ordinary paths do not crowd it out.
-    pub(crate) fn learn(&mut self, behaviour: &Behaviour<'_>, time_ns: u64, max_entries: usize) -> bool {
-        let room = if behaviour.is_guarded { max_entries.saturating_add(max_entries / 4) } else { max_entries };
-        let fits = self.entries() < room || self.shrink();
-        let operation = self.operations.entry(behaviour.operation.to_owned()).or_default();
-        if fits {
-            let objects = operation.executables.entry(behaviour.executable.to_string()).or_default();
-            objects.insert(behaviour, Seen::at(time_ns));
-        } else {
-            operation.unjudged = operation.unjudged.max(unjudged_by_lack_of_room(behaviour));
+    pub(crate) fn learn(&mut self, behaviour: &Behaviour<'_>, seen: Seen, settings: &Settings) -> bool {
+        let more = if behaviour.is_guarded { 4 } else { usize::MAX };
+        let with_more = |limit: usize| limit.saturating_add(limit / more);
+        let has_room = |profile: &Self| {
+            profile.entries() < with_more(settings.max_entries) && profile.bytes() < with_more(settings.max_bytes)
+        };
+        let fits = has_room(self) || self.shrink() && has_room(self) || self.evict(behaviour) && has_room(self);
+        let window = self.window();
+        if !self.operations.contains_key(behaviour.operation) {
+            self.novelty.add(window);
         }
-        fits
+        let operation = self.operations.entry(behaviour.operation.to_owned()).or_default();
+        if !fits {
+            operation.unjudged = operation.unjudged.max(unjudged_by_lack_of_room(behaviour));
+            return false;
+        }
+        if !operation.executables.contains_key(&*behaviour.executable) {
+            operation.novelty.add(window);
+        }
+        let executable = operation.executables.entry(behaviour.executable.to_string()).or_default();
+        executable.novelty.add(window);
+        executable.objects.insert(behaviour, seen);
+        true
     }
 
     /// Makes room where the most paths are.
     fn shrink(&mut self) -> bool {
-        let all = self.operations.values_mut().flat_map(|o| o.executables.values_mut());
-        let mut by_size: Vec<&mut Objects> = all.filter(|o| o.shrinkable() > 1).collect();
+        let mut by_size: Vec<&mut Objects> =
+            self.executables_mut().map(|e| &mut e.objects).filter(|o| o.shrinkable() > 1).collect();
         by_size.sort_by_key(|o| std::cmp::Reverse(o.shrinkable()));
         by_size.into_iter().any(Objects::shrink)
     }
 
-    /// Notes that a behaviour is told. A grave one is told by itself, whatever else its executable did.
-    pub(crate) fn raise(
-        &mut self,
-        behaviour: &Behaviour<'_>,
-        time_ns: u64,
-        grave: bool,
-        settings: &Settings,
-    ) -> Raised {
-        let again = |alerted: &mut Alerted| {
-            alerted.seen.add(Seen::at(time_ns));
-            Raised::Again { uid: alerted.uid.clone(), seen: alerted.seen }
-        };
-        for operation in alike(behaviour) {
-            let Some(executables) = self.alerted.get_mut(*operation) else { continue };
-            let objects = executables.get_mut(&*behaviour.executable);
-            if let Some(alerted) = objects.and_then(|o| o.get_mut(&*behaviour.object)) {
-                return again(alerted);
+    /// Makes room for an ordinary path by giving up the ordinary paths that tell least: seen once, by the executable with
+    /// most of them, the older half. What is guarded is never given up.
+    fn evict(&mut self, behaviour: &Behaviour<'_>) -> bool {
+        if behaviour.kind != ObjectKind::Path || behaviour.is_guarded {
+            return false;
+        }
+        let Some(operation) = self.operations.get_mut(behaviour.operation) else { return false };
+        let largest = operation.executables.values_mut().max_by_key(|e| e.objects.shrinkable());
+        let Some(executable) = largest else { return false };
+        let mut once: Vec<u64> = executable
+            .objects
+            .patterns()
+            .iter()
+            .filter(|(_, is_path, s)| *is_path && s.count == 1)
+            .map(|(.., s)| s.last_seen_ns)
+            .collect();
+        once.sort_unstable();
+        let Some(oldest) = once.get(once.len() / 2).copied() else { return false };
+        let paths: std::collections::BTreeSet<String> = executable
+            .objects
+            .patterns()
+            .into_iter()
+            .filter(|(_, is_path, s)| *is_path && s.count == 1 && s.last_seen_ns <= oldest)
+            .map(|(path, ..)| path)
+            .collect();
+        let gone = executable.objects.retain(|pattern, _| !paths.contains(pattern));
+        self.forgotten = self.forgotten.saturating_add(gone as u64);
+        // What was given up may come again: it is nothing to tell.
+        operation.unjudged = operation.unjudged.max(Unjudged::Ordinary);
+        gone > 0
+    }
+
+    /// Forgets what was not seen since a time. How many patterns that were.
+    pub(crate) fn forget(&mut self, before_ns: u64) -> usize {
+        let mut gone = 0;
+        for operation in self.operations.values_mut() {
+            operation.executables.retain(|_, executable| {
+                gone += executable.objects.retain(|_, seen| seen.up_to_now().last_seen_ns >= before_ns);
+                !executable.objects.is_empty()
+            });
+        }
+        self.operations.retain(|_, o| !o.executables.is_empty() || o.unjudged != Unjudged::Nothing);
+        self.forgotten = self.forgotten.saturating_add(gone as u64);
+        gone
+    }
+
+    /// Counts what was noted since the last time.
+    pub(crate) fn settle(&mut self) {
+        let window = self.window();
+        let mut all = 0;
+        for operation in self.operations.values_mut() {
+            let mut of_operation = 0;
+            for executable in operation.executables.values_mut() {
+                let times = executable.objects.settle();
+                if times > 0 {
+                    executable.novelty.touch(window);
+                    of_operation += times;
+                }
+            }
+            if of_operation > 0 {
+                operation.novelty.touch(window);
+                all += of_operation;
             }
         }
-        let room = self.alerts() < settings.max_alerts;
-        let objects = self.alerted.get_mut(behaviour.operation).and_then(|e| e.get_mut(&*behaviour.executable));
-        let many = objects.as_ref().is_some_and(|o| o.len() >= settings.alerts_per_executable);
-        let object = if many && !grave { OTHERS } else { &*behaviour.object };
-        if let Some(alerted) = objects.and_then(|o| o.get_mut(object)) {
-            return again(alerted);
+        if all > 0 {
+            self.novelty.touch(window);
+            self.count_seen(all);
         }
-        if !room {
-            return Raised::Full;
-        }
-        let uid = uid::of([&self.workload.uid, behaviour.operation, &behaviour.executable, object]);
-        let alerted = Alerted { uid: uid.clone(), seen: Seen::at(time_ns) };
-        let executables = self.alerted.entry(behaviour.operation.to_owned()).or_default();
-        executables.entry(behaviour.executable.to_string()).or_default().insert(object.to_owned(), alerted);
-        Raised::First { uid, object: object.to_owned() }
     }
 
     /// What the workload did of the same kind, most frequent first: by the same executable, or else by any.
     pub(crate) fn usual(&self, behaviour: &Behaviour<'_>, most: usize) -> Vec<String> {
         let Some(operation) = self.operations.get(behaviour.operation) else { return Vec::new() };
-        let own: Vec<_> =
-            operation.executables.get(&*behaviour.executable).map(Objects::by_frequency).unwrap_or_default();
+        let own = operation.executables.get(&*behaviour.executable);
+        let own: Vec<_> = own.map(|e| e.objects.by_frequency()).unwrap_or_default();
         if !own.is_empty() {
             return own.into_iter().take(most).map(|(object, _)| object).collect();
         }
         let mut all: Vec<(String, u64)> = Vec::new();
-        for (executable, objects) in &operation.executables {
-            let theirs = objects.by_frequency().into_iter().take(most);
-            all.extend(theirs.map(|(object, seen)| (format!("{object} by {executable}"), seen.count)));
+        for (name, executable) in &operation.executables {
+            let theirs = executable.objects.by_frequency().into_iter().take(most);
+            all.extend(theirs.map(|(object, seen)| (format!("{object} by {name}"), seen.count)));
         }
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         all.into_iter().take(most).map(|(object, _)| object).collect()
+    }
+}
+
+impl Operation {
+    /// The same for a workload that takes another's place: windows begin anew.
+    fn of_another(&self) -> Self {
+        let executables = self.executables.iter().map(|(name, executable)| {
+            let novelty = executable.novelty.of_another();
+            (name.clone(), Executable { novelty, objects: executable.objects.clone() })
+        });
+        Self { unjudged: self.unjudged, novelty: self.novelty.of_another(), executables: executables.collect() }
     }
 }
 
@@ -252,7 +384,7 @@ fn unjudged_by_lack_of_room(behaviour: &Behaviour<'_>) -> Unjudged {
 
 /// The operations that stand for a behaviour. A port that is listened on may be accepted on, and the other way round:
 /// whether a client came while the workload was learnt is no trait of the workload.
-fn alike<'a>(behaviour: &'a Behaviour<'_>) -> &'a [&'a str] {
+pub(crate) fn alike<'a>(behaviour: &'a Behaviour<'_>) -> &'a [&'a str] {
     match behaviour.kind {
         ObjectKind::Port if matches!(behaviour.operation, "listen" | "accept") => &["listen", "accept"],
         _ => std::slice::from_ref(&behaviour.operation),

@@ -41,6 +41,27 @@ impl Workload {
     }
 }
 
+impl Workload {
+    /// Whether this is another version of the same: another content of the same image's name, run likewise for the same owner.
+    pub(crate) fn is_version_of(&self, other: &Self) -> bool {
+        let name = repository(&self.image);
+        !name.is_empty()
+            && name == repository(&other.image)
+            && self.digest != other.digest
+            && self.owner == other.owner
+            && self.command == other.command
+    }
+}
+
+/// The name of an image without its tag and digest.
+fn repository(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or_default();
+    match image.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => name,
+        _ => image,
+    }
+}
+
 fn name(image: &str, digest: &str, command: &[String], owner: Option<&str>) -> String {
     let short: String = match digest.split_once(':') {
         Some((kind, hash)) => format!("{kind}:{}", hash.chars().take(12).collect::<String>()),

@@ -142,6 +142,26 @@ pub struct RuleMatch {
     pub profile: Option<String>,
 }
 
+/// How much a new behaviour says, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// Information in bits: the more, the less it is ordinary life.
+    pub bits: f64,
+    /// From which score on such a thing was told, so that ordinary life leads to no more alerts than are wanted.
+    pub threshold: f64,
+    /// What it is made of: their sum is the score.
+    pub parts: Vec<ScorePart>,
+}
+
+/// A part of a score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScorePart {
+    /// How much it adds.
+    pub bits: f64,
+    /// What was new, and how often that had been so.
+    pub what: String,
+}
+
 /// One story worth telling: it is updated when it goes on, never repeated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
@@ -176,6 +196,9 @@ pub struct Finding {
     /// The rule that found it, where a rule did.
     #[serde(default)]
     pub rule: Option<RuleMatch>,
+    /// How much it says, where the workload's profile found it.
+    #[serde(default)]
+    pub score: Option<Score>,
     /// ATT&CK techniques: `T1611`.
     #[serde(default)]
     pub techniques: Vec<String>,

@@ -18,7 +18,7 @@ pub mod value;
 
 pub use context::{Container, Context, Exec, Image, Mount, Pod, Process, Users};
 pub use event::Event;
-pub use finding::{Finding, Priority, RuleMatch, Severity};
+pub use finding::{Finding, Priority, RuleMatch, Score, ScorePart, Severity};
 pub use relevance::FieldTest;
 pub use schema::{BehaviourSpec, EventSchema, Field, FieldKind, ObjectKind, Param, TrackerSchema};
 pub use value::Value;

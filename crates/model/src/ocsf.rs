@@ -58,6 +58,9 @@ pub fn from_finding(finding: &Finding) -> Json {
         let attack = |uid: &String| json!({ "technique": { "uid": uid }, "version": "17" });
         out["finding_info"]["attacks"] = finding.techniques.iter().map(attack).collect();
     }
+    if let Some(score) = &finding.score {
+        out["unmapped"]["score"] = json!(score);
+    }
     if let Some(rule) = &finding.rule {
         out["finding_info"]["analytic"]["name"] = rule.name.as_str().into();
         out["unmapped"]["rule"] = json!({

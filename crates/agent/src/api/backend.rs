@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
-use ethogram_detect::ProfileTree;
+use ethogram_detect::{ProfileTree, State};
 use ethogram_model::{
     Container, Finding, Severity,
     nearest::{nearest, suggestion},
@@ -156,22 +156,42 @@ pub struct Param {
     pub doc: String,
 }
 
-/// Whether a profile is being learnt.
+/// How far a profile is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProfileState {
-    /// What is new is added.
+    /// What is new is added. Where the workload is another version of one that was learnt, what is grave is an alert.
     Learning,
+    /// What is new is an alert, though the agent has seen only part: no start of a container, or events were lost.
+    Partial,
     /// What is new is an alert.
-    Judging,
+    Stable,
+    /// What is new is an alert, and there is much of it of late: the workload has changed.
+    Drifted,
 }
 
 impl ProfileState {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Learning, Self::Partial, Self::Stable, Self::Drifted];
+
     /// As it is shown.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Learning => "learning",
-            Self::Judging => "judging",
+            Self::Learning => State::Learning.name(),
+            Self::Partial => State::Partial.name(),
+            Self::Stable => State::Stable.name(),
+            Self::Drifted => State::Drifted.name(),
+        }
+    }
+}
+
+impl From<State> for ProfileState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Learning => Self::Learning,
+            State::Partial => Self::Partial,
+            State::Stable => Self::Stable,
+            State::Drifted => Self::Drifted,
         }
     }
 }

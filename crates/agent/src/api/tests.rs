@@ -73,6 +73,7 @@ pub(crate) fn finding(n: u64, severity: Severity) -> Finding {
             ..Container::default()
         })),
         rule: None,
+        score: None,
         techniques: Vec::new(),
         process: None,
         evidence: Vec::new(),

@@ -66,9 +66,9 @@ fn list(all: &[ProfileSummary], width: usize) -> String {
 
 fn state(profile: &ProfileSummary) -> String {
     match (profile.state, profile.learning_seconds_left) {
-        (ProfileState::Judging, _) => "judging".to_owned(),
-        (ProfileState::Learning, None) => "learning".to_owned(),
+        (ProfileState::Learning, Some(0)) => "learning until quiet".to_owned(),
         (ProfileState::Learning, Some(seconds)) => format!("learning, {} left", left(seconds)),
+        (state, _) => state.name().to_owned(),
     }
 }
 

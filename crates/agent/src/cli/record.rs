@@ -32,10 +32,8 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     let wanted = server::wanted(&config, &trackers, true, &Needs::default())?;
     ethogram_probe::check_kernel().map_err(refusal)?;
 
-    let conditions = Conditions {
-        selection: Selection { host: config.collection.host, containers: args.container.clone() },
-        learning_period_ns: config.behaviour.learning_period.as_ns(),
-    };
+    let selection = Selection { host: config.collection.host, containers: args.container.clone() };
+    let conditions = Conditions::of(selection, &config.behaviour.settings());
     let consumer = Everything(conditions.selection.clone());
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let recorder = Recorder::create(&args.file, conditions, &schemas, &Before { rules: &files, ..Before::default() })?;

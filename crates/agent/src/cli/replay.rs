@@ -82,11 +82,11 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     }
     let selection = recording.conditions.selection.clone();
     let config = config.map(|path| Config::load(Some(path))).transpose()?;
-    let learning_period_ns = match &config {
-        Some(config) => config.behaviour.learning_period.as_ns(),
-        None => recording.conditions.learning_period_ns,
+    let settings = match &config {
+        Some(config) => config.behaviour.settings(),
+        None => recording.conditions.settings(),
     };
-    let model = server::model(learning_period_ns, recording.profiles.iter().map(|(uid, json)| (&**uid, &**json)));
+    let model = server::model(settings, recording.profiles.iter().map(|(uid, json)| (&**uid, &**json)));
     let files = match &config {
         _ if args.only == Some(Judge::Behaviour) => Vec::new(),
         Some(config) => Origin::configured(&config.rules).read()?.files,
@@ -95,6 +95,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let loaded = RuleSet::load_what_is_right(&files, &recording.schemas());
     let mut detector = Detector { model, rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
     recording.stories.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
+    recording.alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
     recording.accepted.iter().cloned().for_each(|acceptance| detector.accepted.restore(acceptance));
     let mut recording = recording;
     recording.follows_rules = config.is_none() && args.only != Some(Judge::Behaviour);

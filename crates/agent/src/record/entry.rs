@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::Acceptance;
-use ethogram_model::{Event, TrackerSchema, Users};
+use ethogram_detect::{Acceptance, Settings};
+use ethogram_model::{Event, Finding, TrackerSchema, Users};
 use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,8 @@ pub(super) enum Note {
     Rules,
     /// What rules had found before: uids of findings, and how often.
     Stories(Vec<(String, u64)>),
+    /// An alert that was told before.
+    Alert(Box<Finding>),
     /// Something is normal.
     Accept(Acceptance),
     /// It is not any more.
@@ -85,6 +87,35 @@ pub(crate) struct Conditions {
     pub(crate) selection: Selection,
     /// How long a workload is learnt, nanoseconds.
     pub(crate) learning_period_ns: u64,
+    /// How many alerts a day new behaviour may lead to. Older recordings do not say.
+    #[serde(default)]
+    pub(crate) alerts_per_day: Option<u32>,
+    /// After how long a behaviour is forgotten, nanoseconds.
+    #[serde(default)]
+    pub(crate) forget_after_ns: Option<u64>,
+}
+
+impl Conditions {
+    /// What events are recorded under.
+    pub(crate) fn of(selection: Selection, settings: &Settings) -> Self {
+        Self {
+            selection,
+            learning_period_ns: settings.learning_period_ns,
+            alerts_per_day: Some(settings.alerts_per_day),
+            forget_after_ns: Some(settings.forget_after_ns),
+        }
+    }
+
+    /// How the model learns under them.
+    pub(crate) fn settings(&self) -> Settings {
+        let usual = Settings::default();
+        Settings {
+            learning_period_ns: self.learning_period_ns,
+            alerts_per_day: self.alerts_per_day.unwrap_or(usual.alerts_per_day),
+            forget_after_ns: self.forget_after_ns.unwrap_or(usual.forget_after_ns),
+            ..usual
+        }
+    }
 }
 
 /// Where a tracker's events went.

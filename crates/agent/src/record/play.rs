@@ -6,7 +6,7 @@ use ethogram_detect::{
     Acceptance, Decision,
     rules::{File, RuleSet},
 };
-use ethogram_model::TrackerSchema;
+use ethogram_model::{Finding, TrackerSchema};
 
 use super::{
     Account, Conditions, Damage, Header, OpenError,
@@ -29,6 +29,8 @@ pub(crate) struct Player<R> {
     pub(crate) accepted: Vec<Acceptance>,
     /// What rules had found before: uids of findings, and how often.
     pub(crate) stories: Vec<(String, u64)>,
+    /// Alerts that had been told before.
+    pub(crate) alerts: Vec<Finding>,
     /// Whether rules that come into force while it is played do so again.
     pub(crate) follows_rules: bool,
     /// What follows those.
@@ -64,6 +66,7 @@ impl<R: BufRead> Player<R> {
             rules: Vec::new(),
             accepted: Vec::new(),
             stories: Vec::new(),
+            alerts: Vec::new(),
             follows_rules: true,
             first: None,
         };
@@ -76,6 +79,7 @@ impl<R: BufRead> Player<R> {
                 Item::Rules(files) => player.rules = files,
                 Item::Accept(acceptance) => player.accepted.push(acceptance),
                 Item::Stories(stories) => player.stories = stories,
+                Item::Alert(alert) => player.alerts.push(*alert),
                 other => {
                     player.first = Some(other);
                     break;
@@ -120,7 +124,7 @@ impl<R: BufRead> Player<R> {
                 }
                 Some(Item::Accept(acceptance)) => engine.step(Input::Decision(Decision::Accept(acceptance))),
                 Some(Item::Revoke(id)) => engine.step(Input::Decision(Decision::Revoke(id))),
-                Some(Item::Rules(_) | Item::Stories(_)) => {}
+                Some(Item::Rules(_) | Item::Stories(_) | Item::Alert(_)) => {}
                 Some(Item::Account(accounts)) => account = accounts,
                 Some(Item::Gap { events, notes }) => missing = (missing.0 + events, missing.1 + notes),
                 Some(Item::Conditions(_) | Item::Tracker(_) | Item::Profile(..)) | None => {}

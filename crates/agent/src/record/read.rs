@@ -7,7 +7,7 @@ use std::{
 };
 
 use ethogram_detect::{Acceptance, rules::File};
-use ethogram_model::{Event, EventSchema, TrackerSchema};
+use ethogram_model::{Event, EventSchema, Finding, TrackerSchema};
 
 use super::{
     Account, Conditions, Header,
@@ -71,6 +71,8 @@ pub(crate) enum Item {
     Rules(Vec<File>),
     /// What rules had found before: uids of findings, and how often.
     Stories(Vec<(String, u64)>),
+    /// An alert that had been told before.
+    Alert(Box<Finding>),
     /// Something is normal from here on.
     Accept(Acceptance),
     /// It is not any more, by its id.
@@ -225,6 +227,7 @@ impl<R: BufRead> Recorded<R> {
             }
             Note::Rules => Item::Rules(std::mem::take(&mut self.rules)),
             Note::Stories(stories) => Item::Stories(stories),
+            Note::Alert(alert) => Item::Alert(alert),
             Note::Accept(acceptance) => Item::Accept(acceptance),
             Note::Revoke(id) => Item::Revoke(id),
             Note::Cgroups(some) => {

@@ -211,7 +211,10 @@ fn a_replay_goes_on_from_what_had_been_learnt_before() {
     for (profiles, alerts) in [(profiles, 1), (BTreeMap::new(), 0)] {
         let bytes = recorded_after(&profiles, &inputs, &trackers);
         let player = Player::open(&*bytes).unwrap();
-        let model = crate::server::model(PERIOD, player.profiles.iter().map(|(uid, json)| (&**uid, &**json)));
+        let model = crate::server::model(
+            player.conditions.settings(),
+            player.profiles.iter().map(|(uid, json)| (&**uid, &**json)),
+        );
         let played = player.play(Judge { model, lines: Vec::new() }, |_| true);
         assert_eq!(played.consumer.lines.len(), alerts, "{:#?}", played.consumer.lines);
     }
@@ -367,7 +370,8 @@ proptest! {
         if at >= header {
             let (items, damage) = read(&flipped).unwrap();
             prop_assert_eq!(&items[..], &whole[..items.len()]);
-            prop_assert!(damage.is_some());
+            // Some bits of zstd's own head decide nothing that is read.
+            prop_assert!(damage.is_some() || items == whole);
         } else if let Ok((items, _)) = read(&flipped) {
             prop_assert_eq!(&items[..], &whole[..items.len()]);
         }

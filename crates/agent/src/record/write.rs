@@ -19,7 +19,7 @@ use std::{
 
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use ethogram_detect::{Acceptance, Decision, rules::File};
-use ethogram_model::{Event, EventSchema, TrackerSchema};
+use ethogram_model::{Event, EventSchema, Finding, TrackerSchema};
 use ethogram_probe::TrackerStatus;
 use rustc_hash::FxHashMap;
 
@@ -80,6 +80,8 @@ pub(crate) struct Before<'a> {
     pub(crate) accepted: &'a [Acceptance],
     /// What rules had found: uids of findings, and how often.
     pub(crate) stories: &'a [(String, u64)],
+    /// Alerts that had been told before.
+    pub(crate) alerts: &'a [Finding],
 }
 
 /// The engine's side of a recording.
@@ -142,6 +144,9 @@ impl Recorder {
         }
         self.tell_rules(before.rules);
         self.chunk.note(&Note::Stories(before.stories.to_vec()));
+        for alert in before.alerts {
+            self.chunk.note(&Note::Alert(Box::new(Finding { evidence: Vec::new(), ..alert.clone() })));
+        }
         for acceptance in before.accepted {
             self.chunk.note(&Note::Accept(acceptance.clone()));
         }

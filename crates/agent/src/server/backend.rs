@@ -322,9 +322,10 @@ impl Backend for Server {
                 .control
                 .ask(|engine| {
                     let judge = &mut engine.consumer;
-                    let mut profiles = BTreeMap::from([("learning".to_owned(), 0), ("judging".to_owned(), 0)]);
+                    let mut profiles: BTreeMap<_, _> =
+                        ProfileState::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
                     for profile in judge.detector.model.profiles() {
-                        *profiles.entry(state(&profile).name().to_owned()).or_default() += 1;
+                        *profiles.entry(profile.state.name().to_owned()).or_default() += 1;
                     }
                     MetricsSnapshot {
                         trackers: Vec::new(),
@@ -360,6 +361,10 @@ fn behaviours(counters: ethogram_detect::Counters) -> BTreeMap<&'static str, u64
     BTreeMap::from([
         ("learnt", counters.learnt),
         ("known", counters.known),
+        ("habitual", counters.habitual),
+        ("unsurprising", counters.unsurprising),
+        ("withheld", counters.withheld),
+        ("forgotten", counters.forgotten),
         ("new", counters.findings),
         ("repeated", counters.repeated),
         ("unattributed", counters.unattributed),
@@ -449,12 +454,8 @@ fn told(status: Status) -> TrackerStatus {
     }
 }
 
-fn state(profile: &Brief) -> ProfileState {
-    if profile.state == "learning" { ProfileState::Learning } else { ProfileState::Judging }
-}
-
 fn summary(profile: &Brief, learning_ns: u64) -> ProfileSummary {
-    let state = state(profile);
+    let state = ProfileState::from(profile.state);
     let left = learning_ns.saturating_sub(profile.learnt_ns) / 1_000_000_000;
     ProfileSummary {
         id: profile.uid.clone(),

@@ -90,6 +90,7 @@ pub(super) mod tests {
             process: Some(Arc::new(process)),
             evidence: vec![json!({ "event": "exec" })],
             rule: None,
+            score: None,
             techniques: vec!["T1105".into()],
             count: 1,
             first_seen_ns: 1_767_225_600_123_456_789,

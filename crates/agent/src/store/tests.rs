@@ -26,6 +26,7 @@ fn finding(n: u64) -> Finding {
         usual: Vec::new(),
         container: Some(Arc::new(Container { id: "0123456789ab".into(), ..Container::default() })),
         rule: None,
+        score: None,
         techniques: Vec::new(),
         process: None,
         evidence: Vec::new(),

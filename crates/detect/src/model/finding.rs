@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{Event, Finding, ObjectKind, Severity, render};
+use ethogram_model::{Event, Finding, ObjectKind, Score, Severity, render};
 
 use crate::{
     Behaviour, Profile,
@@ -54,6 +54,7 @@ impl Assessment {
 pub(crate) fn make(
     behaviour: &Behaviour<'_>,
     assessment: Assessment,
+    score: Score,
     event: &Event,
     profile: &Profile,
     uid: String,
@@ -68,7 +69,12 @@ pub(crate) fn make(
         analytic: format!("behaviour.{}", behaviour.operation),
         severity: assessment.severity,
         confidence: assessment.confidence,
-        reason: reason(&seen, assessment.because.as_deref(), &usual, profile.learnt_ns),
+        reason: reason(
+            &seen,
+            assessment.because.as_deref(),
+            &usual,
+            profile.inherited_ns.saturating_add(profile.learnt_ns),
+        ),
         workload: profile.workload.name.clone(),
         operation: behaviour.operation.to_owned(),
         executable: behaviour.executable.to_string(),
@@ -81,6 +87,35 @@ pub(crate) fn make(
         last_seen_ns: event.time_ns,
         container: Some(container),
         rule: None,
+        score: Some(score),
+        techniques: Vec::new(),
+    })
+}
+
+/// The finding of a workload that has no profile where nothing is learnt.
+pub(crate) fn without_profile(event: &Event, profile: &Profile, uid: String) -> Option<Finding> {
+    let container = event.context.container.clone()?;
+    Some(Finding {
+        uid,
+        title: format!("{}: a workload without a profile runs", render::escape(container.display_name())),
+        analytic: "behaviour.workload".into(),
+        severity: Severity::Medium,
+        confidence: 90,
+        reason: "nothing is learnt, as profiles are locked, and there is none of this workload: it is not judged"
+            .into(),
+        workload: profile.workload.name.clone(),
+        operation: "run".into(),
+        executable: String::new(),
+        object: profile.workload.image.clone(),
+        usual: Vec::new(),
+        process: event.context.process.clone(),
+        evidence: vec![render::to_json(event)],
+        count: 1,
+        first_seen_ns: event.time_ns,
+        last_seen_ns: event.time_ns,
+        container: Some(container),
+        rule: None,
+        score: None,
         techniques: Vec::new(),
     })
 }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Seen, paths::PathTree, peers};
+use super::{Seen, paths::PathTree, peers, programs};
 use crate::Behaviour;
 
-/// Objects with how often each was seen. Paths and peers that become many are treated as one; guarded ones never.
+/// Objects with how often each was seen. Paths, peers and arguments that become many are treated as one; guarded paths
+/// never.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Objects {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -33,9 +34,26 @@ impl Objects {
     }
 
     /// What was seen of a behaviour's object, itself or among its like.
+    pub(crate) fn get(&self, behaviour: &Behaviour<'_>) -> Option<&Seen> {
+        match behaviour.kind {
+            ObjectKind::Peer => self.named.get(&*peers::known_as(&self.named, &behaviour.object)),
+            ObjectKind::Executable => self.named.get(&*programs::known_as(&self.named, &behaviour.object)),
+            _ if behaviour.is_guarded => self.named.get(&*behaviour.object),
+            _ => self.paths.get(&behaviour.object),
+        }
+    }
+
+    /// The same to be changed.
     pub(crate) fn get_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Seen> {
         match behaviour.kind {
-            ObjectKind::Peer => peers::get_mut(&mut self.named, &behaviour.object),
+            ObjectKind::Peer => {
+                let name = peers::known_as(&self.named, &behaviour.object);
+                self.named.get_mut(&*name)
+            }
+            ObjectKind::Executable => {
+                let name = programs::known_as(&self.named, &behaviour.object);
+                self.named.get_mut(&*name)
+            }
             _ if behaviour.is_guarded => self.named.get_mut(&*behaviour.object),
             _ => self.paths.get_mut(&behaviour.object),
         }
@@ -45,6 +63,7 @@ impl Objects {
     pub(crate) fn insert(&mut self, behaviour: &Behaviour<'_>, seen: Seen) {
         match behaviour.kind {
             ObjectKind::Peer => peers::insert(&mut self.named, &behaviour.object, seen),
+            ObjectKind::Executable => programs::insert(&mut self.named, &behaviour.object, seen),
             _ if behaviour.is_guarded => self.named.entry(behaviour.object.to_string()).or_default().add(seen),
             _ => self.paths.insert(&behaviour.object, seen),
         }
@@ -60,11 +79,39 @@ impl Objects {
         self.paths.shrink()
     }
 
+    /// Keeps what `keep` says, of all that it holds. How many patterns went.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &mut Seen) -> bool) -> usize {
+        let before = self.len();
+        self.named.retain(|name, seen| keep(name, seen));
+        self.paths.retain(&mut |path, seen| keep(path, seen));
+        before - self.len()
+    }
+
+    /// Bytes of its patterns.
+    pub(crate) fn bytes(&self) -> usize {
+        let named: usize = self.named.keys().map(String::len).sum();
+        named + self.paths.bytes() + self.len() * size_of::<Seen>()
+    }
+
+    /// Counts what was noted. How much that was.
+    pub(crate) fn settle(&mut self) -> u64 {
+        let named: u64 = self.named.values_mut().map(Seen::settle).sum();
+        named + self.paths.settle()
+    }
+
     /// Every pattern with what was seen, most frequent first.
     pub fn by_frequency(&self) -> Vec<(String, Seen)> {
         let mut out: Vec<_> = self.named.iter().map(|(name, seen)| (name.clone(), *seen)).collect();
         out.extend(self.paths.patterns());
         out.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
+        out
+    }
+
+    /// Every pattern, and whether it is one of paths, in order.
+    pub(crate) fn patterns(&self) -> Vec<(String, bool, Seen)> {
+        let mut out: Vec<_> = self.named.iter().map(|(name, seen)| (name.clone(), false, *seen)).collect();
+        out.extend(self.paths.patterns().into_iter().map(|(path, seen)| (path, true, seen)));
+        out.sort_by(|a, b| a.0.cmp(&b.0));
         out
     }
 }

@@ -39,6 +39,16 @@ impl PathTree {
     }
 
     /// What was seen of the path, if a pattern covers it.
+    pub(crate) fn get(&self, path: &str) -> Option<&Seen> {
+        let (directories, file) = split(path);
+        let mut directory = &self.top;
+        for segment in directories {
+            directory = directory.directories.get(&*known_as(&directory.directories, segment))?;
+        }
+        directory.files.get(&*known_as(&directory.files, file))
+    }
+
+    /// The same to be changed.
     pub(crate) fn get_mut(&mut self, path: &str) -> Option<&mut Seen> {
         let (directories, file) = split(path);
         let mut directory = &mut self.top;
@@ -57,6 +67,34 @@ impl PathTree {
         } else {
             self.len += 1;
         }
+    }
+
+    /// Adds a pattern as it is, with the names that were given up.
+    pub(crate) fn insert_pattern(&mut self, pattern: &str, seen: Seen) {
+        let (directories, file) = split(pattern);
+        let mut directory = &mut self.top;
+        for segment in directories {
+            directory = directory.directories.entry(segment.to_owned()).or_default();
+        }
+        if directory.files.insert(file.to_owned(), seen).is_none() {
+            self.len += 1;
+        }
+    }
+
+    /// Keeps what `keep` says.
+    pub(crate) fn retain(&mut self, keep: &mut impl FnMut(&str, &mut Seen) -> bool) {
+        self.top.retain(&mut String::new(), keep);
+        self.len = self.top.count();
+    }
+
+    /// Bytes of its names.
+    pub(crate) fn bytes(&self) -> usize {
+        self.top.bytes()
+    }
+
+    /// Counts what was noted. How much that was.
+    pub(crate) fn settle(&mut self) -> u64 {
+        self.top.settle()
     }
 
     /// Gives up the names in the directory that has most of them. False when there is none with more than one.
@@ -145,6 +183,33 @@ impl Directory {
         }
     }
 
+    fn retain(&mut self, at: &mut String, keep: &mut impl FnMut(&str, &mut Seen) -> bool) {
+        let own = at.len();
+        self.files.retain(|name, seen| {
+            at.push_str(name);
+            let kept = keep(at, seen);
+            at.truncate(own);
+            kept
+        });
+        self.directories.retain(|name, directory| {
+            at.push_str(name);
+            at.push('/');
+            directory.retain(at, keep);
+            at.truncate(own);
+            !directory.files.is_empty() || !directory.directories.is_empty()
+        });
+    }
+
+    fn bytes(&self) -> usize {
+        let files: usize = self.files.keys().map(String::len).sum();
+        files + self.directories.iter().map(|(name, directory)| name.len() + directory.bytes()).sum::<usize>()
+    }
+
+    fn settle(&mut self) -> u64 {
+        let files: u64 = self.files.values_mut().map(Seen::settle).sum();
+        files + self.directories.values_mut().map(Self::settle).sum::<u64>()
+    }
+
     fn count(&self) -> usize {
         self.files.len() + self.directories.values().map(Self::count).sum::<usize>()
     }
@@ -223,14 +288,8 @@ impl From<BTreeMap<String, Seen>> for PathTree {
     fn from(patterns: BTreeMap<String, Seen>) -> Self {
         let mut tree = Self::default();
         for (pattern, seen) in patterns.into_iter().filter(|(p, _)| p.len() <= 2 * MAX_PATH) {
-            let (directories, file) = split(&pattern);
-            let mut directory = &mut tree.top;
-            for segment in directories {
-                directory = directory.directories.entry(segment.to_owned()).or_default();
-            }
-            directory.files.insert(file.to_owned(), seen);
+            tree.insert_pattern(&pattern, seen);
         }
-        tree.len = tree.top.count();
         tree
     }
 }

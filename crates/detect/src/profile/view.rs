@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ethogram_model::render::{escape, rfc3339};
 use serde::{Deserialize, Serialize};
 
-use super::Unjudged;
+use super::{Executable, State, Unjudged};
 use crate::{Profile, Seen, model::finding::duration};
 
 /// Objects of one executable that the text shows.
@@ -24,8 +24,8 @@ pub struct ProfileSummary {
     pub name: String,
     /// As the first container's user wrote it.
     pub image: String,
-    /// `learning` or `stable`.
-    pub state: String,
+    /// How far it is.
+    pub state: State,
     /// When the workload was first seen, nanoseconds since the Unix epoch.
     pub since_ns: u64,
     /// When it was last seen, nanoseconds since the Unix epoch.
@@ -47,7 +47,7 @@ impl ProfileSummary {
             uid: profile.workload.uid.clone(),
             name: profile.workload.name.clone(),
             image: profile.workload.image.clone(),
-            state: if profile.is_stable { "stable" } else { "learning" }.to_owned(),
+            state: profile.state(),
             since_ns: profile.since_ns,
             last_seen_ns: profile.last_seen_ns,
             learnt_ns: profile.learnt_ns,
@@ -90,14 +90,27 @@ pub struct ExecutableView {
     pub objects: Vec<ObjectView>,
 }
 
-/// One pattern.
+/// One pattern. Times are nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectView {
     /// A path, a peer, a port, with classes for what varies.
     pub pattern: String,
-    /// How often and when.
-    #[serde(flatten)]
-    pub seen: Seen,
+    /// How often it was seen.
+    pub count: u64,
+    /// First.
+    pub first_seen_ns: u64,
+    /// Last.
+    pub last_seen_ns: u64,
+    /// In how many containers: exact for a few, an estimate for many.
+    #[serde(default)]
+    pub containers: u32,
+}
+
+impl ObjectView {
+    fn of((pattern, seen): (String, Seen)) -> Self {
+        let Seen { count, first_seen_ns, last_seen_ns, .. } = seen.up_to_now();
+        Self { pattern, count, first_seen_ns, last_seen_ns, containers: seen.containers() }
+    }
 }
 
 /// A behaviour that was told.
@@ -123,16 +136,9 @@ impl Profile {
             let mut executables: Vec<ExecutableView> = operation
                 .executables
                 .iter()
-                .map(|(executable, objects)| ExecutableView {
-                    executable: executable.clone(),
-                    objects: objects
-                        .by_frequency()
-                        .into_iter()
-                        .map(|(pattern, seen)| ObjectView { pattern, seen })
-                        .collect(),
-                })
+                .map(|(name, executable)| ExecutableView { executable: name.clone(), objects: shown(executable) })
                 .collect();
-            let busy = |e: &ExecutableView| e.objects.iter().fold(0, |n: u64, o| n.saturating_add(o.seen.count));
+            let busy = |e: &ExecutableView| e.objects.iter().fold(0, |n: u64, o| n.saturating_add(o.count));
             executables.sort_by_key(|e| std::cmp::Reverse(busy(e)));
             OperationView { operation: name.clone(), unjudged: operation.unjudged, executables }
         });
@@ -167,9 +173,11 @@ pub fn render_tree(tree: &ProfileTree) -> String {
     if let Some(fraction) = since.find('.') {
         since.replace_range(fraction.., "Z");
     }
-    let state = match s.state.as_str() {
-        "stable" => format!("learnt in {learnt}, judged"),
-        _ => format!("learning for {learnt}"),
+    let state = match s.state {
+        State::Learning => format!("learning for {learnt}"),
+        State::Stable => format!("learnt in {learnt}, judged"),
+        State::Partial => format!("learnt in {learnt}, judged, though not all was seen"),
+        State::Drifted => format!("learnt in {learnt}, judged; it has changed of late"),
     };
     let _ = writeln!(out, "  {state}; since {}, {} behaviours seen, {} kept", since, s.observations, s.entries);
     let _ = writeln!(out, "  uid {}", escape(&s.uid));
@@ -183,7 +191,7 @@ pub fn render_tree(tree: &ProfileTree) -> String {
         for executable in operation.executables.iter().take(SHOWN_EXECUTABLES) {
             let _ = writeln!(out, "  {}", escape(&executable.executable));
             for object in executable.objects.iter().take(SHOWN_OBJECTS) {
-                let _ = writeln!(out, "    {:>8}  {}", object.seen.count, escape(&object.pattern));
+                let _ = writeln!(out, "    {:>8}  {}", object.count, escape(&object.pattern));
             }
             more(&mut out, "              ", executable.objects.len(), SHOWN_OBJECTS);
         }
@@ -198,6 +206,13 @@ pub fn render_tree(tree: &ProfileTree) -> String {
         more(&mut out, "              ", tree.alerted.len(), SHOWN_ALERTS);
     }
     out
+}
+
+/// The objects of an executable with all that was noted, most frequent first.
+fn shown(executable: &Executable) -> Vec<ObjectView> {
+    let mut all: Vec<_> = executable.objects.by_frequency().into_iter().map(ObjectView::of).collect();
+    all.sort_by_key(|object| std::cmp::Reverse(object.count));
+    all
 }
 
 fn more(out: &mut String, indent: &str, there: usize, shown: usize) {

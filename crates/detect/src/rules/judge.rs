@@ -191,6 +191,12 @@ impl Rules {
         may
     }
 
+    /// Whether a rule may hold for another event with the same key of a habit.
+    pub fn may_match_habit(&mut self, event: &Event) -> bool {
+        self.meet(&event.schema);
+        self.kinds.get(&address(&event.schema)).is_some_and(|kind| kind.program(&self.set).is_some())
+    }
+
     /// The rules that hold for an event, whatever was told before.
     pub fn matching(&mut self, event: &Event) -> Vec<Arc<str>> {
         self.meet(&event.schema);
@@ -339,6 +345,7 @@ fn finding(
             next: def.next.clone(),
             profile: None,
         }),
+        score: None,
         techniques: def.tags.iter().filter(|tag| is_technique(tag)).cloned().collect(),
         count: 1,
         first_seen_ns: event.time_ns,

@@ -3,6 +3,8 @@
 
 mod bounds;
 mod clock;
+mod habits;
+mod knowing;
 mod properties;
 mod scenarios;
 mod support;

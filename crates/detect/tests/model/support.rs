@@ -12,6 +12,8 @@ pub(crate) const HOUR: u64 = 3_600 * SECOND;
 /// When the tests begin: some day in 2026.
 pub(crate) const START: u64 = 1_780_000_000 * SECOND;
 pub(crate) const LEARNING: u64 = 20 * SECOND;
+/// A tenth of it.
+pub(crate) const WINDOW: u64 = 2 * SECOND;
 
 /// A model that learns for twenty seconds.
 pub(crate) fn model() -> Model {
@@ -42,6 +44,8 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
     };
     let mut fields = vec![
         field("process.executable.name", FieldKind::Text, 0, 16),
+        // Names are short here: what is behind them is the key of a habit.
+        field("_habit", FieldKind::Unsigned, 8, 8),
         field("file.writable_layer", FieldKind::Bool, 16, 1),
         field("failed", FieldKind::Bool, 17, 1),
     ];
@@ -227,6 +231,12 @@ fn put_path(record: &mut Vec<u8>, path: &str) {
 /// Judges all, and gives what is new.
 pub(crate) fn judge(model: &mut Model, events: impl IntoIterator<Item = Event>) -> Vec<Finding> {
     events.into_iter().flat_map(|event| model.judge(&event)).collect()
+}
+
+/// The same event with a key of a habit.
+pub(crate) fn with_habit(mut event: Event, habit: u64) -> Event {
+    event.record[8..16].copy_from_slice(&habit.to_le_bytes());
+    event
 }
 
 /// What a small web server does while it is learnt, from second `from`.

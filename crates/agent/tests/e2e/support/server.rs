@@ -190,7 +190,7 @@ impl Server {
     pub(crate) fn await_judging(&self, timeout: Duration) {
         eventually("the profiles to be learnt", timeout, || {
             let profiles = self.profiles();
-            (!profiles.is_empty() && profiles.iter().all(|p| p["state"] == "judging")).then_some(())
+            (!profiles.is_empty() && profiles.iter().all(|p| p["state"] != "learning")).then_some(())
         });
     }
 

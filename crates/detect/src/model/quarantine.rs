@@ -1,0 +1,84 @@
+//! Who is under an open alert: nothing is learnt from them.
+
+use std::collections::VecDeque;
+
+use ethogram_model::{Event, Exec, Finding, Process, Severity};
+
+use crate::{Acceptance, behaviour};
+
+/// Programs under an alert that are remembered; beyond, the oldest are forgotten.
+const MAX: usize = 1_024;
+/// How long an alert keeps its program from being learnt from, unless it is accepted. Nanoseconds.
+const OPEN_NS: u64 = 24 * 3_600_000_000_000;
+
+/// The programs that led to alerts, as they were run: with them all that they run and fork.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine {
+    suspects: VecDeque<Suspect>,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    cgroup: u64,
+    /// The pid that called exec, and what it ran then.
+    pid: u32,
+    program: String,
+    analytic: String,
+    workload: String,
+    executable: String,
+    since_ns: u64,
+}
+
+impl Suspect {
+    fn is(&self, exec: &Exec) -> bool {
+        self.pid == exec.pid && self.cgroup == exec.container_cgroup && self.program == behaviour::label(exec)
+    }
+}
+
+impl Quarantine {
+    /// A finding says that its process is to be looked at. What is hardly grave does not: it is part of ordinary life.
+    pub(super) fn suspect(&mut self, finding: &Finding) {
+        let (Some(process), Some(_)) = (&finding.process, &finding.container) else { return };
+        if finding.severity < Severity::Medium || self.suspects.iter().any(|s| s.is(&process.exec)) {
+            return;
+        }
+        if self.suspects.len() >= MAX {
+            self.suspects.pop_front();
+        }
+        self.suspects.push_back(Suspect {
+            cgroup: process.exec.container_cgroup,
+            pid: process.exec.pid,
+            program: behaviour::label(&process.exec).into_owned(),
+            analytic: finding.analytic.clone(),
+            workload: finding.workload.clone(),
+            executable: finding.executable.clone(),
+            since_ns: finding.first_seen_ns,
+        });
+    }
+
+    /// Whether whoever did it, or whatever ran it, is under an open alert.
+    pub(super) fn holds(&self, event: &Event) -> bool {
+        if self.suspects.is_empty() {
+            return false;
+        }
+        let Some(Process { exec, ancestors, .. }) = event.context.process.as_deref() else { return false };
+        std::iter::once(exec).chain(ancestors).any(|exec| self.suspects.iter().any(|s| s.is(exec)))
+    }
+
+    /// Somebody said that it is normal.
+    pub(super) fn release(&mut self, accepted: &Acceptance) {
+        self.suspects.retain(|s| {
+            !(s.analytic == accepted.analytic && s.workload == accepted.workload && s.executable == accepted.executable)
+        });
+    }
+
+    /// The profile of a workload was approved, or begins anew.
+    pub(super) fn release_workload(&mut self, workload: &str) {
+        self.suspects.retain(|s| s.workload != workload);
+    }
+
+    /// Time goes by.
+    pub(super) fn expire(&mut self, now_ns: u64) {
+        self.suspects.retain(|s| now_ns.saturating_sub(s.since_ns) < OPEN_NS);
+    }
+}
