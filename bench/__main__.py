@@ -28,6 +28,7 @@ def arguments():
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--long", action="store_true", help="more rounds, and 500 containers: about an hour")
     length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
+    parser.add_argument("--judge", action="store_true", help="detection: judge the kept run again, and make no new one")
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"where figures go; the Markdown goes beside it ({TARGET}/results.json)")
     parser.add_argument("--update-readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
@@ -35,6 +36,8 @@ def arguments():
     given = parser.parse_args()
     if unknown := [name for name in given.scenario if name not in SCENARIOS]:
         parser.error(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
+    if given.judge and given.scenario != ["detection"]:
+        parser.error("--judge is for detection alone")
     if given.brief and given.update_readme:
         parser.error("figures of --brief are not for the README")
     # Figures that say nothing are not put beside those that do.
@@ -74,7 +77,7 @@ def main():
 
 
 def measure(name, module, given, results):
-    bench = Bench(given.binary, given.tools, TARGET, given.length)
+    bench = Bench(given.binary, given.tools, TARGET, given.length, given.judge)
     print(f"==> {name}: {module.__doc__.splitlines()[0]}", file=sys.stderr, flush=True)
     begin = time.monotonic()
     try:
@@ -86,7 +89,7 @@ def measure(name, module, given, results):
         containers.remove_containers()
     seconds = round(time.monotonic() - begin)
     print(f"==> {name}: {seconds} s", file=sys.stderr, flush=True)
-    words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"])]
+    words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"]), *(["--judge"] if given.judge else [])]
     entry = {"command": " ".join(words), "seconds": seconds, "figures": figures, "left_out": bench.contenders.left_out}
     results.put(name, entry)
     return True

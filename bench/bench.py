@@ -13,8 +13,10 @@ from .containers import LoadContainer, make_load_image
 
 
 class Bench:
-    def __init__(self, binary, tools, work, length):
+    def __init__(self, binary, tools, work, length, kept=False):
         self.binary, self.tools, self.work, self.length = Path(binary), Path(tools), Path(work), length
+        # Whether what an earlier call recorded is judged again.
+        self.kept = kept
         self.work.mkdir(parents=True, exist_ok=True)
         Agent.binary = self.binary.resolve()
         self.contenders = Contenders(self.tools, self.work)

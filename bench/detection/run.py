@@ -33,12 +33,25 @@ class Live:
             self.lines.append(line.decode())
 
 
+def behaviour(bench, day_minutes):
+    """The configuration by default, for days that are so long."""
+    schema = json.loads(subprocess.run([bench.binary, "schema", "config"], capture_output=True, check=True).stdout)
+    default = {key: value["default"] for key, value in schema["properties"]["behaviour"]["properties"].items()}
+    lines = ["[behaviour]"]
+    for key in ("learning_period", "forget_after"):
+        if key in default:
+            lines.append(f'{key} = "{round(int(default[key].removesuffix("h")) * 60 * day_minutes / 24)}s"')
+    if "alerts_per_day" in default:
+        lines.append(f"alerts_per_day = {round(default['alerts_per_day'] * 24 * 60 / day_minutes)}")
+    return "\n".join(lines) + "\n"
+
+
 def live(bench, folder, packages, day_minutes):
-    """Lives, attacks and records. Gives what is true."""
+    """Lives, attacks and records. Gives what is true, and what the live agent said."""
     day = 60 * day_minutes
     recording = folder / "live.egr"
     recording.unlink(missing_ok=True)
-    more = f'[behaviour]\nlearning_period = "{round(day)}s"'
+    more = behaviour(bench, day_minutes)
     with Fleet(packages, folder / "fleet", day / 24) as fleet:
         fleet.await_answer(lambda: clients.get("proxy", "/shop/item/1") == 200 and clients.store("PING") and clients.resolve("web"))
         launcher = Launcher(fleet)
@@ -62,13 +75,20 @@ def live(bench, folder, packages, day_minutes):
             agent.process.wait(60)
             printed.thread.join(10)
     truth = {"begin": life.begin, "day_seconds": day, "attacks": attacks, "life": life.done, "asked": asking.asked, "failed": asking.failed}
-    (folder / "truth.json").write_text(json.dumps(truth, indent=1))
     (folder / "live.jsonl").write_text("".join(printed.lines))
     told = [(came, Alert.of(json.loads(line))) for came, line in zip(printed.came, printed.lines)]
     # An alert's uid stays the same when it is told again.
     delays = {alert.uid: came - alert.time for came, alert in reversed(told)}
-    return truth, {"printed": "".join(printed.lines), "delivery": delays, "profiles": len(profiles),
-                   "events": sum(c["seen"] for c in counters.values()), "lost": sum(c["dropped"] for c in counters.values())}
+    said = {"day_minutes": day_minutes, "delivery": delays, "profiles": len(profiles),
+            "events": sum(c["seen"] for c in counters.values()), "lost": sum(c["dropped"] for c in counters.values())}
+    (folder / "truth.json").write_text(json.dumps({"truth": truth, "live": said}, indent=1))
+    return truth, said
+
+
+def kept(folder):
+    """The same of a run that was made before."""
+    found = json.loads((folder / "truth.json").read_text())
+    return found["truth"], found["live"]
 
 
 def _attack(bench, launcher, life, day):
@@ -102,9 +122,12 @@ def processes(bench, recording):
         return Processes(json.loads(line) for line in reading.stdout)
 
 
-def judge(bench, folder, truth, run):
-    """The record judged by each judge, and what is true of it."""
+def judge(bench, folder, truth, said, anew=False):
+    """The record judged by each judge, and what is true of it; `anew` with this binary's rules, and not those that were recorded."""
     recording = folder / "live.egr"
+    config = folder / "anew.toml"
+    config.write_text(behaviour(bench, said["day_minutes"]))
+    conditions = ("--config", config) if anew else ()
     tree = processes(bench, recording)
     launched = {a["token"] for a in truth["attacks"] if a["how"] not in ("run", "ssh", "container") or a["token"] in tree.tokens}
     for attack in truth["attacks"]:
@@ -113,12 +136,12 @@ def judge(bench, folder, truth, run):
     judges, same = {}, None
     for name, options in JUDGES.items():
         bench.log(f"judged again: {NAMES[name]}")
-        printed = replay(bench, recording, *options)
+        printed = replay(bench, recording, *options, *conditions)
         (folder / f"{name}.jsonl").write_text(printed)
         if name == "both":
-            same = printed == run["printed"]
+            same = printed == (folder / "live.jsonl").read_text()
         alerts = [Alert.of(json.loads(line)) for line in printed.splitlines()]
         by_attack, others = judged(alerts, truth, tree)
-        grades = {grade: figures(by_attack, others, truth, grade, run["delivery"]) for grade in ("Informational", "Medium", "High")}
+        grades = {grade: figures(by_attack, others, truth, grade, said["delivery"]) for grade in ("Informational", "Medium", "High")}
         judges[name] = {"figures": grades, "found": findings(by_attack), "others": others}
     return {"judges": judges, "replay_is_the_same": same, "without_trace": sorted({a["token"] for a in truth["attacks"]} - launched)}

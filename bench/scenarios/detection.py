@@ -6,10 +6,12 @@ from ..detection import BRIEF_DAY_MINUTES, DAY_MINUTES, report, run as detection
 def run(bench):
     folder = bench.work / "detection"
     folder.mkdir(parents=True, exist_ok=True)
-    day = bench.amount(BRIEF_DAY_MINUTES, DAY_MINUTES, 4 * DAY_MINUTES)
-    truth, live = detection.live(bench, folder, (folder / "packages").resolve(), day)
-    found = detection.judge(bench, folder, truth, live)
-    result = {"day_minutes": day, "truth": truth, **{k: v for k, v in live.items() if k != "printed"}, **found}
+    if bench.kept:
+        truth, said = detection.kept(folder)
+    else:
+        day = bench.amount(BRIEF_DAY_MINUTES, DAY_MINUTES, 4 * DAY_MINUTES)
+        truth, said = detection.live(bench, folder, (folder / "packages").resolve(), day)
+    result = {"truth": truth, **said, **detection.judge(bench, folder, truth, said, bench.kept)}
     report.write(folder, result)
     return result
 

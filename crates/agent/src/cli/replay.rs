@@ -101,7 +101,8 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     recording.follows_rules = config.is_none() && args.only != Some(Judge::Behaviour);
     let out = Lines::new(args.output_file.as_deref())?;
     let begun = Instant::now();
-    let played = recording.play(Judging { selection, detector, only: args.only, out, alerts: 0, failed: None }, |c| c.failed.is_none());
+    let played = recording
+        .play(Judging { selection, detector, only: args.only, out, alerts: 0, failed: None }, |c| c.failed.is_none());
     let judging = &played.consumer;
     tell(&played, begun, &format!(", {} alerts", judging.alerts));
     let damage = damage(args, &played);

@@ -1,6 +1,7 @@
 //! `ethogram profile cost`: how fast the behaviour model learns and judges recorded events.
 
 use std::{
+    collections::BTreeMap,
     hint::black_box,
     path::Path,
     time::{Duration, Instant},
@@ -34,12 +35,15 @@ pub(super) fn measure(recording: &Path, output: ListFormat) -> anyhow::Result<()
         let mut model = empty();
         new.iter().for_each(|event| drop(black_box(model.judge(event))));
     });
-    model.advance(last_ns);
-    model.advance(last_ns + LEARNING_NS);
+    // No more than a learning period goes by at a time.
+    (0..3).for_each(|periods| model.advance(last_ns + periods * LEARNING_NS));
     let mut findings = 0;
     let all = per_event(events.len(), || findings += judge(&mut model, &events));
     let known_ns = per_event(known.len(), || findings += judge(&mut model, &known));
+    let mut states = BTreeMap::new();
+    model.profiles().iter().for_each(|p| *states.entry(p.state.name()).or_insert(0) += 1);
     let told = json!({
+        "profiles": states,
         "events": events.len(),
         "known": known.len(),
         "new": new.len(),
