@@ -1,5 +1,6 @@
 //! What an event shows: who did what to what, with the accidental taken out.
 
+pub(crate) mod alike;
 pub mod normalise;
 pub mod places;
 
@@ -13,6 +14,8 @@ use crate::profile::peers;
 pub const OUTSIDE: &str = "(outside)";
 /// How a process is called of which nothing is known.
 pub const UNKNOWN: &str = "(unknown)";
+/// The port of the DNS.
+const DNS: u16 = 53;
 /// Bytes the kernel keeps of the name by which a program was called.
 const CALLED: usize = 15;
 
@@ -128,8 +131,13 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
             Some(Behaviour { is_guarded, stake, ..behaviour(actor(event, container)?, normalised(path)) })
         }
         ObjectKind::Peer => {
-            let object = Cow::Owned(peers::name(address(spec, event)?, port(spec, event)?));
-            Some(behaviour(actor(event, container)?, object))
+            let (address, port) = (address(spec, event)?, port(spec, event)?);
+            // The resolver of the container itself is no news.
+            if address.to_canonical().is_loopback() && port == DNS {
+                return None;
+            }
+            let stake = places::gives_away(address);
+            Some(Behaviour { stake, ..behaviour(actor(event, container)?, peers::name(address, port).into()) })
         }
         ObjectKind::Port => {
             let object = match port(spec, event)? {

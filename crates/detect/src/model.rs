@@ -261,11 +261,17 @@ impl Model {
         event: &Event,
         accepted: &mut impl FnMut(&str, &str, &str) -> bool,
     ) -> Option<Finding> {
-        let assessment = Assessment::of(behaviour, event);
+        let mut assessment = Assessment::of(behaviour, event);
         let is_suspect = self.quarantine.holds(event);
         let asked = self.ask_others(uid, behaviour);
         let held = self.profiles.get_mut(uid)?;
         held.is_dirty = true;
+        // What changes with another version, or comes with a start, may well be the first of its kind.
+        let is_grave = assessment.severity >= Severity::High;
+        let learns = held.profile.learns(behaviour, is_grave, self.settings.is_locked);
+        if held.profile.is_first_of_kind(behaviour) {
+            assessment = assessment.of_first(behaviour);
+        }
         let scored = Scored::of(behaviour, &held.profile, asked, assessment.severity);
         held.profile.count_seen(1);
         held.profile.count_new();
@@ -277,7 +283,7 @@ impl Model {
         }
         let is_grave = assessment.severity >= Severity::High;
         let is_tested = held.profile.is_tested(self.settings.learning_period_ns);
-        if held.profile.learns(behaviour, is_grave, self.settings.is_locked) {
+        if learns {
             if is_suspect && !behaviour.is_start {
                 self.counters.withheld += 1;
                 return None;

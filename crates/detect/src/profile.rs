@@ -15,7 +15,10 @@ use std::collections::BTreeMap;
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use crate::{Behaviour, Settings, Workload, behaviour::UNKNOWN};
+use crate::{
+    Behaviour, Settings, Workload,
+    behaviour::{OUTSIDE, UNKNOWN},
+};
 pub use alerted::Alerted;
 pub(crate) use alerted::{OTHERS, Raised};
 pub use novelty::{Bits, Novelty};
@@ -235,6 +238,22 @@ impl Profile {
             let executables = &self.operations.get(*operation)?.executables;
             executables.get(&*behaviour.executable)?.objects.get(behaviour).copied()
         })
+    }
+
+    /// Whether the executable, which the workload knows, never did anything of that kind. Whatever comes from outside does not
+    /// count: it is told by what it runs.
+    pub(crate) fn is_first_of_kind(&self, behaviour: &Behaviour<'_>) -> bool {
+        let executable = &*behaviour.executable;
+        if behaviour.is_vague || executable == OUTSIDE {
+            return false;
+        }
+        let does = |operation: &Operation| operation.executables.contains_key(executable);
+        let is_known = self.operations.values().any(does)
+            || self.operations.get("execute").is_some_and(|o| {
+                let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
+                o.executables.values().any(|e| e.objects.get(&run).is_some())
+            });
+        is_known && !self.operations.get(behaviour.operation).is_some_and(does)
     }
 
     /// Whether anybody in this workload does such a thing to the behaviour's object.

@@ -1,4 +1,6 @@
-//! What is known of places in a file system: which hold secrets, which decide what runs, which are for anything.
+//! What is known of places: which hold secrets, which decide what runs, which are for anything.
+
+use std::net::IpAddr;
 
 /// What reading this file gives away; nothing for an ordinary one.
 pub fn secret(path: &str) -> Option<&'static str> {
@@ -54,10 +56,24 @@ pub fn control(path: &str) -> Option<&'static str> {
         }
         _ if has(path, ".ssh") => "who may log in",
         _ => match file_name(path) {
+            "release_agent" => "what the kernel runs when a cgroup is empty",
+            name if name.ends_with(".ko") || name.ends_with(".ko.xz") => "what the kernel loads",
             ".bashrc" | ".profile" | ".bash_profile" | ".zshrc" => "what shells run",
             _ => return secret(path),
         },
     })
+}
+
+/// What a peer gives away to whoever talks to it; nothing for an ordinary one. The addresses are those at which clouds tell
+/// machines and containers who they are.
+pub fn gives_away(peer: IpAddr) -> Option<&'static str> {
+    let is_metadata = match peer.to_canonical() {
+        IpAddr::V4(address) => {
+            matches!(address.octets(), [169, 254, 169, 254] | [169, 254, 170, 2 | 23] | [100, 100, 100, 200])
+        }
+        IpAddr::V6(address) => matches!(address.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23]),
+    };
+    is_metadata.then_some("the machine's credentials for its cloud")
 }
 
 /// Whether every file here is judged by its own name, however many there are.

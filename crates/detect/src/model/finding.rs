@@ -39,6 +39,9 @@ impl Assessment {
                 None if places::is_temporary(&behaviour.object) => (Severity::Low, 40, None),
                 None => (Severity::Medium, 50, None),
             },
+            ObjectKind::Peer if behaviour.stake.is_some() => {
+                (Severity::High, 80, behaviour.stake.map(|what| format!("it gives away {what}")))
+            }
             ObjectKind::Peer if peers::is_loopback(&behaviour.object) => (Severity::Low, 50, None),
             ObjectKind::Peer => (Severity::Medium, 60, None),
             ObjectKind::Port if behaviour.operation == "accept" => (Severity::Low, 50, None),
@@ -47,6 +50,19 @@ impl Assessment {
         // Who did it is half of a behaviour.
         let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };
         Self { severity, confidence, because }
+    }
+
+    /// Of a behaviour of such a kind as its executable, which the workload knows, never showed at all.
+    pub(crate) fn of_first(self, behaviour: &Behaviour<'_>) -> Self {
+        let because = match behaviour.kind {
+            ObjectKind::Executable => "it never ran a program before",
+            ObjectKind::Peer => "it never connected to anything before",
+            _ => return self,
+        };
+        if self.severity != Severity::Medium || behaviour.is_vague {
+            return self;
+        }
+        Self { severity: Severity::High, confidence: self.confidence, because: Some(because.to_owned()) }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Seen;
 use crate::behaviour::{
+    alike,
     normalise::{self, MAX_PATH},
     places,
 };
@@ -14,6 +15,8 @@ use crate::behaviour::{
 const MANY: usize = 16;
 /// The same where files are gone soon.
 const MANY_TEMPORARY: usize = 4;
+/// Files in one place that a new one is compared with.
+const MOST_COMPARED: usize = 64;
 /// The segment that stands for any.
 const ANY: &str = "*";
 
@@ -45,7 +48,8 @@ impl PathTree {
         for segment in directories {
             directory = directory.directories.get(&*known_as(&directory.directories, segment))?;
         }
-        directory.files.get(&*known_as(&directory.files, file))
+        let name = known_as(&directory.files, file);
+        directory.files.get(&*name).or_else(|| directory.files.get(&alike(&directory.files, file)?.0))
     }
 
     /// The same to be changed.
@@ -55,17 +59,19 @@ impl PathTree {
         for segment in directories {
             directory = directory.directories.get_mut(&*known_as(&directory.directories, segment))?;
         }
-        directory.files.get_mut(&*known_as(&directory.files, file))
+        let before = directory.files.len();
+        let name = directory.file(file);
+        self.len = self.len + directory.files.len() - before;
+        directory.files.get_mut(&*name)
     }
 
     /// Adds a path, and gives up the names of a directory's children where they have become too many.
     pub(crate) fn insert(&mut self, path: &str, seen: Seen) {
         let (directories, file) = split(path);
         let mut at = String::new();
-        if self.top.insert(&mut at, directories, file, seen) {
-            self.len = self.top.count();
-        } else {
-            self.len += 1;
+        match self.top.insert(&mut at, directories, file, seen) {
+            Some((before, after)) => self.len = self.len + after - before,
+            None => self.len = self.top.count(),
         }
     }
 
@@ -126,21 +132,25 @@ impl PathTree {
 }
 
 impl Directory {
-    /// Adds a file below `at`, this directory's own path. Whether names were given up.
+    /// Adds a file below `at`, this directory's own path. How many files were beside it before and after; none where the names
+    /// of many were given up.
     fn insert<'a>(
         &mut self,
         at: &mut String,
         mut directories: impl Iterator<Item = &'a str>,
         file: &str,
         seen: Seen,
-    ) -> bool {
+    ) -> Option<(usize, usize)> {
         let Some(segment) = directories.next() else {
-            self.files.entry(known_as(&self.files, file).into_owned()).or_default().add(seen);
+            let before = self.files.len();
+            let name = self.file(file).into_owned();
+            self.files.entry(name).or_default().add(seen);
             let many = self.files.len() > most_in(at);
             if many {
                 self.merge_files();
+                return None;
             }
-            return many;
+            return Some((before, self.files.len()));
         };
         let name = known_as(&self.directories, segment).into_owned();
         let own = at.len();
@@ -151,8 +161,25 @@ impl Directory {
         let many = self.directories.len() > most_in(at);
         if many {
             self.merge_directories();
+            return None;
         }
-        below || many
+        below
+    }
+
+    /// The key under which a file is kept. One that differs from another only in what varies shows that it does: both are
+    /// kept under their pattern from then on.
+    fn file<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
+        let known = known_as(&self.files, name);
+        if self.files.contains_key(&*known) {
+            return known;
+        }
+        let Some((other, pattern)) = alike(&self.files, name) else { return known };
+        if other != pattern
+            && let Some(seen) = self.files.remove(&other)
+        {
+            self.files.entry(pattern.clone()).or_default().add(seen);
+        }
+        Cow::Owned(pattern)
     }
 
     fn merge_files(&mut self) {
@@ -273,6 +300,15 @@ fn known_as<'a, T>(children: &BTreeMap<String, T>, name: &'a str) -> Cow<'a, str
     class.map_or(Cow::Borrowed(name), Cow::Owned)
 }
 
+/// A file that differs from this one only in what varies, and what stands for both. In a place with very many files none is
+/// looked for.
+fn alike(files: &BTreeMap<String, Seen>, name: &str) -> Option<(String, String)> {
+    if files.len() > MOST_COMPARED {
+        return None;
+    }
+    files.keys().find_map(|other| Some((other.clone(), alike::common(other, name)?)))
+}
+
 /// How many different children a directory may have, given its path with a `/` at the end.
 fn most_in(directory: &str) -> usize {
     let directory = directory.strip_suffix('/').unwrap_or(directory);
@@ -318,28 +354,43 @@ mod tests {
         tree
     }
 
+    /// A name without a number.
+    fn letter(i: u32) -> String {
+        char::from_u32('a' as u32 + i % 26).unwrap().to_string().repeat(1 + i as usize / 26)
+    }
+
+    #[test]
+    fn what_differs_in_numbers_only_is_one() {
+        let mut t = tree(["/data/temp-24.rdb".into(), "/data/dump.rdb".into()]);
+        assert!(t.get("/data/temp-25.rdb").is_some() && t.get("/data/temp-25.sh").is_none());
+        t.get_mut("/data/temp-25.rdb").unwrap().add(Seen::at(1));
+        assert_eq!(names(&t), ["/data/dump.rdb", "/data/temp-<n>.rdb"]);
+        assert_eq!((t.len(), t.patterns()[1].1.count), (2, 2));
+        assert!(t.get_mut("/data/temp-1.rdb").is_some());
+    }
+
     fn names(tree: &PathTree) -> Vec<String> {
         tree.patterns().into_iter().map(|(p, _)| p).collect()
     }
 
     #[test]
     fn many_files_become_any_file() {
-        let few = tree((0..16).map(|i| format!("/srv/data/f{i}")));
+        let few = tree((0..16).map(|i| format!("/srv/data/f{}", letter(i))));
         assert_eq!(few.len(), 16);
-        let many = tree((0..17).map(|i| format!("/srv/data/f{i}")).chain(["/srv/other/x".into()]));
+        let many = tree((0..17).map(|i| format!("/srv/data/f{}", letter(i))).chain(["/srv/other/x".into()]));
         assert_eq!(names(&many), ["/srv/data/*", "/srv/other/x"]);
         assert_eq!(many.patterns()[0].1.count, 17);
     }
 
     #[test]
     fn temporary_places_give_up_names_early() {
-        assert_eq!(names(&tree((0..5).map(|i| format!("/tmp/f{i}")))), ["/tmp/*"]);
+        assert_eq!(names(&tree((0..5).map(|i| format!("/tmp/f{}", letter(i))))), ["/tmp/*"]);
         assert_eq!(names(&tree((0..5).map(|i| format!("/tmp/d{i}/a")))), ["/tmp/*/a"]);
     }
 
     #[test]
     fn crossroads_never_do() {
-        assert_eq!(tree((0..100).map(|i| format!("/f{i}"))).len(), 100);
+        assert_eq!(tree((0..100).map(|i| format!("/f{}", letter(i)))).len(), 100);
         assert_eq!(tree((0..100).map(|i| format!("/var/d{i}/x"))).len(), 100);
     }
 
@@ -375,7 +426,7 @@ mod tests {
 
     #[test]
     fn shrinking_ends() {
-        let mut t = tree((0..40).map(|i| format!("/var/lib/d{}/f{i}", i % 7)));
+        let mut t = tree((0..40).map(|i| format!("/var/lib/d{}/f{}", i % 7, letter(i))));
         let mut before = t.len();
         while t.shrink() {
             assert!(t.len() <= before);

@@ -36,9 +36,12 @@ fn findings_of_a_workload_end_and_are_counted() {
 #[test]
 fn alerts_do_not_make_anything_usual() {
     let (mut model, web) = (model(), web());
-    judge(&mut model, (0..3).map(|i| web.write("/bin/sh", &format!("/tmp/f{i}"), 0)));
+    judge(&mut model, ("abc").chars().map(|c| web.write("/bin/sh", &format!("/tmp/{c}"), 0)));
     model.advance(START + LATER);
-    assert_eq!(judge(&mut model, (3..9).map(|i| web.write("/bin/sh", &format!("/tmp/f{i}"), LATER))).len(), 6);
+    assert_eq!(
+        judge(&mut model, ("defghi").chars().map(|c| web.write("/bin/sh", &format!("/tmp/{c}"), LATER))).len(),
+        6
+    );
     assert_eq!(model.profiles()[0].entries, 3);
 }
 

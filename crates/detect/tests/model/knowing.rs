@@ -64,15 +64,15 @@ fn another_version_of_the_image_begins_with_what_the_last_one_did() {
     assert_eq!(state(&mut model, &second), State::Learning);
     assert_eq!(model.counters().learnt, 8, "all of it was known");
     // What changed is learnt, what is grave is told.
-    assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/v2", LATER)]), []);
+    assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]), []);
     let grave = one(judge(&mut model, [second.read("/bin/cat", "/etc/shadow", LATER)]));
     assert!(grave.reason.contains("never did in 25 s of learning"), "{}", grave.reason);
     model.advance(START + LATER + 2 * LEARNING);
     assert_eq!(state(&mut model, &second), State::Partial);
     let late = 4 * LATER;
-    one(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/v3", late)]));
-    assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/v2", late)]), []);
-    one(judge(&mut model, [web.write("/www/cgi-bin/count", "/var/lib/count/v2", late)]));
+    one(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/late", late)]));
+    assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", late)]), []);
+    one(judge(&mut model, [web.write("/www/cgi-bin/count", "/var/lib/count/extra", late)]));
 }
 
 #[test]

@@ -1,0 +1,112 @@
+//! Names that differ only in what varies from run to run: `temp-24.rdb` and `temp-25.rdb`, `upload-xgtccuy2` and
+//! `upload-b7sd9f6g`. One alone does not show it, two do.
+
+/// The shortest random part of a name.
+const SHORTEST: usize = 6;
+/// From so many characters before a random part on, a name has a beginning of its own.
+const NAMED: usize = 3;
+
+/// What stands for two names that differ in nothing but numbers and random parts; none where they differ otherwise, or not
+/// at all. Either may be such a pattern already.
+pub(crate) fn common(a: &str, b: &str) -> Option<String> {
+    if a == b || a.len() > 256 || b.len() > 256 {
+        return None;
+    }
+    let (mut out, mut varies) = (String::with_capacity(a.len()), false);
+    let (mut a, mut b) = (a, b);
+    while !a.is_empty() && !b.is_empty() {
+        let (one, other) = (take(&mut a), take(&mut b));
+        match () {
+            () if one == other => out += one,
+            () => {
+                out += &united(one, other, out.len() >= NAMED)?;
+                varies = true;
+            }
+        }
+    }
+    let whole = if out == "*" { "<id>".to_owned() } else { out };
+    (a.is_empty() && b.is_empty() && varies).then_some(whole)
+}
+
+/// Takes the first word off, or the first class, or the first character between words.
+fn take<'a>(rest: &mut &'a str) -> &'a str {
+    let class = ["<n>", "<hex>", "<id>", "<date>", "<uuid>"].into_iter().find(|class| rest.starts_with(class));
+    let word = rest.len() - rest.trim_start_matches(char::is_alphanumeric).len();
+    let length = match class {
+        Some(class) => class.len(),
+        None if word > 0 => word + if rest[word..].starts_with("<n>") { 3 } else { 0 },
+        None => rest.chars().next().map_or(0, char::len_utf8),
+    };
+    let (taken, left) = rest.split_at(length);
+    *rest = left;
+    taken
+}
+
+/// What stands for both words. Where a name begins in a way of its own, any word may take the place of random ones: by chance
+/// they have no digit now and then. Else such a word is one that somebody chose.
+fn united(one: &str, other: &str, is_named: bool) -> Option<String> {
+    let stem =
+        |word: &str| word.strip_suffix("<n>").unwrap_or(word).trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let (stem_of_one, stem_of_other) = (stem(one), stem(other));
+    let has_number = |word: &str, stem: usize| word.len() > stem;
+    if one[..stem_of_one] == other[..stem_of_other] && has_number(one, stem_of_one) && has_number(other, stem_of_other)
+    {
+        return Some(format!("{}<n>", &one[..stem_of_one]));
+    }
+    let is_class = |word: &str| word == "*" || word == "<id>";
+    let is_random = |word: &str, any: bool| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        // A number at the end alone is what people give names.
+        let ends_in_number = word.trim_end_matches(|c: char| c.is_ascii_digit()).len() + digits == word.len();
+        let is_mixed = digits > 0 && digits < word.len() && (is_named || !ends_in_number);
+        is_class(word) || word.len() >= SHORTEST && word.is_ascii() && (any || is_mixed)
+    };
+    let (any, alike) = match (is_class(one), is_class(other)) {
+        (false, false) => (false, one.len() == other.len()),
+        _ => (is_named, true),
+    };
+    (alike && is_random(one, any) && is_random(other, any)).then(|| "*".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::common;
+
+    #[test]
+    fn what_varies_is_found() {
+        for (a, b, pattern) in [
+            ("temp-24.rdb", "temp-25.rdb", "temp-<n>.rdb"),
+            ("temp-<n>.rdb", "temp-1.rdb", "temp-<n>.rdb"),
+            ("appendonly.aof.1.incr.aof", "appendonly.aof.2.incr.aof", "appendonly.aof.<n>.incr.aof"),
+            ("part7", "part12", "part<n>"),
+            ("part<n>", "part3", "part<n>"),
+            ("upload-xgtccuy2", "upload-a8sd7fhg", "upload-*"),
+            ("upload-*", "upload-abcdefgh", "upload-*"),
+            ("xgt2cuy2", "a8sd7fhg", "<id>"),
+            ("<id>", "b7sd9f6g", "<id>"),
+        ] {
+            assert_eq!(common(a, b).as_deref(), Some(pattern), "{a} {b}");
+            assert_eq!(common(b, a).as_deref(), Some(pattern), "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn other_names_stay_apart() {
+        for (a, b) in [
+            ("access.log", "access.log"),
+            ("access.log", "errors.log"),
+            ("temp-24.rdb", "temp-24.sh"),
+            ("temp-24.rdb", "data-24.rdb"),
+            ("part7", "part"),
+            ("config1", "backup2"),
+            ("upload-xgtccuy2", "upload-evil"),
+            ("payload", "xgtccu2"),
+            ("*.o", "payload.o"),
+            ("<id>", "payload"),
+            ("", "x"),
+            ("a1", "a1/b"),
+        ] {
+            assert_eq!(common(a, b), None, "{a} {b}");
+        }
+    }
+}
