@@ -3,6 +3,7 @@
 pub(crate) mod alike;
 pub mod normalise;
 pub mod places;
+pub(crate) mod template;
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -114,7 +115,7 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
                 Some(process) if is_outside(&process.exec, container) || is_runc_init(process, container) => {
                     return None;
                 }
-                Some(process) if !process.exec.path.is_empty() => label(&process.exec),
+                Some(process) if !process.exec.path.is_empty() => run(process, container),
                 _ => normalised(text(spec, event)?),
             };
             let is_start = process.is_some_and(|p| is_start(p, event, container));
@@ -173,6 +174,27 @@ fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, s
         Some(parent) if is_outside(parent, container) => (Cow::Borrowed(OUTSIDE), false),
         Some(parent) => (label(parent), false),
         None => (Cow::Borrowed(UNKNOWN), true),
+    }
+}
+
+/// What was run: the program, by another one than the image's where it was written in the container, with what it was told
+/// where it is an interpreter that something in the container runs.
+fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
+    let mut program = label(&process.exec);
+    // What follows a program is told from it by a space.
+    let path = normalise::path(&process.exec.path);
+    if path.contains(' ')
+        && let Some(called) = program.strip_prefix(&*path)
+    {
+        program = format!("{}{called}", path.replace(' ', "\\ ")).into();
+    }
+    let is_from_inside = process.ancestors.first().is_some_and(|parent| !is_outside(parent, container));
+    let template = if is_from_inside { template::of(&process.exec) } else { None };
+    match (template, process.exec.in_writable_layer) {
+        (None, false) => program,
+        (None, true) => format!("{program} (written)").into(),
+        (Some(template), false) => format!("{program} {template}").into(),
+        (Some(template), true) => format!("{program} (written) {template}").into(),
     }
 }
 

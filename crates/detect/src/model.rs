@@ -7,6 +7,7 @@ pub(crate) mod finding;
 mod habits;
 mod quarantine;
 mod score;
+mod sessions;
 mod settings;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -20,10 +21,11 @@ use crate::{
 };
 use clock::Clock;
 use finding::Assessment;
-use habits::Habits;
 pub use habits::{HabitChange, HabitCount, MAX_HABITS};
+use habits::{Habits, Usual};
 use quarantine::Quarantine;
 use score::Scored;
+use sessions::{Session, Sessions};
 pub use settings::{Counters, Settings};
 
 /// How long counts alone, without anything new learnt, may wait to be stored. Nanoseconds.
@@ -90,6 +92,7 @@ pub struct Model {
     containers: FxHashMap<u64, (Arc<Container>, Arc<str>)>,
     habits: Habits,
     quarantine: Quarantine,
+    sessions: Sessions,
     updates: BTreeMap<String, FindingUpdate>,
     evicted: Vec<String>,
     clock: Clock,
@@ -156,10 +159,7 @@ impl Model {
         if !(Profile::OLDEST_VERSION..=Profile::VERSION).contains(&profile.version) {
             return Err(UnknownVersion { workload: profile.workload.name, version: profile.version });
         }
-        if profile.version < 2 {
-            profile.watched_ns = profile.learnt_ns;
-        }
-        profile.version = Profile::VERSION;
+        profile.migrate();
         let uid: Arc<str> = profile.workload.uid.as_str().into();
         let mut held = Held::new(profile, &self.clock);
         held.is_dirty = false;
@@ -309,9 +309,19 @@ impl Model {
             }
             return None;
         }
+        let session = event.context.container.as_ref().and_then(|container| Session::of(event, container));
+        if let Some(first) = session.as_ref().filter(|_| !is_grave).and_then(|session| self.sessions.told(session))
+            && let Some(again) = held.profile.raise_again(&first.behaviour(), event.time_ns)
+        {
+            self.go_on(again, event);
+            return None;
+        }
         match held.profile.raise(behaviour, event.time_ns, is_grave, &self.settings) {
             Raised::First { uid: finding, object } => {
                 self.counters.findings += 1;
+                if let Some(session) = session {
+                    self.sessions.tell(session, Usual::of(behaviour.clone()));
+                }
                 let score = scored.told(self.threshold);
                 finding::make(behaviour, assessment, score, event, &held.profile, finding, object)
             }

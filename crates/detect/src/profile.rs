@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Behaviour, Settings, Workload,
-    behaviour::{OUTSIDE, UNKNOWN},
+    behaviour::{OUTSIDE, UNKNOWN, template},
 };
 pub use alerted::Alerted;
 pub(crate) use alerted::{OTHERS, Raised};
@@ -182,6 +182,20 @@ impl Profile {
             normal_news_ns: predecessor.normal_news_ns,
             ..Self::new(workload, now_ns)
         }
+    }
+
+    /// Brings one of an older version up to this one.
+    pub(crate) fn migrate(&mut self) {
+        if self.version < 2 {
+            self.watched_ns = self.learnt_ns;
+            // It does not say what interpreters were told.
+            if let Some(execute) = self.operations.get_mut("execute") {
+                for (_, executable) in execute.executables.iter_mut().filter(|(parent, _)| *parent != OUTSIDE) {
+                    executable.objects.allow_any_arguments(template::is_program);
+                }
+            }
+        }
+        self.version = Self::VERSION;
     }
 
     /// Whether it says nothing of what the workload does.

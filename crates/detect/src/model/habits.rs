@@ -52,7 +52,7 @@ pub(super) struct Usual {
 }
 
 impl Usual {
-    fn of(behaviour: Behaviour<'_>) -> Self {
+    pub(super) fn of(behaviour: Behaviour<'_>) -> Self {
         Self {
             operation: behaviour.operation.to_owned(),
             executable: behaviour.executable.into_owned(),

@@ -69,6 +69,14 @@ impl Objects {
         }
     }
 
+    /// Programs of which it is not known what they were told: whatever it was, it is usual.
+    pub(crate) fn allow_any_arguments(&mut self, of: impl Fn(&str) -> bool) {
+        let programs: Vec<_> = self.named.iter().filter(|(name, _)| of(name)).map(|(n, s)| (n.clone(), *s)).collect();
+        for (name, seen) in programs {
+            self.named.insert(programs::any(&name), seen);
+        }
+    }
+
     /// Paths that could still be treated as one.
     pub(crate) fn shrinkable(&self) -> usize {
         self.paths.len()

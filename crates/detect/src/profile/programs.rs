@@ -20,12 +20,17 @@ fn ends_there(object: &str, at: usize) -> bool {
     !object[..at].ends_with('\\') && !object[at + 1..].starts_with('(')
 }
 
+/// What stands for a program, whatever it is told.
+pub(super) fn any(program: &str) -> String {
+    format!("{program} *")
+}
+
 /// As what an object is kept.
 pub(super) fn known_as<'a>(programs: &BTreeMap<String, Seen>, object: &'a str) -> Cow<'a, str> {
     if programs.contains_key(object) {
         return Cow::Borrowed(object);
     }
-    match program(object).map(|program| format!("{program} *")) {
+    match program(object).map(any) {
         Some(any) if programs.contains_key(&any) => Cow::Owned(any),
         _ => Cow::Borrowed(object),
     }
@@ -45,7 +50,7 @@ pub(super) fn insert(programs: &mut BTreeMap<String, Seen>, object: &str, seen: 
     if alike.len() > MANY {
         let mut all = Seen::default();
         alike.iter().filter_map(|other| programs.remove(other)).for_each(|s| all.add(s));
-        programs.insert(format!("{name} *"), all);
+        programs.insert(any(name), all);
     }
 }
 

