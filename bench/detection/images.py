@@ -15,9 +15,8 @@ ip kill ln ls mkdir mkfifo mknod mount mv nc netstat nohup nslookup nsenter pass
 tee test touch top tr true umount uname unshare uptime vi wc wget which whoami xargs""".split()
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\nnobody:x:65534:65534::/:/bin/false\n"
 GROUP = b"root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n"
-FOLDERS = ("bin", "data", "etc", "etc/crontabs", "etc/dropbear", "root", "root/.ssh", "run", "tmp", "usr", "usr/bin", "var", "var/log", "var/log/nginx",
-           "var/lib", "var/lib/dpkg", "var/lib/nginx", "var/spool", "var/spool/cron", "var/spool/cron/crontabs", "var/www", "www",
-           "www/uploads")
+FOLDERS = """bin data etc etc/crontabs etc/dropbear root root/.ssh run tmp usr usr/bin var var/log var/log/nginx var/lib var/lib/dpkg
+var/lib/nginx var/spool var/spool/cron var/spool/cron/crontabs var/www www www/uploads""".split()
 
 
 def libraries(*programs):
@@ -55,7 +54,7 @@ class Images:
         files += [("etc/shadow", b"root:$6$salt$hash:19000:0:99999:7:::\n"), ("root/.ssh/id_ed25519", b"-----BEGIN OPENSSH PRIVATE KEY-----\n")]
         links += [(f"bin/{applet}", "busybox") for applet in APPLETS]
         unique = dict((path.lstrip("/"), source) for path, source in files)
-        changes = ("ENV LD_PRELOAD=/usr/lib/breach.so", "ENV PATH=/usr/sbin:/usr/bin:/bin")
+        changes = ("ENV LD_PRELOAD=/usr/lib/breach.so", "ENV PATH=/usr/sbin:/usr/bin:/bin", "ENV PYTHONDONTWRITEBYTECODE=1")
         make_image(tag, sorted(unique.items()), FOLDERS, links, changes)
         return tag
 

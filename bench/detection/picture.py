@@ -41,8 +41,7 @@ def svg(result):
         out.append(f'<line x1="{LEFT}" x2="{WIDTH - 20}" y1="{y(row):.1f}" y2="{y(row):.1f}" stroke="#dee2e6"/>')
     for done in truth["life"]:
         at = x(done["begin"])
-        out.append(f'<line x1="{at:.1f}" x2="{at:.1f}" y1="{y("ordinary life") - 8:.1f}" y2="{y("ordinary life") + 8:.1f}" stroke="#868e96" stroke-width="2">'
-                   f'<title>{escape(done["what"])}</title></line>')
+        out.append(_deed(at, y("ordinary life"), done["what"]))
     for other in result["judges"]["both"]["others"]:
         row = other["title"].split(":")[0].removeprefix("bench-")
         out.append(_triangle(x(other["time"]), y(row if row in rows else "ordinary life") + 9, other["title"]))
@@ -51,6 +50,11 @@ def svg(result):
         out.append(f'<circle class="a" cx="{x(attack["begin"]):.1f}" cy="{y(attack["service"]) - 3:.1f}" r="6" fill="{fill}" stroke="{stroke}">'
                    f'<title>{escape(attack["name"])}</title></circle>')
     return "\n".join([*out, *_legend(height - 18), "</svg>\n"])
+
+
+def _deed(at, middle, title):
+    line = f'x1="{at:.1f}" x2="{at:.1f}" y1="{middle - 8:.1f}" y2="{middle + 8:.1f}" stroke="#868e96" stroke-width="2"'
+    return f"<line {line}><title>{escape(title)}</title></line>"
 
 
 def _triangle(at, foot, title):
@@ -63,5 +67,5 @@ def _legend(y):
         out.append(f'<circle class="a" cx="{at}" cy="{y - 4}" r="6" fill="{fill}" stroke="{stroke}"/><text x="{at + 12}" y="{y}">{words}</text>')
         at += 30 + 7 * len(words)
     out.append(_triangle(at, y, "") + f'<text x="{at + 12}" y="{y}">false alarm</text>')
-    out.append(f'<line x1="{at + 112}" x2="{at + 112}" y1="{y - 11}" y2="{y + 2}" stroke="#868e96" stroke-width="2"/><text x="{at + 120}" y="{y}">ordinary deed</text>')
+    out.append(_deed(at + 112, y - 4, "") + f'<text x="{at + 120}" y="{y}">ordinary deed</text>')
     return out

@@ -61,7 +61,10 @@ def tables(result):
     failed = [done for done in truth["life"] if done["failed"]]
     delivery = sorted(result["delivery"].values())
     same = "As the server printed it, so does the replay. " if result["replay_is_the_same"] else ""
-    took = f"An alert was printed {_seconds(delivery[len(delivery) // 2])} after its event (median), {_seconds(delivery[-1])} at most. " if delivery else ""
+    took = ""
+    if delivery:
+        middle = delivery[len(delivery) // 2]
+        took = f"An alert was printed {_seconds(middle)} after its event (median), {_seconds(delivery[-1])} at most. "
     return "\n\n".join([
         f"A day lasts {number(result['day_minutes'])} minutes. {number(result['events'])} events, {number(result['lost'])} of them lost; "
         f"{number(truth['asked'])} requests of clients, {number(truth['failed'])} failed; {len(truth['life'])} deeds of ordinary life, "
