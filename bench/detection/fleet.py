@@ -101,8 +101,13 @@ class Fleet:
                "--volume", f"{self.folder}/backups:/backups", "ethogram-bench-backup:latest", *command)
 
     def pid(self, name):
-        """The host's number for its first process, which may be another one than at its start."""
-        return int(self.containers[name].inspect("{{.State.Pid}}"))
+        """The host's number for its first process, once it has one: life may be restarting it."""
+        deadline = time.monotonic() + 10
+        while not (pid := int(docker("inspect", "--format", "{{.State.Pid}}", f"bench-{name}"))):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{name} does not run")
+            time.sleep(0.1)
+        return pid
 
     def await_answer(self, ask, seconds=20):
         deadline = time.monotonic() + seconds
