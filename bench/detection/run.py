@@ -36,7 +36,10 @@ class Live:
 def behaviour(bench, day_minutes):
     """The configuration by default, for days that are so long."""
     schema = json.loads(subprocess.run([bench.binary, "schema", "config"], capture_output=True, check=True).stdout)
-    default = {key: value["default"] for key, value in schema["properties"]["behaviour"]["properties"].items()}
+    return scaled({key: value["default"] for key, value in schema["properties"]["behaviour"]["properties"].items()}, day_minutes)
+
+
+def scaled(default, day_minutes):
     lines = ["[behaviour]"]
     for key in ("learning_period", "forget_after"):
         if key in default:

@@ -2,11 +2,13 @@
 
 import unittest
 from unittest.mock import Mock
+from xml.etree import ElementTree
 
-from bench.detection import life
+from bench.detection import life, run
 from bench.detection.attacks import ATTACKS
 from bench.detection.attribution import Alert, Processes, attribute, seconds
 from bench.detection.judges import figures, findings, judged
+from bench.detection.picture import MARKS, svg
 
 
 def at(second):
@@ -121,6 +123,21 @@ class Run(unittest.TestCase):
         for a in ATTACKS:
             begins_a_program = a.order[0] == "run" or a.how in ("ssh", "container")
             self.assertTrue(begins_a_program or a.objects, a.name)
+
+    def test_what_is_counted_in_days_is_scaled(self):
+        wanted = '[behaviour]\nlearning_period = "240s"\nforget_after = "7200s"\nalerts_per_day = 360\n'
+        self.assertEqual(run.scaled({"learning_period": "24h", "forget_after": "720h", "alerts_per_day": 1, "other": 3}, 4), wanted)
+        self.assertEqual(run.scaled({"learning_period": "24h"}, 0.4), '[behaviour]\nlearning_period = "24s"\n')
+
+    def test_the_picture_has_every_attack_and_false_alarm(self):
+        truth = {**Figures.TRUTH, "life": [{"what": "a <look>", "begin": 10.0}]}
+        truth["attacks"] = [{**a, "name": "a & b", "service": a["container"].removeprefix("bench-")} for a in truth["attacks"]]
+        found = {"step-01": {"title": "t"}, "step-02": None}
+        judge = {"found": found, "others": [{"title": "bench-web: <x>", "time": 60.0}]}
+        drawn = ElementTree.fromstring(svg({"truth": truth, "judges": {name: judge for name in ("behaviour", "rules", "both")}}))
+        count = lambda kind: len(drawn.findall(f".//{{http://www.w3.org/2000/svg}}{kind}"))
+        # The legend has one of each.
+        self.assertEqual((count("circle"), count("path")), (2 + len(MARKS), 1 + 1))
 
     def test_the_same_day_is_the_same_each_time(self):
         days = [[(hour, what) for hour, what, _ in life.of_day(2, NOBODY)] for _ in range(2)]
