@@ -72,12 +72,19 @@ pub struct Behaviour {
     pub alerts_per_day: u32,
     /// After how long a behaviour that is not seen any more is forgotten.
     pub forget_after: Period,
+    /// Whether what a workload is known to do all day is counted in the kernel, and neither sent nor judged again.
+    pub habituation: bool,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
         const DAY: u64 = 24 * 60 * 60;
-        Self { learning_period: Period::from_secs(DAY), alerts_per_day: 1, forget_after: Period::from_secs(30 * DAY) }
+        Self {
+            learning_period: Period::from_secs(DAY),
+            alerts_per_day: 1,
+            forget_after: Period::from_secs(30 * DAY),
+            habituation: true,
+        }
     }
 }
 
@@ -87,6 +94,7 @@ impl Behaviour {
             learning_period_ns: self.learning_period.as_ns(),
             alerts_per_day: self.alerts_per_day,
             forget_after_ns: self.forget_after.as_ns(),
+            habituation: self.habituation,
             ..ModelSettings::default()
         }
     }

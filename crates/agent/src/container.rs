@@ -9,5 +9,6 @@ pub(crate) mod cgroup;
 pub(crate) mod hierarchy;
 pub(crate) mod resolver;
 pub(crate) mod runtime;
+pub(crate) mod services;
 pub(crate) mod table;
 pub(crate) mod users;

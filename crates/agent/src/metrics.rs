@@ -88,6 +88,8 @@ pub struct MetricsSnapshot {
     pub containers: u64,
     /// Profiles by their state: `learning`, `partial`, `stable`, `drifted`.
     pub profiles: BTreeMap<String, u64>,
+    /// What workloads are known to do all day, each counted in the kernel.
+    pub habits: u64,
     /// Events and alerts that somebody who followed them did not take in time.
     pub stream_dropped: u64,
     /// What became of containers, cgroups and processes to be told apart, by what.
@@ -137,6 +139,8 @@ impl MetricsSnapshot {
         for (state, n) in &self.profiles {
             page.sample(&[("state", state)], *n);
         }
+        page.family("ethogram_habits", Kind::Gauge, "What workloads do all day, counted in the kernel and not sent.");
+        page.sample(&[], self.habits);
         page.family("ethogram_build_info", Kind::Gauge, "Always 1; the version is in the label.");
         page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         if let Some(process) = process {

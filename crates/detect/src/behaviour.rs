@@ -5,11 +5,11 @@ pub mod normalise;
 pub mod places;
 pub(crate) mod template;
 
-use std::{borrow::Cow, net::IpAddr};
+use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
 use ethogram_model::{BehaviourSpec, Container, Event, Exec, ObjectKind, Process, Value};
 
-use crate::profile::peers;
+use crate::{names::Names, profile::peers};
 
 /// How a parent is called that is not of the container: its runtime, which starts the entrypoint and `docker exec`.
 pub const OUTSIDE: &str = "(outside)";
@@ -31,6 +31,8 @@ pub struct Behaviour<'e> {
     pub is_vague: bool,
     /// What it was done to, generalised.
     pub object: Cow<'e, str>,
+    /// A peer's address where `object` has its name: by which it may be known as well.
+    pub address: Option<Cow<'e, str>>,
     /// How objects of this kind are compared.
     pub kind: ObjectKind,
     /// Whether it is the workload's own start, as its configuration says: that is never news, also where the agent came
@@ -43,9 +45,9 @@ pub struct Behaviour<'e> {
 }
 
 impl<'e> Behaviour<'e> {
-    /// The behaviours that an event shows. None for an event of the host, or of the runtime that sets a container up.
+    /// The behaviours that an event shows. None for an event of the host that is of no service, or of the runtime that sets a container up.
     pub fn of(event: &'e Event) -> impl Iterator<Item = Self> {
-        let container = event.context.container.as_deref();
+        let container = place(event);
         let specs = event.schema.behaviours.iter();
         specs.filter_map(move |spec| if spec_applies(spec, event) { read(spec, event, container?) } else { None })
     }
@@ -59,7 +61,29 @@ impl<'e> Behaviour<'e> {
         is_guarded: bool,
     ) -> Self {
         let (executable, object) = (Cow::Borrowed(executable), Cow::Borrowed(object));
-        Self { operation, executable, is_vague: false, object, kind, is_start: false, is_guarded, stake: None }
+        Self {
+            operation,
+            executable,
+            is_vague: false,
+            object,
+            address: None,
+            kind,
+            is_start: false,
+            is_guarded,
+            stake: None,
+        }
+    }
+
+    /// Calls a peer by its name, where the container was told that.
+    pub(crate) fn named(mut self, event: &Event, names: &Names) -> Self {
+        if self.kind == ObjectKind::Peer
+            && let Some((address, port)) = peers::parse(&self.object)
+            && let Some(name) = names.name(event, address)
+        {
+            let object = peers::named(name, address, port);
+            self.address = Some(std::mem::replace(&mut self.object, object.into()));
+        }
+        self
     }
 
     /// Whether `executable`, as a profile holds it, may be the one that did this.
@@ -73,6 +97,13 @@ impl<'e> Behaviour<'e> {
         let called = executable.rsplit_once(" (").and_then(|(_, name)| name.strip_suffix(')'));
         is_called(called.unwrap_or_else(|| places::file_name(executable)), &self.executable)
     }
+}
+
+/// The container in which it happened. Processes of the host are in none, which is the same for all of them.
+fn place(event: &Event) -> Option<&Container> {
+    static HOST: LazyLock<Container> = LazyLock::new(Container::default);
+    let container = event.context.container.as_deref();
+    container.or_else(|| event.context.service.is_some().then(|| &*HOST))
 }
 
 /// Whether an event shows nothing, whoever did it, because of the file that it is about: one that holds no secret is read,
@@ -104,6 +135,7 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
         executable,
         is_vague,
         object,
+        address: None,
         kind: spec.kind,
         is_start: false,
         is_guarded: true,

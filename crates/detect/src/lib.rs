@@ -9,6 +9,7 @@ pub mod accepted;
 pub mod behaviour;
 pub mod detector;
 pub mod model;
+mod names;
 pub mod profile;
 pub mod rules;
 mod uid;

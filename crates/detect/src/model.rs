@@ -12,11 +12,12 @@ mod settings;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use ethogram_model::{Container, Event, Finding, ObjectKind, Severity, render};
+use ethogram_model::{Container, Event, EventSchema, Finding, ObjectKind, Severity, render};
 use rustc_hash::FxHashMap;
 
 use crate::{
     Behaviour, Profile, ProfileSummary, Workload,
+    names::{Names, tells_names},
     profile::{Bits, Raised, Seen},
 };
 use clock::Clock;
@@ -90,9 +91,14 @@ pub struct Model {
     profiles: BTreeMap<Arc<str>, Held>,
     /// The workload of a container, by cgroup id, as long as nothing else is known of it.
     containers: FxHashMap<u64, (Arc<Container>, Arc<str>)>,
+    /// The workload of a service of the host.
+    services: FxHashMap<Arc<str>, Arc<str>>,
     habits: Habits,
     quarantine: Quarantine,
     sessions: Sessions,
+    names: Names,
+    /// Which kinds of events tell names, by where their schemas lie.
+    telling: FxHashMap<usize, bool>,
     updates: BTreeMap<String, FindingUpdate>,
     evicted: Vec<String>,
     clock: Clock,
@@ -193,19 +199,18 @@ impl Model {
 
     /// Learns from an event, or judges it. Gives what is new; what goes on is in [`Model::take_updates`].
     ///
-    /// Events of the host, and those of a container without an image, are neither learnt nor judged: whoever calls
-    /// waits with an event until its container is resolved, and gives up waiting after a moment.
+    /// Events of the host of which no service is known, and those of a container without an image, are neither learnt nor
+    /// judged: whoever calls waits with an event until its container is resolved, and gives up waiting after a moment.
     pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
         self.judge_unless(event, |_, _, _| false)
     }
 
     /// What the profile of the event's workload says of it, without learning from it.
     pub fn recall(&mut self, event: &Event) -> Recall {
-        let Some(container) = &event.context.container else { return Recall::NotAsked };
-        let Some(uid) = self.workload_of(container, event.time_ns) else { return Recall::NotAsked };
+        let Some(uid) = self.workload_of(event) else { return Recall::NotAsked };
         let Some(held) = self.profiles.get(&uid) else { return Recall::NotAsked };
         let mut recall = Recall::NotAsked;
-        for behaviour in Behaviour::of(event) {
+        for behaviour in Behaviour::of(event).map(|behaviour| behaviour.named(event, &self.names)) {
             recall = match held.profile.recall(&behaviour) {
                 _ if !held.profile.is_judged => return Recall::Learning,
                 Some(seen) => Recall::Known(seen),
@@ -220,11 +225,14 @@ impl Model {
     pub fn judge_unless(&mut self, event: &Event, mut accepted: impl FnMut(&str, &str, &str) -> bool) -> Vec<Finding> {
         self.advance(event.time_ns);
         let mut findings = Vec::new();
-        let Some(container) = &event.context.container else { return findings };
-        let Some(uid) = self.workload_of(container, event.time_ns) else {
-            self.counters.unattributed += 1;
+        let Some(uid) = self.workload_of(event) else {
+            self.counters.unattributed += u64::from(event.context.container.is_some());
             return findings;
         };
+        let container = event.context.container.as_ref().map_or(0, |container| container.cgroup_id);
+        if self.tells_names(&event.schema) && self.names.learn(event) {
+            self.habits.end_of_peers(&uid);
+        }
         let Some(held) = self.profiles.get_mut(&uid) else { return findings };
         held.settle(&self.clock, self.settings.learning_period_ns);
         held.profile.last_seen_ns = held.profile.last_seen_ns.max(event.time_ns);
@@ -232,12 +240,12 @@ impl Model {
             return self.tell_unprofiled(&uid, event).into_iter().collect();
         }
         let mut news = Vec::new();
-        for behaviour in Behaviour::of(event) {
+        for behaviour in Behaviour::of(event).map(|behaviour| behaviour.named(event, &self.names)) {
             held.is_touched = true;
             if behaviour.is_start {
                 held.profile.note_start(START_NS.min(self.settings.learning_period_ns));
             }
-            if held.profile.knows(&behaviour, |seen| seen.note_in(container.cgroup_id, event.time_ns)) {
+            if held.profile.knows(&behaviour, |seen| seen.note_in(container, event.time_ns)) {
                 held.is_pending = true;
                 self.counters.known += 1;
             } else {
@@ -251,6 +259,13 @@ impl Model {
             self.suspect(worst);
         }
         findings
+    }
+
+    fn tells_names(&mut self, schema: &Arc<EventSchema>) -> bool {
+        if self.telling.len() >= MAX_CONTAINERS {
+            self.telling.clear();
+        }
+        *self.telling.entry(Arc::as_ptr(schema) as usize).or_insert_with(|| tells_names(schema))
     }
 
     /// A behaviour that the profile does not hold: it is learnt, told, or neither.
@@ -323,7 +338,7 @@ impl Model {
                     self.sessions.tell(session, Usual::of(behaviour.clone()));
                 }
                 let score = scored.told(self.threshold);
-                finding::make(behaviour, assessment, score, event, &held.profile, finding, object)
+                Some(finding::make(behaviour, assessment, score, event, &held.profile, finding, object))
             }
             again => {
                 self.go_on(again, event);
@@ -346,7 +361,7 @@ impl Model {
         };
         held.is_dirty = true;
         self.counters.findings += 1;
-        finding::without_profile(event, &held.profile, uid)
+        Some(finding::without_profile(event, &held.profile, uid))
     }
 
     fn learn(&mut self, uid: &Arc<str>, behaviour: &Behaviour<'_>, event: &Event) {
@@ -511,29 +526,43 @@ impl Model {
         self.threshold.tenths()
     }
 
-    /// The key of a container's workload, whose profile begins now if there is none.
-    fn workload_of(&mut self, container: &Arc<Container>, now_ns: u64) -> Option<Arc<str>> {
+    /// The key of the workload that an event is of, whose profile begins now if there is none.
+    fn workload_of(&mut self, event: &Event) -> Option<Arc<str>> {
+        let now_ns = event.time_ns;
+        let Some(container) = &event.context.container else {
+            let service = event.context.service.as_ref()?;
+            if let Some(uid) = self.services.get(service).filter(|uid| self.profiles.contains_key(*uid)) {
+                return Some(Arc::clone(uid));
+            }
+            let uid = self.key_of(Workload::of_service(service), now_ns);
+            if self.services.len() >= MAX_CONTAINERS {
+                self.services.clear();
+            }
+            self.services.insert(Arc::clone(service), Arc::clone(&uid));
+            return Some(uid);
+        };
         if let Some((known, uid)) = self.containers.get(&container.cgroup_id)
             && Arc::ptr_eq(known, container)
             && self.profiles.contains_key(uid)
         {
             return Some(Arc::clone(uid));
         }
-        let workload = Workload::of(container)?;
-        let uid = match self.profiles.get_key_value(workload.uid.as_str()) {
-            Some((uid, _)) => Arc::clone(uid),
-            None => {
-                let uid: Arc<str> = workload.uid.as_str().into();
-                let profile = self.begin(workload, now_ns);
-                self.hold(Arc::clone(&uid), Held::new(profile, &self.clock));
-                uid
-            }
-        };
+        let uid = self.key_of(Workload::of(container)?, now_ns);
         if self.containers.len() >= MAX_CONTAINERS {
             self.containers.clear();
         }
         self.containers.insert(container.cgroup_id, (Arc::clone(container), Arc::clone(&uid)));
         Some(uid)
+    }
+
+    fn key_of(&mut self, workload: Workload, now_ns: u64) -> Arc<str> {
+        if let Some((uid, _)) = self.profiles.get_key_value(workload.uid.as_str()) {
+            return Arc::clone(uid);
+        }
+        let uid: Arc<str> = workload.uid.as_str().into();
+        let profile = self.begin(workload, now_ns);
+        self.hold(Arc::clone(&uid), Held::new(profile, &self.clock));
+        uid
     }
 
     /// The profile that a workload begins with: what the last version of its image did, where there was one.

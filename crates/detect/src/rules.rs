@@ -14,6 +14,7 @@ mod evaluate;
 mod examples;
 mod facts;
 mod field;
+mod habit;
 mod judge;
 mod output;
 mod patterns;

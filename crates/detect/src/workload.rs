@@ -42,6 +42,18 @@ impl Workload {
 }
 
 impl Workload {
+    /// The workload that is a service of the host.
+    pub(crate) fn of_service(service: &str) -> Self {
+        Self {
+            uid: uid::of(["service of the host", service]),
+            name: format!("host {service}"),
+            image: String::new(),
+            digest: String::new(),
+            command: Vec::new(),
+            owner: None,
+        }
+    }
+
     /// Whether this is another version of the same: another content of the same image's name, run likewise for the same owner.
     pub(crate) fn is_version_of(&self, other: &Self) -> bool {
         let name = repository(&self.image);

@@ -127,6 +127,7 @@ impl Told {
         Context {
             container: self.container.map(Arc::new),
             process: Some(Arc::new(self.process)),
+            service: None,
             users: Some(Arc::new(self.users)),
         }
     }

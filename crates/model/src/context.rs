@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct Context {
     /// The container, found by cgroup id.
     pub container: Option<Arc<Container>>,
+    /// The service of the host, found by cgroup id; none where a container did it, or services are not told apart.
+    pub service: Option<Arc<str>>,
     /// The process, found by pid and start time.
     pub process: Option<Arc<Process>>,
     /// What users and groups are called where it happened: in the container, or on the host.

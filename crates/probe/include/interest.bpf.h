@@ -8,8 +8,10 @@
 
 #include "tracker.bpf.h"
 
-/* Owned by the agent and shared by all trackers. The first entry is the generation of verdicts on objects. Each other
- * one is a tracker's: a bit for the code of each event that nobody wants, and the lowest where events about ordinary
+enum { OBJECTS = 0, HABITS = 1, LINEAGES = 2 };
+
+/* Owned by the agent and shared by all trackers. The first entries are generations: of verdicts on objects, of those on
+ * habits, and of what is known of lineages. Each other one is a tracker's: a bit for the code of each event that nobody wants, and the lowest where events about ordinary
  * objects are not wanted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -23,6 +25,22 @@ static __always_inline u32 interest_at(u32 index)
 	u32 *value = bpf_map_lookup_elem(&interest, &index);
 
 	return value ? *value : 0;
+}
+
+/* The agent sets it. Part of what stands for something, so that nobody can choose a thing that stands for another. */
+const volatile u64 agent_salt;
+
+static __always_inline u64 mixed(u64 hash, u64 word)
+{
+	/* Any odd factor of many bits will do: this is 2^64 over the golden ratio. */
+	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+	return hash ^ hash >> 32;
+}
+
+/* Whether verdicts are taken: nobody wants to see everything. */
+static __always_inline bool verdicts_count(void)
+{
+	return interest_at(agent_interest) & 1;
 }
 
 static __always_inline bool is_wanted(u32 code)

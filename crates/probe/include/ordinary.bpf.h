@@ -17,16 +17,6 @@ struct {
 	__type(value, u32);
 } ordinary SEC(".maps");
 
-/* The agent sets it. */
-const volatile u64 agent_salt;
-
-static __always_inline u64 mixed(u64 hash, u64 word)
-{
-	/* Any odd factor of many bits will do: this is 2^64 over the golden ratio. */
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-	return hash ^ hash >> 32;
-}
-
 /*
  * Stands for a file at its place as the current process sees it, and for how it is used; 0 where nobody has a verdict on
  * such. The kernel's hash of a name is one of its directory too.
@@ -48,7 +38,7 @@ static __always_inline u64 object_of(struct file *file, u32 use)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	if (!(interest_at(agent_interest) & 1))
+	if (!verdicts_count())
 		return 0;
 	return OBJECT_OF(LOAD, file, LOAD(task, fs, root.dentry, d_inode, i_ino), use);
 }
@@ -58,7 +48,7 @@ static __always_inline u64 object_of_typed(struct file *file, u32 use)
 {
 	u64 root;
 
-	if (!(interest_at(agent_interest) & 1))
+	if (!verdicts_count())
 		return 0;
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
 		root = WALK(bpf_get_current_task_btf(), fs, root.dentry, d_inode, i_ino);
@@ -71,7 +61,7 @@ static __always_inline bool is_ordinary(u64 object)
 {
 	u32 *verdict = object ? bpf_map_lookup_elem(&ordinary, &object) : NULL;
 
-	return verdict && *verdict == interest_at(0);
+	return verdict && *verdict == interest_at(OBJECTS);
 }
 
 #endif

@@ -92,6 +92,7 @@ struct event_header {
 	u64 process_start INTERNAL("process_start");
 	capability_set capabilities_effective INTERNAL("capabilities_effective");
 	capability_set capabilities_permitted INTERNAL("capabilities_permitted");
+	u64 habit INTERNAL("habit"); /* stands for who does what to what, see habit.bpf.h; 0: for nothing */
 	u32 pid FIELD("process.pid", "process id in the host's namespace");
 	u32 tid FIELD("thread.id", "thread id in the host's namespace");
 	u32 ppid FIELD("process.parent_pid", "parent's process id in the host's namespace");
@@ -139,6 +140,12 @@ struct {
 
 enum { GATE_WANTED = 1, GATE_UNWANTED = 2 };
 
+struct gate_verdict {
+	u32 verdict;
+	u32 padding;
+	u64 workload; /* 0: not known, or of no workload */
+};
+
 /* Shared by all trackers and owned by the agent: cgroup id to verdict. A cgroup that is not in it passes, and the
  * agent decides: nothing of a container's beginning is lost while its name is still unknown. */
 struct {
@@ -146,7 +153,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 32768);
 	__type(key, u64);
-	__type(value, u32);
+	__type(value, struct gate_verdict);
 } gate SEC(".maps");
 
 static __always_inline struct tracker_counters *count(void)
@@ -182,23 +189,34 @@ static __always_inline u64 current_cgroup(void)
 	return cgroup_of((struct task_struct *)bpf_get_current_task());
 }
 
-/* Whether an event of this process and cgroup is wanted. Counts it as seen, and as filtered where it is not. */
-static __always_inline bool wanted_from(struct tracker_counters *c, u32 tgid, u64 cgroup)
+/* Whether an event of this process and cgroup is wanted, and of which workload it is. Counts it as seen, and as filtered
+ * where it is not wanted. */
+static __always_inline bool wanted_of(struct tracker_counters *c, u32 tgid, u64 cgroup, u64 *workload)
 {
+	*workload = 0;
 	c->seen++;
 	if (tgid == agent_tgid) {
 		c->filtered__self++;
 		return false;
 	}
 	if (agent_gate) {
-		u32 *verdict = bpf_map_lookup_elem(&gate, &cgroup);
+		struct gate_verdict *known = bpf_map_lookup_elem(&gate, &cgroup);
 
-		if (verdict && *verdict == GATE_UNWANTED) {
+		if (known && known->verdict == GATE_UNWANTED) {
 			c->filtered__container++;
 			return false;
 		}
+		if (known)
+			*workload = known->workload;
 	}
 	return true;
+}
+
+static __always_inline bool wanted_from(struct tracker_counters *c, u32 tgid, u64 cgroup)
+{
+	u64 workload;
+
+	return wanted_of(c, tgid, cgroup, &workload);
 }
 
 /* The same for the current process, whose cgroup it tells. */
@@ -224,6 +242,7 @@ static __always_inline void describe_task(struct event_header *h, u16 event, u64
 	h->cgroup = cgroup;
 	h->process_start = LOAD(task, group_leader, start_boottime);
 	describe_capabilities(h, task);
+	h->habit = 0;
 	h->pid = LOAD(task, tgid);
 	h->tid = LOAD(task, pid);
 	h->ppid = LOAD(task, real_parent, tgid);
@@ -243,6 +262,7 @@ static __always_inline void describe_current(struct event_header *h, u16 event, 
 	h->cgroup = cgroup;
 	h->process_start = LOAD(task, group_leader, start_boottime);
 	describe_capabilities(h, task);
+	h->habit = 0;
 	h->pid = pid_tgid >> 32;
 	h->tid = (u32)pid_tgid;
 	h->ppid = LOAD(task, real_parent, tgid);

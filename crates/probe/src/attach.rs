@@ -115,6 +115,11 @@ impl Attached {
         })
     }
 
+    /// Walks what is there already once more.
+    pub(crate) fn walk_again(&self) -> Result<(), Error> {
+        self.walkers.iter().try_for_each(|walker| walk(walker).map_err(Error::Unsupported))
+    }
+
     /// Attaches what is for wanted events, and detaches the rest. `forget` is called before the first program is attached
     /// again, as what the tables hold is old by then. Where one cannot be attached, all stay detached.
     pub(crate) fn set_demand(&mut self, object: &Object, demand: Demand, forget: impl FnOnce()) -> Result<(), Error> {
@@ -126,12 +131,7 @@ impl Attached {
             self.detach_all();
             again(&refused)
         })?;
-        if found_work {
-            for walker in &self.walkers {
-                walk(walker).map_err(Error::Unsupported)?;
-            }
-        }
-        Ok(())
+        if found_work { self.walk_again() } else { Ok(()) }
     }
 
     /// What people are told of each program.

@@ -7,13 +7,14 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
-use ethogram_model::nearest::nearest;
+use ethogram_model::{nearest::nearest, schema::Role};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
-    Batch, Counters, Demand, Error, TrackerObject, TrackerStatus,
+    Batch, Counters, Demand, Error, HabitCount, TrackerObject, TrackerStatus,
     counters::Outcome,
     dispatcher::Dispatcher,
+    habits::Habits,
     interest::Interest,
     kernel::check_kernel,
     kernel_types::KernelTypes,
@@ -63,10 +64,27 @@ impl Default for Start {
 /// What the gate does with a cgroup's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// They pass.
-    Wanted = 1,
+    /// They pass. What stands for the cgroup's workload is part of what its habits are told by; zero where it has none, and
+    /// so no habits.
+    Wanted(u64),
     /// They are counted as filtered, in the kernel.
-    Unwanted = 2,
+    Unwanted,
+}
+
+/// Bytes of `struct gate_verdict`.
+const GATE_VERDICT: u32 = 16;
+
+impl Verdict {
+    fn to_bytes(self) -> [u8; GATE_VERDICT as usize] {
+        let (verdict, workload): (u32, u64) = match self {
+            Self::Wanted(workload) => (1, workload),
+            Self::Unwanted => (2, 0),
+        };
+        let mut out = [0; GATE_VERDICT as usize];
+        out[..4].copy_from_slice(&verdict.to_ne_bytes());
+        out[8..].copy_from_slice(&workload.to_ne_bytes());
+        out
+    }
 }
 
 /// All trackers. Safe to share: starting one takes no lock that an event needs.
@@ -74,6 +92,7 @@ pub struct Collector {
     settings: Settings,
     gate: MapHandle,
     interest: Interest,
+    habits: Habits,
     dispatcher: Dispatcher,
     reader: Reader,
     /// What the known trackers' programs may read of the kernel; made when the first one starts.
@@ -95,14 +114,14 @@ impl Collector {
             map_flags: libbpf_sys::BPF_F_NO_PREALLOC,
             ..Default::default()
         };
-        let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, 4, 32768, &options)
+        let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, GATE_VERDICT, 32768, &options)
             .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
         let type_names = trackers.iter().flat_map(|t| &t.type_names).cloned().collect();
-        let interest = Interest::new()?;
+        let (interest, habits) = (Interest::new()?, Habits::new()?);
         let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object, interest.place()));
         let trackers = RwLock::new(trackers.into_iter().map(known).collect());
         let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output)?);
-        Ok(Self { settings, gate, interest, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
+        Ok(Self { settings, gate, interest, habits, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
     }
 
     /// Adds a tracker, or gives a known one another object. One that runs is replaced: its programs are loaded before
@@ -184,6 +203,7 @@ impl Collector {
         let mut tracker = lock(&known);
         let running = tracker.running.take().ok_or_else(|| Error::NotRunning(name.into()))?;
         tracker.before += &self.end(running)?;
+        self.forget_lineages_of(&tracker)?;
         Ok(tracker.status())
     }
 
@@ -197,7 +217,7 @@ impl Collector {
             if let Some(running) = tracker.running.as_mut().filter(|running| !running.attached.is_paused()) {
                 running.attached.pause();
             }
-            Ok(())
+            self.forget_lineages_of(tracker)
         })
     }
 
@@ -207,8 +227,10 @@ impl Collector {
     /// Where one of them is not known or does not run, or the kernel refuses what it had accepted before.
     pub fn resume(&self, names: &[String]) -> Result<(), Error> {
         self.each_running(names, |tracker| {
+            let keeps_lineages = keeps_lineages(tracker);
             match tracker.running.as_mut().filter(|running| running.attached.is_paused()) {
                 Some(running) => match running.attached.resume(&running.object) {
+                    Ok(()) if keeps_lineages => running.attached.walk_again(),
                     Ok(()) => Ok(()),
                     Err(_) => self.reload(tracker),
                 },
@@ -229,10 +251,12 @@ impl Collector {
         let Some(running) = running.as_mut().filter(|_| start.demand != demand) else { return Ok(()) };
         self.interest.set(*place, &object.schema, &demand)?;
         start.demand = demand.clone();
-        match running.attached.set_demand(&running.object, demand, || object::forget(&running.object)) {
-            Ok(()) => Ok(()),
-            Err(_) => self.reload(&mut tracker),
+        let told = running.attached.set_demand(&running.object, demand, || object::forget(&running.object));
+        let is_idle = running.attached.is_idle();
+        if is_idle {
+            self.forget_lineages_of(&tracker)?;
         }
+        told.or_else(|_| self.reload(&mut tracker))
     }
 
     /// Loads a running tracker anew, and attaches it. Kernels before 5.13 attach a program to a function once in its life.
@@ -256,6 +280,51 @@ impl Collector {
     /// Where the kernel's table cannot be written.
     pub fn renew_verdicts(&self) -> Result<(), Error> {
         self.interest.renew()
+    }
+
+    /// Says that events of this habit, as their field `_habit` has it, are known. They are counted from then on, and not
+    /// handed on, where the tracker's [`Demand`] allows; until [`Collector::end_habit`] or [`Collector::renew_habits`].
+    ///
+    /// # Errors
+    /// Where the kernel's table is full or cannot be written.
+    pub fn habituate(&self, habit: u64) -> Result<(), Error> {
+        self.habits.begin(habit, self.interest.habits_generation())
+    }
+
+    /// Has events of a habit handed on again. What was counted of it comes with the next [`Collector::habit_counts`].
+    ///
+    /// # Errors
+    /// Where the kernel's table cannot be written.
+    pub fn end_habit(&self, habit: u64) -> Result<(), Error> {
+        self.habits.end(habit)
+    }
+
+    /// What was counted of each habit since the last call; of those that there was something of.
+    ///
+    /// # Errors
+    /// Where the kernel's table cannot be read.
+    pub fn habit_counts(&self) -> Result<Vec<HabitCount>, Error> {
+        self.habits.counts()
+    }
+
+    /// Has events of all habits handed on again, at once. What was counted of them comes with the next
+    /// [`Collector::habit_counts`].
+    ///
+    /// # Errors
+    /// Where the kernel's tables cannot be written.
+    pub fn renew_habits(&self) -> Result<(), Error> {
+        self.interest.renew_habits()?;
+        self.habits.end_all()
+    }
+
+    /// How many habits the kernel knows.
+    pub fn habits(&self) -> usize {
+        self.habits.len()
+    }
+
+    /// A tracker that keeps lineages does not look at processes any more, or not yet.
+    fn forget_lineages_of(&self, tracker: &Tracker) -> Result<(), Error> {
+        if keeps_lineages(tracker) { self.interest.forget_lineages() } else { Ok(()) }
     }
 
     fn each_running(&self, names: &[String], act: impl Fn(&mut Tracker) -> Result<(), Error>) -> Result<(), Error> {
@@ -314,7 +383,7 @@ impl Collector {
     pub fn set_gate(&self, cgroup: u64, verdict: Option<Verdict>) -> Result<(), Error> {
         let key = cgroup.to_ne_bytes();
         let done = match verdict {
-            Some(verdict) => self.gate.update(&key, &(verdict as u32).to_ne_bytes(), MapFlags::ANY),
+            Some(verdict) => self.gate.update(&key, &verdict.to_bytes(), MapFlags::ANY),
             None => self.gate.delete(&key),
         };
         match done {
@@ -330,6 +399,7 @@ impl Collector {
         let environment = Environment {
             gate: &self.gate,
             interest: &self.interest,
+            habits: &self.habits,
             place: tracker.place,
             dispatcher: &self.dispatcher,
             types: self.types.get_or_init(|| KernelTypes::of(self.type_names.clone())).as_ref(),
@@ -341,11 +411,13 @@ impl Collector {
             avoid: &self.settings.avoid,
         };
         self.interest.set(tracker.place, &object.schema, &start.demand)?;
+        let keeps_lineages = object.schema.role == Some(Role::Lineage);
+        let forget_lineages = || if keeps_lineages { self.interest.forget_lineages() } else { Ok(()) };
         let mut old = tracker.running.take();
         let (mut ended, mut lost) = (Counters::default(), None);
         let started = object::start(&object, &start.params, (&start.demand, start.thorough), environment, || {
             if let Some(old) = old.take() {
-                match self.end(old) {
+                match self.end(old).and_then(|ended| forget_lineages().map(|()| ended)) {
                     Ok(counters) => ended = counters,
                     Err(error) => lost = Some(error),
                 }
@@ -405,6 +477,11 @@ impl Drop for Collector {
     fn drop(&mut self) {
         _ = self.stop_all();
     }
+}
+
+/// Whether it says which program each process runs.
+fn keeps_lineages(tracker: &Tracker) -> bool {
+    tracker.object.schema.role == Some(Role::Lineage)
 }
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,9 +11,12 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::Error;
 
-/// Entries of the kernel's table of interest, as in `interest.bpf.h`: the generation of verdicts, and then one for each
-/// tracker.
+/// Entries of the kernel's table of interest, as in `interest.bpf.h`: generations, and then one for each tracker.
 const TRACKERS: u32 = 256;
+/// The entries that are generations.
+const OBJECTS: u32 = 0;
+const HABITS: u32 = 1;
+const LINEAGES: u32 = 2;
 /// Trackers, and events of each, that the kernel's table of relevance has room for, as in `relevance.bpf.h`.
 const TESTED_TRACKERS: u32 = 64;
 const TESTED_EVENTS: u32 = 32;
@@ -21,6 +24,9 @@ const TESTED_EVENTS: u32 = 32;
 const USER: &str = "process.user.id";
 /// Ordinary objects that the kernel remembers.
 const ORDINARY: u32 = 16_384;
+/// Processes whose programs the kernel remembers, and bytes of each, as in `lineage.bpf.h`.
+const PROGRAMS: u32 = 32_768;
+const PROGRAM: u32 = 64;
 
 /// Which of a tracker's events somebody wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -97,9 +103,12 @@ pub(crate) struct Interest {
     pub(crate) interest: MapHandle,
     pub(crate) ordinary: MapHandle,
     pub(crate) relevance: MapHandle,
-    generation: AtomicU32,
+    /// What each process runs, as the tracker of processes keeps it.
+    pub(crate) programs: MapHandle,
+    /// Of verdicts on objects, of those on habits, and of lineages.
+    generations: [AtomicU32; 3],
     places: AtomicU32,
-    /// Part of what stands for an object, so that nobody can choose one that stands for another.
+    /// Part of what stands for something, so that nobody can choose a thing that stands for another.
     pub(crate) salt: u64,
 }
 
@@ -117,11 +126,14 @@ impl Interest {
             interest: make(MapType::Array, "interest", 4, 4, TRACKERS)?,
             ordinary: make(MapType::LruHash, "ordinary", 8, 4, ORDINARY)?,
             relevance: make(MapType::Array, "relevance", 4, RELEVANCE, TESTED_TRACKERS * TESTED_EVENTS)?,
-            generation: AtomicU32::new(0),
-            places: AtomicU32::new(0),
+            programs: make(MapType::LruHash, "programs", 4, PROGRAM, PROGRAMS)?,
+            generations: [const { AtomicU32::new(0) }; 3],
+            places: AtomicU32::new(LINEAGES),
             salt: RandomState::new().hash_one(std::process::id()),
         };
-        this.renew()?;
+        for which in [OBJECTS, HABITS, LINEAGES] {
+            this.begin_generation(which)?;
+        }
         Ok(this)
     }
 
@@ -156,16 +168,40 @@ impl Interest {
         Ok(())
     }
 
-    /// Voids all verdicts.
+    /// Voids all verdicts on objects.
     pub(crate) fn renew(&self) -> Result<(), Error> {
+        self.begin_generation(OBJECTS)
+    }
+
+    /// Voids all verdicts on habits.
+    pub(crate) fn renew_habits(&self) -> Result<(), Error> {
+        self.begin_generation(HABITS)
+    }
+
+    /// The generation that verdicts on habits are given in.
+    pub(crate) fn habits_generation(&self) -> u32 {
+        self.generation(HABITS)
+    }
+
+    /// What is known of lineages counts no more: nobody looks at processes meanwhile.
+    pub(crate) fn forget_lineages(&self) -> Result<(), Error> {
+        self.begin_generation(LINEAGES)
+    }
+
+    fn begin_generation(&self, which: u32) -> Result<(), Error> {
+        let Some(known) = self.generations.get(which as usize) else { return Ok(()) };
         // Zero is what nobody has said anything in.
-        let generation = self.generation.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
-        self.generation.store(generation, Ordering::Relaxed);
-        self.put(0, generation)
+        let generation = known.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
+        known.store(generation, Ordering::Relaxed);
+        self.put(which, generation)
+    }
+
+    fn generation(&self, which: u32) -> u32 {
+        self.generations.get(which as usize).map_or(0, |known| known.load(Ordering::Relaxed))
     }
 
     pub(crate) fn set_ordinary(&self, object: u64) -> Result<(), Error> {
-        let generation = self.generation.load(Ordering::Relaxed).to_ne_bytes();
+        let generation = self.generation(OBJECTS).to_ne_bytes();
         self.ordinary
             .update(&object.to_ne_bytes(), &generation, MapFlags::ANY)
             .map_err(|source| Error::Kernel { doing: "calling an object ordinary".into(), source })

@@ -9,6 +9,7 @@ use crate::{
     attach::Attached,
     counters::KernelCounters,
     dispatcher::{Dispatcher, Place},
+    habits::Habits,
     interest::{Demand, Interest},
     kernel::{capture_log, explain},
     kernel_types::KernelTypes,
@@ -24,6 +25,7 @@ use crate::{
 pub(crate) struct Environment<'a> {
     pub(crate) gate: &'a MapHandle,
     pub(crate) interest: &'a Interest,
+    pub(crate) habits: &'a Habits,
     /// The tracker's place in the table of interest.
     pub(crate) place: u32,
     pub(crate) dispatcher: &'a Dispatcher,
@@ -179,6 +181,10 @@ fn prepare(
             map.reuse_fd(environment.interest.relevance.as_fd()).map_err(kernel)?;
         } else if name == "ordinary" {
             map.reuse_fd(environment.interest.ordinary.as_fd()).map_err(kernel)?;
+        } else if name == "programs" {
+            map.reuse_fd(environment.interest.programs.as_fd()).map_err(kernel)?;
+        } else if name == "habits" {
+            map.reuse_fd(environment.habits.map.as_fd()).map_err(kernel)?;
         } else if name == "calls" {
             map.reuse_fd(environment.dispatcher.calls().as_fd()).map_err(kernel)?;
         } else if name == "events" && sends {
@@ -278,4 +284,4 @@ pub(crate) fn forget(object: &Object) {
 }
 
 /// Maps of the agent, which all objects use.
-const SHARED: [&str; 5] = ["gate", "interest", "ordinary", "relevance", "calls"];
+const SHARED: [&str; 7] = ["gate", "interest", "ordinary", "relevance", "programs", "habits", "calls"];

@@ -26,6 +26,7 @@ pub(crate) mod child;
 mod demand;
 mod dispatcher;
 mod examples;
+mod habit;
 mod response;
 mod schemas;
 
@@ -103,7 +104,8 @@ impl Rig {
 
     fn take(&mut self, batch: Batch) {
         let outcome = self.collector.outcome(self.tracker).unwrap();
-        batch.iter().for_each(|e| outcome.delivered(e.schema.sample));
+        let its_own = batch.iter().filter(|e| &*e.schema.tracker == self.tracker);
+        its_own.for_each(|e| outcome.delivered(e.schema.sample));
         self.seen.extend(batch);
     }
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc, time::Instant};
 
 use ethogram_detect::{
-    Decision, Detector, Model,
+    Decision, Detector, HabitChange, HabitCount, Model,
     rules::{RuleSet, Rules},
 };
 use ethogram_model::{Event, TrackerSchema, nearest::suggestion, ocsf, render};
@@ -226,6 +226,14 @@ impl Consumer for Judging {
             let written = self.out.write(&ocsf::from_finding(&finding));
             self.failed = self.failed.take().or(written.err());
         }
+    }
+
+    fn count_habits(&mut self, counts: &[HabitCount]) {
+        self.detector.count_habits(counts);
+    }
+
+    fn take_habit_changes(&mut self) -> Vec<HabitChange> {
+        self.detector.take_habit_changes()
     }
 
     fn decide(&mut self, decision: Decision) {

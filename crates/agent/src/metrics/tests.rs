@@ -17,6 +17,7 @@ fn snapshot() -> MetricsSnapshot {
         responses: [(("kill", "done"), 2)].into(),
         containers: 3,
         profiles: [("learning".to_owned(), 1)].into(),
+        habits: 3,
         stream_dropped: 4,
         identity: [("cgroups_unknown", 2)].into(),
         behaviours: [("known", 7)].into(),
@@ -88,6 +89,9 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_profiles Behaviour profiles, by state.
     # TYPE ethogram_profiles gauge
     ethogram_profiles{state="learning"} 1
+    # HELP ethogram_habits What workloads do all day, counted in the kernel and not sent.
+    # TYPE ethogram_habits gauge
+    ethogram_habits 3
     # HELP ethogram_build_info Always 1; the version is in the label.
     # TYPE ethogram_build_info gauge
     ethogram_build_info{version="0.1.0"} 1

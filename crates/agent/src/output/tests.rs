@@ -128,7 +128,8 @@ fn event(schema: &Arc<EventSchema>, parts: &[(usize, &[u8])], tail: &[u8]) -> Ev
     };
     let exec = Exec { path: "/bin/busybox".into(), args: vec!["=cmd()".into()], ..Exec::default() };
     let process = Process { pid: 4711, start_ns: 1, parent_pid: 1, exec: Arc::new(exec), ..Process::default() };
-    let context = Context { container: Some(Arc::new(container)), process: Some(Arc::new(process)), users: None };
+    let context =
+        Context { container: Some(Arc::new(container)), process: Some(Arc::new(process)), ..Context::default() };
     let time_ns = 1_700_000_000_123_456_789;
     Event { schema: schema.clone(), time_ns, record: record.into(), context }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ethogram_detect::Decision;
+use ethogram_detect::{Decision, HabitChange, HabitCount};
 use ethogram_model::{Container, Event, Users};
 use ethogram_probe::Batch;
 
@@ -27,6 +27,12 @@ pub(crate) trait Consumer: Send + 'static {
     }
     /// Takes what somebody decided of how events are judged.
     fn decide(&mut self, _: Decision) {}
+    /// Takes what the kernel has counted of habits.
+    fn count_habits(&mut self, _: &[HabitCount]) {}
+    /// What the kernel is to do about habits since the last call, in this order.
+    fn take_habit_changes(&mut self) -> Vec<HabitChange> {
+        Vec::new()
+    }
     /// A runtime has told of a container.
     fn meet(&mut self, _: &Arc<Container>) {}
     /// All that came at once has been taken.
@@ -57,6 +63,8 @@ pub(crate) enum Input {
     Decision(Decision),
     /// What users and groups are called on the host.
     Users(Arc<Users>),
+    /// What the kernel has counted of habits since the last time.
+    Habits(Vec<HabitCount>),
     /// Time goes by.
     Tick(u64),
     /// Nothing more comes: what waits for a name goes on without.
@@ -109,6 +117,7 @@ impl<C: Consumer> Engine<C> {
                 self.consumer.decide(decision);
             }
             Input::Users(users) => self.identity.host_users = Some(users),
+            Input::Habits(counts) => self.consumer.count_habits(&counts),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
                 if let Some(gate) = &mut self.gate {
@@ -124,6 +133,11 @@ impl<C: Consumer> Engine<C> {
         self.consume();
         if let Some(now_ns) = now {
             self.consumer.tick(now_ns);
+        }
+        // A recording has it already what followed from that.
+        let changes = self.consumer.take_habit_changes();
+        if let Some(gate) = &mut self.gate {
+            gate.change_habits(&changes);
         }
     }
 

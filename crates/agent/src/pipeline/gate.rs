@@ -1,8 +1,12 @@
 //! What is told back to the kernel side: which cgroups and objects are wanted, and what became of each event.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Weak},
+};
 
-use ethogram_model::Event;
+use ethogram_detect::{HabitChange, Workload};
+use ethogram_model::{Container, Event};
 use ethogram_probe::{Collector, Outcome, Verdict};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -20,10 +24,25 @@ pub(crate) struct Gate {
     collector: Arc<Collector>,
     outcomes: FxHashMap<Arc<str>, Arc<Outcome>>,
     /// What the kernel was told.
-    decided: FxHashMap<u64, bool>,
+    decided: FxHashMap<u64, Decided>,
+    /// Makes numbers of workloads that nobody can foresee.
+    numbers: RandomState,
     /// Ordinary objects met once. Most never come again: telling the kernel of each would cost more than it spares.
     met: FxHashSet<u64>,
     renewed_ns: u64,
+}
+
+/// What the kernel was told of a cgroup, and by what was known of its container: of what is held, nothing else gets the place.
+struct Decided {
+    wanted: bool,
+    container: Option<Weak<Container>>,
+}
+
+impl Decided {
+    fn is(&self, wanted: bool, container: Option<&Arc<Container>>) -> bool {
+        let known = self.container.as_ref().map_or(std::ptr::null(), Weak::as_ptr);
+        self.wanted == wanted && known == container.map_or(std::ptr::null(), Arc::as_ptr)
+    }
 }
 
 impl Gate {
@@ -33,7 +52,8 @@ impl Gate {
             collector.outcome(&name).map(|outcome| (name, outcome))
         });
         let (decided, met) = (FxHashMap::default(), FxHashSet::default());
-        Self { outcomes: outcomes.collect(), collector, decided, met, renewed_ns: 0 }
+        let numbers = RandomState::new();
+        Self { outcomes: outcomes.collect(), collector, decided, numbers, met, renewed_ns: 0 }
     }
 
     /// Counts what becomes of another tracker's events from now on.
@@ -53,7 +73,12 @@ impl Gate {
 
     /// Tells the kernel, so that the next such event costs less.
     pub(super) fn decide(&mut self, cgroup: u64, wanted: bool, lookup: &Lookup) {
-        if self.decided.get(&cgroup) == Some(&wanted) || *lookup == Lookup::Unknown {
+        let container = match lookup {
+            Lookup::Container(container) => Some(container),
+            Lookup::Host => None,
+            Lookup::Unknown => return,
+        };
+        if self.decided.get(&cgroup).is_some_and(|decided| decided.is(wanted, container)) {
             return;
         }
         if self.decided.len() >= MAX_DECIDED {
@@ -61,10 +86,11 @@ impl Gate {
                 _ = self.collector.set_gate(cgroup, None);
             }
         }
-        let verdict = if wanted { Verdict::Wanted } else { Verdict::Unwanted };
+        let workload = container.map_or(0, |container| self.workload(container));
+        let verdict = if wanted { Verdict::Wanted(workload) } else { Verdict::Unwanted };
         // Where the table is full, the agent goes on filtering by itself.
         if self.collector.set_gate(cgroup, Some(verdict)).is_ok() {
-            self.decided.insert(cgroup, wanted);
+            self.decided.insert(cgroup, Decided { wanted, container: container.map(Arc::downgrade) });
         }
     }
 
@@ -80,6 +106,21 @@ impl Gate {
             _ = self.collector.set_ordinary(object);
         } else if self.met.len() > MAX_MET {
             self.met.clear();
+        }
+    }
+
+    /// Tells the kernel what to count and not to report.
+    pub(super) fn change_habits(&mut self, changes: &[HabitChange]) {
+        for change in changes {
+            let done = match change {
+                // Where there is no room, it is reported all the same.
+                HabitChange::Begin(habit) => self.collector.habituate(*habit).or(Ok(())),
+                HabitChange::End(habit) => self.collector.end_habit(*habit),
+                HabitChange::EndAll => self.collector.renew_habits(),
+            };
+            if let Err(error) = done {
+                tracing::warn!("{error}; what it concerns may go on being counted for some minutes");
+            }
         }
     }
 
@@ -104,5 +145,14 @@ impl Gate {
         if self.decided.remove(&cgroup).is_some() {
             _ = self.collector.set_gate(cgroup, None);
         }
+    }
+
+    /// What stands for a container's workload in the kernel, zero where that is not known. Containers of which rules may say
+    /// different things have different ones.
+    fn workload(&self, container: &Container) -> u64 {
+        let Some(workload) = Workload::of(container) else { return 0 };
+        let image = container.image.as_ref().map(|image| image.name.as_str());
+        let namespace = container.pod.as_ref().map(|pod| pod.namespace.as_str());
+        self.numbers.hash_one((workload.uid, &container.runtime, image, namespace, container.privileged)).max(1)
     }
 }

@@ -15,6 +15,7 @@ use super::{
 use crate::container::{
     hierarchy::Walk,
     resolver::{Ask, Resolution, ResolveRequest},
+    services::Services,
     table::{Arrival, Change, ContainerTable, Lookup},
 };
 
@@ -28,6 +29,7 @@ const MAX_ASKED: usize = 8_192;
 /// What is known of containers and processes.
 pub(crate) struct Identity {
     pub(crate) containers: ContainerTable,
+    services: Services,
     /// What users and groups are called on the host.
     pub(crate) host_users: Option<Arc<Users>>,
     processes: Processes,
@@ -58,6 +60,7 @@ impl Identity {
     pub(crate) fn new(roles: impl IntoIterator<Item = (Arc<str>, Role)>, asks: tokio::sync::mpsc::Sender<Ask>) -> Self {
         Self {
             containers: ContainerTable::default(),
+            services: Services::default(),
             host_users: None,
             processes: Processes::default(),
             roles: roles.into_iter().collect(),
@@ -110,6 +113,7 @@ impl Identity {
 
     /// Takes in what a walk of the hierarchy found that began at `started_ns`.
     pub(crate) fn on_walk(&mut self, walk: &Walk, started_ns: u64, now_ns: u64) {
+        walk.cgroups.iter().for_each(|(id, path)| self.services.on_cgroup(*id, path));
         let arrivals = self.containers.on_walk(walk, started_ns, now_ns);
         self.ask(arrivals);
     }
@@ -162,12 +166,14 @@ impl Identity {
         match &*event.schema.name {
             "remove" => {
                 self.containers.on_cgroup_removed(id, event.time_ns);
+                self.services.on_removed(id);
                 if let Some(request) = self.asked.remove(&id) {
                     _ = self.asks.try_send(Ask::Forget(request));
                 }
             }
             _ => {
                 let path = event.get("cgroup.path");
+                self.services.on_cgroup(id, &path.to_text());
                 let arrival = self.containers.on_cgroup_created(id, &path.to_text(), event.time_ns);
                 if let Some(request) = arrival.as_ref().and_then(|a| a.request.clone()) {
                     if self.asked.len() >= MAX_ASKED {
@@ -244,8 +250,10 @@ impl Identity {
             Lookup::Host => self.host_users.clone(),
             Lookup::Unknown => None,
         };
-        if let Lookup::Container(container) = &lookup {
-            event.context.container = Some(Arc::clone(container));
+        match &lookup {
+            Lookup::Container(container) => event.context.container = Some(Arc::clone(container)),
+            Lookup::Host => event.context.service = Some(self.services.of(cgroup)),
+            Lookup::Unknown => {}
         }
         Identified { event, cgroup, lookup }
     }

@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt, sync::Arc, thread::JoinHandle, time::Du
 
 use anyhow::Context;
 use crossbeam_channel::bounded;
+use ethogram_detect::HabitCount;
 use ethogram_model::schema::Role;
 use ethogram_probe::{Collector, Settings, Start, TrackerObject, TrackerStatus};
 use tokio::runtime::Handle;
@@ -31,6 +32,8 @@ const ASKS: usize = 1024;
 const REWALK: Duration = Duration::from_secs(30);
 /// How often the host's files are looked at that name its users.
 const USERS: Duration = Duration::from_secs(10);
+/// How often the kernel's counts of habits are read.
+const HABITS: Duration = Duration::from_secs(3);
 /// How often a recording says where all events went.
 const ACCOUNT: Duration = Duration::from_secs(10);
 
@@ -137,6 +140,7 @@ impl<C: Consumer> Pipeline<C> {
         tasks.spawn(resolver::run(runtimes, asked, root, move |r| teller.try_feed(Input::Resolution(r))));
         tasks.spawn(rewalk(hierarchy.clone(), control.clone()));
         tasks.spawn(reread(host_users, control.clone()));
+        tasks.spawn(count_habits(Arc::clone(&collector), control.clone()));
         if let Some(recording) = recording.clone() {
             tasks.spawn(account(Arc::clone(&collector), recording));
         }
@@ -160,6 +164,10 @@ impl<C: Consumer> Pipeline<C> {
     pub(crate) fn stop(self) -> (Option<C>, Vec<TrackerStatus>) {
         if let Err(error) = self.collector.stop_all() {
             tracing::error!("stopping the trackers: {error}");
+        }
+        // What was counted since the last time.
+        if let Ok(counts) = self.collector.habit_counts() {
+            self.control.try_feed(Input::Habits(counts.into_iter().map(counted).collect()));
         }
         self.control.stop();
         let consumer = self.engine.join().ok();
@@ -212,6 +220,30 @@ async fn reread<C: Consumer>(mut host: HostUsers, control: Control<C>) {
             return;
         }
     }
+}
+
+/// Tells the engine from time to time what the kernel has counted of habits.
+async fn count_habits<C: Consumer>(collector: Arc<Collector>, control: Control<C>) {
+    loop {
+        tokio::time::sleep(HABITS).await;
+        let collector = Arc::clone(&collector);
+        let counts = match tokio::task::spawn_blocking(move || collector.habit_counts()).await {
+            Ok(Ok(counts)) => counts,
+            Ok(Err(error)) => {
+                tracing::warn!("{error}; the next time it is tried again");
+                continue;
+            }
+            Err(_) => return,
+        };
+        let counts: Vec<_> = counts.into_iter().map(counted).collect();
+        if !counts.is_empty() && control.feed(Input::Habits(counts)).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn counted(count: ethogram_probe::HabitCount) -> HabitCount {
+    HabitCount { habit: count.habit, count: count.count, last_ns: count.last_ns }
 }
 
 /// Has the recording say from time to time where all events went.

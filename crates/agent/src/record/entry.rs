@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{Acceptance, Settings};
+use ethogram_detect::{Acceptance, HabitCount, Settings};
 use ethogram_model::{Event, Finding, TrackerSchema, Users};
 use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,8 @@ pub(super) enum Note {
     Resolution(Resolution),
     /// What users and groups are called on the host.
     Users(Arc<Users>),
+    /// What the kernel has counted of habits.
+    Habits(Vec<HabitCount>),
     /// Time goes by.
     Tick(u64),
     /// The engine has ended.
@@ -93,6 +95,9 @@ pub(crate) struct Conditions {
     /// After how long a behaviour is forgotten, nanoseconds.
     #[serde(default)]
     pub(crate) forget_after_ns: Option<u64>,
+    /// Whether what is usual was counted where it came from.
+    #[serde(default)]
+    pub(crate) habituation: bool,
 }
 
 impl Conditions {
@@ -103,6 +108,7 @@ impl Conditions {
             learning_period_ns: settings.learning_period_ns,
             alerts_per_day: Some(settings.alerts_per_day),
             forget_after_ns: Some(settings.forget_after_ns),
+            habituation: settings.habituation,
         }
     }
 
@@ -113,6 +119,7 @@ impl Conditions {
             learning_period_ns: self.learning_period_ns,
             alerts_per_day: self.alerts_per_day.unwrap_or(usual.alerts_per_day),
             forget_after_ns: self.forget_after_ns.unwrap_or(usual.forget_after_ns),
+            habituation: self.habituation,
             ..usual
         }
     }

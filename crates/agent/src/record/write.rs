@@ -192,6 +192,11 @@ impl Recorder {
             Input::Decision(Decision::Accept(acceptance)) => self.note(&Note::Accept(acceptance.clone())),
             Input::Decision(Decision::Revoke(id)) => self.note(&Note::Revoke(id.clone())),
             Input::Users(users) => self.note(&Note::Users(Arc::clone(users))),
+            Input::Habits(counts) => {
+                for some in counts.chunks(SOME) {
+                    self.note(&Note::Habits(some.to_vec()));
+                }
+            }
             Input::Tick(now_ns) => {
                 self.note(&Note::Tick(*now_ns));
                 self.ticks += 1;

@@ -95,6 +95,53 @@ fn leave_the_reads_of_ordinary_files_to_the_kernel() {
     assert!(may_match("/etc/shadow"));
 }
 
+/// What a server does all day becomes its habit only where no rule may hold for the same again.
+#[test]
+fn leave_the_habits_of_a_server_to_the_kernel() {
+    let trackers = trackers();
+    let mut rules = Rules::new(Arc::new(RuleSet::load(&shipped(), &trackers).set));
+    let mut may_match = |kind: &str, own: &[(&str, &str)]| {
+        let schemas = trackers.iter().flat_map(|t| &t.events);
+        let schema = schemas.into_iter().find(|e| format!("{}.{}", e.tracker, e.name) == kind).unwrap();
+        let server = [
+            ("process.executable.path", "/usr/sbin/nginx"),
+            ("process.command_args", "nginx: worker process"),
+            ("process.ancestors", "/usr/sbin/nginx"),
+            ("process.user.id", "33"),
+            ("user.name", "www-data"),
+            ("container.image.name", "nginx:1.27"),
+        ];
+        let told = server.iter().chain(own).map(|(field, value)| ((*field).into(), vec![(*value).into()]));
+        rules.may_match_habit(&build::event(schema, &told.collect::<Vec<_>>()).unwrap())
+    };
+    let open =
+        |path, more: &[(&'static str, &'static str)]| [&[("file.path", path), ("file.type", "regular")], more].concat();
+    let ends = |address, port, own| {
+        [
+            ("network.peer.address", address),
+            ("network.peer.port", port),
+            ("network.local.address", "172.17.0.2"),
+            ("network.local.port", own),
+        ]
+    };
+    let append = [("file.open.write", "true"), ("file.open.flags", "O_WRONLY|O_CREAT|O_APPEND")];
+    let usual = [
+        ("tcp.accept", ends("10.0.0.9", "41000", "80").to_vec()),
+        ("tcp.listen", vec![("network.local.port", "80")]),
+        ("tcp.connect", ends("10.0.0.7", "5432", "41000").to_vec()),
+        ("net.peer", ends("127.0.0.11", "53", "41000").to_vec()),
+        ("open.open", open("/var/log/nginx/access.log", &append)),
+        ("open.open", open("/var/cache/nginx/1/ab/0123", &append)),
+        ("open.open", open("/usr/share/nginx/html/index.html", &[])),
+        ("open.open", open("/etc/nginx/ssl/server.key", &[])),
+        ("open.open", open("/etc/passwd", &[])),
+    ];
+    for (kind, fields) in &usual {
+        assert!(!may_match(kind, fields), "{kind} {fields:?}");
+    }
+    assert!(may_match("open.open", &open("/etc/shadow", &[])));
+}
+
 /// Programs look for files where there are none all the time.
 #[test]
 fn leave_opens_that_fail_to_the_kernel() {

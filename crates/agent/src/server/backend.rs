@@ -335,6 +335,7 @@ impl Backend for Server {
                         responses: BTreeMap::new(),
                         containers: engine.identity.containers.containers().count() as u64,
                         profiles,
+                        habits: judge.detector.model.habits() as u64,
                         stream_dropped: judge.streams.dropped(),
                         identity: engine.identity.counters(),
                         behaviours: behaviours(judge.detector.model.counters()),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ethogram_detect::{Decision, Detector, Profile};
+use ethogram_detect::{Decision, Detector, HabitChange, HabitCount, Profile};
 use ethogram_model::{Container, Event};
 
 use super::{alerts::AlertBook, streams::Streams};
@@ -121,6 +121,14 @@ impl Consumer for Judge {
 
     fn is_ordinary(&mut self, event: &Event) -> bool {
         self.detector.is_ordinary(event)
+    }
+
+    fn count_habits(&mut self, counts: &[HabitCount]) {
+        self.detector.count_habits(counts);
+    }
+
+    fn take_habit_changes(&mut self) -> Vec<HabitChange> {
+        self.detector.take_habit_changes()
     }
 
     fn meet(&mut self, container: &Arc<Container>) {

@@ -6,6 +6,7 @@
 mod behaviour;
 mod doctor;
 mod falco;
+mod habits;
 mod hot;
 mod identity;
 mod metrics;

@@ -64,10 +64,9 @@ impl Model {
         if !self.habits.is_candidate(key) {
             return;
         }
-        let Some(container) = &event.context.container else { return };
-        let Some(uid) = self.workload_of(container, event.time_ns) else { return };
+        let Some(uid) = self.workload_of(event) else { return };
         let Some(held) = self.profiles.get_mut(&uid).filter(|held| held.profile.is_judged) else { return };
-        let shown: Vec<_> = Behaviour::of(event).collect();
+        let shown: Vec<_> = Behaviour::of(event).map(|shown| shown.named(event, &self.names)).collect();
         let is_usual = !shown.is_empty() && shown.iter().all(|behaviour| held.profile.knows(behaviour, |_| ()));
         if !is_usual || self.quarantine.holds(event) {
             return;

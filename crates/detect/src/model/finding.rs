@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{Event, Finding, ObjectKind, Score, Severity, render};
+use ethogram_model::{Container, Event, Finding, ObjectKind, Score, Severity, render};
 
 use crate::{
     Behaviour, Profile,
@@ -42,7 +42,9 @@ impl Assessment {
             ObjectKind::Peer if behaviour.stake.is_some() => {
                 (Severity::High, 80, behaviour.stake.map(|what| format!("it gives away {what}")))
             }
-            ObjectKind::Peer if peers::is_loopback(&behaviour.object) => (Severity::Low, 50, None),
+            ObjectKind::Peer if peers::is_loopback(behaviour.address.as_ref().unwrap_or(&behaviour.object)) => {
+                (Severity::Low, 50, None)
+            }
             ObjectKind::Peer => (Severity::Medium, 60, None),
             ObjectKind::Port if behaviour.operation == "accept" => (Severity::Low, 50, None),
             ObjectKind::Port => (Severity::Medium, 60, None),
@@ -66,7 +68,7 @@ impl Assessment {
     }
 }
 
-/// The finding of a behaviour that the profile does not hold. None for an event without a container.
+/// The finding of a behaviour that the profile does not hold.
 pub(crate) fn make(
     behaviour: &Behaviour<'_>,
     assessment: Assessment,
@@ -75,13 +77,12 @@ pub(crate) fn make(
     profile: &Profile,
     uid: String,
     object: String,
-) -> Option<Finding> {
-    let container = event.context.container.clone()?;
+) -> Finding {
     let usual = profile.usual(behaviour, USUAL);
     let seen = sentence(behaviour, &object);
-    Some(Finding {
+    Finding {
         uid,
-        title: format!("{}: {seen}", render::escape(container.display_name())),
+        title: format!("{}: {seen}", render::escape(place(event))),
         analytic: format!("behaviour.{}", behaviour.operation),
         severity: assessment.severity,
         confidence: assessment.confidence,
@@ -101,19 +102,18 @@ pub(crate) fn make(
         count: 1,
         first_seen_ns: event.time_ns,
         last_seen_ns: event.time_ns,
-        container: Some(container),
+        container: event.context.container.clone(),
         rule: None,
         score: Some(score),
         techniques: Vec::new(),
-    })
+    }
 }
 
 /// The finding of a workload that has no profile where nothing is learnt.
-pub(crate) fn without_profile(event: &Event, profile: &Profile, uid: String) -> Option<Finding> {
-    let container = event.context.container.clone()?;
-    Some(Finding {
+pub(crate) fn without_profile(event: &Event, profile: &Profile, uid: String) -> Finding {
+    Finding {
         uid,
-        title: format!("{}: a workload without a profile runs", render::escape(container.display_name())),
+        title: format!("{}: a workload without a profile runs", render::escape(place(event))),
         analytic: "behaviour.workload".into(),
         severity: Severity::Medium,
         confidence: 90,
@@ -129,11 +129,17 @@ pub(crate) fn without_profile(event: &Event, profile: &Profile, uid: String) -> 
         count: 1,
         first_seen_ns: event.time_ns,
         last_seen_ns: event.time_ns,
-        container: Some(container),
+        container: event.context.container.clone(),
         rule: None,
         score: None,
         techniques: Vec::new(),
-    })
+    }
+}
+
+/// What people call the container, or the service of the host.
+fn place(event: &Event) -> &str {
+    let service = event.context.service.as_deref().unwrap_or("host");
+    event.context.container.as_deref().map_or(service, Container::display_name)
 }
 
 /// What was done, in words: `/bin/sh ran /usr/bin/curl`.

@@ -4,7 +4,7 @@
 //! shows is usual and no rule can match another with the same key, the key is a habit: the kernel only counts it from then on.
 //! Here is what each habit stands for, so that the counts find their way back into profiles.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use ethogram_model::{Event, ObjectKind};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -46,6 +46,7 @@ pub(super) struct Usual {
     operation: String,
     executable: String,
     object: String,
+    address: Option<String>,
     kind: ObjectKind,
     is_vague: bool,
     is_guarded: bool,
@@ -57,6 +58,7 @@ impl Usual {
             operation: behaviour.operation.to_owned(),
             executable: behaviour.executable.into_owned(),
             object: behaviour.object.into_owned(),
+            address: behaviour.address.map(Cow::into_owned),
             kind: behaviour.kind,
             is_vague: behaviour.is_vague,
             is_guarded: behaviour.is_guarded,
@@ -64,8 +66,12 @@ impl Usual {
     }
 
     pub(super) fn behaviour(&self) -> Behaviour<'_> {
-        let Self { operation, executable, object, kind, is_vague, is_guarded } = self;
-        Behaviour { is_vague: *is_vague, ..Behaviour::by_name(operation, executable, object, *kind, *is_guarded) }
+        let Self { operation, executable, object, address, kind, is_vague, is_guarded } = self;
+        Behaviour {
+            is_vague: *is_vague,
+            address: address.as_deref().map(Cow::Borrowed),
+            ..Behaviour::by_name(operation, executable, object, *kind, *is_guarded)
+        }
     }
 }
 
@@ -186,6 +192,12 @@ impl Habits {
     pub(super) fn end_of(&mut self, workload: &str) {
         self.refused.clear();
         self.end_if(|_, habit| &*habit.workload == workload);
+    }
+
+    /// Ends those of a workload that are about peers: one is called otherwise by now.
+    pub(super) fn end_of_peers(&mut self, workload: &str) {
+        let is_about_peers = |habit: &Habit| habit.usual.iter().any(|usual| usual.kind == ObjectKind::Peer);
+        self.end_if(|_, habit| &*habit.workload == workload && is_about_peers(habit));
     }
 
     /// Ends all, since events are judged differently from now on.

@@ -1,6 +1,6 @@
 //! What one executable did one kind of thing to.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ impl Objects {
     /// What was seen of a behaviour's object, itself or among its like.
     pub(crate) fn get(&self, behaviour: &Behaviour<'_>) -> Option<&Seen> {
         match behaviour.kind {
-            ObjectKind::Peer => self.named.get(&*peers::known_as(&self.named, &behaviour.object)),
+            ObjectKind::Peer => self.peer(behaviour).and_then(|name| self.named.get(&*name)),
             ObjectKind::Executable => self.named.get(&*programs::known_as(&self.named, &behaviour.object)),
             _ if behaviour.is_guarded => self.named.get(&*behaviour.object),
             _ => self.paths.get(&behaviour.object),
@@ -47,7 +47,7 @@ impl Objects {
     pub(crate) fn get_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Seen> {
         match behaviour.kind {
             ObjectKind::Peer => {
-                let name = peers::known_as(&self.named, &behaviour.object);
+                let name = self.peer(behaviour)?;
                 self.named.get_mut(&*name)
             }
             ObjectKind::Executable => {
@@ -57,6 +57,12 @@ impl Objects {
             _ if behaviour.is_guarded => self.named.get_mut(&*behaviour.object),
             _ => self.paths.get_mut(&behaviour.object),
         }
+    }
+
+    /// As what a peer is held: by its name or its address.
+    fn peer<'b>(&self, behaviour: &'b Behaviour<'_>) -> Option<Cow<'b, str>> {
+        let known = [Some(&behaviour.object), behaviour.address.as_ref()].into_iter().flatten();
+        known.map(|peer| peers::known_as(&self.named, peer)).find(|name| self.named.contains_key(&**name))
     }
 
     /// Adds a behaviour's object.

@@ -26,8 +26,15 @@ pub(crate) fn name(address: IpAddr, port: u16) -> String {
     }
 }
 
+/// The same where the address has a name. Who answers a query can say anything: a name that had stood for one of the own
+/// network's addresses does not stand for another.
+pub(crate) fn named(name: &str, address: IpAddr, port: u16) -> String {
+    let whose = if is_private(address) { " (private)" } else { "" };
+    format!("{name}:{port}{whose}")
+}
+
 /// The address and port of a name; nothing of one that stands for many.
-fn parse(name: &str) -> Option<(IpAddr, u16)> {
+pub(crate) fn parse(name: &str) -> Option<(IpAddr, u16)> {
     let peer: std::net::SocketAddr = name.parse().ok()?;
     Some((peer.ip(), peer.port()))
 }

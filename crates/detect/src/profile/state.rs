@@ -91,11 +91,11 @@ impl Profile {
     /// The agent has looked for so much longer. Goes through the windows that are over by now.
     pub(crate) fn watch(&mut self, ns: u64, learning_period_ns: u64) -> bool {
         let length = window_ns(learning_period_ns);
+        let untested_until_ns = self.watched_ns.max(learning_period_ns / 2);
         self.watched_ns = self.watched_ns.saturating_add(ns);
+        let tested_ns = self.watched_ns.saturating_sub(untested_until_ns);
+        self.normal_news_ns = self.normal_news_ns.saturating_add(tested_ns);
         let mut changed = false;
-        if self.is_tested(learning_period_ns) {
-            self.normal_news_ns = self.normal_news_ns.saturating_add(ns);
-        }
         if learning_period_ns == 0 && !self.is_judged {
             self.end_learning(self.watched_ns);
             changed = true;
@@ -130,7 +130,7 @@ impl Profile {
 
     /// Whether what is new to it says how much is new of normal behaviour: it has been learnt for half of the period.
     pub(crate) fn is_tested(&self, learning_period_ns: u64) -> bool {
-        self.is_judged || self.watched_ns >= learning_period_ns / 2
+        self.watched_ns >= learning_period_ns / 2
     }
 
     /// Whether what it holds or how it judges changed.

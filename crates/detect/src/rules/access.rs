@@ -82,6 +82,10 @@ pub(super) struct Ends {
 }
 
 impl Ends {
+    pub(super) fn is_server(self) -> bool {
+        self.is_server
+    }
+
     fn of(schema: &EventSchema) -> Self {
         let place = |name: &str| place(schema, name);
         let is_server = schema.rules.as_ref().is_some_and(|r| r.fd == Some(Descriptor::Server));

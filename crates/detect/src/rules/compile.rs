@@ -9,6 +9,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::{
     access::Access,
     condition::{Op, Transformer},
+    habit::{OfHabit, asks_for_host},
     patterns::Patterns,
     plan::{Step, plan, put_first},
     prepared::{CheckDef, Definitions, Prepared, TermDef, What, With},
@@ -55,6 +56,7 @@ pub(super) struct Slot {
     /// All patterns that are looked for in it.
     pub(super) patterns: Option<Patterns>,
     pub(super) is_of_object: bool,
+    pub(super) of_habit: OfHabit,
     /// Whether it depends only on who does it.
     pub(super) is_lasting: bool,
     /// The slot of the path of which this is a part.
@@ -69,6 +71,8 @@ pub(super) struct Predicate {
     pub(super) negated: bool,
     /// Where it is written.
     pub(super) check: usize,
+    /// Whether all that it asks is whether something happens on the host, and not in a container.
+    pub(super) asks_for_host: bool,
 }
 
 /// What is compared.
@@ -266,6 +270,7 @@ impl<'d> Compiler<'d> {
             return if known != check.negated { TRUE } else { FALSE };
         }
         let cost = self.cost(&access, shared.cost());
+        let asks_for_host = transformers.is_empty() && asks_for_host(&access, &shared);
         let slot = self.slot(access.clone(), transformers.clone());
         if let Some(done) = self.tested.get(&(slot, test, check.negated)) {
             return *done;
@@ -285,7 +290,7 @@ impl<'d> Compiler<'d> {
             },
             _ => Compared::Test(shared),
         };
-        let predicate = Predicate { slot, test: compared, negated: check.negated, check: place };
+        let predicate = Predicate { slot, test: compared, negated: check.negated, check: place, asks_for_host };
         let node = self.predicate(predicate, cost);
         self.remember(slot, test, check.negated, node)
     }
@@ -313,7 +318,8 @@ impl<'d> Compiler<'d> {
         let cost = self.cost(&access, 2) + self.cost(&other_access, 2);
         let slot = self.slot(access, transformers);
         let other = self.slot(other_access, other_transformers);
-        self.predicate(Predicate { slot, test: Compared::Slot(op, other), negated: check.negated, check: place }, cost)
+        let test = Compared::Slot(op, other);
+        self.predicate(Predicate { slot, test, negated: check.negated, check: place, asks_for_host: false }, cost)
     }
 
     fn predicate(&mut self, predicate: Predicate, cost: u32) -> usize {
@@ -339,7 +345,8 @@ impl<'d> Compiler<'d> {
             _ => None,
         };
         let (is_of_object, is_lasting) = (access.is_of_object(self.schema), access.is_lasting());
-        self.slots.push(Slot { access, transformers, patterns: None, is_of_object, is_lasting, whole });
+        let of_habit = OfHabit::of(&access, self.schema);
+        self.slots.push(Slot { access, transformers, patterns: None, is_of_object, of_habit, is_lasting, whole });
         self.slot_of.insert(key, self.slots.len() - 1);
         self.slots.len() - 1
     }

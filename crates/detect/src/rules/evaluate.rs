@@ -3,7 +3,7 @@
 use ethogram_model::Event;
 
 use super::{
-    compile::{Compared, Node, Program},
+    compile::{Compared, Node, Predicate, Program, Slot},
     condition::Op,
     facts::Facts,
     patterns::is_set,
@@ -45,8 +45,18 @@ pub(super) struct Case<'e> {
     values: Vec<Value<'e>>,
     /// Of slots whose patterns were looked for, those that were found.
     found: Vec<u64>,
-    /// Whether only what is the same for all events about this object counts as known.
-    of_object: bool,
+    /// What of the event counts as known.
+    known: Known,
+}
+
+/// What of an event counts as known: all, or only what others have in common with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Known {
+    All,
+    /// What is the same for all events about this object.
+    OfObject,
+    /// What is the same for all events of this habit.
+    OfHabit,
 }
 
 impl<'e> Case<'e> {
@@ -69,7 +79,7 @@ impl<'e> Case<'e> {
         let values = std::mem::take(&mut scratch.values).into_iter().map(|_| Value::Absent).collect();
         let mut found = std::mem::take(&mut scratch.found);
         found.resize(program.words, 0);
-        Self { program, event, facts, memo, places, values, found, of_object: false }
+        Self { program, event, facts, memo, places, values, found, known: Known::All }
     }
 
     /// Gives the memory back.
@@ -113,7 +123,16 @@ impl<'e> Case<'e> {
 
     /// Whether any rule may hold for another event about the same object.
     pub(super) fn may_hold_for_object(&mut self) -> bool {
-        self.of_object = true;
+        self.may_hold(Known::OfObject)
+    }
+
+    /// Whether any rule may hold for another event of the same habit.
+    pub(super) fn may_hold_for_habit(&mut self) -> bool {
+        self.may_hold(Known::OfHabit)
+    }
+
+    fn may_hold(&mut self, known: Known) -> bool {
+        self.known = known;
         let program = self.program;
         program.armed.iter().any(|(_, node)| self.decide(*node) != NO)
     }
@@ -162,11 +181,11 @@ impl<'e> Case<'e> {
         let program = self.program;
         let Some(predicate) = program.predicates.get(at) else { return NO };
         let Some(slot) = program.slots.get(predicate.slot) else { return NO };
-        let others = match &predicate.test {
-            Compared::Slot(_, other) => program.slots.get(*other).is_some_and(|s| s.is_of_object),
-            _ => true,
+        let other = match &predicate.test {
+            Compared::Slot(_, other) => program.slots.get(*other),
+            _ => None,
         };
-        if self.of_object && !(slot.is_of_object && others) {
+        if !(self.is_known(slot, predicate) && other.is_none_or(|other| self.is_known(other, predicate))) {
             return MAYBE;
         }
         let number = |field: &usize| {
@@ -194,6 +213,15 @@ impl<'e> Case<'e> {
         match holds {
             Some(holds) if holds != predicate.negated => YES,
             _ => NO,
+        }
+    }
+
+    /// Whether what a comparison asks of a slot is known.
+    fn is_known(&self, slot: &Slot, predicate: &Predicate) -> bool {
+        match self.known {
+            Known::All => true,
+            Known::OfObject => slot.is_of_object,
+            Known::OfHabit => predicate.asks_for_host || slot.of_habit.is_told_by(self.event),
         }
     }
 

@@ -1,19 +1,6 @@
 //! What is known besides the event at hand.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::IpAddr,
-};
-
-use ethogram_model::{Event, EventSchema, Value};
-
-/// Addresses whose names are remembered; beyond, the oldest are forgotten.
-const MAX_NAMES: usize = 16_384;
-
-/// Whether events of a kind tell what addresses are called.
-pub(super) fn tells_names(schema: &EventSchema) -> bool {
-    schema.field("dns.answers").is_some() && schema.field("dns.question.name").is_some()
-}
+use crate::names::Names;
 
 /// What is known besides the event at hand.
 #[derive(Debug, Default)]
@@ -21,45 +8,4 @@ pub(super) struct Facts {
     /// The number of the event.
     pub(super) number: u64,
     pub(super) names: Names,
-}
-
-/// What addresses are called, as the answers to DNS queries said. Nobody is asked.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    by_address: BTreeMap<(u64, IpAddr), String>,
-    order: VecDeque<(u64, IpAddr)>,
-}
-
-impl Names {
-    /// What the container, or the host, that an event is of was told of an address.
-    pub(super) fn name(&self, event: &Event, address: IpAddr) -> Option<&str> {
-        self.by_address.get(&(place(event), address)).map(String::as_str)
-    }
-
-    /// Learns from an event that has answers.
-    pub(super) fn learn(&mut self, event: &Event) {
-        let name = event.get("dns.question.name");
-        let Value::List(answers) = event.get("dns.answers") else { return };
-        let name = name.to_text();
-        if name.is_empty() {
-            return;
-        }
-        for answer in answers {
-            let Some(address) = std::str::from_utf8(&answer).ok().and_then(|a| a.parse().ok()) else { continue };
-            let key = (place(event), address);
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
-            if self.by_address.insert(key, name).is_none() {
-                self.order.push_back(key);
-            }
-            if self.order.len() > MAX_NAMES
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.by_address.remove(&oldest);
-            }
-        }
-    }
-}
-
-fn place(event: &Event) -> u64 {
-    event.context.container.as_ref().map_or(0, |c| c.cgroup_id)
 }

@@ -10,13 +10,13 @@ use super::{
     access::raw,
     compile::{Program, access_of},
     evaluate::{Case, Scratch},
-    facts::{Facts, tells_names},
+    facts::Facts,
     prepared::RuleDef,
     set::RuleSet,
     story::{Stories, Told},
     subject::Subjects,
 };
-use crate::{accepted::Acceptances, behaviour, model::FindingUpdate};
+use crate::{accepted::Acceptances, behaviour, model::FindingUpdate, names::tells_names};
 
 /// Kinds of events that are not of the trackers the set was compiled for: of objects loaded later.
 const MAX_KINDS: usize = 512;
@@ -191,10 +191,20 @@ impl Rules {
         may
     }
 
-    /// Whether a rule may hold for another event with the same key of a habit.
+    /// Whether a rule may hold for another event of the same habit, as the kernel tells habits apart: who does what to what.
+    /// Of whom nobody knows what it runs, or in which container, any may.
     pub fn may_match_habit(&mut self, event: &Event) -> bool {
         self.meet(&event.schema);
-        self.kinds.get(&address(&event.schema)).is_some_and(|kind| kind.program(&self.set).is_some())
+        let Self { set, kinds, facts, scratch, .. } = self;
+        let kind = kinds.get(&address(&event.schema));
+        let Some(program) = kind.and_then(|kind| kind.program(set)) else { return false };
+        if event.context.process.is_none() || event.context.container.is_none() {
+            return true;
+        }
+        let mut case = Case::new(program, event, facts, scratch, &[]);
+        let may = case.may_hold_for_habit();
+        case.end(scratch);
+        may
     }
 
     /// The rules that hold for an event, whatever was told before.

@@ -373,3 +373,43 @@ fn a_profile_is_a_page() {
     assert_eq!(tree["operations"][0]["operation"], "connect");
     assert_eq!(tree["alerted"][0]["object"], "/etc/passwd");
 }
+
+#[test]
+fn a_peer_is_its_name_where_the_container_was_told_that() {
+    let (mut model, web) = (model(), web());
+    let connect = |address, at| web.connect("/bin/app", address, 5432, at);
+    judge(&mut model, [connect("10.0.0.1", 0), answer(&web, "db.shop.", "10.0.0.7", 0), connect("10.0.0.7", 1)]);
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, [answer(&web, "db.shop", "10.9.9.9", LATER), connect("10.9.9.9", LATER)]), []);
+    assert_eq!(judge(&mut model, [answer(&web, "old.shop", "10.0.0.1", LATER), connect("10.0.0.1", LATER)]), []);
+    // Whoever answers can say anything.
+    judge(&mut model, [answer(&web, "db.shop", "203.0.113.9", LATER)]);
+    let stranger = one(&mut model, connect("203.0.113.9", LATER));
+    assert_eq!(stranger.title, "web: /bin/app connected to db.shop:5432");
+    assert_eq!(stranger.usual, ["db.shop:5432 (private)", "10.0.0.1:5432"]);
+    let other = container("web-2", 8, "aabbccddeeff0011");
+    assert_eq!(one(&mut model, other.connect("/bin/app", "10.9.9.9", 5432, LATER)).object, "10.9.9.9:5432");
+}
+
+#[test]
+fn services_of_the_host_have_profiles_of_their_own() {
+    let (mut model, web) = (model(), web());
+    let of = |service: &str, mut event: ethogram_model::Event| {
+        event.context.container = None;
+        event.context.service = Some(service.into());
+        let process = Arc::make_mut(event.context.process.as_mut().unwrap());
+        Arc::make_mut(&mut process.exec).container_cgroup = 0;
+        event
+    };
+    judge(&mut model, [of("cron.service", web.write("/usr/sbin/cron", "/var/log/cron.log", 0))]);
+    judge(&mut model, [of("nginx.service", web.listen("/usr/sbin/nginx", 80, 0))]);
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, [of("cron.service", web.write("/usr/sbin/cron", "/var/log/cron.log", LATER))]), []);
+    let finding = one(&mut model, of("cron.service", web.listen("/usr/sbin/cron", 80, LATER)));
+    assert_eq!(
+        (&*finding.title, &*finding.workload),
+        ("cron.service: /usr/sbin/cron listened on port 80", "host cron.service")
+    );
+    assert_eq!(finding.place(), "host");
+    assert_eq!(model.profiles().len(), 2);
+}

@@ -133,7 +133,8 @@ impl Sandbox {
     ) -> Event {
         let mut record = vec![0; 48];
         fill(&mut record);
-        let context = Context { container: Some(self.container.clone()), process: process.map(Arc::new), users: None };
+        let context =
+            Context { container: Some(self.container.clone()), process: process.map(Arc::new), ..Context::default() };
         Event { schema, time_ns: START + at, record: record.into(), context }
     }
 
@@ -262,4 +263,38 @@ pub(crate) fn learnt() -> (Model, Sandbox) {
     assert_eq!(judge(&mut model, web_server(&web, 0)), []);
     model.advance(START + 30 * SECOND);
     (model, web)
+}
+
+/// An answer of the DNS: what a name stands for.
+pub(crate) fn answer(of: &Sandbox, name: &str, address: &str, at: u64) -> Event {
+    let field = |name: &str, kind, offset| Field {
+        name: name.into(),
+        label: name.into(),
+        kind,
+        offset,
+        size: 4,
+        doc: String::new(),
+        names: Vec::new(),
+        header: false,
+    };
+    let schema = Arc::new(EventSchema {
+        tracker: "test".into(),
+        name: "answer".into(),
+        code: 2,
+        size: 8,
+        sample: false,
+        fields: vec![field("dns.question.name", FieldKind::Text, 0), field("dns.answers", FieldKind::Args, 4)],
+        behaviours: Vec::new(),
+        rules: None,
+    });
+    let mut record = vec![0; 8];
+    for (place, text) in [(0, name), (4, address)] {
+        let start = record.len() as u16;
+        record.extend_from_slice(text.as_bytes());
+        record.push(0);
+        record[place..place + 2].copy_from_slice(&start.to_le_bytes());
+        record[place + 2..place + 4].copy_from_slice(&(text.len() as u16 + 1).to_le_bytes());
+    }
+    let context = Context { container: Some(of.container.clone()), process: None, ..Context::default() };
+    Event { schema, time_ns: START + at, record: record.into(), context }
 }

@@ -93,7 +93,8 @@ fn in_a_container(event: &Event) -> Event {
         let exec = Exec { path: format!("/usr/bin/{name}"), args: vec![name.clone()], name, ..Exec::default() };
         Process { exec: Arc::new(exec), ..Process::default() }
     });
-    let context = Context { container: Some(Arc::new(container)), process: process.map(Arc::new), users: None };
+    let context =
+        Context { container: Some(Arc::new(container)), process: process.map(Arc::new), ..Context::default() };
     Event { context, ..event.clone() }
 }
 

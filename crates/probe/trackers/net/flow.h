@@ -3,7 +3,7 @@
 #ifndef ETHOGRAM_NET_FLOW_H
 #define ETHOGRAM_NET_FLOW_H
 
-#include "interest.bpf.h"
+#include "habit.bpf.h"
 #include "packet.bpf.h"
 #include "sample.bpf.h"
 
@@ -101,11 +101,12 @@ static __always_inline void report_peer(struct tracker_counters *c, const struct
 		.address = flow->address,
 	};
 	struct udp_peer e = { .transport = transport_udp };
+	u64 workload;
 	u8 seen = 1;
 
 	if (bpf_map_lookup_elem(&peers, &key) || bpf_map_update_elem(&peers, &key, &seen, BPF_NOEXIST))
 		return;
-	if (!wanted_from(c, owner->who.pid, owner->who.cgroup))
+	if (!wanted_of(c, owner->who.pid, owner->who.cgroup, &workload))
 		return;
 	e.header = owner->who;
 	e.header.event = EVENT_peer;
@@ -113,6 +114,9 @@ static __always_inline void report_peer(struct tracker_counters *c, const struct
 	e.address = flow->address;
 	e.port = flow->port;
 	set_local(&e.local_address, sk);
+	e.header.habit = habit_of(&e.header, workload, object_between(&e.address, &e.local_address, e.port));
+	if (is_habitual(c, e.header.habit))
+		return;
 	e.local_port = local_port(sk);
 	submit(c, &e, sizeof(e));
 }

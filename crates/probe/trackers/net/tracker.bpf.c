@@ -80,9 +80,9 @@ static __always_inline void report_bind(const struct call *call, struct sock *sk
 	u32 transport = LOAD(sk, sk_type) == SOCK_RAW ? transport_raw : LOAD(sk, sk_protocol);
 	struct net_bind e = { .transport = transport };
 	struct tracker_counters *c = count();
-	u64 cgroup;
+	u64 cgroup = current_cgroup(), workload;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !wanted_of(c, bpf_get_current_pid_tgid() >> 32, cgroup, &workload))
 		return;
 	describe_current(&e.header, EVENT_bind, cgroup);
 	bpf_probe_read_user(&e.asked_port, sizeof(e.asked_port), (void *)argument(call, 1) + 2);
@@ -90,6 +90,11 @@ static __always_inline void report_bind(const struct call *call, struct sock *sk
 	e.error = call->result < 0 ? -call->result : 0;
 	set_local(&e.local_address, sk);
 	e.local_port = local_port(sk);
+	e.header.habit = habit_of(&e.header, workload,
+				  mixed(object_of_address(&e.local_address, (u64)e.error << 32 | transport),
+					(u32)e.asked_port << 16 | e.local_port));
+	if (is_habitual(c, e.header.habit))
+		return;
 	submit(c, &e, sizeof(e));
 }
 

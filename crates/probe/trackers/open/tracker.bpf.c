@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* Files opened, by the path of what was really opened; failures are counted, and told one by one where somebody asks. */
+#include "habit.bpf.h"
 #include "ordinary.bpf.h"
 #include "record.bpf.h"
 #include "sample.bpf.h"
@@ -112,7 +113,7 @@ static __always_inline u64 object_asked_for(struct record *r, u32 start)
 {
 	u64 hash = agent_salt;
 
-	if (!(interest_at(agent_interest) & 1) || r->size > start + ASKED_MAX)
+	if (!verdicts_count() || r->size > start + ASKED_MAX)
 		return 0;
 	/* What is left of the last word is an older record's. */
 	__builtin_memset(tail(r), 0, 8);
@@ -163,26 +164,79 @@ static __always_inline bool is_of_no_interest(struct tracker_counters *c, u64 ob
 
 #define USE (FMODE_WRITE | FMODE_CREATED)
 
+#define ASKED_SHORT 128 /* bytes of a path as asked for, beyond which an open is nobody's habit */
+
+/* Adds what was asked for to what stands for an open; 0 where that is too long. */
+static __always_inline u64 mixed_asked(u64 hash, const struct request *request, struct task_struct *task)
+{
+	u64 asked[ASKED_SHORT / 8] = {};
+	const struct path *base = NULL;
+	struct file *file;
+	long length;
+
+	if (request->is_copied)
+		length = bpf_probe_read_kernel_str(asked, sizeof(asked), request->path);
+	else
+		length = bpf_probe_read_user_str(asked, sizeof(asked), request->path);
+	if (length <= 0 || length >= ASKED_SHORT)
+		return 0;
+	for (u32 i = 0; i < ASKED_SHORT / 8 && i * 8 < (u32)length; i++)
+		hash = mixed(hash, asked[i]);
+	if (((const char *)asked)[0] == '/')
+		return hash ?: 1;
+	if (request->directory == AT_FDCWD) {
+		base = &LOAD(task, fs)->pwd;
+	} else {
+		file = file_of(task, request->directory);
+		base = file ? &file->f_path : NULL;
+	}
+	hash = mixed(hash, LOAD(base, dentry, d_name.hash));
+	hash = mixed(hash, LOAD(base, dentry, d_inode, i_ino));
+	hash = mixed(hash, (u64)LOAD(base, dentry, d_inode, i_sb, s_dev) << 32 | (u32)LOAD(mount_of(LOAD(base, mnt)), mnt_id));
+	return hash ?: 1;
+}
+
+/* Stands for all that is told of an open, and for what is read by it: a file that has changed is another. */
+static __always_inline u64 habitual_object(struct file *file, struct inode *inode, const struct request *request, u32 mode,
+					   struct task_struct *task)
+{
+	u64 object = object_at(&file->f_path, task);
+	u64 made = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
+
+	if (!object)
+		return 0;
+	object = mixed(object, (u64)FLAGS_SHOWN(request->flags) << 32 | made);
+	object = mixed(object, (u64)(mode & USE) << 32 | (u64)in_writable_layer(inode) << 16 | LOAD(inode, i_mode));
+	if (!(mode & USE))
+		object = mixed(object, changed_at(inode));
+	return mixed_asked(object, request, task);
+}
+
 static __always_inline void report_open(struct tracker_counters *c, struct file *file, const struct request *request,
 					u32 mode, u64 object)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *inode = LOAD(file, f_inode);
+	u64 cgroup = current_cgroup(), habit = 0, workload;
 	struct file_open *e;
 	struct record *r;
-	u64 cgroup;
 
-	if (!wanted(c, &cgroup))
+	if (!wanted_of(c, bpf_get_current_pid_tgid() >> 32, cgroup, &workload))
 		return;
 	if (!reads && !(mode & (FMODE_WRITE | FMODE_CREATED))) {
 		c->filtered__parameter++;
 		return;
 	}
+	if (workload)
+		habit = current_habit(EVENT_open, workload, habitual_object(file, inode, request, mode, task));
+	if (is_habitual(c, habit))
+		return;
 	r = begin(c, sizeof(*e));
 	if (!r)
 		return;
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_open, cgroup);
+	e->header.habit = habit;
 	e->flags = FLAGS_SHOWN(request->flags);
 	e->mode = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
 	e->object = object;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* Processes as they are forked, run a program and exit. Threads are not processes. */
-#include "file.bpf.h"
+#include "lineage.bpf.h"
 #include "record.bpf.h"
 #include "task.bpf.h"
 
@@ -88,6 +88,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 			report_thread(child);
 		return 0;
 	}
+	lineage_forked(parent, child);
 	if (!c || !wanted(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_fork, cgroup);
@@ -138,10 +139,29 @@ static __always_inline void append_environment(struct process_exec *e, struct re
 	e->environment = since(r, start);
 }
 
+#define NAMED_MAX 2048 /* bytes by which a program and its arguments are told from others */
+
+/* Of the program that was begun: what of the record says what it is. Where not all is known, it is nobody else's. */
+static __always_inline void name_lineage(struct program *now, const struct process_exec *e, struct record *r)
+{
+	u64 hash = mixed(now->plain, now->above);
+
+	if (e->args.length != e->args_size || e->memfd || is_full(r) || r->size > sizeof(*e) + NAMED_MAX)
+		return;
+	hash = mixed(hash, e->writable_layer);
+	hash = mixed(hash, (u64)e->args.length << 32 | e->path.length << 16 | e->filename.length);
+	/* What is left of the last word is an older record's. */
+	__builtin_memset(tail(r), 0, 8);
+	for (u32 at = sizeof(*e); at < sizeof(*e) + NAMED_MAX && at < r->size; at += 8)
+		hash = mixed(hash, *(u64 *)(r->data + at));
+	now->lineage = hash;
+}
+
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
 	struct tracker_counters *c = count();
+	struct program now = {};
 	struct process_exec *e;
 	struct record *r;
 	struct tty_struct *terminal = LOAD(task, signal, tty);
@@ -150,6 +170,9 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	struct file *file;
 	u64 cgroup;
 
+	file = LOAD(bprm, file);
+	lineage_began(&now, task, file, current_cgroup());
+	lineage_put(&now);
 	if (!c || !wanted(c, &cgroup))
 		return 0;
 	r = begin(c, sizeof(*e));
@@ -157,7 +180,6 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 		return 0;
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_exec, cgroup);
-	file = LOAD(bprm, file);
 	inode = LOAD(file, f_inode);
 	e->gid = LOAD(task, cred, gid.val);
 	e->login_user = bpf_core_field_exists(task->loginuid) ? LOAD(task, loginuid.val) : NO_ID;
@@ -173,8 +195,10 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 		bpf_probe_read_kernel_str(e->tty, sizeof(e->tty), &terminal->name);
 	append_args(e, r, task);
 	e->path = append_path(r, &file->f_path, task);
-	e->cwd = append_path(r, &fs->pwd, task);
 	e->filename = append_kernel_string(r, LOAD(bprm, filename));
+	name_lineage(&now, e, r);
+	lineage_put(&now);
+	e->cwd = append_path(r, &fs->pwd, task);
 	e->script = (path_at){};
 	if (LOAD(bprm, interp) != LOAD(bprm, filename)) {
 		e->script.base = e->cwd;
@@ -199,6 +223,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	/* The last thread to leave ends the process, whichever it is. */
 	if (LOAD(task, signal, live.counter) != 0)
 		return 0;
+	lineage_ended(task);
 	if (!c || !wanted(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_exit, cgroup);
@@ -209,5 +234,16 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	e.signal = code & 0x7f;
 	e.duration = e.header.time - e.header.process_start;
 	submit(c, &e, sizeof(e));
+	return 0;
+}
+
+/* Processes that were there before the agent. */
+SEC("iter/task")
+int known_programs(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+
+	if (task && LOAD(task, tgid) == LOAD(task, pid))
+		lineage_found(task);
 	return 0;
 }

@@ -3,7 +3,7 @@
  * TCP connections from the changes of their state: outside the path of system calls, so a service's requests do not
  * pay for it. A connection's later states change in interrupts, on behalf of no process: who opened it is remembered.
  */
-#include "interest.bpf.h"
+#include "habit.bpf.h"
 #include "sample.bpf.h"
 #include "socket.bpf.h"
 
@@ -146,21 +146,26 @@ static __always_inline void report_connect(struct tracker_counters *c, const str
 {
 	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
 	struct tcp_connect e = {};
+	u64 workload;
 
 	if (!connection)
 		return;
-	if (wanted_from(c, connection->who.pid, connection->who.cgroup)) {
+	if (wanted_of(c, connection->who.pid, connection->who.cgroup, &workload)) {
 		e.header = connection->who;
 		e.header.event = EVENT_connect;
-		e.header.time = bpf_ktime_get_boot_ns();
-		e.latency = e.header.time - connection->started;
 		e.established = established;
 		set_peer(&e.address, sk);
 		set_local(&e.local_address, sk);
 		e.port = peer_port(sk);
-		e.local_port = local_port(sk);
 		e.error = established ? 0 : LOAD(sk, sk_err);
-		submit(c, &e, sizeof(e));
+		e.header.habit = habit_of(&e.header, workload, object_between(&e.address, &e.local_address,
+									       (u64)e.error << 32 | established << 16 | e.port));
+		if (!is_habitual(c, e.header.habit)) {
+			e.header.time = bpf_ktime_get_boot_ns();
+			e.latency = e.header.time - connection->started;
+			e.local_port = local_port(sk);
+			submit(c, &e, sizeof(e));
+		}
 	}
 	if (!established)
 		bpf_map_delete_elem(&connections, &id);
@@ -172,21 +177,25 @@ static __always_inline void report_accept(struct tracker_counters *c, const stru
 	struct event_header *listener = bpf_map_lookup_elem(&listeners, &key);
 	struct connection connection = { .accepted = 1 };
 	struct tcp_accept e = {};
+	u64 workload;
 
 	if (!listener)
 		return;
 	connection.who = *listener;
 	connection.started = bpf_ktime_get_boot_ns();
 	bpf_map_update_elem(&connections, &id, &connection, BPF_ANY);
-	if (!wanted_from(c, connection.who.pid, connection.who.cgroup))
+	if (!wanted_of(c, connection.who.pid, connection.who.cgroup, &workload))
 		return;
 	e.header = connection.who;
 	e.header.event = EVENT_accept;
 	e.header.time = connection.started;
-	set_peer(&e.address, sk);
 	set_local(&e.local_address, sk);
-	e.port = peer_port(sk);
 	e.local_port = local_port(sk);
+	e.header.habit = habit_of(&e.header, workload, object_of_address(&e.local_address, e.local_port));
+	if (is_habitual(c, e.header.habit))
+		return;
+	set_peer(&e.address, sk);
+	e.port = peer_port(sk);
 	submit(c, &e, sizeof(e));
 }
 
@@ -194,14 +203,17 @@ static __always_inline void report_listen(struct tracker_counters *c, const stru
 {
 	struct listener_key key = listener_of(sk);
 	struct tcp_listen e = {};
-	u64 cgroup = current_cgroup();
+	u64 cgroup = current_cgroup(), workload;
 
 	describe_current(&e.header, EVENT_listen, cgroup);
 	bpf_map_update_elem(&listeners, &key, &e.header, BPF_ANY);
-	if (!wanted_from(c, e.header.pid, cgroup))
+	if (!wanted_of(c, e.header.pid, cgroup, &workload))
 		return;
 	set_local(&e.local_address, sk);
 	e.local_port = local_port(sk);
+	e.header.habit = habit_of(&e.header, workload, object_of_address(&e.local_address, e.local_port));
+	if (is_habitual(c, e.header.habit))
+		return;
 	submit(c, &e, sizeof(e));
 }
 

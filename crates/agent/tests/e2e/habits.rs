@@ -1,0 +1,93 @@
+//! What a service does all day is counted in the kernel, and whatever it never did is still told.
+
+use std::{fs, time::Duration};
+
+use serde_json::Value;
+
+use super::support::{Container, Server, Settings, eventually, seconds};
+
+const LEARNING: Duration = seconds(12);
+const PATIENCE: Duration = seconds(30);
+/// A service that writes its log, reads a key, and does what it is told by a file.
+const SERVICE: &str = "echo k > /srv/server.key; echo run > /srv/order; \
+                       while :; do echo x >> /srv/log; read k < /srv/server.key; read order < /srv/order; \
+                       [ $order = misbehave ] && echo x >> /srv/new; usleep 50000; done";
+
+fn counter(server: &Server, tracker: &str, which: &str) -> u64 {
+    let all = server.http.get("/v1/trackers");
+    let tracker = all.as_array().unwrap().iter().find(|t| t["name"] == tracker).unwrap();
+    tracker["counters"][which].as_u64().unwrap()
+}
+
+fn alert(server: &Server, operation: &str, object: &str) -> Option<Value> {
+    server.stored_alerts().into_iter().find(|a| {
+        let behaviour = &a["unmapped"]["behaviour"];
+        behaviour["operation"] == operation && behaviour["object"].as_str().is_some_and(|o| o.contains(object))
+    })
+}
+
+fn await_alert(server: &Server, operation: &str, object: &str, what: &str) {
+    eventually(what, PATIENCE, || alert(server, operation, object));
+}
+
+/// How often the profile has seen the log written.
+fn written(server: &Server) -> u64 {
+    let list = |value: &Value, of: &str| value[of].as_array().cloned().unwrap_or_default();
+    let mut count = 0;
+    for profile in server.profiles() {
+        let tree = server.http.get(&format!("/v1/profiles/{}", profile["uid"].as_str().unwrap()));
+        let writes = list(&tree, "operations").into_iter().filter(|o| o["operation"] == "write");
+        let objects = writes.flat_map(|o| list(&o, "executables")).flat_map(|e| list(&e, "objects"));
+        count += objects.filter(|o| o["pattern"] == "/srv/log").filter_map(|o| o["count"].as_u64()).sum::<u64>();
+    }
+    count
+}
+
+/// Waits until the kernel counts more than it sends, as long as nobody is there but the service.
+fn await_habits(server: &Server) {
+    eventually("the service's habits to be counted in the kernel", seconds(60), || {
+        let before = (counter(server, "open", "aggregated"), counter(server, "open", "delivered"));
+        std::thread::sleep(seconds(2));
+        let counted = counter(server, "open", "aggregated") - before.0;
+        let delivered = counter(server, "open", "delivered") - before.1;
+        (counted > 10 && delivered < counted / 5).then_some(())
+    });
+}
+
+#[test]
+fn what_a_service_does_all_day_is_counted_in_the_kernel_and_what_it_never_did_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let rule = |path: &str| {
+        format!(
+            "- rule: Log written\n  desc: A log was written.\n  condition: >\n    evt.type = open and fd.name = {path}\n    \
+             and container.id != host\n  output: \"%fd.name\"\n  priority: WARNING\n"
+        )
+    };
+    fs::write(folder.path().join("rules.yaml"), rule("/srv/nothing")).unwrap();
+    let rules = vec![folder.path().into()];
+    let server = Server::start(&Settings { learning_period: LEARNING, rules, ..Settings::default() });
+    let service = Container::run("habits", &["sh", "-c", SERVICE]);
+    server.await_container(&service.name);
+    server.await_judging(LEARNING * 4);
+    await_habits(&server);
+    let before = written(&server);
+    eventually("the profile to count what the kernel counts", seconds(60), || {
+        (written(&server) > before + 20).then_some(())
+    });
+    assert!(alert(&server, "write", "/srv").is_none());
+
+    // The same program on another object.
+    service.sh("echo misbehave > /srv/order");
+    await_alert(&server, "write", "/srv/new", "an alert of what the service never wrote");
+    service.sh("echo run > /srv/order");
+    // Another program on the same objects.
+    service.exec(&["cp", "/www/index.html", "/srv/server.key"]);
+    await_alert(&server, "write", "/srv/server.key", "an alert of who overwrites what is only read");
+
+    // A rule that asks for it has it told again.
+    await_habits(&server);
+    fs::write(folder.path().join("rules.yaml"), rule("/srv/log")).unwrap();
+    eventually("an alert of the rule", PATIENCE, || {
+        server.stored_alerts().into_iter().find(|a| a["unmapped"]["rule"]["name"] == "Log written")
+    });
+}
