@@ -60,7 +60,8 @@ def tables(result):
     truth = result["truth"]
     failed = [done for done in truth["life"] if done["failed"]]
     delivery = sorted(result["delivery"].values())
-    same = "As the server printed it, so does the replay. " if result["replay_is_the_same"] else ""
+    words = {True: "The replay prints what the server printed.", False: "THE REPLAY DIFFERS FROM WHAT THE SERVER PRINTED.", None: ""}
+    same = words[result["replay_is_the_same"]]
     took = ""
     if delivery:
         middle = delivery[len(delivery) // 2]

@@ -141,7 +141,7 @@ def judge(bench, folder, truth, said, anew=False):
         bench.log(f"judged again: {NAMES[name]}")
         printed = replay(bench, recording, *options, *conditions)
         (folder / f"{name}.jsonl").write_text(printed)
-        if name == "both":
+        if name == "both" and not anew:
             same = printed == (folder / "live.jsonl").read_text()
         alerts = [Alert.of(json.loads(line)) for line in printed.splitlines()]
         by_attack, others = judged(alerts, truth, tree)
