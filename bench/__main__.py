@@ -59,14 +59,16 @@ def main():
         sys.exit(f"error: another bench is running ({LOCK} is locked): wait for its end")
     results = Results(given.json, given.binary)
     failed = []
-    containers.remove_all()
+    # What is judged again needs no container, and leaves those of others alone.
+    remove_all = (lambda: None) if given.judge else containers.remove_all
+    remove_all()
     cpu.remove_left_over()
     try:
         for name in given.scenario or [name for name in SCENARIOS if name not in ON_REQUEST]:
             if not measure(name, modules[name], given, results):
                 failed.append(name)
     finally:
-        containers.remove_all()
+        remove_all()
     markdown = given.json.with_suffix(".md")
     markdown.write_text(results.markdown(modules))
     print(markdown.read_text())
@@ -86,7 +88,8 @@ def measure(name, module, given, results):
         traceback.print_exc()
         return False
     finally:
-        containers.remove_containers()
+        if not given.judge:
+            containers.remove_containers()
     seconds = round(time.monotonic() - begin)
     print(f"==> {name}: {seconds} s", file=sys.stderr, flush=True)
     words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"]), *(["--judge"] if given.judge else [])]

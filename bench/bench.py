@@ -21,7 +21,8 @@ class Bench:
         Agent.binary = self.binary.resolve()
         self.contenders = Contenders(self.tools, self.work)
         self.nginx = self.tools / "usr/sbin/nginx"
-        Auditctl(self.tools).keep_off()
+        if not kept:
+            Auditctl(self.tools).keep_off()
         self.container = None
         self.begin = time.monotonic()
         self._image_made = False
