@@ -9,7 +9,7 @@ from ..goals import Goal, number, percent, table
 from ..web import IMAGE, Client, Service, switches, windows
 
 # Added to what is measured within the learning period: start, first looks, a machine that is slow.
-SPARE = 20
+SPARE = 40
 CONNECTING = "for each request"
 # Whether connections are made anew. Where they stay, there is little to tell in the first place.
 LOADS = {"that stay": False, CONNECTING: True}
