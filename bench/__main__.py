@@ -14,26 +14,30 @@ from .bench import Bench
 from .results import Results
 
 # In the order of the table.
-SCENARIOS = ("start", "rules", "web", "kernels", "processes", "build", "files", "pipe", "flood", "event", "growth")
+SCENARIOS = ("start", "rules", "model", "web", "learning", "kernels", "processes", "build", "files", "pipe", "flood", "event", "growth",
+             "detection")
 # Not measured where no scenario is named.
-ON_REQUEST = ("kernels",)
+ON_REQUEST = ("kernels", "detection")
 TARGET = Path("target/bench")
 LOCK = "/run/lock/ethogram-bench"
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="script/bench", description="Measures what Ethogram costs.")
+    parser = argparse.ArgumentParser(prog="script/bench", description="Measures what Ethogram costs, and what it finds.")
     parser.add_argument("scenario", nargs="*", help=f"what to measure, of {', '.join(SCENARIOS)}; without it, all but {', '.join(ON_REQUEST)}")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--long", action="store_true", help="more rounds, and 500 containers: about an hour")
     length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
+    parser.add_argument("--judge", action="store_true", help="detection: judge the kept run again, and make no new one")
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"where figures go; the Markdown goes beside it ({TARGET}/results.json)")
-    parser.add_argument("--update-readme", action="store_true", help="put the table of goals into README.md")
+    parser.add_argument("--update-readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--tools", type=Path, required=True, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if unknown := [name for name in given.scenario if name not in SCENARIOS]:
         parser.error(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
+    if given.judge and given.scenario != ["detection"]:
+        parser.error("--judge is for detection alone")
     if given.brief and given.update_readme:
         parser.error("figures of --brief are not for the README")
     # Figures that say nothing are not put beside those that do.
@@ -55,25 +59,27 @@ def main():
         sys.exit(f"error: another bench is running ({LOCK} is locked): wait for its end")
     results = Results(given.json, given.binary)
     failed = []
-    containers.remove_all()
+    # What is judged again needs no container, and leaves those of others alone.
+    remove_all = (lambda: None) if given.judge else containers.remove_all
+    remove_all()
     cpu.remove_left_over()
     try:
         for name in given.scenario or [name for name in SCENARIOS if name not in ON_REQUEST]:
             if not measure(name, modules[name], given, results):
                 failed.append(name)
     finally:
-        containers.remove_all()
+        remove_all()
     markdown = given.json.with_suffix(".md")
     markdown.write_text(results.markdown(modules))
     print(markdown.read_text())
     if given.update_readme:
-        results.update_readme(modules)
+        results.update_readme(modules, given.scenario or None)
     if failed:
         sys.exit(f"error: not measured: {', '.join(failed)}; the reasons are above")
 
 
 def measure(name, module, given, results):
-    bench = Bench(given.binary, given.tools, TARGET, given.length)
+    bench = Bench(given.binary, given.tools, TARGET, given.length, given.judge)
     print(f"==> {name}: {module.__doc__.splitlines()[0]}", file=sys.stderr, flush=True)
     begin = time.monotonic()
     try:
@@ -82,10 +88,11 @@ def measure(name, module, given, results):
         traceback.print_exc()
         return False
     finally:
-        containers.remove_containers()
+        if not given.judge:
+            containers.remove_containers()
     seconds = round(time.monotonic() - begin)
     print(f"==> {name}: {seconds} s", file=sys.stderr, flush=True)
-    words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"])]
+    words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"]), *(["--judge"] if given.judge else [])]
     entry = {"command": " ".join(words), "seconds": seconds, "figures": figures, "left_out": bench.contenders.left_out}
     results.put(name, entry)
     return True

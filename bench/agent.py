@@ -24,6 +24,7 @@ socket = "{folder}/api.sock"
 listen = "127.0.0.1:0"
 [store]
 path = "{folder}/store"
+{more}
 """
 
 
@@ -34,20 +35,20 @@ class Agent:
     # Kinds of attach points to do without.
     avoid = ()
 
-    def __init__(self, everything=False, rules=True):
+    def __init__(self, everything=False, rules=True, more="", options=(), alerts=subprocess.DEVNULL):
         """By default somebody wants what profiles are learnt from and rules wait for; with `everything`, each event of each
-        default tracker."""
+        default tracker. `more` is further configuration, `alerts` is where they go."""
         self.folder = Path(tempfile.mkdtemp(prefix="ethogram-bench-"))
         config = self.folder / "ethogram.toml"
         trackers = f"[trackers]\nenabled = {json.dumps(self._default_trackers())}" if everything else ""
         config.write_text(CONFIG.format(folder=self.folder, avoid=json.dumps(list(self.avoid)), trackers=trackers,
-                                        rules=json.dumps(rules)))
+                                        rules=json.dumps(rules), more=more))
         self.group = cpu.Group.make("agent")
         self.log = open(self.folder / "log", "w")
         begin = time.monotonic()
         self.process = subprocess.Popen(
-            [self.binary, "server", "--config", config],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.log, preexec_fn=self.group.join,
+            [self.binary, "server", "--config", config, *options],
+            stdin=subprocess.DEVNULL, stdout=alerts, stderr=self.log, preexec_fn=self.group.join,
             start_new_session=True,
         )
         self.api = Api(self.folder / "api.sock")

@@ -37,8 +37,8 @@ def remove_all():
         docker("rmi", "--force", *images)
 
 
-def make_image(name, files, folders=(), links=()):
-    """An image of these files alone: pairs of a path in the image and the file's path here."""
+def make_image(name, files, folders=(), links=(), changes=()):
+    """An image of these files alone: pairs of a path in the image and the file's path here. `changes` are lines of a Dockerfile."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         for folder in folders:
@@ -54,7 +54,7 @@ def make_image(name, files, folders=(), links=()):
             entry = tarfile.TarInfo(path.lstrip("/"))
             entry.size, entry.mode = len(content), 0o755
             tar.addfile(entry, io.BytesIO(content))
-    change = ("--change", f"LABEL {LABEL}")
+    change = [word for line in (f"LABEL {LABEL}", *changes) for word in ("--change", line)]
     subprocess.run(["docker", "import", *change, "-", name], input=archive.getvalue(), check=True, capture_output=True)
 
 

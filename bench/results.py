@@ -9,7 +9,6 @@ from pathlib import Path
 from .goals import number
 
 README = Path("README.md")
-BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 GOALS = "| goal | | measured | spread | |\n|---|---|---:|---|---|\n"
 
 
@@ -52,7 +51,7 @@ class Results:
         return ", ".join(sorted({f"`{entry['command']}`" for _, entry in self._ordered(names)}))
 
     def markdown(self, modules):
-        parts = ["# What Ethogram costs", f"{self._where()}. Made by {self._commands(modules)}.", self.goals(modules)]
+        parts = ["# What Ethogram costs, and what it finds", f"{self._where()}. Made by {self._commands(modules)}.", self.goals(modules)]
         for name, entry in self._ordered(modules):
             module = modules[name]
             parts += [f"## {name}", module.__doc__.strip(), module.tables(entry["figures"])]
@@ -61,11 +60,27 @@ class Results:
                 parts.append(f"Not measured here: {left_out}")
         return "\n\n".join(parts) + "\n"
 
-    def update_readme(self, modules):
+    def update_readme(self, modules, measured=None):
+        """What was measured gets its place: where it is more than goals, a table of its own between marks with its name, and pages
+        beside."""
         text = README.read_text()
-        if text.count(BEGIN) != 1 or text.count(END) != 1:
-            raise SystemExit(f"error: {README} has no place for the table: {BEGIN} and {END}, each on a line of its own")
-        head, rest = text.split(BEGIN)
-        tail = rest.split(END)[1]
-        table = f"{self._where()}; made by {self._commands(modules)}:\n\n{self.goals(modules)}"
-        README.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}")
+        names = modules if measured is None else measured
+        own = [name for name in names if hasattr(modules[name], "readme") and name in self.scenarios]
+        if set(names) - set(own):
+            text = put(text, "bench", f"{self._where()}; made by {self._commands(modules)}:\n\n{self.goals(modules)}")
+        for name in own:
+            entry = self.scenarios[name]
+            made = f"{self._where()}; made by `{entry['command']}`:\n\n{modules[name].readme(entry['figures'])}"
+            text = put(text, name, made)
+        README.write_text(text)
+        for name in own:
+            modules[name].publish(self.scenarios[name]["figures"])
+
+
+def put(text, mark, content, file=README):
+    """A text with other content between the two marks of that name."""
+    begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise SystemExit(f"error: {file} has no place for the table: {begin} and {end}, each on a line of its own")
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"

@@ -72,7 +72,7 @@ class Table(unittest.TestCase):
 
     def test_the_readme_is_changed_between_the_markers_and_nowhere_else(self):
         readme = self.folder / "README.md"
-        readme.write_text(f"before\n{results.BEGIN}\nold\n{results.END}\nafter\n")
+        readme.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
         with mock.patch.object(results, "README", readme):
             self.put(10.5).update_readme(self.modules)
             first = readme.read_text()
@@ -91,6 +91,22 @@ class Table(unittest.TestCase):
         with mock.patch.object(results, "README", readme), self.assertRaises(SystemExit):
             self.put(1).update_readme(self.modules)
         self.assertEqual(readme.read_text(), "nothing here\n")
+
+    def test_a_scenario_with_a_table_of_its_own_has_its_own_place(self):
+        readme = self.folder / "README.md"
+        readme.write_text("<!-- bench -->\ncosts\n<!-- /bench -->\n<!-- found -->\nold\n<!-- /found -->\n")
+        published = []
+        modules = {**self.modules, "found": types.SimpleNamespace(
+            __doc__="Found.", goals=lambda _: [], tables=lambda _: "", readme=lambda figures: f"all {figures['attacks']}",
+            publish=published.append)}
+        made = self.put(10.5)
+        made.put("found", {"command": "script/bench found", "figures": {"attacks": 36}, "left_out": {}})
+        with mock.patch.object(results, "README", readme):
+            made.update_readme(modules, ["found"])
+        text = readme.read_text()
+        self.assertEqual(published, [{"attacks": 36}])
+        self.assertTrue(text.startswith("<!-- bench -->\ncosts\n<!-- /bench -->\n"), text)
+        self.assertIn("`script/bench found`:\n\nall 36\n<!-- /found -->", text)
 
     def test_earlier_figures_stay_for_the_same_binary_only(self):
         self.put(10.5)

@@ -83,11 +83,11 @@ class Service:
 
 
 class Client:
-    """wrk, in a cgroup of its own: two threads, 64 connections that stay."""
+    """wrk, in a cgroup of its own: two threads, 64 connections that stay, or as many that are made anew for each request."""
 
-    def __init__(self, url, seconds):
+    def __init__(self, url, seconds, anew=False):
         self.group = cpu.Group.make("client")
-        command = ["wrk", "-t2", "-c64", "--latency", f"-d{seconds}s", url]
+        command = ["wrk", "-t2", "-c64", "--latency", f"-d{seconds}s", *(("-H", "Connection: close") if anew else ()), url]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             preexec_fn=self.group.join, start_new_session=True,

@@ -13,6 +13,7 @@ mod rules;
 mod run;
 mod schema;
 mod server;
+mod speed;
 mod trackers;
 mod until;
 

@@ -136,6 +136,7 @@ Examples:
   ethogram replay live.egr                                   alerts, as the server printed them
   ethogram replay live.egr --profiles profiles.jsonl         and what was learnt
   ethogram replay live.egr --config trial.toml               with another [behaviour] learning_period
+  ethogram replay live.egr --only rules                      what the rules say without the behaviour model
   ethogram replay live.egr -o json --tracker process         events, as 'ethogram run process -o json' prints them
   ethogram replay live.egr -o parquet --output-file live.parquet")]
 pub struct ReplayArgs {
@@ -156,6 +157,18 @@ pub struct ReplayArgs {
     /// Write what was learnt to a file, one profile a line, as GET /v1/profiles/ID gives it
     #[arg(long, value_name = "FILE")]
     pub profiles: Option<PathBuf>,
+    /// Judge by one of the two alone, as if there were no other
+    #[arg(long, value_enum, value_name = "JUDGE", conflicts_with_all = ["tracker", "container"])]
+    pub only: Option<Judge>,
+}
+
+/// Who judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Judge {
+    /// The behaviour model.
+    Behaviour,
+    /// The rules.
+    Rules,
 }
 
 /// What a replay prints.
@@ -265,6 +278,12 @@ pub enum ProfileAction {
     Show {
         /// Its id, or the workload's name
         id: String,
+    },
+    /// How fast events of a recording are learnt and judged, over and over for some seconds
+    Cost {
+        /// The recording
+        #[arg(long, value_name = "FILE")]
+        recording: PathBuf,
     },
 }
 
@@ -480,10 +499,12 @@ mod tests {
             "ethogram server --record r",
             "ethogram record r --duration 10s --container a --container b --trackers open,tcp",
             "ethogram replay r --config /x --profiles p",
+            "ethogram replay r --only rules",
             "ethogram replay r -o parquet --output-file f --tracker open --container a",
             "ethogram doctor -o json",
             "ethogram profile list -o json",
             "ethogram profile show web",
+            "ethogram profile cost --recording r -o json",
             "ethogram alerts --follow -o json --socket /s",
             "ethogram alerts --since 1h --until 2026-01-31T12:00:00Z --rule x --workload w",
             "ethogram alerts accept 0123 --for 30d --reason x",
@@ -519,6 +540,7 @@ mod tests {
             "ethogram record",
             "ethogram record r --host --container a",
             "ethogram replay r -o table",
+            "ethogram replay r --only luck",
             "ethogram alerts --severity bad",
             "ethogram profile",
             "ethogram nothing",

@@ -10,6 +10,7 @@ use super::{
     ListFormat,
     args::{ProfileAction, ProfileArgs},
     client::{Client, encode},
+    speed,
 };
 use crate::{
     api::{ProfileState, ProfileSummary},
@@ -32,6 +33,8 @@ pub(super) async fn answer(args: &ProfileArgs, client: &Client) -> anyhow::Resul
                 ListFormat::Table => render_tree(&profile),
             }
         }
+        // It asks no server.
+        ProfileAction::Cost { recording } => return speed::measure(recording, args.output),
     };
     output::print(&text)?;
     Ok(())

@@ -8,7 +8,7 @@ use ethogram_detect::{
 };
 use ethogram_model::{Event, TrackerSchema, nearest::suggestion, ocsf, render};
 
-use super::{ReplayArgs, ReplayFormat};
+use super::{ReplayArgs, ReplayFormat, args::Judge};
 use crate::{
     config::Config,
     container::table::Lookup,
@@ -88,6 +88,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     };
     let model = server::model(settings, recording.profiles.iter().map(|(uid, json)| (&**uid, &**json)));
     let files = match &config {
+        _ if args.only == Some(Judge::Behaviour) => Vec::new(),
         Some(config) => Origin::configured(&config.rules).read()?.files,
         None => recording.rules.clone(),
     };
@@ -97,10 +98,11 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     recording.alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
     recording.accepted.iter().cloned().for_each(|acceptance| detector.accepted.restore(acceptance));
     let mut recording = recording;
-    recording.follows_rules = config.is_none();
+    recording.follows_rules = config.is_none() && args.only != Some(Judge::Behaviour);
     let out = Lines::new(args.output_file.as_deref())?;
     let begun = Instant::now();
-    let played = recording.play(Judging { selection, detector, out, alerts: 0, failed: None }, |c| c.failed.is_none());
+    let played = recording
+        .play(Judging { selection, detector, only: args.only, out, alerts: 0, failed: None }, |c| c.failed.is_none());
     let judging = &played.consumer;
     tell(&played, begun, &format!(", {} alerts", judging.alerts));
     let damage = damage(args, &played);
@@ -125,8 +127,8 @@ fn write_profiles(path: &Path, model: &mut Model) -> anyhow::Result<()> {
 
 /// Writes its events in another format.
 fn convert(args: &ReplayArgs, format: ReplayFormat, recording: Recording) -> anyhow::Result<()> {
-    if args.profiles.is_some() {
-        return Err(Usage("--profiles needs a judgement: leave out -o".into()).into());
+    if args.profiles.is_some() || args.only.is_some() {
+        return Err(Usage("--profiles and --only need a judgement: leave out -o".into()).into());
     }
     for name in &args.tracker {
         if !recording.trackers.iter().any(|t| *t.name == **name) {
@@ -201,6 +203,7 @@ fn damage<C>(args: &ReplayArgs, played: &Played<C>) -> anyhow::Result<()> {
 struct Judging {
     selection: Selection,
     detector: Detector,
+    only: Option<Judge>,
     out: Lines,
     alerts: u64,
     failed: Option<OutputError>,
@@ -212,7 +215,13 @@ impl Consumer for Judging {
     }
 
     fn take(&mut self, event: &Event) {
-        for finding in self.detector.judge(event) {
+        let Detector { rules, accepted, .. } = &mut self.detector;
+        let findings = match self.only {
+            // Without a model there is nothing that weighs what rules find, either.
+            Some(Judge::Rules) => rules.judge(event, accepted),
+            _ => self.detector.judge(event),
+        };
+        for finding in findings {
             self.alerts += 1;
             let written = self.out.write(&ocsf::from_finding(&finding));
             self.failed = self.failed.take().or(written.err());

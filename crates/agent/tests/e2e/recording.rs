@@ -114,6 +114,12 @@ fn a_recorded_server_replays_to_the_byte() {
     let profiles = fs::read_to_string(nobody.path("profiles")).unwrap();
     assert!(profiles.lines().any(|line| line == profile), "{profile} is not in {profiles}");
     assert_eq!(nobody.replay(&[]).stdout, replayed.stdout, "and once more");
+    // This server had no rules.
+    assert_eq!(nobody.replay(&["--only", "behaviour"]).stdout, replayed.stdout);
+    assert_eq!(text(&nobody.replay(&["--only", "rules"]).stdout), "");
+    let cost = ethogram(["profile", "cost", "-o", "json", "--recording", server.recording().to_str().unwrap()]);
+    let cost: Value = serde_json::from_slice(&{ cost }.output().unwrap().stdout).unwrap();
+    assert!(cost["events_per_second"].as_f64() > Some(0.0) && cost["new_ns"].as_f64() > Some(0.0), "{cost}");
 
     let bytes = fs::read(nobody.path("r")).unwrap();
     fs::write(nobody.path("r"), &bytes[..bytes.len() * 2 / 3]).unwrap();

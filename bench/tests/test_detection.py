@@ -1,0 +1,151 @@
+"""Whose an alert is, and what comes out of it, from alerts and processes made up here."""
+
+import unittest
+from unittest.mock import Mock
+from xml.etree import ElementTree
+
+from bench.detection import life, run
+from bench.detection.attacks import ATTACKS
+from bench.detection.attribution import Alert, Processes, attribute, seconds
+from bench.detection.judges import figures, findings, judged
+from bench.detection.picture import MARKS, svg
+
+
+def at(second):
+    return f"1970-01-01T00:{second // 60:02}:{second % 60:02}.25Z"
+
+
+def event(kind, second, pid, child=None, args=()):
+    process = {"pid": pid, "command_args": list(args)}
+    return {"event": kind, "time": at(second), "process": {**process, "child": {"pid": child}} if child else process}
+
+
+def alert(second, pid=0, object="/x", container="bench-web", severity="Medium", uid="u"):
+    return Alert(uid, second + 0.25, "behaviour.write", severity, f"{container}: wrote {object}", object, container, pid, object)
+
+
+def attack(token="step-01", begin=100.0, **more):
+    usual = {"token": token, "container": "bench-web", "begin": begin, "end": begin + 3, "how": "run", "objects": [], "lasts": False}
+    return {**usual, **more}
+
+
+# A fleet of which nothing is asked.
+NOBODY = Mock()
+FAMILY = [
+    event("exec", 90, 8, args=["sh", "-c", "true"]),
+    event("exec", 100, 10, args=["sh", "-c", "id", "step-01"]),
+    event("fork", 101, 10, child=11),
+    event("exec", 101, 11, args=["id"]),
+    event("exit", 102, 10),
+    event("fork", 103, 11, child=12),
+    event("exit", 103, 11),
+    event("exit", 104, 12),
+    event("fork", 130, 8, child=11),
+]
+
+
+class Attribution(unittest.TestCase):
+    def test_times_have_nanoseconds(self):
+        self.assertAlmostEqual(seconds("1970-01-01T00:01:00.250000001Z"), 60.25)
+        self.assertEqual(seconds("1970-01-01T00:01:00Z"), 60)
+
+    def test_what_descends_from_an_attack_is_its_own_also_when_its_parents_are_gone(self):
+        processes = Processes(FAMILY)
+        self.assertEqual([processes.owner(pid, 103.3) for pid in (8, 10, 11, 12)], [None, "step-01", "step-01", "step-01"])
+        self.assertEqual(processes.tokens, {"step-01"})
+
+    def test_a_number_that_is_used_again_belongs_to_another(self):
+        processes = Processes(FAMILY)
+        self.assertEqual(processes.owner(11, 102.0), "step-01")
+        self.assertIsNone(processes.owner(11, 131.0))
+
+    def test_an_alert_belongs_to_an_attack_by_its_process_or_by_an_object_of_the_attack_in_its_time(self):
+        processes, known = Processes(FAMILY), [attack(objects=[r"shell\.php"])]
+        owner = lambda *args, **more: attribute(alert(*args, **more), known, processes)
+        self.assertEqual(owner(101, pid=11), "step-01")
+        self.assertEqual(owner(101, object="/www/shell.php"), "step-01")
+        self.assertIsNone(owner(101), "ordinary life goes on in the same container at the same time")
+        self.assertIsNone(owner(101, object="/www/shell.php", container="bench-app"))
+        self.assertIsNone(owner(140, object="/www/shell.php"))
+        self.assertIsNone(owner(90, object="/www/shell.php"))
+        known[0]["lasts"] = True
+        self.assertEqual(owner(140, object="/www/shell.php"), "step-01")
+
+    def test_in_a_container_of_the_attackers_all_is_the_attack(self):
+        known = [attack(container="bench-rogue", how="container")]
+        self.assertEqual(attribute(alert(101, container="bench-rogue"), known, Processes([])), "step-01")
+
+    def test_an_alert_is_read_from_a_finding(self):
+        finding = {
+            "time_dt": at(5), "severity": "High", "finding_info": {"uid": "u", "title": "t", "analytic": {"uid": "rule.x"}},
+            "evidences": [{"container": {"name": "bench-web"}, "process": {"pid": 7}}],
+            "unmapped": {"behaviour": {"object": "/o"}, "rule": {"name": "n", "output": "said"}},
+        }
+        read = Alert.of(finding)
+        self.assertEqual((read.time, read.pid, read.container, read.text), (5.25, 7, "bench-web", "t /o n said"))
+
+
+class Figures(unittest.TestCase):
+    TRUTH = {"begin": 0.0, "day_seconds": 50.0, "attacks": [attack(), attack("step-02", 110.0, container="bench-app")]}
+
+    def judge(self, *alerts):
+        return judged(list(alerts), self.TRUTH, Processes(FAMILY))
+
+    def test_recall_precision_and_days(self):
+        told = [alert(10), alert(60), alert(61, severity="Low"), alert(101, pid=11, uid="a"), alert(103, pid=12, severity="High"), alert(120)]
+        found = figures(*self.judge(*told), self.TRUTH)
+        self.assertEqual((found["found"], found["attacks"], found["recall"]), (1, 2, 0.5))
+        self.assertEqual((found["true_alerts"], found["false_alerts"], found["precision"]), (2, 3, 0.4))
+        self.assertEqual((found["first_day"], found["ordinary_day"]), (1, 2))
+        self.assertEqual((found["seconds_median"], found["seconds_most"]), (1.25, 1.25))
+        self.assertEqual(figures(*self.judge(*told), self.TRUTH, delivery={"a": 0.5})["seconds_median"], 1.75)
+
+    def test_of_grave_alerts_alone(self):
+        told = self.judge(alert(60), alert(101, pid=11), alert(103, pid=12, severity="High"))
+        found = figures(*told, self.TRUTH, "High")
+        self.assertEqual((found["found"], found["precision"], found["ordinary_day"], found["seconds_median"]), (1, 1.0, 0, 3.25))
+
+    def test_nothing_told_is_no_division_by_nothing(self):
+        found = figures(*self.judge(), self.TRUTH)
+        self.assertEqual((found["recall"], found["precision"], found["seconds_median"]), (0.0, None, None))
+
+    def test_the_gravest_alert_stands_for_an_attack(self):
+        by_attack, _ = self.judge(alert(101, pid=11), alert(102, pid=11, severity="High", object="/y"), alert(103, pid=12, severity="High"))
+        found = findings(by_attack)
+        self.assertEqual((found["step-01"]["title"], found["step-01"]["alerts"]), ("bench-web: wrote /y", 3))
+        self.assertIsNone(found["step-02"])
+
+
+class Run(unittest.TestCase):
+    def test_attacks_have_names_of_their_own_and_ways_to_be_known(self):
+        names = [a.name for a in ATTACKS]
+        self.assertEqual(len(names), len(set(names)))
+        for a in ATTACKS:
+            begins_a_program = a.order[0] == "run" or a.how in ("ssh", "container")
+            self.assertTrue(begins_a_program or a.objects, a.name)
+
+    def test_what_is_counted_in_days_is_scaled(self):
+        wanted = '[behaviour]\nlearning_period = "240s"\nforget_after = "7200s"\nalerts_per_day = 360\n'
+        self.assertEqual(run.scaled({"learning_period": "24h", "forget_after": "720h", "alerts_per_day": 1, "other": 3}, 4), wanted)
+        self.assertEqual(run.scaled({"learning_period": "24h"}, 0.4), '[behaviour]\nlearning_period = "24s"\n')
+
+    def test_the_picture_has_every_attack_and_false_alarm(self):
+        truth = {**Figures.TRUTH, "life": [{"what": "a <look>", "begin": 10.0}]}
+        truth["attacks"] = [{**a, "name": "a & b", "service": a["container"].removeprefix("bench-")} for a in truth["attacks"]]
+        found = {"step-01": {"title": "t"}, "step-02": None}
+        judge = {"found": found, "others": [{"title": "bench-web: <x>", "time": 60.0}]}
+        drawn = ElementTree.fromstring(svg({"truth": truth, "judges": {name: judge for name in ("behaviour", "rules", "both")}}))
+        count = lambda kind: len(drawn.findall(f".//{{http://www.w3.org/2000/svg}}{kind}"))
+        # The legend has one of each.
+        self.assertEqual((count("circle"), count("path")), (2 + len(MARKS), 1 + 1))
+
+    def test_the_same_day_is_the_same_each_time(self):
+        days = [[(hour, what) for hour, what, _ in life.of_day(2, NOBODY)] for _ in range(2)]
+        self.assertEqual(*days)
+        self.assertEqual(days[0], sorted(days[0]))
+        self.assertTrue(all(0 <= hour < 24 for hour, _ in days[0]))
+
+
+
+if __name__ == "__main__":
+    unittest.main()
