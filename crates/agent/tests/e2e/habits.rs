@@ -11,7 +11,7 @@ const PATIENCE: Duration = seconds(30);
 /// A service that writes its log, reads a key, and does what it is told by a file.
 const SERVICE: &str = "echo k > /srv/server.key; echo run > /srv/order; \
                        while :; do echo x >> /srv/log; read k < /srv/server.key; read order < /srv/order; \
-                       [ $order = misbehave ] && echo x >> /srv/new; usleep 50000; done";
+                       [ $order = misbehave ] && echo x >> /srv/new; /bin/usleep 50000; done";
 
 fn counter(server: &Server, tracker: &str, which: &str) -> u64 {
     let all = server.http.get("/v1/trackers");
@@ -82,6 +82,9 @@ fn what_a_service_does_all_day_is_counted_in_the_kernel_and_what_it_never_did_is
     });
     assert!(alert(&server, "write", "/srv").is_none());
 
+    // A program that the service runs all the time, written over.
+    service.sh("cp /bin/busybox /tmp/b; mv /tmp/b /bin/usleep");
+    await_alert(&server, "execute", "/bin/usleep (written)", "an alert of a program that was written over");
     // The same program on another object.
     service.sh("echo misbehave > /srv/order");
     await_alert(&server, "write", "/srv/new", "an alert of what the service never wrote");
@@ -90,8 +93,14 @@ fn what_a_service_does_all_day_is_counted_in_the_kernel_and_what_it_never_did_is
     service.exec(&["cp", "/www/index.html", "/srv/server.key"]);
     await_alert(&server, "write", "/srv/server.key", "an alert of who overwrites what is only read");
 
-    // A rule that asks for it has it told again.
+    // As long as an alert is open, what its process does is sent. Somebody says that it is normal: it is a habit again.
+    for alert in server.stored_alerts() {
+        let uid = alert["finding_info"]["uid"].as_str().unwrap().to_owned();
+        let accepted = server.ethogram(&["alerts", "accept", &uid]);
+        assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
+    }
     await_habits(&server);
+    // A rule that asks for it has it told again.
     fs::write(folder.path().join("rules.yaml"), rule("/srv/log")).unwrap();
     eventually("an alert of the rule", PATIENCE, || {
         server.stored_alerts().into_iter().find(|a| a["unmapped"]["rule"]["name"] == "Log written")
