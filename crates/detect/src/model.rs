@@ -296,11 +296,11 @@ impl Model {
             .container
             .as_ref()
             .and_then(|container| Session::of(event, container, self.inits.get(&container.cgroup_id).copied()));
-        let is_first = session.is_none() && held.profile.is_first_of_kind(behaviour);
-        if is_first {
-            assessment = assessment.of_first(behaviour);
+        let first = held.profile.first_of_kind(behaviour).filter(|_| session.is_none());
+        if let Some(what) = first {
+            assessment = assessment.graver(what);
         }
-        let is_odd = is_first || assessment.severity >= Severity::High;
+        let is_odd = first.is_some() || assessment.severity >= Severity::High;
         let learns = held.profile.learns(behaviour, is_odd, self.settings.is_locked);
         let scored = Scored::of(behaviour, &held.profile, asked, assessment.severity);
         held.profile.count_seen(1);

@@ -265,24 +265,27 @@ impl Profile {
         })
     }
 
-    /// Whether the executable, which the workload knows, never did anything of that kind, or never beyond the own network.
-    /// What comes from outside is told by what it runs, a shell is there to run programs, and what others of the workload do
-    /// all the time is no surprise.
-    pub(crate) fn is_first_of_kind(&self, behaviour: &Behaviour<'_>) -> bool {
+    /// What the executable, which the workload knows, never did at all until this behaviour, as a sentence. What comes from outside
+    /// is told by what it runs, a shell is there to run programs, and what others of the workload do all the time is no surprise.
+    pub(crate) fn first_of_kind(&self, behaviour: &Behaviour<'_>) -> Option<&'static str> {
         let executable = &*behaviour.executable;
-        let is_interpreter = behaviour.kind == ObjectKind::Executable && template::is_program(executable);
-        let is_told = matches!(behaviour.kind, ObjectKind::Executable | ObjectKind::Peer);
-        if !is_told || behaviour.is_vague || executable == OUTSIDE || is_interpreter || self.shows(behaviour) {
-            return false;
+        if behaviour.is_vague || executable == OUTSIDE || self.shows(behaviour) {
+            return None;
         }
+        let what = match behaviour.kind {
+            ObjectKind::Executable if !template::is_program(executable) => "it never ran a program before",
+            ObjectKind::Peer => "it never connected to anything before",
+            _ => return None,
+        };
         let does = |operation: &Operation| operation.executables.contains_key(executable);
         if let Some(known) = self.operations.get(behaviour.operation).and_then(|o| o.executables.get(executable)) {
-            let is_public = |peer: &str| behaviour.kind == ObjectKind::Peer && peers::is_public(peer);
-            return is_public(behaviour.address.as_ref().unwrap_or(&behaviour.object))
-                && !known.objects.patterns().iter().any(|(peer, ..)| is_public(peer));
+            let is_farther = behaviour.kind == ObjectKind::Peer
+                && peers::is_public(behaviour.address.as_ref().unwrap_or(&behaviour.object))
+                && !known.objects.patterns().iter().any(|(peer, ..)| peers::is_public(peer));
+            return is_farther.then_some("it never connected beyond its own network before");
         }
         let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
-        self.operations.values().any(does) || self.shows(&run)
+        (self.operations.values().any(does) || self.shows(&run)).then_some(what)
     }
 
     /// Whether anybody in this workload does such a thing to the behaviour's object.

@@ -54,14 +54,9 @@ impl Assessment {
         Self { severity, confidence, because }
     }
 
-    /// Of a behaviour of such a kind as its executable, which the workload knows, never showed at all.
-    pub(crate) fn of_first(self, behaviour: &Behaviour<'_>) -> Self {
-        let because = match behaviour.kind {
-            ObjectKind::Executable => "it never ran a program before",
-            ObjectKind::Peer => "it never connected so far before",
-            _ => return self,
-        };
-        if self.severity != Severity::Medium || behaviour.is_vague {
+    /// The same where its executable never did anything like it.
+    pub(crate) fn graver(self, because: &str) -> Self {
+        if self.severity != Severity::Medium {
             return self;
         }
         Self { severity: Severity::High, confidence: self.confidence, because: Some(because.to_owned()) }
