@@ -15,7 +15,7 @@ use ethogram_model::{Container, Event, Finding, ObjectKind, Severity, render};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    Behaviour, Profile, ProfileSummary, Workload,
+    Behaviour, Profile, ProfileSummary, ProfileTree, Workload,
     profile::{Bits, Raised, Seen},
 };
 use clock::Clock;
@@ -461,7 +461,7 @@ impl Model {
             .values_mut()
             .map(|held| {
                 held.settle(&self.clock, self.settings.learning_period_ns);
-                ProfileSummary::of(&held.profile)
+                ProfileSummary::of(&held.profile, &self.settings)
             })
             .collect();
         out.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));
@@ -473,6 +473,21 @@ impl Model {
         let held = self.profiles.get_mut(uid)?;
         held.settle(&self.clock, self.settings.learning_period_ns);
         Some(&held.profile)
+    }
+
+    /// The same for people to look at.
+    pub fn describe(&mut self, uid: &str) -> Option<ProfileTree> {
+        let (settings, threshold) = (self.settings.clone(), self.threshold.tenths());
+        self.profile(uid).map(|profile| profile.describe(&settings, Some(threshold)))
+    }
+
+    /// The profile of the version of a workload's image that was seen latest before the profile of this one began; of the last
+    /// one seen, where none was before.
+    pub fn version_before(&self, uid: &str) -> Option<&Profile> {
+        let this = &self.profiles.get(uid)?.profile;
+        let others = self.profiles.values().map(|held| &held.profile);
+        let versions = others.filter(|p| p.workload.is_version_of(&this.workload));
+        versions.max_by_key(|p| (p.since_ns <= this.since_ns, p.last_seen_ns))
     }
 
     /// The uid of a container's workload, where it has a profile.
