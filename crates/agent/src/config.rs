@@ -72,12 +72,23 @@ pub struct Behaviour {
     pub alerts_per_day: u32,
     /// After how long a behaviour that is not seen any more is forgotten.
     pub forget_after: Period,
+    /// Whether nothing is learnt: workloads are judged by the profiles that there are, and one that has none is an alert.
+    pub locked: bool,
+    /// Profiles as files, such as `ethogram profile export` writes, and folders of them (`*.toml`): they are approved, and
+    /// taken up at every start.
+    pub profiles: Vec<PathBuf>,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
         const DAY: u64 = 24 * 60 * 60;
-        Self { learning_period: Period::from_secs(DAY), alerts_per_day: 1, forget_after: Period::from_secs(30 * DAY) }
+        Self {
+            learning_period: Period::from_secs(DAY),
+            alerts_per_day: 1,
+            forget_after: Period::from_secs(30 * DAY),
+            locked: false,
+            profiles: Vec::new(),
+        }
     }
 }
 
@@ -87,6 +98,7 @@ impl Behaviour {
             learning_period_ns: self.learning_period.as_ns(),
             alerts_per_day: self.alerts_per_day,
             forget_after_ns: self.forget_after.as_ns(),
+            is_locked: self.locked,
             ..ModelSettings::default()
         }
     }

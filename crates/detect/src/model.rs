@@ -156,6 +156,12 @@ impl Model {
         if !(Profile::OLDEST_VERSION..=Profile::VERSION).contains(&profile.version) {
             return Err(UnknownVersion { workload: profile.workload.name, version: profile.version });
         }
+        // While profiles were locked, nothing of it was learnt.
+        if profile.is_empty() && !self.settings.is_locked && profile.approved_ns.is_none() {
+            let alerted = std::mem::take(&mut profile.alerted);
+            profile = Profile::new(profile.workload, profile.since_ns);
+            profile.alerted = alerted;
+        }
         if profile.version < 2 {
             profile.watched_ns = profile.learnt_ns;
         }
@@ -479,6 +485,11 @@ impl Model {
     pub fn describe(&mut self, uid: &str) -> Option<ProfileTree> {
         let (settings, threshold) = (self.settings.clone(), self.threshold.tenths());
         self.profile(uid).map(|profile| profile.describe(&settings, Some(threshold)))
+    }
+
+    /// The workloads that have profiles.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.profiles.values().map(|held| &held.profile.workload)
     }
 
     /// The profile of the version of a workload's image that was seen latest before the profile of this one began; of the last

@@ -44,14 +44,15 @@ impl Workload {
         Self { uid, name, image, digest, command, owner }
     }
 
+    /// Whether this is the image of the same name, run likewise, whatever its content and for whomever.
+    pub fn resembles(&self, other: &Self) -> bool {
+        let name = repository(&self.image);
+        !name.is_empty() && name == repository(&other.image) && self.command == other.command
+    }
+
     /// Whether this is another version of the same: another content of the same image's name, run likewise for the same owner.
     pub fn is_version_of(&self, other: &Self) -> bool {
-        let name = repository(&self.image);
-        !name.is_empty()
-            && name == repository(&other.image)
-            && self.digest != other.digest
-            && self.owner == other.owner
-            && self.command == other.command
+        self.resembles(other) && self.digest != other.digest && self.owner == other.owner
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{Acceptance, Settings};
+use ethogram_detect::{Acceptance, Profile as Learnt, Settings};
 use ethogram_model::{Event, Finding, TrackerSchema, Users};
 use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,12 @@ pub(super) enum Note {
     Accept(Acceptance),
     /// It is not any more.
     Revoke(String),
+    /// The profile of a workload is right as it is.
+    ApproveProfile(String),
+    /// A workload is to be learnt anew.
+    ResetProfile(String),
+    /// A profile is to be judged by.
+    ImportProfile(Box<Learnt>),
     /// Some of the cgroups of the walk that follows.
     Cgroups(Vec<(u64, String)>),
     /// A walk of the hierarchy.
@@ -93,6 +99,9 @@ pub(crate) struct Conditions {
     /// After how long a behaviour is forgotten, nanoseconds.
     #[serde(default)]
     pub(crate) forget_after_ns: Option<u64>,
+    /// Whether nothing is learnt.
+    #[serde(default)]
+    pub(crate) is_locked: bool,
 }
 
 impl Conditions {
@@ -103,6 +112,7 @@ impl Conditions {
             learning_period_ns: settings.learning_period_ns,
             alerts_per_day: Some(settings.alerts_per_day),
             forget_after_ns: Some(settings.forget_after_ns),
+            is_locked: settings.is_locked,
         }
     }
 
@@ -113,6 +123,7 @@ impl Conditions {
             learning_period_ns: self.learning_period_ns,
             alerts_per_day: self.alerts_per_day.unwrap_or(usual.alerts_per_day),
             forget_after_ns: self.forget_after_ns.unwrap_or(usual.forget_after_ns),
+            is_locked: self.is_locked,
             ..usual
         }
     }
