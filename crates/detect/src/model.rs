@@ -375,7 +375,7 @@ impl Model {
             .map(|(_, h)| &h.profile)
             .collect();
         if others.len() > MAX_ASKED {
-            others.sort_by_key(|profile| std::cmp::Reverse(profile.last_seen_ns));
+            others.select_nth_unstable_by_key(MAX_ASKED, |profile| std::cmp::Reverse(profile.last_seen_ns));
             others.truncate(MAX_ASKED);
         }
         let shown_by = others.iter().filter(|profile| profile.shows(behaviour)).count();
@@ -397,6 +397,7 @@ impl Model {
             is_known
         });
         let forget_before_ns = self.clock.now_ns().saturating_sub(settings.forget_after_ns);
+        let forgets = self.clock.is_steady_for(settings.forget_after_ns);
         let mut changed = Vec::new();
         for (uid, held) in profiles.iter_mut() {
             if std::mem::take(&mut held.is_pending) {
@@ -404,7 +405,7 @@ impl Model {
             }
             held.settle(&self.clock, settings.learning_period_ns);
             let window = held.profile.window();
-            if held.forgot_in != window && held.profile.is_judged && held.profile.approved_ns.is_none() {
+            if forgets && held.forgot_in != window && held.profile.is_judged && held.profile.approved_ns.is_none() {
                 held.forgot_in = window;
                 let gone = held.profile.forget(forget_before_ns);
                 if gone > 0 {

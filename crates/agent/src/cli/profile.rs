@@ -124,10 +124,9 @@ fn list(all: &[ProfileSummary], width: usize) -> String {
         Column::left("ID", 8, 8),
         Column::left("WORKLOAD", 12, 44),
         Column::left("STATE", 8, 20),
-        Column::right("BEHAVIOURS", 10),
+        Column::right("HOLDS", 5),
         Column::right("SEEN", 6),
         Column::right("ALERTS", 6),
-        Column::left("SINCE (UTC)", 16, 16),
         Column::left("MISSING FOR STABLE", 0, 60),
     ];
     let row = |p: &ProfileSummary| {
@@ -138,7 +137,6 @@ fn list(all: &[ProfileSummary], width: usize) -> String {
             short(p.behaviours).into(),
             short(p.observations).into(),
             short(p.alerts).into(),
-            moment(p.since.get(..16).unwrap_or(&p.since)),
             shown(&p.missing.join("; ")),
         ]
     };

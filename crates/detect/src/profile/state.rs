@@ -93,7 +93,7 @@ impl Profile {
             State::Learning => {
                 let left_ns = learning_period_ns.saturating_sub(self.watched_ns);
                 if left_ns > 0 {
-                    out.push(format!("{} more to look", duration(left_ns.max(1_000_000_000))));
+                    out.push(format!("{} more of looking", duration(left_ns.max(1_000_000_000))));
                 } else if quiet < 2 {
                     out.push(windows());
                 }
@@ -123,11 +123,13 @@ impl Profile {
     /// The agent has looked for so much longer. Goes through the windows that are over by now.
     pub(crate) fn watch(&mut self, ns: u64, learning_period_ns: u64) -> bool {
         let length = window_ns(learning_period_ns);
+        // However the time is cut into pieces, the same of it counts.
+        let tested_from_ns = if self.is_judged { 0 } else { learning_period_ns / 2 };
+        let before_ns = self.watched_ns.max(tested_from_ns);
         self.watched_ns = self.watched_ns.saturating_add(ns);
+        let tested_ns = self.watched_ns.max(tested_from_ns) - before_ns;
+        self.normal_news_ns = self.normal_news_ns.saturating_add(tested_ns);
         let mut changed = false;
-        if self.is_tested(learning_period_ns) {
-            self.normal_news_ns = self.normal_news_ns.saturating_add(ns);
-        }
         if learning_period_ns == 0 && !self.is_judged {
             self.end_learning(self.watched_ns);
             changed = true;
