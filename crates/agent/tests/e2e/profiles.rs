@@ -34,7 +34,7 @@ fn a_profile_is_reviewed_given_back_and_judged_by() {
     assert!(written.contains("httpd") && written.contains("\"80\"") && written.contains("[listen]"), "{written}");
     assert_eq!(text(&profile(&["diff", path, &web.name])), "");
     let shown = text(&profile(&["show", &web.name]));
-    assert!(shown.lines().count() < 50 && shown.contains("who") && shown.contains("(httpd)"), "{shown}");
+    assert!(shown.lines().count() < 50 && shown.contains("on which ports") && shown.contains("(httpd)"), "{shown}");
 
     // Learnt anew, given back: it judges at once.
     text(&profile(&["reset", &web.name]));
