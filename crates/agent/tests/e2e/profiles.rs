@@ -78,9 +78,8 @@ fn locked(profile: &str, folder: &Path) {
     server.await_container(&web.name);
     server.await_container(&other.name);
     web.load(5);
-    let told = eventually("an alert of a workload without a profile", seconds(5), || {
-        alerts(&server, &other).first().cloned()
-    });
+    let told =
+        eventually("an alert of a workload without a profile", seconds(5), || alerts(&server, &other).first().cloned());
     assert_eq!(told.0, "run");
     web.sh("echo x > /srv/other");
     eventually("an alert of what is not in the file", seconds(5), || {
