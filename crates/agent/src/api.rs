@@ -5,6 +5,7 @@ mod connections;
 mod listen;
 mod openapi;
 mod problem;
+mod profiles;
 mod routes;
 mod rules;
 mod stream;

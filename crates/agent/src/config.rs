@@ -74,6 +74,11 @@ pub struct Behaviour {
     pub forget_after: Period,
     /// Whether what a workload is known to do all day is counted in the kernel, and neither sent nor judged again.
     pub habituation: bool,
+    /// Whether nothing is learnt: workloads are judged by the profiles that there are, and one that has none is an alert.
+    pub locked: bool,
+    /// Profiles as files, such as `ethogram profile export` writes, and folders of them (`*.toml`): they are approved, and
+    /// taken up at every start.
+    pub profiles: Vec<PathBuf>,
 }
 
 impl Default for Behaviour {
@@ -84,6 +89,8 @@ impl Default for Behaviour {
             alerts_per_day: 1,
             forget_after: Period::from_secs(30 * DAY),
             habituation: true,
+            locked: false,
+            profiles: Vec::new(),
         }
     }
 }
@@ -95,6 +102,7 @@ impl Behaviour {
             alerts_per_day: self.alerts_per_day,
             forget_after_ns: self.forget_after.as_ns(),
             habituation: self.habituation,
+            is_locked: self.locked,
             ..ModelSettings::default()
         }
     }

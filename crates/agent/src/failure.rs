@@ -5,6 +5,11 @@
 #[error("{0}")]
 pub struct Unable(pub String);
 
+/// Two things that were compared differ: exit code 1, and nothing more to say.
+#[derive(Debug, thiserror::Error)]
+#[error("they differ")]
+pub struct Differ;
+
 /// What was asked makes no sense, such as an unknown tracker: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -11,6 +11,7 @@ mod interrupt;
 pub mod metrics;
 pub mod output;
 mod pipeline;
+mod profiles;
 mod record;
 pub mod response;
 mod rules;

@@ -4,6 +4,7 @@ mod alerts;
 mod backend;
 mod demands;
 mod judge;
+mod profiles;
 mod rules;
 mod streams;
 
@@ -57,11 +58,12 @@ pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()>
     let origin = Origin::configured(&config.rules);
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let book = rules::load(&origin, &schemas)?;
+    let approved = crate::profiles::read(&config.behaviour.profiles)?;
     let needs = Needs { events: book.set.wanted_events(), environment: book.set.wants_environment() };
     let wanted = wanted(&config, &trackers, record.is_some(), &needs)?;
     ethogram_probe::check_kernel().map_err(refusal)?;
     let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let result = tasks.block_on(run(config, trackers, wanted, (origin, book, needs), record));
+    let result = tasks.block_on(run(config, trackers, wanted, (origin, book, needs), approved, record));
     tasks.shutdown_timeout(Duration::from_millis(500));
     result
 }
@@ -120,6 +122,7 @@ async fn run(
     trackers: Vec<TrackerObject>,
     wanted: Vec<Wanted>,
     (origin, book, needs): (Origin, Book, Needs),
+    approved: Vec<Profile>,
     record: Option<&Path>,
 ) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config.api, &config.metrics).await?;
@@ -129,7 +132,16 @@ async fn run(
     }
     let selection = Selection { host: config.collection.host, containers: Vec::new() };
     let settings = config.behaviour.settings();
-    let Contents { profiles, alerts, accepted } = opened.contents;
+    let Contents { mut profiles, alerts, accepted } = opened.contents;
+    let mut model = model(settings.clone(), profiles.iter().map(|(uid, json)| (&**uid, &**json)));
+    for profile in approved {
+        let uid = profile.workload.uid.clone();
+        model.import(profile);
+        // A recording begins with the profiles as they are then.
+        if let Some(json) = model.profile(&uid).and_then(|profile| serde_json::to_string(profile).ok()) {
+            profiles.insert(uid, json);
+        }
+    }
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let sinks = Sinks::start(&config.alerts, &config.store.path, &alerts)?;
     // Of what a rule found before, only what goes on is told.
@@ -144,7 +156,6 @@ async fn run(
             Some(Recorder::create(path, conditions, &schemas, &before)?)
         }
     };
-    let model = model(settings, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
     drop(profiles);
     let writer = Writer::start(opened.store)?;
     let mut rules = Rules::new(Arc::clone(&book.set));

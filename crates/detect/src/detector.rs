@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ethogram_model::{Event, Finding, render};
 
 use crate::{
+    Profile,
     accepted::{Acceptance, Acceptances},
     model::{FindingUpdate, HabitChange, HabitCount, Model, Recall},
     rules::{File, RuleSet, Rules},
@@ -22,6 +23,12 @@ pub enum Decision {
     Accept(Acceptance),
     /// It is not any more, by its id.
     Revoke(String),
+    /// The profile of a workload is right as it is, by its uid.
+    ApproveProfile(String),
+    /// A workload is to be learnt anew, by its uid.
+    ResetProfile(String),
+    /// Somebody wrote or reviewed a profile, which is to be judged by.
+    ImportProfile(Box<Profile>),
 }
 
 /// Judges events. The same events and decisions in the same order give the same findings.
@@ -51,6 +58,9 @@ impl Detector {
                 self.accepted.revoke(&id);
                 self.model.end_habits();
             }
+            Decision::ApproveProfile(uid) => _ = self.model.approve(&uid),
+            Decision::ResetProfile(uid) => _ = self.model.reset(&uid),
+            Decision::ImportProfile(profile) => self.model.import(*profile),
         }
     }
 
@@ -115,6 +125,10 @@ fn weigh(finding: &mut Finding, recall: Recall) {
         Recall::Known(seen) => {
             finding.severity = finding.severity.one_lower();
             finding.confidence = finding.confidence.saturating_sub(USUAL_CONFIDENCE);
+            if seen.up_to_now().count == 0 {
+                rule.profile = Some("right for this workload, as its profile says, so one step less grave".into());
+                return;
+            }
             let first = render::rfc3339(seen.first_seen_ns);
             let first = first.get(..19).unwrap_or(&first).replace('T', " ");
             Some(format!("usual for this workload: {} times since {first}, so one step less grave", seen.count))

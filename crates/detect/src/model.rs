@@ -16,7 +16,7 @@ use ethogram_model::{Container, Event, EventSchema, Finding, ObjectKind, Severit
 use rustc_hash::FxHashMap;
 
 use crate::{
-    Behaviour, Profile, ProfileSummary, Workload,
+    Behaviour, Profile, ProfileSummary, ProfileTree, Workload,
     names::{Names, tells_names},
     profile::{Bits, Raised, Seen},
 };
@@ -168,6 +168,12 @@ impl Model {
             return Err(UnknownVersion { workload: profile.workload.name, version: profile.version });
         }
         profile.migrate();
+        // While profiles were locked, nothing of it was learnt.
+        if profile.is_empty() && !self.settings.is_locked && profile.approved_ns.is_none() {
+            let alerted = std::mem::take(&mut profile.alerted);
+            profile = Profile::new(profile.workload, profile.since_ns);
+            profile.alerted = alerted;
+        }
         let uid: Arc<str> = profile.workload.uid.as_str().into();
         let mut held = Held::new(profile, &self.clock);
         held.is_dirty = false;
@@ -417,7 +423,7 @@ impl Model {
             .map(|(_, h)| &h.profile)
             .collect();
         if others.len() > MAX_ASKED {
-            others.sort_by_key(|profile| std::cmp::Reverse(profile.last_seen_ns));
+            others.select_nth_unstable_by_key(MAX_ASKED, |profile| std::cmp::Reverse(profile.last_seen_ns));
             others.truncate(MAX_ASKED);
         }
         let shown_by = others.iter().filter(|profile| profile.shows(behaviour)).count();
@@ -446,6 +452,7 @@ impl Model {
             is_known
         });
         let forget_before_ns = self.clock.now_ns().saturating_sub(settings.forget_after_ns);
+        let forgets = self.clock.is_steady_for(settings.forget_after_ns);
         let mut changed = Vec::new();
         for (uid, held) in profiles.iter_mut() {
             if std::mem::take(&mut held.is_pending) {
@@ -453,7 +460,7 @@ impl Model {
             }
             held.settle(&self.clock, settings.learning_period_ns);
             let window = held.profile.window();
-            if held.forgot_in != window && held.profile.is_judged && held.profile.approved_ns.is_none() {
+            if forgets && held.forgot_in != window && held.profile.is_judged && held.profile.approved_ns.is_none() {
                 held.forgot_in = window;
                 let gone = held.profile.forget(forget_before_ns);
                 if gone > 0 {
@@ -516,7 +523,7 @@ impl Model {
             .values_mut()
             .map(|held| {
                 held.settle(&self.clock, self.settings.learning_period_ns);
-                ProfileSummary::of(&held.profile)
+                ProfileSummary::of(&held.profile, &self.settings)
             })
             .collect();
         out.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));
@@ -528,6 +535,26 @@ impl Model {
         let held = self.profiles.get_mut(uid)?;
         held.settle(&self.clock, self.settings.learning_period_ns);
         Some(&held.profile)
+    }
+
+    /// The same for people to look at.
+    pub fn describe(&mut self, uid: &str) -> Option<ProfileTree> {
+        let (settings, threshold) = (self.settings.clone(), self.threshold.tenths());
+        self.profile(uid).map(|profile| profile.describe(&settings, Some(threshold)))
+    }
+
+    /// The workloads that have profiles.
+    pub fn workloads(&self) -> impl Iterator<Item = &Workload> {
+        self.profiles.values().map(|held| &held.profile.workload)
+    }
+
+    /// The profile of the version of a workload's image that was seen latest before the profile of this one began; of the last
+    /// one seen, where none was before.
+    pub fn version_before(&self, uid: &str) -> Option<&Profile> {
+        let this = &self.profiles.get(uid)?.profile;
+        let others = self.profiles.values().map(|held| &held.profile);
+        let versions = others.filter(|p| p.workload.is_version_of(&this.workload));
+        versions.max_by_key(|p| (p.since_ns <= this.since_ns, p.last_seen_ns))
     }
 
     /// The uid of a container's workload, where it has a profile.

@@ -1,6 +1,8 @@
 //! What one workload does, and what of the rest was told.
 
 mod alerted;
+pub mod diff;
+pub mod file;
 mod novelty;
 pub mod objects;
 mod paths;
@@ -94,6 +96,9 @@ pub struct Profile {
 /// What a workload did of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Operation {
+    /// What its objects are. Profiles of earlier agents do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ObjectKind>,
     /// What of it was too various to be held, and is not judged.
     #[serde(default)]
     pub unjudged: Unjudged,
@@ -209,6 +214,32 @@ impl Profile {
         self.version = Self::VERSION;
     }
 
+    /// Takes the place of another profile of the same workload: what that had seen, and told of what this one does not hold.
+    pub(crate) fn replace(&mut self, before: &Self) {
+        let approved_ns = before.approved_ns.filter(|_| self.to_file() == before.to_file()).or(self.approved_ns);
+        for (name, operation) in &mut self.operations {
+            let Some(known) = before.operations.get(name) else { continue };
+            operation.novelty = known.novelty;
+            for (name, executable) in &mut operation.executables {
+                let Some(known) = known.executables.get(name) else { continue };
+                executable.novelty = known.novelty;
+                executable.objects.remember(&known.objects);
+            }
+        }
+        let (workload, operations) = (std::mem::take(&mut self.workload), std::mem::take(&mut self.operations));
+        let (is_judged, alerted) = (self.is_judged, before.alerted_but(&operations));
+        *self = Self {
+            workload,
+            operations,
+            is_judged,
+            alerted,
+            approved_ns,
+            is_drifted: false,
+            predecessor: None,
+            ..before.clone()
+        };
+    }
+
     /// Whether it says nothing of what the workload does.
     pub(crate) fn is_empty(&self) -> bool {
         self.operations.is_empty()
@@ -308,6 +339,7 @@ impl Profile {
             self.novelty.add(window);
         }
         let operation = self.operations.entry(behaviour.operation.to_owned()).or_default();
+        operation.kind = Some(behaviour.kind);
         if !fits {
             operation.unjudged = operation.unjudged.max(unjudged_by_lack_of_room(behaviour));
             return false;
@@ -424,7 +456,8 @@ impl Operation {
             let novelty = executable.novelty.of_another();
             (name.clone(), Executable { novelty, objects: executable.objects.clone() })
         });
-        Self { unjudged: self.unjudged, novelty: self.novelty.of_another(), executables: executables.collect() }
+        let (kind, unjudged, novelty) = (self.kind, self.unjudged, self.novelty.of_another());
+        Self { kind, unjudged, novelty, executables: executables.collect() }
     }
 }
 

@@ -12,7 +12,7 @@ const MAX_NAME: usize = 120;
 
 /// What containers must share to share a profile. Never a tag, a container's id or its name: the next container of the
 /// same image and command is the same workload from its first instruction.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Workload {
     /// Made of digest, command and owner: the same on every machine.
     pub uid: String,
@@ -33,15 +33,9 @@ impl Workload {
     pub fn of(container: &Container) -> Option<Self> {
         let image = container.image.as_ref().filter(|image| !image.digest.is_empty())?;
         let command: Vec<String> = container.command.iter().take(MAX_ARGS).map(|a| normalise::argument(a)).collect();
-        let owner = owner(container);
-        let parts = [image.digest.as_str(), owner.as_deref().unwrap_or_default()];
-        let uid = uid::of(parts.into_iter().chain(command.iter().map(String::as_str)));
-        let name = name(&image.name, &image.digest, &command, owner.as_deref());
-        Some(Self { uid, name, image: image.name.clone(), digest: image.digest.clone(), command, owner })
+        Some(Self::made_of(image.name.clone(), image.digest.clone(), command, owner(container)))
     }
-}
 
-impl Workload {
     /// The workload that is a service of the host.
     pub(crate) fn of_service(service: &str) -> Self {
         Self {
@@ -54,14 +48,23 @@ impl Workload {
         }
     }
 
-    /// Whether this is another version of the same: another content of the same image's name, run likewise for the same owner.
-    pub(crate) fn is_version_of(&self, other: &Self) -> bool {
+    /// One of which all is known: its command is generalised already.
+    pub(crate) fn made_of(image: String, digest: String, command: Vec<String>, owner: Option<String>) -> Self {
+        let parts = [digest.as_str(), owner.as_deref().unwrap_or_default()];
+        let uid = uid::of(parts.into_iter().chain(command.iter().map(String::as_str)));
+        let name = name(&image, &digest, &command, owner.as_deref());
+        Self { uid, name, image, digest, command, owner }
+    }
+
+    /// Whether this is the image of the same name, run likewise, whatever its content and for whomever.
+    pub fn resembles(&self, other: &Self) -> bool {
         let name = repository(&self.image);
-        !name.is_empty()
-            && name == repository(&other.image)
-            && self.digest != other.digest
-            && self.owner == other.owner
-            && self.command == other.command
+        !name.is_empty() && name == repository(&other.image) && self.command == other.command
+    }
+
+    /// Whether this is another version of the same: another content of the same image's name, run likewise for the same owner.
+    pub fn is_version_of(&self, other: &Self) -> bool {
+        self.resembles(other) && self.digest != other.digest && self.owner == other.owner
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
-use ethogram_detect::{ProfileTree, State};
+use ethogram_detect::{ProfileDiff, ProfileTree, State};
 use ethogram_model::{
     Container, Finding, Severity,
     nearest::{nearest, suggestion},
@@ -45,6 +45,17 @@ pub trait Backend: Send + Sync + 'static {
     fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>>;
     /// One profile, by its id or its workload's name.
     fn profile(&self, id: String) -> Answer<'_, ProfileTree>;
+    /// One profile as a file.
+    fn profile_file(&self, id: String) -> Answer<'_, String>;
+    /// What differs from the profile `with` to the profile `id`; without `with`, from that of the image's version before it.
+    fn diff_profiles(&self, id: String, with: Option<String>) -> Answer<'_, ProfileDiff>;
+    /// Takes up a profile's file, approved: for the workload that it names or, with `any_digest`, for those versions of its image
+    /// that are known here. Gives the profiles that were taken up.
+    fn import_profile(&self, file: String, any_digest: bool) -> Answer<'_, Vec<ProfileSummary>>;
+    /// A profile is right as it is, with what was told of it: nothing more is learnt.
+    fn approve_profile(&self, id: String) -> Answer<'_, ProfileSummary>;
+    /// Forgets a profile, so that its workload is learnt anew. Gives it as it was.
+    fn reset_profile(&self, id: String) -> Answer<'_, ProfileSummary>;
     /// Alerts, oldest first; of more than the limit, the latest.
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>>;
     /// The rules in force.
@@ -212,10 +223,22 @@ pub struct ProfileSummary {
     /// Seconds until learning ends; none once it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_seconds_left: Option<u64>,
+    /// Since when somebody has said that it is right, RFC 3339; it learns nothing more from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
+    /// What it lacks to be stable, in words.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// In how many containers it was seen: exact for a few, an estimate for many.
+    #[serde(default)]
+    pub containers: u32,
     /// How often anything was seen.
     pub observations: u64,
     /// How many behaviours it holds.
     pub behaviours: u64,
+    /// How many behaviours were told.
+    #[serde(default)]
+    pub alerts: u64,
 }
 
 /// Which alerts are wanted.

@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi;
 
-use super::{routes, rules};
+use super::{profiles, routes, rules};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,8 +15,13 @@ use super::{routes, rules};
         routes::resume,
         routes::put_object,
         routes::containers,
-        routes::profiles,
-        routes::profile,
+        profiles::list,
+        profiles::import,
+        profiles::show,
+        profiles::reset,
+        profiles::file,
+        profiles::diff,
+        profiles::approve,
         routes::alerts,
         rules::accept,
         rules::accepted,

@@ -13,13 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post, put},
 };
-use ethogram_detect::ProfileTree;
+use ethogram_detect::MAX_FILE_BYTES;
 use ethogram_model::{Severity, ocsf};
 use serde::Deserialize;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AlertFilter, Backend, EventFilter, OPENAPI, Problem, ProfileSummary, TrackerStatus, rules, stream};
+use super::{AlertFilter, Backend, EventFilter, OPENAPI, Problem, TrackerStatus, profiles, rules, stream};
 use crate::{
     config::ParamValue,
     metrics::{Format, ProcessMetrics},
@@ -35,20 +35,24 @@ const ALERTS: usize = 1000;
 /// The same of responses, of which no more are kept.
 const RESPONSES: usize = 1000;
 
-type Engine = State<Arc<dyn Backend>>;
-type Answered<T> = Result<T, Problem>;
+pub(super) type Engine = State<Arc<dyn Backend>>;
+pub(super) type Answered<T> = Result<T, Problem>;
 
 /// All of the API.
 pub fn router(backend: Arc<dyn Backend>) -> Router {
     let object = put(put_object).layer(DefaultBodyLimit::max(MAX_OBJECT_BYTES));
+    let profile_file = put(profiles::import).layer(DefaultBodyLimit::max(MAX_FILE_BYTES));
     Router::new()
         .route("/v1/trackers", get(trackers).post(start))
         .route("/v1/trackers/{name}", delete(stop))
         .route("/v1/pause", post(pause))
         .route("/v1/resume", post(resume))
         .route("/v1/containers", get(containers))
-        .route("/v1/profiles", get(profiles))
-        .route("/v1/profiles/{id}", get(profile))
+        .route("/v1/profiles", get(profiles::list).merge(profile_file))
+        .route("/v1/profiles/{id}", get(profiles::show).delete(profiles::reset))
+        .route("/v1/profiles/{id}/file", get(profiles::file))
+        .route("/v1/profiles/{id}/diff", get(profiles::diff))
+        .route("/v1/profiles/{id}/approve", post(profiles::approve))
         .route("/v1/alerts", get(alerts))
         .route("/v1/alerts/{uid}/accept", post(rules::accept))
         .route("/v1/accepted", get(rules::accepted))
@@ -203,22 +207,6 @@ pub(super) async fn put_object(
 #[utoipa::path(get, path = "/v1/containers", responses((status = 200, body = Vec<serde_json::Value>)))]
 pub(super) async fn containers(State(engine): Engine) -> Answered<Response> {
     Ok(Json(engine.containers().await?).into_response())
-}
-
-/// What has been learnt, in short.
-#[utoipa::path(get, path = "/v1/profiles", responses((status = 200, body = Vec<ProfileSummary>)))]
-pub(super) async fn profiles(State(engine): Engine) -> Answered<Json<Vec<ProfileSummary>>> {
-    Ok(Json(engine.profiles().await?))
-}
-
-/// What has been learnt of one workload.
-#[utoipa::path(get, path = "/v1/profiles/{id}", params(("id" = String, Path, description = "Its id or its workload")),
-    responses(
-        (status = 200, body = Object, description = "What it does: by operation, executable and pattern"),
-        (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(super) async fn profile(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<ProfileTree>> {
-    Ok(Json(engine.profile(id).await?))
 }
 
 /// Which alerts are wanted.

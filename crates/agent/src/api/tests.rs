@@ -83,6 +83,23 @@ pub(crate) fn finding(n: u64, severity: Severity) -> Finding {
     }
 }
 
+fn profile(id: &str, behaviours: u64) -> ProfileSummary {
+    ProfileSummary {
+        id: id.into(),
+        workload: "w".into(),
+        image: "web:1".into(),
+        state: ProfileState::Stable,
+        since: "2026-01-31T12:00:00Z".into(),
+        learning_seconds_left: None,
+        approved: None,
+        missing: Vec::new(),
+        containers: 1,
+        observations: 1,
+        behaviours,
+        alerts: 0,
+    }
+}
+
 fn now<T: Send + 'static>(value: Result<T, Refusal>) -> Answer<'static, T> {
     Box::pin(std::future::ready(value))
 }
@@ -153,6 +170,25 @@ impl Backend for Fake {
     }
     fn profile(&self, id: String) -> Answer<'_, ethogram_detect::ProfileTree> {
         now(Err(Refusal::unknown("profile", &id, [""; 0])))
+    }
+    fn profile_file(&self, id: String) -> Answer<'_, String> {
+        now(Err(Refusal::unknown("profile", &id, [""; 0])))
+    }
+    fn diff_profiles(&self, id: String, with: Option<String>) -> Answer<'_, ethogram_detect::ProfileDiff> {
+        let from = with.unwrap_or_else(|| "before".into());
+        now(Ok(ethogram_detect::ProfileDiff { from, to: id, operations: Vec::new() }))
+    }
+    fn import_profile(&self, file: String, any_digest: bool) -> Answer<'_, Vec<ProfileSummary>> {
+        now(match any_digest {
+            true => Ok(vec![profile("p1", file.len() as u64)]),
+            false => Err(Refusal::Conflict("made for another image".into())),
+        })
+    }
+    fn approve_profile(&self, id: String) -> Answer<'_, ProfileSummary> {
+        now(if id == "p1" { Ok(profile("p1", 1)) } else { Err(Refusal::unknown("profile", &id, ["p1"])) })
+    }
+    fn reset_profile(&self, id: String) -> Answer<'_, ProfileSummary> {
+        self.approve_profile(id)
     }
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>> {
         let all = self.alerts.lock().unwrap();
@@ -320,6 +356,29 @@ async fn alerts_are_ocsf_filtered_and_limited() {
 }
 
 #[tokio::test]
+async fn profiles_are_taken_up_approved_reset_and_compared() {
+    let fake = Arc::new(Fake::default());
+    let file = "x".repeat(1 << 20);
+    let put = |query: &str, file: &str| request("PUT", &format!("/v1/profiles{query}"), file.to_owned());
+    let taken = json_of(&fake, put("?any_digest=true", &file), StatusCode::OK).await;
+    assert_eq!(taken[0]["behaviours"], 1 << 20);
+    json_of(&fake, put("", &file), StatusCode::CONFLICT).await;
+    json_of(&fake, put("?any_digest=maybe", ""), StatusCode::BAD_REQUEST).await;
+    json_of(&fake, put("", &"x".repeat(9 << 20)), StatusCode::PAYLOAD_TOO_LARGE).await;
+    let bytes = request("PUT", "/v1/profiles", vec![b'a', 0xff]);
+    let told = json_of(&fake, bytes, StatusCode::UNPROCESSABLE_ENTITY).await;
+    assert_eq!(told["detail"], "the profile is not UTF-8 at byte 1");
+    json_of(&fake, request("POST", "/v1/profiles/p1/approve", ""), StatusCode::OK).await;
+    let told = json_of(&fake, request("POST", "/v1/profiles/p2/approve", ""), StatusCode::NOT_FOUND).await;
+    assert_eq!(told["nearest"], json!(["p1"]));
+    json_of(&fake, request("DELETE", "/v1/profiles/p1", ""), StatusCode::OK).await;
+    json_of(&fake, request("GET", "/v1/profiles/p1/file", ""), StatusCode::NOT_FOUND).await;
+    let diff = json_of(&fake, request("GET", "/v1/profiles/p1/diff?with=p%2F2", ""), StatusCode::OK).await;
+    assert_eq!(diff, json!({ "from": "p/2", "to": "p1", "operations": [] }));
+    json_of(&fake, request("GET", "/v1/profiles/p1/diff?from=x", ""), StatusCode::BAD_REQUEST).await;
+}
+
+#[tokio::test]
 async fn responses_are_listed_and_undone() {
     let fake = Arc::new(Fake::default());
     let ids = async |query: &str| {
@@ -393,7 +452,12 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/trackers/{name}/object", "put"),
         ("/v1/containers", "get"),
         ("/v1/profiles", "get"),
+        ("/v1/profiles", "put"),
         ("/v1/profiles/{id}", "get"),
+        ("/v1/profiles/{id}", "delete"),
+        ("/v1/profiles/{id}/file", "get"),
+        ("/v1/profiles/{id}/diff", "get"),
+        ("/v1/profiles/{id}/approve", "post"),
         ("/v1/alerts", "get"),
         ("/v1/events", "get"),
         ("/v1/responses", "get"),

@@ -52,6 +52,20 @@ impl Client {
         self.ask(Method::POST, path, body.into()).await
     }
 
+    /// GETs a text.
+    pub(super) async fn get_text(&self, path: &str) -> Result<String, ClientError> {
+        let answer = self.http.send(Method::GET, path, Bytes::new()).await.map_err(|e| self.told(e))?;
+        if !answer.status.is_success() {
+            return Err(self.problem(answer.status, &answer.body));
+        }
+        String::from_utf8(answer.body.into()).map_err(|e| self.nonsense(e))
+    }
+
+    /// PUTs a text and reads the answer.
+    pub(super) async fn put_text<T: DeserializeOwned>(&self, path: &str, text: String) -> Result<T, ClientError> {
+        self.ask(Method::PUT, path, text.into()).await
+    }
+
     /// DELETEs and reads the answer.
     pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::DELETE, path, Bytes::new()).await

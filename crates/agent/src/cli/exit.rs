@@ -6,7 +6,7 @@ use clap::error::ErrorKind;
 use ethogram_model::render;
 
 use crate::{
-    failure::{Unable, Usage},
+    failure::{Differ, Unable, Usage},
     output::{self, OutputError},
 };
 
@@ -19,7 +19,9 @@ pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
     if matches!(error.downcast_ref(), Some(OutputError::ReaderGone)) {
         return ExitCode::SUCCESS;
     }
-    say(&told(error));
+    if error.downcast_ref::<Differ>().is_none() {
+        say(&told(error));
+    }
     ExitCode::from(code(error))
 }
 

@@ -118,8 +118,8 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
 fn write_profiles(path: &Path, model: &mut Model) -> anyhow::Result<()> {
     let mut lines = Lines::new(Some(path))?;
     for brief in model.profiles() {
-        if let Some(profile) = model.profile(&brief.uid) {
-            lines.write(&serde_json::to_value(profile.describe())?)?;
+        if let Some(tree) = model.describe(&brief.uid) {
+            lines.write(&serde_json::to_value(tree)?)?;
         }
     }
     Ok(lines.flush()?)

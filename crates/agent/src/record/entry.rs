@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{Acceptance, HabitCount, Settings};
+use ethogram_detect::{Acceptance, HabitCount, Profile as Learnt, Settings};
 use ethogram_model::{Event, Finding, TrackerSchema, Users};
 use ethogram_probe::TrackerStatus;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,12 @@ pub(super) enum Note {
     Accept(Acceptance),
     /// It is not any more.
     Revoke(String),
+    /// The profile of a workload is right as it is.
+    ApproveProfile(String),
+    /// A workload is to be learnt anew.
+    ResetProfile(String),
+    /// A profile is to be judged by.
+    ImportProfile(Box<Learnt>),
     /// Some of the cgroups of the walk that follows.
     Cgroups(Vec<(u64, String)>),
     /// A walk of the hierarchy.
@@ -98,6 +104,9 @@ pub(crate) struct Conditions {
     /// Whether what is usual was counted where it came from.
     #[serde(default)]
     pub(crate) habituation: bool,
+    /// Whether nothing is learnt.
+    #[serde(default)]
+    pub(crate) is_locked: bool,
 }
 
 impl Conditions {
@@ -109,6 +118,7 @@ impl Conditions {
             alerts_per_day: Some(settings.alerts_per_day),
             forget_after_ns: Some(settings.forget_after_ns),
             habituation: settings.habituation,
+            is_locked: settings.is_locked,
         }
     }
 
@@ -120,6 +130,7 @@ impl Conditions {
             alerts_per_day: self.alerts_per_day.unwrap_or(usual.alerts_per_day),
             forget_after_ns: self.forget_after_ns.unwrap_or(usual.forget_after_ns),
             habituation: self.habituation,
+            is_locked: self.is_locked,
             ..usual
         }
     }

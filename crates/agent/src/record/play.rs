@@ -123,6 +123,7 @@ impl<R: BufRead> Player<R> {
                     engine.step(Input::Decision(Decision::Rules(Arc::new(set), files.into())));
                 }
                 Some(Item::Accept(acceptance)) => engine.step(Input::Decision(Decision::Accept(acceptance))),
+                Some(Item::Profiles(decision)) => engine.step(Input::Decision(decision)),
                 Some(Item::Revoke(id)) => engine.step(Input::Decision(Decision::Revoke(id))),
                 Some(Item::Rules(_) | Item::Stories(_) | Item::Alert(_)) => {}
                 Some(Item::Account(accounts)) => account = accounts,

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_detect::{Acceptance, rules::File};
+use ethogram_detect::{Acceptance, Decision, rules::File};
 use ethogram_model::{Event, EventSchema, Finding, TrackerSchema};
 
 use super::{
@@ -77,6 +77,8 @@ pub(crate) enum Item {
     Accept(Acceptance),
     /// It is not any more, by its id.
     Revoke(String),
+    /// Something was decided of a profile.
+    Profiles(Decision),
     /// What the engine took.
     Input(Input),
     /// Where each tracker's events went, up to here.
@@ -230,6 +232,9 @@ impl<R: BufRead> Recorded<R> {
             Note::Alert(alert) => Item::Alert(alert),
             Note::Accept(acceptance) => Item::Accept(acceptance),
             Note::Revoke(id) => Item::Revoke(id),
+            Note::ApproveProfile(uid) => Item::Profiles(Decision::ApproveProfile(uid)),
+            Note::ResetProfile(uid) => Item::Profiles(Decision::ResetProfile(uid)),
+            Note::ImportProfile(profile) => Item::Profiles(Decision::ImportProfile(profile)),
             Note::Cgroups(some) => {
                 if self.cgroups.len() + some.len() > Walk::LIMIT {
                     return Err(format!("a walk has more than {} cgroups", Walk::LIMIT));

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fs, sync::Arc};
 
-use ethogram_detect::{Model, Settings};
+use ethogram_detect::{Decision, Model, Settings};
 use ethogram_model::{Event, EventSchema, Image, TrackerSchema, Users, ocsf};
 use proptest::prelude::*;
 
@@ -194,6 +194,25 @@ fn a_replay_gives_what_was_given_live() {
         assert_eq!(played.span_ns, (BEGIN + 1, BEGIN + 22 * SECOND));
         assert_eq!(played.consumer.result(), live);
     }
+}
+
+#[test]
+fn what_was_decided_of_profiles_is_decided_again() {
+    let trackers = trackers();
+    let profile = ethogram_detect::Profile::from_file(
+        "ethogram_profile = 1\n[workload]\nimage = 'web:1'\ndigest = 'sha256:aabb'\n[write]\na = ['/b']\n[objects]\nwrite = 'files'\n",
+        7,
+    );
+    let profile = Box::new(profile.unwrap());
+    let uid = profile.workload.uid.clone();
+    let decisions =
+        [Decision::ImportProfile(profile), Decision::ApproveProfile(uid.clone()), Decision::ResetProfile(uid)];
+    let mut inputs: Vec<_> = decisions.iter().cloned().map(Input::Decision).collect();
+    inputs.push(Input::End(BEGIN));
+    let (items, damage) = read(&recorded(&inputs, &trackers)).unwrap();
+    assert_eq!(damage, None);
+    let told: Vec<_> = items.into_iter().filter(|item| item.starts_with("Profiles")).collect();
+    assert_eq!(told, decisions.map(|decision| format!("Profiles({decision:?})")));
 }
 
 #[test]

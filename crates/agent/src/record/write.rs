@@ -191,6 +191,9 @@ impl Recorder {
             }
             Input::Decision(Decision::Accept(acceptance)) => self.note(&Note::Accept(acceptance.clone())),
             Input::Decision(Decision::Revoke(id)) => self.note(&Note::Revoke(id.clone())),
+            Input::Decision(Decision::ApproveProfile(uid)) => self.note(&Note::ApproveProfile(uid.clone())),
+            Input::Decision(Decision::ResetProfile(uid)) => self.note(&Note::ResetProfile(uid.clone())),
+            Input::Decision(Decision::ImportProfile(profile)) => self.note(&Note::ImportProfile(profile.clone())),
             Input::Users(users) => self.note(&Note::Users(Arc::clone(users))),
             Input::Habits(counts) => {
                 for some in counts.chunks(SOME) {

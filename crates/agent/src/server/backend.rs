@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{Acceptance, Decision, ProfileSummary as Brief, ProfileTree};
-use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, render, schema::Role};
+use ethogram_detect::{Acceptance, Decision, ProfileDiff, ProfileTree};
+use ethogram_model::{Container, Finding, Param as ModelParam, TrackerSchema, schema::Role};
 use ethogram_probe::{Collector, Error, Manifest, ProgramState, Start, State, TrackerObject, TrackerStatus as Status};
 use tokio::sync::mpsc::Receiver;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
-use super::{demands::Demands, judge::Judge, rules::RuleKeeper};
+use super::{demands::Demands, judge::Judge, profiles, rules::RuleKeeper};
 use crate::{
     api::{
         Accepted, AlertFilter, Answer, Backend, EventFilter, Lines, Param, ProfileState, ProfileSummary, Program,
@@ -25,14 +25,14 @@ use crate::{
 /// What the API asks.
 #[derive(Clone)]
 pub(super) struct Server {
-    control: Control<Judge>,
+    pub(super) control: Control<Judge>,
     collector: Arc<Collector>,
     demands: Arc<Demands>,
     rules: Arc<RuleKeeper>,
     hierarchy: Hierarchy,
     recording: Option<Recording>,
     response: Arc<Response>,
-    learning_ns: u64,
+    pub(super) learning_ns: u64,
     gated: bool,
     /// Parameters that the configuration sets, by tracker.
     params: BTreeMap<String, BTreeMap<String, String>>,
@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// Runs what may take a while beside the tasks.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -72,7 +72,7 @@ impl Server {
         tokio::task::spawn_blocking(move || work(&this)).await.map_err(|_| Refusal::Gone)?
     }
 
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Judge) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
@@ -198,36 +198,31 @@ impl Backend for Server {
     }
 
     fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>> {
-        Box::pin(async {
-            let all = self.ask(|j| j.detector.model.profiles()).await?;
-            Ok(all.iter().map(|p| summary(p, self.learning_ns)).collect())
-        })
+        Box::pin(profiles::list(self))
     }
 
     fn profile(&self, id: String) -> Answer<'_, ProfileTree> {
-        Box::pin(async move {
-            self.ask(move |judge| {
-                let all = judge.detector.model.profiles();
-                // A name will do where it is one workload's only, or the start of an id.
-                let mut hits = all.iter().filter(|p| {
-                    p.uid == id || p.name == id || p.image == id || (id.len() >= 4 && p.uid.starts_with(&id))
-                });
-                let (first, second) = (hits.next(), hits.next());
-                let uid = match (first, second) {
-                    (Some(only), None) => only.uid.clone(),
-                    (Some(_), Some(_)) if all.iter().any(|p| p.uid == id) => id,
-                    (Some(a), Some(b)) => {
-                        let several =
-                            format!("several workloads answer to '{id}': give an id, such as {} or {}", a.uid, b.uid);
-                        return Err(Refusal::Invalid(several));
-                    }
-                    _ => return Err(Refusal::unknown("profile", &id, all.iter().flat_map(|p| [&p.uid, &p.name]))),
-                };
-                let tree = judge.detector.model.profile(&uid).map(ethogram_detect::Profile::describe);
-                tree.ok_or_else(|| Refusal::unknown("profile", &uid, all.iter().map(|p| &p.uid)))
-            })
-            .await?
-        })
+        Box::pin(profiles::show(self, id))
+    }
+
+    fn profile_file(&self, id: String) -> Answer<'_, String> {
+        Box::pin(profiles::file(self, id))
+    }
+
+    fn diff_profiles(&self, id: String, with: Option<String>) -> Answer<'_, ProfileDiff> {
+        Box::pin(profiles::diff(self, id, with))
+    }
+
+    fn import_profile(&self, file: String, any_digest: bool) -> Answer<'_, Vec<ProfileSummary>> {
+        Box::pin(profiles::import(self, file, any_digest))
+    }
+
+    fn approve_profile(&self, id: String) -> Answer<'_, ProfileSummary> {
+        Box::pin(profiles::approve(self, id))
+    }
+
+    fn reset_profile(&self, id: String) -> Answer<'_, ProfileSummary> {
+        Box::pin(profiles::reset(self, id))
     }
 
     fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>> {
@@ -452,20 +447,5 @@ fn told(status: Status) -> TrackerStatus {
         params: status.schema.params.iter().map(param).collect(),
         programs: status.programs.into_iter().map(program).collect(),
         counters: counters(&status.counters),
-    }
-}
-
-fn summary(profile: &Brief, learning_ns: u64) -> ProfileSummary {
-    let state = ProfileState::from(profile.state);
-    let left = learning_ns.saturating_sub(profile.learnt_ns) / 1_000_000_000;
-    ProfileSummary {
-        id: profile.uid.clone(),
-        workload: profile.name.clone(),
-        image: profile.image.clone(),
-        state,
-        since: render::rfc3339(profile.since_ns),
-        learning_seconds_left: (state == ProfileState::Learning).then_some(left),
-        observations: profile.observations,
-        behaviours: profile.entries as u64,
     }
 }

@@ -12,6 +12,7 @@ mod identity;
 mod metrics;
 mod other_runtimes;
 mod persistence;
+mod profiles;
 mod recording;
 mod response;
 mod rule_files;

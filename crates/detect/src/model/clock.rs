@@ -11,17 +11,28 @@ const DISORDER_NS: u64 = 10_000_000_000;
 pub(super) struct Clock {
     last_ns: Option<u64>,
     pub(super) elapsed_ns: u64,
+    /// When, of the time that went by, it was last set forward, or woke up.
+    jumped_ns: Option<u64>,
 }
 
 impl Clock {
     pub(super) fn advance(&mut self, now_ns: u64) {
         let last = self.last_ns.unwrap_or(now_ns);
         if now_ns >= last {
-            self.elapsed_ns = self.elapsed_ns.saturating_add((now_ns - last).min(LONGEST_STEP_NS));
+            let step = now_ns - last;
+            self.elapsed_ns = self.elapsed_ns.saturating_add(step.min(LONGEST_STEP_NS));
+            if step > LONGEST_STEP_NS {
+                self.jumped_ns = Some(self.elapsed_ns);
+            }
         } else if last - now_ns < DISORDER_NS {
             return;
         }
         self.last_ns = Some(now_ns);
+    }
+
+    /// Whether moments that lie so far back say that so much time went by: since it jumped, somebody has looked for as long.
+    pub(super) fn is_steady_for(&self, ns: u64) -> bool {
+        self.jumped_ns.is_none_or(|jumped_ns| self.elapsed_ns - jumped_ns >= ns)
     }
 
     /// The latest moment that it knows of, nanoseconds since the Unix epoch.

@@ -29,10 +29,16 @@ impl Model {
         true
     }
 
-    /// Takes up a profile that somebody wrote or reviewed, in the place of the one that there is.
+    /// Takes up a profile that somebody wrote or reviewed, in the place of the one that there is. What that had seen and told is
+    /// kept, so that taking up the same again changes nothing.
     pub fn import(&mut self, mut profile: Profile) {
         profile.version = Profile::VERSION;
         let uid: Arc<str> = profile.workload.uid.as_str().into();
+        if let Some(held) = self.profiles.get_mut(&uid) {
+            held.settle(&self.clock, self.settings.learning_period_ns);
+            profile.replace(&held.profile);
+        }
+        self.quarantine.release_workload(&profile.workload.name);
         self.habits.end_of(&uid);
         self.hold(uid, Held::new(profile, &self.clock));
     }

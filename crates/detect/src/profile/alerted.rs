@@ -1,9 +1,11 @@
 //! What of a workload was told.
 
+use std::collections::BTreeMap;
+
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Profile, Seen, alike};
+use super::{Operation, Profile, Seen, alike};
 use crate::{Behaviour, Settings, uid};
 
 /// A behaviour that was told.
@@ -38,6 +40,28 @@ impl Profile {
     /// Behaviours that were told.
     pub fn alerts(&self) -> usize {
         self.alerted.values().flat_map(|executables| executables.values()).map(|objects| objects.len()).sum()
+    }
+
+    /// What was told, without what these operations hold.
+    pub(super) fn alerted_but(
+        &self,
+        operations: &BTreeMap<String, Operation>,
+    ) -> BTreeMap<String, BTreeMap<String, BTreeMap<String, Alerted>>> {
+        let holds = |name: &str, executable: &str, object: &str, alerted: &Alerted| {
+            let Some(kind) = alerted.kind.filter(|_| object != OTHERS) else { return false };
+            let behaviour = Behaviour::by_name(name, executable, object, kind, alerted.is_guarded);
+            let executable = operations.get(name).and_then(|o| o.executables.get(executable));
+            executable.is_some_and(|e| e.objects.get(&behaviour).is_some())
+        };
+        let mut out = self.alerted.clone();
+        for (name, executables) in &mut out {
+            for (executable, objects) in executables.iter_mut() {
+                objects.retain(|object, alerted| !holds(name, executable, object, alerted));
+            }
+            executables.retain(|_, objects| !objects.is_empty());
+        }
+        out.retain(|_, executables| !executables.is_empty());
+        out
     }
 
     /// What was told of a behaviour before.
@@ -91,7 +115,8 @@ impl Profile {
     /// forgotten.
     pub(crate) fn learn_alerted(&mut self, settings: &Settings) {
         for (operation, executables) in std::mem::take(&mut self.alerted) {
-            for (executable, objects) in executables {
+            // That there was no profile is no behaviour, and done by nobody.
+            for (executable, objects) in executables.into_iter().filter(|(name, _)| !name.is_empty()) {
                 for (object, Alerted { seen, kind, is_guarded, .. }) in objects {
                     let Some(kind) = kind.filter(|_| object != OTHERS) else { continue };
                     let behaviour = Behaviour::by_name(&operation, &executable, &object, kind, is_guarded);

@@ -99,6 +99,32 @@ impl Objects {
         }
     }
 
+    /// Adds an object by its own name, or what stands for many as it is written.
+    pub(crate) fn insert_name(&mut self, name: &str, seen: Seen) {
+        self.named.entry(name.to_owned()).or_default().add(seen);
+    }
+
+    /// Adds a pattern of paths as it is.
+    pub(crate) fn insert_pattern(&mut self, pattern: &str, seen: Seen) {
+        self.paths.insert_pattern(pattern, seen);
+    }
+
+    /// Whether a pattern is found by what it stands for, and no other hides it.
+    pub(crate) fn reaches(&self, pattern: &str) -> bool {
+        self.paths.get(pattern).is_some()
+    }
+
+    /// Takes over how often things were seen from what held them before, where that held the same or what stands for it.
+    pub(crate) fn remember(&mut self, before: &Self) {
+        self.retain(|name, seen| {
+            let known = before.named.get(name).or_else(|| before.paths.get(name));
+            if let Some(known) = known.filter(|_| seen.count == 0) {
+                *seen = *known;
+            }
+            true
+        });
+    }
+
     /// Paths that could still be treated as one.
     pub(crate) fn shrinkable(&self) -> usize {
         self.paths.len()
@@ -135,6 +161,14 @@ impl Objects {
         out.extend(self.paths.patterns());
         out.sort_by(|a, b| b.1.count.cmp(&a.1.count).then_with(|| a.0.cmp(&b.0)));
         out
+    }
+
+    /// All that it was seen of, as one.
+    pub(crate) fn seen_at_all(&self) -> Seen {
+        let mut all = Seen::default();
+        self.named.values().for_each(|seen| all.add(*seen));
+        self.paths.add_to(&mut all);
+        all
     }
 
     /// Every pattern, and whether it is one of paths, in order.

@@ -103,6 +103,11 @@ impl PathTree {
         self.top.settle()
     }
 
+    /// Adds all that it was seen of.
+    pub(crate) fn add_to(&self, all: &mut Seen) {
+        self.top.add_to(all);
+    }
+
     /// Gives up the names in the directory that has most of them. False when there is none with more than one.
     pub(crate) fn shrink(&mut self) -> bool {
         let Some(largest) = self.top.largest(&mut String::new()).filter(|l| l.children > 1) else { return false };
@@ -235,6 +240,11 @@ impl Directory {
     fn settle(&mut self) -> u64 {
         let files: u64 = self.files.values_mut().map(Seen::settle).sum();
         files + self.directories.values_mut().map(Self::settle).sum::<u64>()
+    }
+
+    fn add_to(&self, all: &mut Seen) {
+        self.files.values().for_each(|seen| all.add(*seen));
+        self.directories.values().for_each(|directory| directory.add_to(all));
     }
 
     fn count(&self) -> usize {

@@ -33,6 +33,11 @@ pub(crate) fn named(name: &str, address: IpAddr, port: u16) -> String {
     format!("{name}:{port}{whose}")
 }
 
+/// Whether it is how a port is written.
+pub(crate) fn is_port(text: &str) -> bool {
+    text == EPHEMERAL || text.parse::<u16>().is_ok()
+}
+
 /// The address and port of a name; nothing of one that stands for many.
 pub(crate) fn parse(name: &str) -> Option<(IpAddr, u16)> {
     let peer: std::net::SocketAddr = name.parse().ok()?;

@@ -77,6 +77,9 @@ impl Seen {
     pub(crate) fn settle(&mut self) -> u64 {
         let times = std::mem::take(&mut self.pending);
         if times > 0 {
+            if self.count == 0 {
+                self.first_seen_ns = self.pending_last_ns;
+            }
             self.count = self.count.saturating_add(times);
             self.last_seen_ns = self.last_seen_ns.max(self.pending_last_ns);
         }

@@ -4,7 +4,7 @@ use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Profile, peers};
-use crate::{Behaviour, behaviour::OUTSIDE};
+use crate::{Behaviour, behaviour::OUTSIDE, model::finding::duration};
 
 /// How far a profile is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +82,38 @@ impl Profile {
             () if (self.starts == 0 || self.is_lossy) && self.approved_ns.is_none() => State::Partial,
             () => State::Stable,
         }
+    }
+
+    /// What it lacks to be stable, in words.
+    pub(crate) fn missing(&self, learning_period_ns: u64) -> Vec<String> {
+        let mut out = Vec::new();
+        let quiet = [self.window, self.before].iter().rev().take_while(|w| w.is_quiet()).count();
+        let windows =
+            || format!("two windows of {} in a row with next to nothing new", duration(window_ns(learning_period_ns)));
+        match self.state() {
+            State::Learning => {
+                let left_ns = learning_period_ns.saturating_sub(self.watched_ns);
+                if left_ns > 0 {
+                    out.push(format!("{} more of looking", duration(left_ns.max(1_000_000_000))));
+                } else if quiet < 2 {
+                    out.push(windows());
+                }
+                if self.starts == 0 {
+                    out.push("no start of a container seen".to_owned());
+                }
+            }
+            State::Partial => {
+                if self.starts == 0 {
+                    out.push("no start of a container seen".to_owned());
+                }
+                if self.is_lossy {
+                    out.push("events were lost while it was learnt: reset it, or approve it as it is".to_owned());
+                }
+            }
+            State::Drifted => out.push(format!("much is new of late: {}, or that somebody approves it", windows())),
+            State::Stable => {}
+        }
+        out
     }
 
     /// The number of the window that it is in.

@@ -5,15 +5,15 @@ use std::fmt::Write;
 use ethogram_model::render::{escape, rfc3339};
 use serde::{Deserialize, Serialize};
 
-use super::{Executable, State, Unjudged};
-use crate::{Profile, Seen, model::finding::duration};
+use super::{Executable, State, Unjudged, file::rank};
+use crate::{Profile, Seen, Settings, model::finding::duration};
 
-/// Objects of one executable that the text shows.
-const SHOWN_OBJECTS: usize = 6;
-/// Executables of one operation that the text shows.
-const SHOWN_EXECUTABLES: usize = 8;
+/// Lines that the text should have at most: a page that is read at once.
+const LINES: usize = 49;
+/// Executables of one operation, and objects of one executable, that the text shows: the first pair with which it fits.
+const SHOWN: [(usize, usize); 10] = [(12, 12), (10, 8), (8, 6), (8, 4), (6, 4), (5, 3), (4, 3), (4, 2), (3, 1), (2, 1)];
 /// Alerts that the text shows.
-const SHOWN_ALERTS: usize = 8;
+const SHOWN_ALERTS: usize = 5;
 
 /// A profile in brief.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,15 @@ pub struct ProfileSummary {
     pub last_seen_ns: u64,
     /// How long it has been learnt, nanoseconds.
     pub learnt_ns: u64,
+    /// Since when somebody has said that it is right, nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub approved_ns: Option<u64>,
+    /// What it lacks to be stable, in words.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// In how many containers it was seen: exact for a few, an estimate for many.
+    #[serde(default)]
+    pub containers: u32,
     /// Patterns it holds.
     pub entries: usize,
     /// Behaviours seen.
@@ -42,7 +51,7 @@ pub struct ProfileSummary {
 
 impl ProfileSummary {
     /// Of a profile.
-    pub fn of(profile: &Profile) -> Self {
+    pub fn of(profile: &Profile, settings: &Settings) -> Self {
         Self {
             uid: profile.workload.uid.clone(),
             name: profile.workload.name.clone(),
@@ -51,6 +60,9 @@ impl ProfileSummary {
             since_ns: profile.since_ns,
             last_seen_ns: profile.last_seen_ns,
             learnt_ns: profile.learnt_ns,
+            approved_ns: profile.approved_ns,
+            missing: profile.missing(settings.learning_period_ns),
+            containers: profile.containers(),
             entries: profile.entries(),
             observations: profile.observations,
             alerts: profile.alerts(),
@@ -59,12 +71,18 @@ impl ProfileSummary {
 }
 
 /// All that a profile holds, in the order in which people want to read it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProfileTree {
     /// Whose it is.
     #[serde(flatten)]
     pub summary: ProfileSummary,
-    /// What it does, by operation.
+    /// The workload whose profile it began with, as long as it is learnt.
+    #[serde(default)]
+    pub predecessor: Option<String>,
+    /// From how many bits on what is new is told where it is not grave.
+    #[serde(default)]
+    pub threshold: Option<f64>,
+    /// What it does, by operation: what runs, whom it talks to, what it changes.
     pub operations: Vec<OperationView>,
     /// What was told, latest first.
     pub alerted: Vec<AlertView>,
@@ -130,8 +148,15 @@ pub struct AlertView {
 }
 
 impl Profile {
-    /// All that it holds, ordered for people.
-    pub fn describe(&self) -> ProfileTree {
+    /// In how many containers it was seen.
+    fn containers(&self) -> u32 {
+        let mut all = Seen::default();
+        self.executables().for_each(|e| all.add(e.objects.seen_at_all()));
+        all.containers()
+    }
+
+    /// All that it holds, ordered for people, and the threshold by which it judges.
+    pub fn describe(&self, settings: &Settings, threshold: Option<f64>) -> ProfileTree {
         let operations = self.operations.iter().map(|(name, operation)| {
             let mut executables: Vec<ExecutableView> = operation
                 .executables
@@ -142,6 +167,8 @@ impl Profile {
             executables.sort_by_key(|e| std::cmp::Reverse(busy(e)));
             OperationView { operation: name.clone(), unjudged: operation.unjudged, executables }
         });
+        let mut operations: Vec<OperationView> = operations.collect();
+        operations.sort_by_key(|operation| rank(&operation.operation));
         let mut alerted: Vec<AlertView> = Vec::new();
         for (operation, executables) in &self.alerted {
             for (executable, objects) in executables {
@@ -155,57 +182,137 @@ impl Profile {
             }
         }
         alerted.sort_by_key(|a| std::cmp::Reverse(a.seen.last_seen_ns));
-        ProfileTree { summary: ProfileSummary::of(self), operations: operations.collect(), alerted }
+        let (summary, predecessor) = (ProfileSummary::of(self, settings), self.predecessor.clone());
+        ProfileTree { summary, predecessor, threshold, operations, alerted }
     }
 }
 
 /// A profile as text: a page for people, safe in a terminal. What is rare is counted, not listed.
 pub fn render_profile(profile: &Profile) -> String {
-    render_tree(&profile.describe())
+    render_tree(&profile.describe(&Settings::default(), None))
 }
 
 /// The same of a tree that came over the API.
 pub fn render_tree(tree: &ProfileTree) -> String {
-    let s = &tree.summary;
-    let mut out = format!("{}\n", escape(&s.name));
-    let learnt = duration(s.learnt_ns);
-    let mut since = rfc3339(s.since_ns);
-    if let Some(fraction) = since.find('.') {
-        since.replace_range(fraction.., "Z");
+    let mut out = String::new();
+    for (executables, objects) in SHOWN {
+        out = page(tree, executables, objects);
+        if out.lines().count() <= LINES {
+            break;
+        }
     }
-    let state = match s.state {
-        State::Learning => format!("learning for {learnt}"),
-        State::Stable => format!("learnt in {learnt}, judged"),
-        State::Partial => format!("learnt in {learnt}, judged, though not all was seen"),
-        State::Drifted => format!("learnt in {learnt}, judged; it has changed of late"),
+    out
+}
+
+fn page(tree: &ProfileTree, executables: usize, objects: usize) -> String {
+    let s = &tree.summary;
+    // Writing to a string does not fail.
+    let mut out = format!("{}\n", escape(&s.name));
+    let _ = writeln!(out, "  {}", standing(s));
+    if !s.missing.is_empty() {
+        let _ = writeln!(out, "  missing for stable: {}", escape(&s.missing.join("; ")));
+    }
+    if let Some(predecessor) = &tree.predecessor {
+        let _ = writeln!(out, "  began with what {} did", escape(predecessor));
+    }
+    let containers = match s.containers {
+        0 => String::new(),
+        1 => " in one container".to_owned(),
+        n => format!(" in {n} containers"),
     };
-    let _ = writeln!(out, "  {state}; since {}, {} behaviours seen, {} kept", since, s.observations, s.entries);
-    let _ = writeln!(out, "  uid {}", escape(&s.uid));
+    let _ = writeln!(
+        out,
+        "  since {}{containers}: {} behaviours seen, {} kept",
+        minute(s.since_ns),
+        short(s.observations),
+        short(s.entries as u64)
+    );
+    let alerts = match (s.alerts, tree.threshold) {
+        (0, _) => "no alerts".to_owned(),
+        (1, _) => "1 alert".to_owned(),
+        (n, _) => format!("{} alerts", short(n as u64)),
+    };
+    let from = match tree.threshold {
+        _ if s.state == State::Learning => String::new(),
+        _ if s.approved_ns.is_some() => "; whatever is new is told".to_owned(),
+        Some(bits) => format!("; what is new is told where it is grave, or tells {bits:.1} bits or more"),
+        None => String::new(),
+    };
+    let _ = writeln!(out, "  {alerts}{from}\n  id {}", escape(&s.uid));
     for operation in &tree.operations {
         let note = match operation.unjudged {
-            Unjudged::Nothing => "",
-            Unjudged::Ordinary => "  (ordinary paths are too many to learn: not judged)",
-            Unjudged::All => "  (too various to learn: not judged)",
+            Unjudged::Nothing => String::new(),
+            unjudged => format!("  ({})", unjudged.words()),
         };
-        let _ = writeln!(out, "\n{}{note}", escape(&operation.operation));
-        for executable in operation.executables.iter().take(SHOWN_EXECUTABLES) {
+        let _ = writeln!(out, "\n{}{}{note}", escape(&operation.operation), gloss(&operation.operation));
+        for executable in operation.executables.iter().take(executables) {
             let _ = writeln!(out, "  {}", escape(&executable.executable));
-            for object in executable.objects.iter().take(SHOWN_OBJECTS) {
-                let _ = writeln!(out, "    {:>8}  {}", object.count, escape(&object.pattern));
+            for object in executable.objects.iter().take(objects) {
+                let _ = writeln!(out, "    {:>6}  {}", times(object.count), escape(&object.pattern));
             }
-            more(&mut out, "              ", executable.objects.len(), SHOWN_OBJECTS);
+            more(&mut out, "            ", executable.objects.len(), objects);
         }
-        more(&mut out, "  ", operation.executables.len(), SHOWN_EXECUTABLES);
+        more(&mut out, "  ", operation.executables.len(), executables);
     }
     if !tree.alerted.is_empty() {
         out += "\nnot usual, told\n";
         for alert in tree.alerted.iter().take(SHOWN_ALERTS) {
             let (operation, executable) = (escape(&alert.operation), escape(&alert.executable));
-            let _ = writeln!(out, "    {:>8}  {executable} {operation} {}", alert.seen.count, escape(&alert.object));
+            let object = escape(&alert.object);
+            let _ = writeln!(out, "    {:>6}  {executable} {operation} {object}", times(alert.seen.count));
         }
-        more(&mut out, "              ", tree.alerted.len(), SHOWN_ALERTS);
+        more(&mut out, "            ", tree.alerted.len(), SHOWN_ALERTS);
     }
     out
+}
+
+/// How far it is, in words.
+fn standing(s: &ProfileSummary) -> String {
+    let learnt = duration(s.learnt_ns);
+    match (s.state, s.approved_ns) {
+        (_, Some(approved_ns)) => {
+            format!("{}, approved {}: it learns nothing more", s.state.name(), minute(approved_ns))
+        }
+        (State::Learning, _) => format!("learning for {learnt}: what is new is learnt, and not told"),
+        (State::Partial, _) => format!("partial, learnt in {learnt}: it judges, though not all was seen"),
+        (State::Stable, _) => format!("stable, learnt in {learnt}: it judges"),
+        (State::Drifted, _) => format!("drifted, learnt in {learnt}: it judges, and much is new of late"),
+    }
+}
+
+/// What is listed below an operation, where people would ask.
+fn gloss(operation: &str) -> &'static str {
+    match operation {
+        "execute" => "  what starts what",
+        "connect" => "  who talks to whom",
+        "listen" => "  on which ports",
+        "accept" => "  clients, by port",
+        "write" => "  who writes what",
+        "read" => "  who reads which secrets",
+        _ => "",
+    }
+}
+
+/// A moment without its seconds: `2026-01-31 12:00`.
+fn minute(time_ns: u64) -> String {
+    let moment = rfc3339(time_ns);
+    moment.get(..16).unwrap_or(&moment).replace('T', " ")
+}
+
+/// A count in few characters: `12.3k`.
+pub fn short(n: u64) -> String {
+    const UNITS: [(&str, u64); 4] = [("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000), ("T", 1_000_000_000_000)];
+    let unit = UNITS.iter().rev().find(|(_, size)| n >= *size);
+    match unit {
+        None => n.to_string(),
+        Some((unit, size)) if n / size >= 100 => format!("{}{unit}", n / size),
+        Some((unit, size)) => format!("{}.{}{unit}", n / size, n % size * 10 / size),
+    }
+}
+
+/// How often something was seen; what a file brought may not have been.
+fn times(count: u64) -> String {
+    if count == 0 { "-".to_owned() } else { short(count) }
 }
 
 /// The objects of an executable with all that was noted, most frequent first.

@@ -89,3 +89,52 @@ fn the_profile_unseen_for_longest_makes_room() {
     assert_eq!(evicted.len(), 1, "{evicted:?}");
     assert!(boxes.iter().all(|b| model.profile_of(&b.container).is_none_or(|uid| !evicted.contains(&uid))));
 }
+
+#[test]
+fn a_million_distinct_files_cost_little_and_are_bounded() {
+    // In an optimised build all million of them, else as many as are quick.
+    let times = if cfg!(debug_assertions) { 100_000 } else { 1_000_000_u64 };
+    let places: [&dyn Fn(u64) -> String; 4] = [
+        &|i| format!("/srv/data/d{}/f{i}x", i % 1_000),
+        &|i| format!("/opt/p{i}q/file"),
+        &|i| format!("/etc/conf/c{i}q"),
+        &|i| format!("/srv/{}/{}/{}/f{i}q", i % 7, i % 11, i % 13),
+    ];
+    for (n, path) in places.iter().enumerate() {
+        let (mut model, web) = (model(), web());
+        let begun = std::time::Instant::now();
+        for i in 0..times {
+            model.judge(&web.write("/bin/builder", &path(i), i * LEARNING / times));
+        }
+        let per_event = begun.elapsed() / u32::try_from(times).unwrap();
+        let uid = model.profile_of(&web.container).unwrap();
+        let profile = model.profile(&uid).unwrap();
+        let (entries, bytes, stored) =
+            (profile.entries(), profile.bytes(), serde_json::to_string(profile).unwrap().len());
+        println!("place {n}: {per_event:?} an event; {entries} patterns, {bytes} bytes, {stored} stored");
+        assert!(
+            entries <= 5_120 && bytes <= (1 << 20) + (1 << 18) && stored < 4 << 20,
+            "{n}: {entries} {bytes} {stored}"
+        );
+        // Making an event by hand takes as long as judging it.
+        assert!(per_event < std::time::Duration::from_micros(200), "{n}: {per_event:?}");
+    }
+}
+
+#[test]
+fn ten_thousand_containers_in_an_hour_are_bounded() {
+    let times = if cfg!(debug_assertions) { 2_000 } else { 10_000_u64 };
+    let mut model = model();
+    let begun = std::time::Instant::now();
+    for i in 0..times {
+        let one = container("c", 10 + i, &format!("{i:016x}"));
+        let at = i * HOUR / times;
+        judge(&mut model, web_server(&one, at / SECOND));
+        assert!(model.take_evicted().len() <= 1_024);
+        model.take_dirty();
+    }
+    println!("{times} containers: {:?}", begun.elapsed());
+    assert_eq!(model.profiles().len(), 1_024);
+    assert_eq!(model.counters().evicted, times - 1_024);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
+}

@@ -182,3 +182,34 @@ fn it_does_not_matter_how_often_anybody_looks() {
     assert_eq!(told(false), (reason, learnt_ns));
     assert_eq!(learnt_ns, LEARNING);
 }
+
+#[test]
+fn years_that_a_clock_jumps_are_one_step_and_end_no_windows() {
+    let year = 365 * 24 * HOUR;
+    let mut model = Model::new(Settings { learning_period_ns: 24 * HOUR, ..settings() });
+    let web = web();
+    assert!(!writes_are_told(&mut model, &web, "/srv/a", 0));
+    for jump in 1..=10 {
+        model.advance(START + jump * year);
+    }
+    assert_eq!(model.profiles()[0].learnt_ns, 10 * HOUR, "an hour each");
+    assert_eq!(model.profiles()[0].state, State::Learning);
+    for jump in (1..=10).rev() {
+        model.advance(START + jump * year);
+    }
+    assert_eq!(model.profiles()[0].learnt_ns, 10 * HOUR, "going back is no time");
+    // Time goes on from where the clock was set to; nothing of what was seen is taken for old.
+    (1..=48).for_each(|half| model.advance(START + year + half * HOUR / 2));
+    assert_ne!(model.profiles()[0].state, State::Learning);
+    assert!(!writes_are_told(&mut model, &web, "/srv/a", year + 24 * HOUR));
+}
+
+#[test]
+fn the_last_moment_there_is_stops_nothing() {
+    let (mut model, web) = learnt();
+    model.advance(u64::MAX);
+    model.advance(0);
+    model.advance(u64::MAX - 1);
+    assert!(writes_are_told(&mut model, &web, "/srv/a", HOUR));
+    assert_eq!(judge(&mut model, web_server(&web, 2 * HOUR / SECOND)), []);
+}

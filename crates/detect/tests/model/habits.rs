@@ -24,7 +24,7 @@ fn usual(web: &Sandbox, at: u64) -> Event {
 
 fn connects(detector: &mut Detector, web: &Sandbox) -> u64 {
     let uid = detector.model.profile_of(&web.container).unwrap();
-    let tree = detector.model.profile(&uid).unwrap().describe();
+    let tree = detector.model.describe(&uid).unwrap();
     let connect = tree.operations.iter().find(|o| o.operation == "connect").unwrap();
     connect.executables.iter().flat_map(|e| &e.objects).find(|o| o.pattern == "10.0.0.5:5432").unwrap().count
 }

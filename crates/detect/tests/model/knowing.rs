@@ -122,7 +122,7 @@ fn short_lived_containers_pool_what_they_show() {
     model.advance(START + LATER);
     let tree = model.profiles().remove(0);
     assert_eq!((tree.state, tree.entries), (State::Stable, 2));
-    let profile = model.profile(&tree.uid).unwrap().describe();
+    let profile = model.describe(&tree.uid).unwrap();
     let written = &profile.operations.iter().find(|o| o.operation == "write").unwrap().executables[0].objects[0];
     assert_eq!(written.count, 20);
     assert!((17..=23).contains(&written.containers), "{}", written.containers);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use crate::support::*;
 
 /// Anything that a container may do, at some second.
-fn any_event() -> impl Strategy<Value = Event> {
+pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let path = prop_oneof![
         "(/[a-z0-9._*-]{0,8}){1,5}",
         "/(tmp|etc|srv|proc|var/lib)/[a-z]{1,2}[0-9]{0,6}(/[a-f0-9]{8,12})?",

@@ -360,17 +360,18 @@ fn a_profile_is_a_page() {
     assert!(text.lines().count() < 50, "{text}");
     for line in [
         "web:1@sha256:aabbccddeeff /bin/httpd -f",
-        "learnt in 20 s, judged, though not all was seen; since 2026-05-28T20:26:40Z, 26 behaviours seen, 24 kept\n",
-        "execute\n  (outside)\n           1  /bin/busybox (httpd)\n",
-        "listen\n  /bin/busybox (httpd)\n           2  80\n",
-        "and 10 more",
+        "partial, learnt in 20 s: it judges, though not all was seen\n  missing for stable: no start of a container seen\n",
+        "since 2026-05-28 20:26 in one container: 26 behaviours seen, 24 kept\n",
+        "execute  what starts what\n  (outside)\n         1  /bin/busybox (httpd)\n",
+        "listen  on which ports\n  /bin/busybox (httpd)\n         2  80\n",
+        "and 4 more",
         "/bin/sh write /etc/passwd",
     ] {
         assert!(text.contains(line), "no {line:?} in\n{text}");
     }
-    let tree = serde_json::to_value(profile.describe()).unwrap();
+    let tree = serde_json::to_value(model.describe(&uid).unwrap()).unwrap();
     assert_eq!(tree["state"], "partial");
-    assert_eq!(tree["operations"][0]["operation"], "connect");
+    assert_eq!(tree["operations"][0]["operation"], "execute");
     assert_eq!(tree["alerted"][0]["object"], "/etc/passwd");
 }
 

@@ -32,6 +32,10 @@ pub(crate) struct Settings {
     pub(crate) shipped_rules: bool,
     /// Further files of rules.
     pub(crate) rules: Vec<PathBuf>,
+    /// Whether nothing is learnt.
+    pub(crate) locked: bool,
+    /// Files of profiles.
+    pub(crate) profiles: Vec<PathBuf>,
     /// Sections of the configuration with receivers of alerts.
     pub(crate) receivers: String,
 }
@@ -49,6 +53,8 @@ impl Default for Settings {
             record: false,
             shipped_rules: false,
             rules: Vec::new(),
+            locked: false,
+            profiles: Vec::new(),
             receivers: String::new(),
         }
     }
@@ -98,12 +104,13 @@ impl Server {
         let metrics_port = free_port();
         let at = |name: &str| folder.path().join(name);
         let config = format!(
-            "[behaviour]\nlearning_period = \"{}ms\"\n[trackers]\nthorough = {:?}\n[collection]\nhost = {}\navoid = {:?}\n\
+            "[behaviour]\nlearning_period = \"{}ms\"\nprofiles = {:?}\n[trackers]\nthorough = {:?}\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [rules]\nshipped = {}\nfiles = {:?}\n\
              [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}\n\
              [response]\n{}\n",
             settings.learning_period.as_millis(),
+            settings.profiles,
             settings.thorough,
             settings.host,
             settings.avoid,
@@ -119,7 +126,8 @@ impl Server {
         fs::write(at("ethogram.toml"), config).unwrap();
         let http = Http { socket: at("api.sock") };
         let recording = at("recording");
-        let more = if settings.record { vec!["--record", recording.to_str().unwrap()] } else { Vec::new() };
+        let mut more = if settings.record { vec!["--record", recording.to_str().unwrap()] } else { Vec::new() };
+        more.extend(settings.locked.then_some("--locked"));
         let server = Self { process: spawn(&at("ethogram.toml"), &more), http, metrics_port, folder };
         server.await_ready()
     }

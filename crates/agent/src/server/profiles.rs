@@ -1,0 +1,212 @@
+//! What the API asks about profiles, and what people decide of them.
+
+use ethogram_detect::{Decision, Profile, ProfileDiff, ProfileSummary as Brief, ProfileTree, Workload};
+use ethogram_model::render;
+
+use super::{backend::Server, judge::Judge};
+use crate::{
+    api::{ProfileState, ProfileSummary, Refusal},
+    pipeline::{Engine, Input, now_ns},
+};
+
+pub(super) async fn list(server: &Server) -> Result<Vec<ProfileSummary>, Refusal> {
+    let all = server.ask(|judge| judge.detector.model.profiles()).await?;
+    Ok(all.iter().map(|brief| summary(brief, server.learning_ns)).collect())
+}
+
+pub(super) async fn show(server: &Server, id: String) -> Result<ProfileTree, Refusal> {
+    of(server, id, |judge, uid| judge.detector.model.describe(uid)).await
+}
+
+pub(super) async fn file(server: &Server, id: String) -> Result<String, Refusal> {
+    let profile = of(server, id, |judge, uid| judge.detector.model.profile(uid).cloned()).await?;
+    Ok(profile.to_file())
+}
+
+pub(super) async fn diff(server: &Server, id: String, with: Option<String>) -> Result<ProfileDiff, Refusal> {
+    let profile = |id| of(server, id, |judge, uid| judge.detector.model.profile(uid).cloned());
+    let to = profile(id).await?;
+    let from = match with {
+        Some(with) => profile(with).await?,
+        None => {
+            let uid = to.workload.uid.clone();
+            let before = server.ask(move |judge| judge.detector.model.version_before(&uid).cloned()).await?;
+            before.ok_or_else(|| {
+                let what =
+                    format!("no other version of {} is known: name the profile to compare it with", to.workload.name);
+                Refusal::NotFound { what, nearest: Vec::new() }
+            })?
+        }
+    };
+    Ok(ProfileDiff::of(&from, &to))
+}
+
+pub(super) async fn import(server: &Server, file: String, any_digest: bool) -> Result<Vec<ProfileSummary>, Refusal> {
+    let read = server.blocking(move |_| {
+        Profile::from_file(&file, now_ns())
+            .map_err(|problems| Refusal::Invalid(format!("the profile is wrong: {problems}")))
+    });
+    let profile = read.await?;
+    let of = profile.workload.clone();
+    let targets = server.ask(move |judge| targets(&of, judge.detector.model.workloads(), any_digest)).await??;
+    let uids: Vec<String> = targets.iter().map(|workload| workload.uid.clone()).collect();
+    for workload in targets {
+        let mut profile = Box::new(profile.clone());
+        profile.workload = workload;
+        decide(server, Decision::ImportProfile(profile)).await?;
+    }
+    let all = list(server).await?;
+    Ok(all.into_iter().filter(|summary| uids.contains(&summary.id)).collect())
+}
+
+pub(super) async fn approve(server: &Server, id: String) -> Result<ProfileSummary, Refusal> {
+    let brief = brief(server, id).await?;
+    if brief.entries == 0 {
+        let what =
+            format!("nothing was learnt of {} yet: approved as it is, it would make everything an alert", brief.name);
+        return Err(Refusal::Conflict(what));
+    }
+    decide(server, Decision::ApproveProfile(brief.uid.clone())).await?;
+    self::brief(server, brief.uid).await.map(|brief| summary(&brief, server.learning_ns))
+}
+
+pub(super) async fn reset(server: &Server, id: String) -> Result<ProfileSummary, Refusal> {
+    let brief = brief(server, id).await?;
+    decide(server, Decision::ResetProfile(brief.uid.clone())).await?;
+    Ok(summary(&brief, server.learning_ns))
+}
+
+async fn decide(server: &Server, decision: Decision) -> Result<(), Refusal> {
+    server.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)
+}
+
+async fn brief(server: &Server, id: String) -> Result<Brief, Refusal> {
+    of(server, id, |judge, uid| judge.detector.model.profiles().into_iter().find(|brief| brief.uid == uid)).await
+}
+
+/// Something of the profile that answers to `id`.
+async fn of<T: Send + 'static>(
+    server: &Server,
+    id: String,
+    question: impl FnOnce(&mut Judge, &str) -> Option<T> + Send + 'static,
+) -> Result<T, Refusal> {
+    let asked = server.control.ask(move |engine| {
+        let uid = find(engine, &id)?;
+        question(&mut engine.consumer, &uid).ok_or_else(|| Refusal::unknown("profile", &id, [""; 0]))
+    });
+    asked.await.map_err(|_| Refusal::Gone)?
+}
+
+/// The uid of the one profile that is meant: by its id or the start of it, its workload's name, its image, or a container.
+fn find(engine: &Engine<Judge>, id: &str) -> Result<String, Refusal> {
+    let model = &engine.consumer.detector.model;
+    if model.workloads().any(|w| w.uid == id) {
+        return Ok(id.to_owned());
+    }
+    let answers = |w: &&Workload| w.name == id || w.image == id || id.len() >= 4 && w.uid.starts_with(id);
+    let mut hits = model.workloads().filter(answers);
+    match (hits.next(), hits.next()) {
+        (Some(only), None) => return Ok(only.uid.clone()),
+        (Some(a), Some(b)) => {
+            let several = format!("several workloads answer to '{id}': give an id, such as {} or {}", a.uid, b.uid);
+            return Err(Refusal::Invalid(several));
+        }
+        _ => {}
+    }
+    let container = engine.identity.containers.containers().find(|container| container.answers_to(id));
+    if let Some(uid) = container.and_then(|container| model.profile_of(container)) {
+        return Ok(uid);
+    }
+    Err(Refusal::unknown("profile", id, model.workloads().flat_map(|w| [&w.uid, &w.name])))
+}
+
+/// The workloads that a profile of the workload `of` is taken up for.
+fn targets<'a>(
+    of: &Workload,
+    known: impl Iterator<Item = &'a Workload>,
+    any_digest: bool,
+) -> Result<Vec<Workload>, Refusal> {
+    let known: Vec<&Workload> = known.collect();
+    let itself = known.iter().find(|w| w.uid == of.uid);
+    let versions = known.iter().filter(|w| w.is_version_of(of));
+    if any_digest {
+        let all: Vec<Workload> = versions.chain(itself).map(|w| Workload::clone(w)).collect();
+        return Ok(if all.is_empty() { vec![of.clone()] } else { all });
+    }
+    let other = known.iter().filter(|w| w.resembles(of)).max_by_key(|w| w.is_version_of(of));
+    match (itself, other) {
+        // Whoever wrote the image's name into the file may have called it by another tag.
+        (Some(itself), _) => Ok(vec![Workload::clone(itself)]),
+        (None, None) => Ok(vec![of.clone()]),
+        (None, Some(other)) if other.is_version_of(of) => Err(Refusal::Conflict(format!(
+            "the profile is made for {} of the image {}, and here that is {}: with any_digest (--any-digest) it is taken for that, too",
+            of.digest, of.image, other.digest
+        ))),
+        (None, Some(other)) => Err(Refusal::Conflict(format!(
+            "the profile is made for the image {} where it runs for {}, and here it runs for {}: set workload.owner in the file",
+            of.image,
+            owner(of),
+            owner(other)
+        ))),
+    }
+}
+
+fn owner(workload: &Workload) -> &str {
+    workload.owner.as_deref().unwrap_or("nobody")
+}
+
+fn summary(profile: &Brief, learning_ns: u64) -> ProfileSummary {
+    let state = ProfileState::from(profile.state);
+    let left = learning_ns.saturating_sub(profile.learnt_ns) / 1_000_000_000;
+    ProfileSummary {
+        id: profile.uid.clone(),
+        workload: profile.name.clone(),
+        image: profile.image.clone(),
+        state,
+        since: render::rfc3339(profile.since_ns),
+        learning_seconds_left: (state == ProfileState::Learning).then_some(left),
+        approved: profile.approved_ns.map(render::rfc3339),
+        missing: profile.missing.clone(),
+        containers: profile.containers,
+        observations: profile.observations,
+        behaviours: profile.entries as u64,
+        alerts: profile.alerts as u64,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn workload(image: &str, digest: &str, owner: Option<&str>) -> Workload {
+        let file = format!(
+            "ethogram_profile = 1\n[workload]\nimage = '{image}'\ndigest = '{digest}'\n{}\n[execute]\na = ['/b']\n[objects]\nexecute = 'programs'\n",
+            owner.map(|owner| format!("owner = '{owner}'")).unwrap_or_default(),
+        );
+        Profile::from_file(&file, 1).unwrap().workload
+    }
+
+    #[test]
+    fn a_profile_is_taken_up_for_its_own_image_and_for_others_on_request() {
+        let of = workload("web:1", "sha256:aa", None);
+        let taken = |known: &[Workload], any: bool| {
+            let taken = targets(&of, known.iter(), any).map_err(|e| e.to_string())?;
+            Ok::<_, String>(taken.into_iter().map(|w| w.digest).collect::<Vec<_>>())
+        };
+        let (tagged, next, other) = (
+            workload("web:latest", "sha256:aa", None),
+            workload("web:2", "sha256:bb", None),
+            workload("db:1", "sha256:cc", None),
+        );
+        assert_eq!(taken(&[], false).unwrap(), ["sha256:aa"]);
+        assert_eq!(taken(std::slice::from_ref(&other), false).unwrap(), ["sha256:aa"]);
+        assert_eq!(taken(&[tagged.clone(), next.clone()], false).unwrap(), ["sha256:aa"]);
+        let told = taken(&[other.clone(), next.clone()], false).unwrap_err();
+        assert!(told.contains("sha256:aa of the image web:1, and here that is sha256:bb"), "{told}");
+        assert_eq!(taken(&[other.clone(), next.clone()], true).unwrap(), ["sha256:bb"]);
+        assert_eq!(taken(&[tagged, next, other], true).unwrap(), ["sha256:bb", "sha256:aa"]);
+        let told = taken(&[workload("web:1", "sha256:aa", Some("shop/web"))], false).unwrap_err();
+        assert!(told.contains("runs for nobody, and here it runs for shop/web"), "{told}");
+    }
+}
