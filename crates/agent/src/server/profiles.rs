@@ -139,7 +139,8 @@ fn targets<'a>(
         (Some(itself), _) => Ok(vec![Workload::clone(itself)]),
         (None, None) => Ok(vec![of.clone()]),
         (None, Some(other)) if other.is_version_of(of) => Err(Refusal::Conflict(format!(
-            "the profile is made for {} of the image {}, and here that is {}: with any_digest (--any-digest) it is taken for that, too",
+            "the profile is made for {} of the image {}, and here that is {}: with any_digest \
+             (--any-digest) it is taken for that, too",
             of.digest, of.image, other.digest
         ))),
         (None, Some(other)) => Err(Refusal::Conflict(format!(
@@ -181,7 +182,8 @@ mod tests {
 
     fn workload(image: &str, digest: &str, owner: Option<&str>) -> Workload {
         let file = format!(
-            "ethogram_profile = 1\n[workload]\nimage = '{image}'\ndigest = '{digest}'\n{}\n[execute]\na = ['/b']\n[objects]\nexecute = 'programs'\n",
+            "ethogram_profile = 1\n[workload]\nimage = '{image}'\ndigest = '{digest}'\n{}\n\
+             [execute]\na = ['/b']\n[objects]\nexecute = 'programs'\n",
             owner.map(|owner| format!("owner = '{owner}'")).unwrap_or_default(),
         );
         Profile::from_file(&file, 1).unwrap().workload
