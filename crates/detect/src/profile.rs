@@ -172,9 +172,16 @@ impl Profile {
     }
 
     /// One that begins with what other versions of its image do, the latest first.
-    pub(crate) fn heir(workload: Workload, now_ns: u64, versions: &[&Self], settings: &Settings) -> Self {
+    /// It takes the place of the one that judges, if there is one.
+    pub(crate) fn heir(
+        workload: Workload,
+        now_ns: u64,
+        judging: Option<&Self>,
+        versions: &[&Self],
+        settings: &Settings,
+    ) -> Self {
         let mut heir = Self::new(workload, now_ns);
-        if let Some(latest) = versions.iter().find(|version| version.is_judged) {
+        if let Some(latest) = judging {
             heir.predecessor = Some(latest.workload.name.clone());
             heir.inherited_ns = latest.inherited_ns.saturating_add(latest.learnt_ns);
             heir.starts = latest.starts;

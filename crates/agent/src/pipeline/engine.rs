@@ -35,6 +35,8 @@ pub(crate) trait Consumer: Send + 'static {
     }
     /// A runtime has told of a container.
     fn meet(&mut self, _: &Arc<Container>) {}
+    /// Events were lost of late.
+    fn note_loss(&mut self) {}
     /// All that came at once has been taken.
     fn end_batch(&mut self) {}
     /// Time goes by: nanoseconds since the Unix epoch.
@@ -65,6 +67,8 @@ pub(crate) enum Input {
     Users(Arc<Users>),
     /// What the kernel has counted of habits since the last time.
     Habits(Vec<HabitCount>),
+    /// Events were lost of late.
+    Lost,
     /// Time goes by.
     Tick(u64),
     /// Nothing more comes: what waits for a name goes on without.
@@ -118,6 +122,7 @@ impl<C: Consumer> Engine<C> {
             }
             Input::Users(users) => self.identity.host_users = Some(users),
             Input::Habits(counts) => self.consumer.count_habits(&counts),
+            Input::Lost => self.consumer.note_loss(),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
                 if let Some(gate) = &mut self.gate {

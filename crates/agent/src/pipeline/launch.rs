@@ -222,18 +222,30 @@ async fn reread<C: Consumer>(mut host: HostUsers, control: Control<C>) {
     }
 }
 
-/// Tells the engine from time to time what the kernel has counted of habits.
+/// Behaviours that got lost so far.
+fn lost(collector: &Collector) -> u64 {
+    let all = collector.status().into_iter();
+    let shows = all.filter(|status| status.schema.events.iter().any(|event| !event.behaviours.is_empty()));
+    shows.map(|status| status.counters.dropped_total()).sum()
+}
+
+/// Tells the engine from time to time what the kernel has counted of habits, and that behaviours were lost.
 async fn count_habits<C: Consumer>(collector: Arc<Collector>, control: Control<C>) {
+    let mut lost_before = 0;
     loop {
         tokio::time::sleep(HABITS).await;
         let collector = Arc::clone(&collector);
-        let counts = match tokio::task::spawn_blocking(move || collector.habit_counts()).await {
-            Ok(Ok(counts)) => counts,
-            Ok(Err(error)) => {
+        let read = tokio::task::spawn_blocking(move || (collector.habit_counts(), lost(&collector))).await;
+        let Ok((counts, lost)) = read else { return };
+        if std::mem::replace(&mut lost_before, lost) < lost && control.feed(Input::Lost).await.is_err() {
+            return;
+        }
+        let counts = match counts {
+            Ok(counts) => counts,
+            Err(error) => {
                 tracing::warn!("{error}; the next time it is tried again");
                 continue;
             }
-            Err(_) => return,
         };
         let counts: Vec<_> = counts.into_iter().map(counted).collect();
         if !counts.is_empty() && control.feed(Input::Habits(counts)).await.is_err() {

@@ -74,6 +74,8 @@ pub(super) enum Note {
     Users(Arc<Users>),
     /// What the kernel has counted of habits.
     Habits(Vec<HabitCount>),
+    /// Events were lost of late.
+    Lost,
     /// Time goes by.
     Tick(u64),
     /// The engine has ended.

@@ -153,6 +153,11 @@ fn times(input: &Input) -> Option<(u64, u64)> {
     match input {
         Input::Events(batch) => Some((batch.first()?.time_ns, batch.last()?.time_ns)),
         Input::Walk { now_ns, .. } | Input::Tick(now_ns) | Input::End(now_ns) => Some((*now_ns, *now_ns)),
-        Input::Resolution(_) | Input::Processes(_) | Input::Users(_) | Input::Habits(_) | Input::Decision(_) => None,
+        Input::Resolution(_)
+        | Input::Processes(_)
+        | Input::Users(_)
+        | Input::Habits(_)
+        | Input::Lost
+        | Input::Decision(_) => None,
     }
 }

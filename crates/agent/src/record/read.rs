@@ -250,6 +250,7 @@ impl<R: BufRead> Recorded<R> {
             Note::Processes(found) => Item::Input(Input::Processes(found)),
             Note::Resolution(resolution) => Item::Input(Input::Resolution(resolution)),
             Note::Users(users) => Item::Input(Input::Users(users)),
+            Note::Lost => Item::Input(Input::Lost),
             Note::Habits(counts) => Item::Input(Input::Habits(counts)),
             Note::Tick(now_ns) => Item::Input(Input::Tick(now_ns)),
             Note::End(now_ns) => Item::Input(Input::End(now_ns)),

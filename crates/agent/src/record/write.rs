@@ -200,6 +200,7 @@ impl Recorder {
                     self.note(&Note::Habits(some.to_vec()));
                 }
             }
+            Input::Lost => self.note(&Note::Lost),
             Input::Tick(now_ns) => {
                 self.note(&Note::Tick(*now_ns));
                 self.ticks += 1;

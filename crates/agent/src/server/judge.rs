@@ -127,6 +127,10 @@ impl Consumer for Judge {
         self.detector.count_habits(counts);
     }
 
+    fn note_loss(&mut self) {
+        self.detector.model.note_loss();
+    }
+
     fn take_habit_changes(&mut self) -> Vec<HabitChange> {
         self.detector.take_habit_changes()
     }

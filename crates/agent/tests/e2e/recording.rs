@@ -121,6 +121,14 @@ fn a_recorded_server_replays_to_the_byte() {
     let cost: Value = serde_json::from_slice(&{ cost }.output().unwrap().stdout).unwrap();
     assert!(cost["events_per_second"].as_f64() > Some(0.0) && cost["new_ns"].as_f64() > Some(0.0), "{cost}");
 
+    // It makes no difference whether what is usual is counted or judged again and again.
+    for habituation in [true, false] {
+        let config = format!("[behaviour]\nlearning_period = \"5s\"\nhabituation = {habituation}\n");
+        fs::write(nobody.path("config.toml"), config).unwrap();
+        let again = nobody.replay(&["--config", "config.toml", "--only", "behaviour"]);
+        assert_eq!(text(&again.stdout), text(&nobody.replay(&["--only", "behaviour"]).stdout), "{habituation}");
+    }
+
     let bytes = fs::read(nobody.path("r")).unwrap();
     fs::write(nobody.path("r"), &bytes[..bytes.len() * 2 / 3]).unwrap();
     let cut = nobody.replay(&[]);
