@@ -7,6 +7,8 @@ use crate::{behaviour::normalise, uid};
 
 /// Arguments of the entrypoint that count.
 const MAX_ARGS: usize = 64;
+/// How the name of a service of the host begins.
+const HOST: &str = "host ";
 /// Characters of a workload's name.
 const MAX_NAME: usize = 120;
 
@@ -40,12 +42,17 @@ impl Workload {
     pub(crate) fn of_service(service: &str) -> Self {
         Self {
             uid: uid::of(["service of the host", service]),
-            name: format!("host {service}"),
+            name: format!("{HOST}{service}"),
             image: String::new(),
             digest: String::new(),
             command: Vec::new(),
             owner: None,
         }
+    }
+
+    /// The service of the host that it is, if it is one.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.name.strip_prefix(HOST).filter(|_| self.digest.is_empty())
     }
 
     /// One of which all is known: its command is generalised already.

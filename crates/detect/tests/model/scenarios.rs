@@ -413,4 +413,9 @@ fn services_of_the_host_have_profiles_of_their_own() {
     );
     assert_eq!(finding.place(), "host");
     assert_eq!(model.profiles().len(), 2);
+
+    let uid = model.profiles().into_iter().find(|p| p.name == "host cron.service").unwrap().uid;
+    let file = model.profile(&uid).unwrap().to_file();
+    assert!(file.contains("[workload]\nservice = \"cron.service\"\n"), "{file}");
+    assert_eq!(ethogram_detect::Profile::from_file(&file, START).unwrap().workload.uid, uid);
 }

@@ -140,7 +140,7 @@ impl Reader<'_> {
     }
 
     fn workload(&mut self, table: &DeTable<'_>) -> Option<Workload> {
-        let keys = ["image", "digest", "command", "owner"];
+        let keys = ["image", "digest", "command", "owner", "service"];
         let found = match table.get(WORKLOAD).map(Spanned::get_ref) {
             Some(DeValue::Table(found)) => found,
             _ => {
@@ -167,6 +167,10 @@ impl Reader<'_> {
                 None
             }
         };
+        if found.get("service").is_some() {
+            // A service of the host has no image.
+            return text("service", true).map(|service| Workload::of_service(&service));
+        }
         let (image, digest, owner) = (text("image", true), text("digest", true), text("owner", false));
         let mut command = Vec::new();
         if let Some(value) = found.get("command") {

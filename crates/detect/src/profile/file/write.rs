@@ -16,11 +16,19 @@ pub(super) fn file(profile: &Profile) -> String {
     let mut out = format!(
         "# What this workload does, by operation and executable; executions by who starts them.\n\
          # `ethogram profile import` has a server judge by it.\n\
-         {VERSION} = {FILE_VERSION}\n\n[{WORKLOAD}]\nimage = {}\ndigest = {}\n",
-        quoted(&workload.image),
-        quoted(&workload.digest),
+         {VERSION} = {FILE_VERSION}\n\n[{WORKLOAD}]\n"
     );
-    list(&mut out, "command", workload.command.iter().map(|argument| quoted(argument)));
+    match workload.service() {
+        Some(service) => {
+            let _ = writeln!(out, "service = {}", quoted(service));
+        }
+        None => {
+            let _ = writeln!(out, "image = {}\ndigest = {}", quoted(&workload.image), quoted(&workload.digest));
+        }
+    }
+    if workload.service().is_none() {
+        list(&mut out, "command", workload.command.iter().map(|argument| quoted(argument)));
+    }
     if let Some(owner) = &workload.owner {
         let _ = writeln!(out, "owner = {}", quoted(owner));
     }
