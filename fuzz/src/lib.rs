@@ -37,7 +37,7 @@ static EVENTS: LazyLock<Vec<Event>> = LazyLock::new(|| {
 });
 
 /// Does something with an input, and panics where that takes more time or memory than is in proportion.
-fn bounded<T>(run: impl FnOnce() -> T) -> T {
+pub fn bounded<T>(run: impl FnOnce() -> T) -> T {
     let (before, began) = (ALLOCATOR.current_usage(), now());
     ALLOCATOR.reset_peak_usage();
     let result = run();
