@@ -20,7 +20,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     Profile, ProfileSummary, ProfileTree, Workload,
     names::Names,
-    profile::{Bits, Seen},
+    profile::{Bits, Seen, window_ns},
 };
 use clock::Clock;
 use habits::Habits;
@@ -138,11 +138,13 @@ struct Held {
 struct Folded {
     last_seen_ns: u64,
     is_judged: bool,
+    /// What is noted until the next one belongs to this window.
+    window: u64,
 }
 
 impl Folded {
     fn of(profile: &Profile) -> Self {
-        Self { last_seen_ns: profile.last_seen_ns, is_judged: profile.is_judged }
+        Self { last_seen_ns: profile.last_seen_ns, is_judged: profile.is_judged, window: profile.window() }
     }
 }
 
@@ -209,7 +211,7 @@ impl Model {
     /// Lets time go by without an event, so that quiet hours count as learnt too. Nanoseconds since the Unix epoch.
     pub fn advance(&mut self, now_ns: u64) {
         self.clock.advance(now_ns);
-        let every_ns = FOLD_NS.min(self.settings.learning_period_ns / 10).max(1);
+        let every_ns = FOLD_NS.min(window_ns(self.settings.learning_period_ns));
         if self.clock.elapsed_ns / every_ns != self.folded_ns / every_ns {
             self.folded_ns = self.clock.elapsed_ns;
             self.fold();
@@ -243,7 +245,7 @@ impl Model {
         let mut changed = Vec::new();
         for (uid, held) in profiles.iter_mut() {
             if std::mem::take(&mut held.is_pending) {
-                held.profile.settle();
+                held.profile.settle(held.folded.window);
             }
             held.settle(&self.clock, settings.learning_period_ns);
             held.folded = Folded::of(&held.profile);
@@ -297,7 +299,6 @@ impl Model {
     fn take_changed(&mut self, counts_wait_ns: u64) -> Vec<(String, Profile)> {
         let mut out = Vec::new();
         for (uid, held) in &mut self.profiles {
-            held.settle(&self.clock, self.settings.learning_period_ns);
             let has_waited = self.clock.elapsed_ns - held.taken_ns >= counts_wait_ns;
             if held.is_dirty || has_waited && (held.is_touched || !held.profile.is_judged) {
                 held.is_dirty = false;
@@ -314,31 +315,22 @@ impl Model {
         std::mem::take(&mut self.evicted)
     }
 
-    /// All profiles in brief, by name.
-    pub fn profiles(&mut self) -> Vec<ProfileSummary> {
-        let mut out: Vec<ProfileSummary> = self
-            .profiles
-            .values_mut()
-            .map(|held| {
-                held.settle(&self.clock, self.settings.learning_period_ns);
-                ProfileSummary::of(&held.profile, &self.settings)
-            })
-            .collect();
+    /// All profiles in brief, by name. Like all that is looked at, as of the last fold or event of each: looking changes nothing.
+    pub fn profiles(&self) -> Vec<ProfileSummary> {
+        let all = self.profiles.values().map(|held| ProfileSummary::of(&held.profile, &self.settings));
+        let mut out: Vec<ProfileSummary> = all.collect();
         out.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));
         out
     }
 
     /// The profile of a workload, by its uid.
-    pub fn profile(&mut self, uid: &str) -> Option<&Profile> {
-        let held = self.profiles.get_mut(uid)?;
-        held.settle(&self.clock, self.settings.learning_period_ns);
-        Some(&held.profile)
+    pub fn profile(&self, uid: &str) -> Option<&Profile> {
+        self.profiles.get(uid).map(|held| &held.profile)
     }
 
     /// The same for people to look at.
-    pub fn describe(&mut self, uid: &str) -> Option<ProfileTree> {
-        let (settings, threshold) = (self.settings.clone(), self.threshold.tenths());
-        self.profile(uid).map(|profile| profile.describe(&settings, Some(threshold)))
+    pub fn describe(&self, uid: &str) -> Option<ProfileTree> {
+        self.profile(uid).map(|profile| profile.describe(&self.settings, Some(self.threshold.tenths())))
     }
 
     /// The workloads that have profiles.

@@ -28,6 +28,7 @@ use objects::Objects;
 pub use seen::Seen;
 pub use state::State;
 use state::Window;
+pub(crate) use state::window_ns;
 
 /// The behaviour of one workload.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -414,9 +415,8 @@ impl Profile {
         gone
     }
 
-    /// Counts what was noted since the last time.
-    pub(crate) fn settle(&mut self) {
-        let window = self.window();
+    /// Counts what was noted since the last time, in that window.
+    pub(crate) fn settle(&mut self, window: u64) {
         let mut all = 0;
         for operation in self.operations.values_mut() {
             let mut of_operation = 0;

@@ -86,6 +86,7 @@ pub(crate) fn make(
             assessment.because.as_deref(),
             &usual,
             profile.inherited_ns.saturating_add(profile.learnt_ns),
+            &score,
         ),
         workload: profile.workload.name.clone(),
         operation: behaviour.operation.to_owned(),
@@ -164,7 +165,7 @@ fn sentence(behaviour: &Behaviour<'_>, object: &str) -> String {
     }
 }
 
-fn reason(seen: &str, because: Option<&str>, usual: &[String], learnt_ns: u64) -> String {
+fn reason(seen: &str, because: Option<&str>, usual: &[String], learnt_ns: u64, score: &Score) -> String {
     let mut out = format!("{seen}, which this workload never did in {} of learning", duration(learnt_ns));
     if let Some(because) = because {
         let _ = write!(out, "; {because}");
@@ -175,6 +176,8 @@ fn reason(seen: &str, because: Option<&str>, usual: &[String], learnt_ns: u64) -
             let _ = write!(out, "; usual: {}", render::escape(&usual.join(", ")));
         }
     }
+    let parts: Vec<String> = score.parts.iter().map(|part| format!("{} ({:.1})", part.what, part.bits)).collect();
+    let _ = write!(out, "; {:.1} bits where {:.1} are told: {}", score.bits, score.threshold, parts.join(", "));
     out
 }
 

@@ -161,7 +161,10 @@ impl Model {
             }
             return None;
         }
-        if let Some(first) = session.as_ref().filter(|_| !is_grave).and_then(|session| self.sessions.told(session))
+        if let Some(first) = session
+            .as_ref()
+            .filter(|session| session.is_interactive && !is_grave)
+            .and_then(|session| self.sessions.told(session))
             && let Some(again) = held.profile.raise_again(&first.behaviour(), event.time_ns)
         {
             self.go_on(again, event);
@@ -170,7 +173,7 @@ impl Model {
         match held.profile.raise(behaviour, event.time_ns, is_grave, &self.settings) {
             Raised::First { uid: finding, object } => {
                 self.counters.findings += 1;
-                if let Some(session) = session {
+                if let Some(session) = session.filter(|session| session.is_interactive) {
                     self.sessions.tell(session, Usual::of(behaviour.clone()));
                 }
                 let score = scored.told(self.threshold);

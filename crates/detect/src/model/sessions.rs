@@ -1,4 +1,5 @@
-//! Whatever is started in a container from outside, by people and scripts that look into it: what comes of it is one story.
+//! Whatever is started in a container from outside, by people and scripts that look into it. What comes of a session in a
+//! terminal is one story; scripts do one thing each.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -15,6 +16,8 @@ pub(super) struct Session {
     cgroup: u64,
     pid: u32,
     program: String,
+    /// Whether somebody types into it.
+    pub(super) is_interactive: bool,
 }
 
 impl Session {
@@ -31,8 +34,8 @@ impl Session {
             Some(pid) => first.pid == pid,
             None => first.terminal.is_empty() || container.command.is_empty() || first.args == container.command,
         };
-        let program = first.path.clone();
-        (!is_init).then_some(Self { cgroup: container.cgroup_id, pid: first.pid, program })
+        let (program, is_interactive) = (first.path.clone(), !first.terminal.is_empty());
+        (!is_init).then_some(Self { cgroup: container.cgroup_id, pid: first.pid, program, is_interactive })
     }
 }
 
