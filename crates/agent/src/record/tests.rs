@@ -115,7 +115,7 @@ impl Judge {
         Self { model: Model::new(settings), lines: Vec::new() }
     }
 
-    fn result(mut self) -> (Vec<String>, String) {
+    fn result(self) -> (Vec<String>, String) {
         let uids: Vec<_> = self.model.profiles().into_iter().map(|p| p.uid).collect();
         let profiles: Vec<_> = uids.iter().map(|uid| self.model.profile(uid).unwrap().clone()).collect();
         (self.lines, serde_json::to_string(&profiles).unwrap())
