@@ -7,6 +7,9 @@ use ethogram_model::{Container, Event};
 use super::{Held, MAX_CONTAINERS, Model};
 use crate::{Profile, Workload};
 
+/// Versions of an image, the latest, whose behaviour the next one begins with.
+const MAX_VERSIONS: usize = 8;
+
 impl Model {
     /// The uid of a container's workload, where it has a profile.
     pub fn profile_of(&self, container: &Container) -> Option<String> {
@@ -58,7 +61,7 @@ impl Model {
         let mut versions: Vec<_> = all.filter(|held| workload.is_version_of(&held.profile.workload)).collect();
         versions.sort_by_key(|held| std::cmp::Reverse(held.folded));
         let judging = versions.iter().find(|held| held.folded.is_judged).map(|held| &held.profile);
-        let versions: Vec<&Profile> = versions.iter().map(|held| &held.profile).collect();
+        let versions: Vec<&Profile> = versions.iter().take(MAX_VERSIONS).map(|held| &held.profile).collect();
         Profile::heir(workload, now_ns, judging, &versions, &self.settings)
     }
 
