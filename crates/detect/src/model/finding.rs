@@ -75,33 +75,19 @@ pub(crate) fn make(
 ) -> Finding {
     let usual = profile.usual(behaviour, USUAL);
     let seen = sentence(behaviour, &object);
+    let learnt_ns = profile.inherited_ns.saturating_add(profile.learnt_ns);
     Finding {
-        uid,
         title: format!("{}: {seen}", render::escape(place(event))),
         analytic: format!("behaviour.{}", behaviour.operation),
         severity: assessment.severity,
         confidence: assessment.confidence,
-        reason: reason(
-            &seen,
-            assessment.because.as_deref(),
-            &usual,
-            profile.inherited_ns.saturating_add(profile.learnt_ns),
-            &score,
-        ),
-        workload: profile.workload.name.clone(),
+        reason: reason(&seen, assessment.because.as_deref(), &usual, learnt_ns, &score),
         operation: behaviour.operation.to_owned(),
         executable: behaviour.executable.to_string(),
         object,
         usual,
-        process: event.context.process.clone(),
-        evidence: vec![render::to_json(event)],
-        count: 1,
-        first_seen_ns: event.time_ns,
-        last_seen_ns: event.time_ns,
-        container: event.context.container.clone(),
-        rule: None,
         score: Some(score),
-        techniques: Vec::new(),
+        ..without_profile(event, profile, uid)
     }
 }
 

@@ -94,7 +94,8 @@ impl Model {
         if self.telling.len() >= MAX_CONTAINERS {
             self.telling.clear();
         }
-        *self.telling.entry(Arc::as_ptr(schema) as usize).or_insert_with(|| tells_names(schema))
+        let place = Arc::as_ptr(schema) as usize;
+        self.telling.entry(place).or_insert_with(|| (Arc::clone(schema), tells_names(schema))).1
     }
 
     /// A behaviour that the profile does not hold: it is learnt, told, or neither.
