@@ -51,12 +51,16 @@ fn written(server: &Server) -> u64 {
 
 /// Waits until the kernel counts more than it sends, as long as nobody is there but the service.
 fn await_habits(server: &Server) {
+    let now = || (counter(server, "open", "aggregated"), counter(server, "open", "delivered"));
+    let mut before = now();
     eventually("the service's habits to be counted in the kernel", seconds(60), || {
-        let before = (counter(server, "open", "aggregated"), counter(server, "open", "delivered"));
-        std::thread::sleep(seconds(2));
-        let counted = counter(server, "open", "aggregated") - before.0;
-        let delivered = counter(server, "open", "delivered") - before.1;
-        (counted > 10 && delivered < counted / 5).then_some(())
+        let after = now();
+        let (counted, delivered) = (after.0 - before.0, after.1 - before.1);
+        if counted + delivered < 50 {
+            return None;
+        }
+        before = after;
+        (delivered < counted / 5).then_some(())
     });
 }
 

@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, process::Output};
 
+use serde_json::Value;
+
 use super::support::{Container, Server, Settings, eventually, seconds};
 
 fn text(output: &Output) -> String {
@@ -86,7 +88,10 @@ fn locked(profile: &str, folder: &Path) {
         alerts(&server, &web).into_iter().find(|(_, object)| object == "/srv/other")
     });
     other.sh("echo x > /srv/other");
-    std::thread::sleep(seconds(2));
+    eventually("the workload without a profile to go on", seconds(12), || {
+        let is_told_of = |a: &Value| a["unmapped"]["behaviour"]["operation"] == "run" && a["count"].as_u64() >= Some(3);
+        server.stored_alerts().into_iter().find(is_told_of)
+    });
     assert_eq!(alerts(&server, &other).len(), 1, "it is told once");
     let operations: Vec<String> = alerts(&server, &web).into_iter().map(|(operation, _)| operation).collect();
     assert_eq!(operations, ["execute", "write"], "and nothing of what the file has");
