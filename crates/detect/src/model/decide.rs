@@ -49,8 +49,8 @@ impl Model {
         self.habits.end_all();
     }
 
-    /// A finding, of a rule or of a profile, is open: nothing is learnt from who led to it, and nothing that the workload does
-    /// is only counted for now.
+    /// A finding, of a rule or of a profile, is open: nothing is learnt from who led to it, and the habits of its workload end, so
+    /// that all that goes on there is seen.
     pub(crate) fn suspect(&mut self, finding: &Finding) {
         self.quarantine.suspect(finding);
         if let Some(uid) = finding.container.as_deref().and_then(|container| self.profile_of(container)) {

@@ -19,6 +19,7 @@ pub(super) struct Quarantine {
 
 #[derive(Debug)]
 struct Suspect {
+    /// Of the container; zero on the host.
     cgroup: u64,
     /// The pid that called exec, and what it ran then.
     pid: u32,
@@ -38,7 +39,7 @@ impl Suspect {
 impl Quarantine {
     /// A finding says that its process is to be looked at. What is hardly grave does not: it is part of ordinary life.
     pub(super) fn suspect(&mut self, finding: &Finding) {
-        let (Some(process), Some(_)) = (&finding.process, &finding.container) else { return };
+        let Some(process) = &finding.process else { return };
         if finding.severity < Severity::Medium || self.suspects.iter().any(|s| s.is(&process.exec)) {
             return;
         }

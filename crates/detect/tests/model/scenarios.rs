@@ -420,4 +420,10 @@ fn services_of_the_host_have_profiles_of_their_own() {
     let file = model.profile(&uid).unwrap().to_file();
     assert!(file.contains("[workload]\nservice = \"cron.service\"\n"), "{file}");
     assert_eq!(ethogram_detect::Profile::from_file(&file, START).unwrap().workload.uid, uid);
+
+    // Nothing is learnt from who is under an open alert here, either: not by another service that runs it.
+    judge(&mut model, [of("timer.service", web.write("/usr/sbin/cron", "/srv/x", LATER + SECOND))]);
+    assert_eq!(model.counters().withheld, 1);
+    judge(&mut model, [of("timer.service", web.write("/usr/sbin/at", "/srv/x", LATER + SECOND))]);
+    assert_eq!(model.counters().withheld, 1);
 }
