@@ -6,13 +6,13 @@
 #ifndef ETHOGRAM_INTEREST_H
 #define ETHOGRAM_INTEREST_H
 
-#include "tracker.bpf.h"
+#include "relevance.bpf.h"
 
-enum { OBJECTS = 0, HABITS = 1, LINEAGES = 2 };
+enum { OBJECTS = 0, HABITS = 1, LINEAGES = 2, ASLEEP = 3 };
 
 /* Owned by the agent and shared by all trackers. The first entries are generations: of verdicts on objects, of those on
- * habits, and of what is known of lineages. Each other one is a tracker's: a bit for the code of each event that nobody wants, and the lowest where events about ordinary
- * objects are not wanted. */
+ * habits, and of what is known of lineages; and whether the reader sleeps until it is woken. Each other one is a tracker's:
+ * a bit for the code of each event that nobody wants, and the lowest where events about ordinary objects are not wanted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 256);
@@ -48,14 +48,15 @@ static __always_inline bool is_wanted(u32 code)
 	return !(interest_at(agent_interest) >> code & 1);
 }
 
-/* Whether somebody wants events of that code. Where nobody does, one is counted as seen and filtered. */
-static __always_inline bool somebody_wants(struct tracker_counters *c, u32 code)
+/* Whether the reader sleeps, which is only said once: many who come at the same time need not all wake it. */
+static __always_inline bool is_reader_asleep(void)
 {
-	if (is_wanted(code))
-		return true;
-	c->seen++;
-	c->filtered__unwanted++;
-	return false;
+	u32 index = ASLEEP, *asleep = bpf_map_lookup_elem(&interest, &index);
+
+	if (!asleep || !*asleep)
+		return false;
+	*asleep = 0;
+	return true;
 }
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef ETHOGRAM_RELEVANCE_H
 #define ETHOGRAM_RELEVANCE_H
 
+#include "kernel.h"
 #include <bpf/bpf_helpers.h>
 
 #define TESTED_TRACKERS 64

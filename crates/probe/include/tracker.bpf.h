@@ -13,8 +13,8 @@
 #define ETHOGRAM_TRACKER_H
 
 #include "capability.h"
+#include "interest.bpf.h"
 #include "load.bpf.h"
-#include "relevance.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -189,6 +189,16 @@ static __always_inline u64 current_cgroup(void)
 	return cgroup_of((struct task_struct *)bpf_get_current_task());
 }
 
+/* Whether somebody wants events of that code. Where nobody does, one is counted as seen and filtered. */
+static __always_inline bool somebody_wants(struct tracker_counters *c, u32 code)
+{
+	if (is_wanted(code))
+		return true;
+	c->seen++;
+	c->filtered__unwanted++;
+	return false;
+}
+
 /* Whether an event of this process and cgroup is wanted, and of which workload it is. Counts it as seen, and as filtered
  * where it is not wanted. */
 static __always_inline bool wanted_of(struct tracker_counters *c, u32 tgid, u64 cgroup, u64 *workload)
@@ -273,13 +283,16 @@ static __always_inline void describe_current(struct event_header *h, u16 event, 
 	bpf_get_current_comm(h->comm, sizeof(h->comm));
 }
 
-/* Waking the reader costs the process that is observed: once for many records, unless the tracker is urgent. */
+/* Waking the reader costs the process that is observed: once for many records, unless the tracker is urgent. While it is
+ * awake the reader looks by itself now and then. */
 static __always_inline u64 wakeup(u64 size)
 {
 	u64 waiting;
 
 	if (agent_wakeup_bytes == 0)
 		return 0;
+	if (is_reader_asleep())
+		return BPF_RB_FORCE_WAKEUP;
 	waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 	return waiting < agent_wakeup_bytes && waiting + size >= agent_wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
 										       BPF_RB_NO_WAKEUP;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crossbeam_channel::Sender;
-use ethogram_model::{nearest::nearest, schema::Role};
+use ethogram_model::{TrackerSchema, nearest::nearest, schema::Role};
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
@@ -120,7 +120,7 @@ impl Collector {
         let (interest, habits) = (Interest::new()?, Habits::new()?);
         let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object, interest.place()));
         let trackers = RwLock::new(trackers.into_iter().map(known).collect());
-        let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output)?);
+        let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output, interest.bed()?)?);
         Ok(Self { settings, gate, interest, habits, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
     }
 
@@ -356,6 +356,13 @@ impl Collector {
     /// All trackers as they stand, by name.
     pub fn status(&self) -> Vec<TrackerStatus> {
         self.all().iter().map(|tracker| lock(tracker).status()).collect()
+    }
+
+    /// Events that trackers of those schemas have dropped so far, but for those that no program ran for. Cheaper than
+    /// [`Collector::status`], which has these too.
+    pub fn dropped(&self, of: impl Fn(&TrackerSchema) -> bool) -> u64 {
+        let all = self.all();
+        all.iter().map(|tracker| lock(tracker)).filter(|t| of(&t.object.schema)).map(|t| t.dropped()).sum()
     }
 
     /// The object that a tracker is started from.

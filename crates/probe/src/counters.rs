@@ -100,6 +100,10 @@ impl Outcome {
         counter.fetch_add(1, Ordering::Release);
     }
 
+    pub(crate) fn malformed(&self) -> u64 {
+        self.malformed.load(Ordering::Acquire)
+    }
+
     /// Adds what became of the records that the kernel's part calls in flight.
     pub(crate) fn add_to(&self, counters: &mut Counters) {
         let load = |counter: &AtomicU64| counter.load(Ordering::Acquire);
@@ -126,16 +130,9 @@ pub(crate) struct KernelCounters {
 impl KernelCounters {
     /// All counters; what was submitted is in flight. `missed` are calls that no program ran for.
     pub(crate) fn read(&self, missed: u64) -> Counters {
-        let mut out = Counters::default();
-        let Ok(Some(cpus)) = self.map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY) else { return out };
-        let total = |offset: usize| -> u64 {
-            let one = |cpu: &Vec<u8>| {
-                cpu.get(offset..offset + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes)
-            };
-            cpus.iter().map(one).sum()
-        };
+        let (mut out, cpus) = (Counters::default(), self.by_cpu());
         for (name, offset) in &self.names {
-            let n = total(*offset);
+            let n = total(&cpus, *offset);
             match name.split_once("__") {
                 None if name == "seen" => out.seen = n,
                 None if name == "submitted" => out.in_flight = n,
@@ -153,4 +150,20 @@ impl KernelCounters {
         out.dropped.insert(("hook".into(), "missed".into()), missed);
         out
     }
+
+    /// The sum of what was dropped, as [`Self::read`] has it.
+    pub(crate) fn dropped(&self) -> u64 {
+        let cpus = self.by_cpu();
+        let dropped = self.names.iter().filter(|(name, _)| name.starts_with("dropped__"));
+        dropped.map(|(_, offset)| total(&cpus, *offset)).sum()
+    }
+
+    fn by_cpu(&self) -> Vec<Vec<u8>> {
+        self.map.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default()
+    }
+}
+
+fn total(cpus: &[Vec<u8>], offset: usize) -> u64 {
+    let one = |cpu: &Vec<u8>| cpu.get(offset..offset + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_ne_bytes);
+    cpus.iter().map(one).sum()
 }

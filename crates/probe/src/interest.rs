@@ -11,12 +11,14 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::Error;
 
-/// Entries of the kernel's table of interest, as in `interest.bpf.h`: generations, and then one for each tracker.
+/// Entries of the kernel's table of interest, as in `interest.bpf.h`: what is for all, and then one for each tracker.
 const TRACKERS: u32 = 256;
 /// The entries that are generations.
 const OBJECTS: u32 = 0;
 const HABITS: u32 = 1;
 const LINEAGES: u32 = 2;
+/// The entry that says whether the reader sleeps until it is woken.
+const ASLEEP: u32 = 3;
 /// Trackers, and events of each, that the kernel's table of relevance has room for, as in `relevance.bpf.h`.
 const TESTED_TRACKERS: u32 = 64;
 const TESTED_EVENTS: u32 = 32;
@@ -128,7 +130,7 @@ impl Interest {
             relevance: make(MapType::Array, "relevance", 4, RELEVANCE, TESTED_TRACKERS * TESTED_EVENTS)?,
             programs: make(MapType::LruHash, "programs", 4, PROGRAM, PROGRAMS)?,
             generations: [const { AtomicU32::new(0) }; 3],
-            places: AtomicU32::new(LINEAGES),
+            places: AtomicU32::new(ASLEEP),
             salt: RandomState::new().hash_one(std::process::id()),
         };
         for which in [OBJECTS, HABITS, LINEAGES] {
@@ -208,10 +210,30 @@ impl Interest {
     }
 
     fn put(&self, place: u32, value: u32) -> Result<(), Error> {
-        self.interest
-            .update(&place.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
-            .map_err(|source| Error::Kernel { doing: "telling the programs what is wanted".into(), source })
+        put(&self.interest, place, value)
     }
+
+    /// For the reader.
+    pub(crate) fn bed(&self) -> Result<Bed, Error> {
+        let table = MapHandle::try_from(&self.interest)
+            .map_err(|source| Error::Kernel { doing: "sharing the table of interest".into(), source })?;
+        Ok(Bed(table))
+    }
+}
+
+/// Where the reader says that it goes to sleep. Who wakes it takes that back.
+pub(crate) struct Bed(MapHandle);
+
+impl Bed {
+    pub(crate) fn lie_down(&self) -> Result<(), Error> {
+        put(&self.0, ASLEEP, 1)
+    }
+}
+
+fn put(interest: &MapHandle, place: u32, value: u32) -> Result<(), Error> {
+    interest
+        .update(&place.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
+        .map_err(|source| Error::Kernel { doing: "telling the programs what is wanted".into(), source })
 }
 
 #[cfg(test)]

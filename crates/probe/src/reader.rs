@@ -20,12 +20,14 @@ use rustix::{
     time::{ClockId, Timespec, clock_gettime},
 };
 
-use crate::{Batch, Error, attach, counters::Outcome, layout::Layout, sample::Sample};
+use crate::{Batch, Error, attach, counters::Outcome, interest::Bed, layout::Layout, sample::Sample};
 
 /// Records taken from a ring before the next one has its turn.
 const TURN: usize = 2048;
 /// How long the kernel may hold back a wake-up while few records wait.
-const IDLE_WAIT: Duration = Duration::from_millis(100);
+pub(crate) const IDLE_WAIT: Duration = Duration::from_millis(100);
+/// The same once nothing came for that long: then the first record wakes.
+pub(crate) const SLEEP: Duration = Duration::from_secs(3);
 /// How long to wait for records that are older than ones already read.
 const ORDER_WAIT: Duration = Duration::from_millis(2);
 /// How long to wait for room in the queue before looking at commands again.
@@ -60,7 +62,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn spawn(output: Sender<Batch>) -> Result<Self, Error> {
+    pub(crate) fn spawn(output: Sender<Batch>, bed: Bed) -> Result<Self, Error> {
         let wake =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(Error::system("making an eventfd"))?;
         let wake = Arc::new(wake);
@@ -72,9 +74,19 @@ impl Reader {
         let thread = thread::Builder::new()
             .name("reader".into())
             .spawn(move || {
-                let inbox = Rc::default();
-                Loop { poll, wake: waker, commands: received, output, inbox, held: Vec::new(), sources: Vec::new() }
-                    .run();
+                Loop {
+                    poll,
+                    wake: waker,
+                    commands: received,
+                    output,
+                    inbox: Rc::default(),
+                    held: Vec::new(),
+                    sources: Vec::new(),
+                    bed,
+                    asleep: None,
+                    began: Instant::now(),
+                }
+                .run();
             })
             .map_err(|source| Error::System { doing: "starting the reader thread", source })?;
         Ok(Self { commands, wake, thread: Some(thread) })
@@ -137,6 +149,10 @@ struct Loop {
     /// Read already, but younger than what may still come from another ring.
     held: Vec<Event>,
     sources: Vec<Active>,
+    bed: Bed,
+    /// Since when the kernel is told that this sleeps, and nothing has come.
+    asleep: Option<Instant>,
+    began: Instant,
 }
 
 impl Loop {
@@ -164,6 +180,7 @@ impl Loop {
             }
             let began = boot_ns();
             let until = self.read_rings().map_or(began, |complete| complete.min(began));
+            self.lie_down();
             let now = Instant::now();
             self.drain_samples(|due| due <= now);
             if !self.hand_on(until) {
@@ -201,19 +218,38 @@ impl Loop {
             samples: source.samples,
             walks: source.walks,
             layout: source.layout,
-            due: Instant::now() + source.interval,
+            due: next_due(self.began, source.interval),
             interval: source.interval,
         });
         Ok(())
     }
 
+    /// When nothing comes, says so. A program that had looked before, and so does not wake anybody, is done long before the first
+    /// sleep ends, which is a short one.
+    fn lie_down(&mut self) {
+        if !self.held.is_empty() || !self.inbox.borrow().is_empty() {
+            self.asleep = None;
+        } else if self.asleep.is_none() {
+            match self.bed.lie_down() {
+                Ok(()) => self.asleep = Some(Instant::now()),
+                Err(error) => tracing::debug!("{error}; records are looked for instead"),
+            }
+        }
+    }
+
     fn wait(&mut self) {
-        let mut timeout = if self.held.is_empty() { IDLE_WAIT } else { ORDER_WAIT };
         let now = Instant::now();
+        let mut timeout = if !self.held.is_empty() {
+            ORDER_WAIT
+        } else if self.asleep.is_some_and(|since| now.duration_since(since) >= IDLE_WAIT) {
+            SLEEP
+        } else {
+            IDLE_WAIT
+        };
         for source in self.sources.iter().filter(|s| !s.samples.is_empty()) {
             timeout = timeout.min(source.due.saturating_duration_since(now));
         }
-        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.as_nanos().min(999_999_999) as _ };
+        let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
         let mut events = Vec::with_capacity(8);
         if epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)).is_ok() {
             let mut count = [0; 8];
@@ -254,8 +290,9 @@ impl Loop {
     }
 
     fn drain_samples(&mut self, is_due: impl Fn(Instant) -> bool) {
+        let began = self.began;
         for source in self.sources.iter_mut().filter(|s| !s.samples.is_empty() && is_due(s.due)) {
-            source.due = Instant::now() + source.interval;
+            source.due = next_due(began, source.interval);
             drain(source, &self.inbox);
         }
     }
@@ -281,6 +318,13 @@ impl Loop {
             }
         }
     }
+}
+
+/// All that have the same interval are due at the same time: one awakening for all.
+fn next_due(began: Instant, interval: Duration) -> Instant {
+    let now = Instant::now();
+    let into = now.duration_since(began).as_nanos() % interval.as_nanos().max(1);
+    now + interval.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or(0)))
 }
 
 fn drain(source: &mut Active, inbox: &Inbox) {

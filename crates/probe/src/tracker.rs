@@ -40,6 +40,12 @@ impl Tracker {
         Arc::new(Mutex::new(Self { object, start, running: None, refused: None, place, before, outcome }))
     }
 
+    /// Events that were dropped so far, but for those that no program ran for.
+    pub(crate) fn dropped(&self) -> u64 {
+        let now = self.running.as_ref().map_or(0, |running| running.counters.dropped());
+        self.before.dropped_total() + now + self.outcome.malformed()
+    }
+
     pub(crate) fn status(&self) -> TrackerStatus {
         let mut counters = self.before.clone();
         let (mut programs, mut params) = (Vec::new(), BTreeMap::new());

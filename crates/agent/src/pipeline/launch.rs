@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::MetadataExt, sync::Arc, thread::JoinHandle, time::Du
 use anyhow::Context;
 use crossbeam_channel::bounded;
 use ethogram_detect::HabitCount;
-use ethogram_model::schema::Role;
+use ethogram_model::{TrackerSchema, schema::Role};
 use ethogram_probe::{Collector, Settings, Start, TrackerObject, TrackerStatus};
 use tokio::runtime::Handle;
 
@@ -34,6 +34,8 @@ const REWALK: Duration = Duration::from_secs(30);
 const USERS: Duration = Duration::from_secs(10);
 /// How often the kernel's counts of habits are read.
 const HABITS: Duration = Duration::from_secs(3);
+/// Every how many times it is also asked how often no program ran.
+const MISSED: u64 = 10;
 /// How often a recording says where all events went.
 const ACCOUNT: Duration = Duration::from_secs(10);
 
@@ -222,22 +224,29 @@ async fn reread<C: Consumer>(mut host: HostUsers, control: Control<C>) {
     }
 }
 
-/// Behaviours that got lost so far.
-fn lost(collector: &Collector) -> u64 {
-    let all = collector.status().into_iter();
-    let shows = all.filter(|status| status.schema.events.iter().any(|event| !event.behaviours.is_empty()));
-    shows.map(|status| status.counters.dropped_total()).sum()
+/// Whether profiles are learnt from any of a tracker's events.
+fn has_behaviours(schema: &TrackerSchema) -> bool {
+    schema.events.iter().any(|event| !event.behaviours.is_empty())
+}
+
+/// Behaviours that no program ran for so far. To ask costs a system call a program.
+fn missed(collector: &Collector) -> u64 {
+    let all = collector.status().into_iter().filter(|status| has_behaviours(&status.schema));
+    all.filter_map(|status| status.counters.dropped.get(&("hook".into(), "missed".into())).copied()).sum()
 }
 
 /// Tells the engine from time to time what the kernel has counted of habits, and that behaviours were lost.
 async fn count_habits<C: Consumer>(collector: Arc<Collector>, control: Control<C>) {
-    let mut lost_before = 0;
-    loop {
+    let mut lost_before = (0, 0);
+    for round in 0_u64.. {
         tokio::time::sleep(HABITS).await;
-        let collector = Arc::clone(&collector);
-        let read = tokio::task::spawn_blocking(move || (collector.habit_counts(), lost(&collector))).await;
-        let Ok((counts, lost)) = read else { return };
-        if std::mem::replace(&mut lost_before, lost) < lost && control.feed(Input::Lost).await.is_err() {
+        let (collector, (_, missed_before)) = (Arc::clone(&collector), lost_before);
+        let read = tokio::task::spawn_blocking(move || {
+            let missed = if round % MISSED == 0 { missed(&collector) } else { missed_before };
+            (collector.habit_counts(), (collector.dropped(has_behaviours), missed))
+        });
+        let Ok((counts, lost)) = read.await else { return };
+        if std::mem::replace(&mut lost_before, lost) != lost && control.feed(Input::Lost).await.is_err() {
             return;
         }
         let counts = match counts {

@@ -1,15 +1,17 @@
 //! The engine's thread: feeds the engine with what happens now, and keeps a copy where it is recorded.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, select, tick};
+use crossbeam_channel::{Receiver, at, select};
 use ethogram_probe::Batch;
 
 use super::engine::{Consumer, Engine, Input};
 use crate::{record::Recorder, secrets};
 
-/// How often time-outs are looked at.
+/// How often time-outs are looked at,
 const TICK: Duration = Duration::from_millis(250);
+/// and how often where nothing has come since the last time.
+const IDLE_TICK: Duration = Duration::from_secs(1);
 
 /// Something to be done on the engine's thread. It must not change what the engine's result depends on: that is an
 /// [`Input`].
@@ -31,8 +33,10 @@ pub(crate) struct Live<C> {
 impl<C: Consumer> Live<C> {
     /// Runs until it is told to stop, and then takes all that was sent before.
     pub(crate) fn run(mut self, batches: &Receiver<Batch>, messages: &Receiver<Message<C>>) -> C {
-        let ticks = tick(TICK);
+        let mut ticked = Instant::now();
+        let mut is_idle = false;
         loop {
+            let due = ticked + if is_idle { IDLE_TICK } else { TICK };
             select! {
                 recv(batches) -> batch => match batch {
                     Ok(batch) => self.feed(Input::Events(batch)),
@@ -43,8 +47,14 @@ impl<C: Consumer> Live<C> {
                     Ok(Message::Question(question)) => question(&mut self.engine),
                     Ok(Message::Stop) | Err(_) => break,
                 },
-                recv(ticks) -> _ => self.feed(Input::Tick(now_ns())),
+                recv(at(due)) -> _ => {
+                    self.feed(Input::Tick(now_ns()));
+                    ticked = Instant::now();
+                    is_idle = true;
+                    continue;
+                }
             }
+            is_idle = false;
         }
         for batch in batches.try_iter() {
             self.feed(Input::Events(batch));

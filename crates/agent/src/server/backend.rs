@@ -288,7 +288,7 @@ impl Backend for Server {
             let lines = self.ask(move |j| j.streams.follow_events(filter)).await?.ok_or_else(crowded)?;
             let lines = ReceiverStream::new(lines).map(move |line| {
                 let _wanted_until_the_stream_ends = &following;
-                line
+                line.to_string()
             });
             Ok(Box::pin(lines) as Lines)
         })

@@ -9,20 +9,20 @@ use crate::api::{AlertFilter, EventFilter};
 
 /// Followers at most, of each kind.
 const MAX_FOLLOWERS: usize = 32;
-/// Events that may wait for one follower.
-const QUEUE: usize = 4096;
+/// Events that may wait for one follower: all rows of a full table, which come at once, and some more.
+const QUEUE: usize = 20_480;
 
 /// All followers.
 #[derive(Default)]
 pub(super) struct Streams {
-    events: Vec<(EventFilter, Sender<String>)>,
+    events: Vec<(EventFilter, Sender<Arc<str>>)>,
     alerts: Vec<(AlertFilter, Sender<Arc<Finding>>)>,
     dropped: u64,
 }
 
 impl Streams {
     /// Follows events. None where there are too many followers.
-    pub(super) fn follow_events(&mut self, filter: EventFilter) -> Option<Receiver<String>> {
+    pub(super) fn follow_events(&mut self, filter: EventFilter) -> Option<Receiver<Arc<str>>> {
         self.events.retain(|(_, to)| !to.is_closed());
         let (to, from) = channel(QUEUE);
         (self.events.len() < MAX_FOLLOWERS).then(|| self.events.push((filter, to)))?;
@@ -52,8 +52,8 @@ impl Streams {
             if !wants(filter, event) {
                 continue;
             }
-            let line = line.get_or_insert_with(|| render::to_json(event).to_string());
-            match to.try_send(line.clone()) {
+            let line = line.get_or_insert_with(|| Arc::from(render::to_json(event).to_string()));
+            match to.try_send(Arc::clone(line)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) => self.dropped += 1,
                 Err(TrySendError::Closed(_)) => gone = true,

@@ -5,6 +5,7 @@ use std::{fs::File, thread};
 use crossbeam_channel::bounded;
 
 use super::*;
+use crate::reader::{IDLE_WAIT, SLEEP};
 
 #[test]
 fn a_flood_into_a_tiny_ring_is_accounted_for_to_the_last_event() {
@@ -79,6 +80,27 @@ fn starting_and_stopping_leaks_nothing_and_keeps_the_counts() {
     let shell = Shell::waiting("cat /etc/hostname");
     shell.go();
     rig.expect("the open after twenty starts", |e| text(e, "file.path") == "/etc/hostname");
+}
+
+#[test]
+fn the_first_record_after_a_silence_wakes_the_reader() {
+    let (output, events) = unbounded();
+    let collector = Collector::new(settings(), vec![builtin_named("fs")], output).unwrap();
+    collector.start("fs", Start::default()).unwrap();
+    let mut rig = Rig { collector, tracker: "fs", events, seen: Vec::new() };
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let file = dir.path().join(round.to_string());
+        File::create(&file).unwrap();
+        let remover = Shell::waiting(&format!("exec rm {}", file.display()));
+        let pid = remover.pid();
+        // Long enough for the reader to have gone to sleep for good.
+        thread::sleep(IDLE_WAIT * 5);
+        remover.go();
+        let began = Instant::now();
+        rig.expect("the removal", |e| is(e, "remove") && of(e, pid));
+        assert!(began.elapsed() < SLEEP / 2, "after {:?}", began.elapsed());
+    }
 }
 
 #[test]
