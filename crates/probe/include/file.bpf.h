@@ -18,11 +18,8 @@ static __always_inline struct file *file_of(struct task_struct *task, u32 fd)
 {
 	struct fdtable *table = LOAD(task, files, fdt);
 	struct file **files = LOAD(table, fd);
-	struct file *file = NULL;
 
-	if (fd < LOAD(table, max_fds))
-		bpf_probe_read_kernel(&file, sizeof(file), files + fd);
-	return file;
+	return fd < LOAD(table, max_fds) ? LOAD_POINTER(files + fd) : NULL;
 }
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
@@ -36,12 +33,9 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
  */
 static __always_inline bool in_writable_layer(struct inode *inode)
 {
-	void *upper = NULL;
-
 	if (LOAD(inode, i_sb, s_magic) != OVERLAYFS_MAGIC)
 		return false;
-	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)inode + bpf_core_type_size(struct inode));
-	return upper != NULL;
+	return LOAD_POINTER((void *)inode + bpf_core_type_size(struct inode)) != NULL;
 }
 
 /* Whether a file has only ever been in memory: no name in any directory, on the kernel's own tmpfs. */

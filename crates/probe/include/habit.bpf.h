@@ -19,7 +19,6 @@ struct habit {
 	u32 generation; /* in which the agent said so: only the current one's count */
 	u32 padding;
 	u64 count;
-	u64 last;
 };
 
 /* Owned by the agent, who alone adds and removes: so no count is lost. */
@@ -36,7 +35,7 @@ static __always_inline u64 habit_by(const struct program *program, u32 uid, u32 
 	u64 hash = mixed(mixed(agent_salt, workload), program->lineage);
 
 	hash = mixed(hash, (u64)uid << 32 | agent_interest << 8 | event);
-	return mixed(hash, object) ?: 1;
+	return mixed(hash, object) | 1;
 }
 
 /* Stands for what the header's process does to an object; 0 where that is nobody's habit. */
@@ -55,7 +54,7 @@ static __always_inline u64 current_habit(u32 event, u64 workload, u64 object)
 
 	if (workload && object)
 		program = current_program(task, bpf_get_current_pid_tgid() >> 32);
-	return program ? habit_by(program, (u32)bpf_get_current_uid_gid(), event, workload, object) : 0;
+	return program ? habit_by(program, current_user(task), event, workload, object) : 0;
 }
 
 /* Whether the agent knows this, and nobody wants to see everything. Then it is counted, and that is all. */
@@ -69,41 +68,8 @@ static __always_inline bool is_habitual(struct tracker_counters *c, u64 habit)
 	if (!known || known->generation != interest_at(HABITS))
 		return false;
 	__sync_fetch_and_add(&known->count, 1);
-	known->last = bpf_ktime_get_boot_ns();
 	c->aggregated++;
 	return true;
-}
-
-#define PLACE_PARTS 16 /* names and mount points followed on the way to the root */
-
-/* Stands for a file and for its whole path, of which any part may be renamed; 0 where that is too long. The kernel's hash of
- * a name is one of its directory too. */
-static __always_inline u64 object_at(const struct path *path, struct task_struct *task)
-{
-	struct dentry *dentry = LOAD(path, dentry);
-	struct mount *mount = mount_of(LOAD(path, mnt));
-	u64 hash = mixed(agent_salt, LOAD(task, fs, root.dentry, d_inode, i_ino));
-
-	hash = mixed(hash, LOAD(mount_of(LOAD(task, fs, root.mnt)), mnt_id));
-	hash = mixed(hash, LOAD(dentry, d_inode, i_ino));
-	hash = mixed(hash, LOAD(dentry, d_inode, i_sb, s_dev));
-	for (int i = 0; i < PLACE_PARTS; i++) {
-		struct dentry *parent = LOAD(dentry, d_parent);
-
-		if (dentry == LOAD(mount, mnt.mnt_root) || dentry == parent) {
-			struct mount *above = LOAD(mount, mnt_parent);
-
-			hash = mixed(hash, LOAD(mount, mnt_id));
-			if (above == mount)
-				return hash ?: 1;
-			dentry = LOAD(mount, mnt_mountpoint);
-			mount = above;
-			continue;
-		}
-		hash = mixed(hash, LOAD(dentry, d_name.hash));
-		dentry = parent;
-	}
-	return 0;
 }
 
 static __always_inline u64 mixed_address(u64 hash, const ip_address *address)
@@ -117,13 +83,13 @@ static __always_inline u64 mixed_address(u64 hash, const ip_address *address)
 /* Stands for an own address and what else there is to it. */
 static __always_inline u64 object_of_address(const ip_address *address, u64 rest)
 {
-	return mixed(mixed_address(agent_salt, address), rest) ?: 1;
+	return mixed(mixed_address(agent_salt, address), rest) | 1;
 }
 
 /* Stands for a peer, and for the own address, of which the port passes. */
 static __always_inline u64 object_between(const ip_address *peer, const ip_address *own, u64 rest)
 {
-	return mixed(mixed_address(mixed_address(agent_salt, peer), own), rest) ?: 1;
+	return mixed(mixed_address(mixed_address(agent_salt, peer), own), rest) | 1;
 }
 
 #endif

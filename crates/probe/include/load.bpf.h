@@ -39,7 +39,30 @@ struct bpf_iter_num {
 #define LOAD_PICK(_1, _2, _3, _4, _5, N, ...) LOAD_##N
 #define LOAD(from, ...) LOAD_PICK(__VA_ARGS__, 5, 4, 3, 2, 1)(from, __VA_ARGS__)
 
-/* The same for a pointer that the kernel has given a type, as an argument of a tp_btf or fexit program: one load an arrow on
+/* The pointer that lies at an address, of whatever type. */
+#define LOAD_POINTER(address)                                                                                          \
+	({                                                                                                             \
+		const void *pointer_at = (address);                                                                    \
+		void *pointer = NULL;                                                                                  \
+		if (LOADS_ARE_DIRECT)                                                                                  \
+			pointer = ((struct hlist_head *)bpf_rdonly_cast(                                               \
+					   pointer_at, bpf_core_type_id_kernel(struct hlist_head)))                    \
+					  ->first;                                                                     \
+		else                                                                                                   \
+			bpf_probe_read_kernel(&pointer, sizeof(pointer), pointer_at);                                  \
+		pointer;                                                                                               \
+	})
+
+/* The value as it is, of which the verifier knows nothing from here on: where ways meet that differ in a constant, it follows all
+ * that comes after only once. `any` is a number that it does not know. */
+#define FORGOTTEN(value, any)                                                                                          \
+	({                                                                                                             \
+		u64 forgotten = (value), masked_by = (any);                                                            \
+		asm volatile("%0 ^= %1; %0 ^= %1" : "+r"(forgotten) : "r"(masked_by));                                 \
+		(typeof(value))forgotten;                                                                              \
+	})
+
+/* LOAD for a pointer that the kernel has given a type, as an argument of a tp_btf or fexit program: one load an arrow on
  * all kernels. */
 #define WALK_1(from, a) ((from)->a)
 #define WALK_2(from, a, b) ((from)->a->b)

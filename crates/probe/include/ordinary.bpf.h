@@ -31,7 +31,7 @@ struct {
 					   (u32)LOAD(mount_of(READ(file, f_path.mnt)), mnt_id));                       \
 		hash = mixed(hash, root);                                                                              \
 		hash = mixed(hash, use);                                                                               \
-		hash ?: 1;                                                                                             \
+		hash | 1;                                                                                             \
 	})
 
 static __always_inline u64 object_of(struct file *file, u32 use)

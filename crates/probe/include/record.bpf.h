@@ -27,6 +27,7 @@ struct record {
 	u32 busy;
 	u32 size;
 	struct walk walk;
+	u64 habit; /* likewise */
 	u8 data[RECORD_MAX + PIECE_MAX];
 };
 

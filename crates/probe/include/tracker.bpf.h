@@ -166,7 +166,7 @@ static __always_inline struct tracker_counters *count(void)
 static __always_inline u64 cgroup_of(struct task_struct *task)
 {
 	struct css_set *css = LOAD(task, cgroups);
-	struct cgroup_subsys_state *state = NULL;
+	struct cgroup_subsys_state *state;
 	u32 index;
 
 	if (agent_cgroup_controller == 0)
@@ -177,8 +177,7 @@ static __always_inline u64 cgroup_of(struct task_struct *task)
 		index = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
 	else
 		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
-	bpf_probe_read_kernel(&state, sizeof(state),
-			      (void *)&css->subsys + index * sizeof(state));
+	state = LOAD_POINTER((void *)&css->subsys + index * sizeof(state));
 	return LOAD(state, cgroup, kn, id);
 }
 
@@ -263,6 +262,12 @@ static __always_inline void describe_task(struct event_header *h, u16 event, u64
 	bpf_probe_read_kernel_str(h->comm, sizeof(h->comm), &task->comm);
 }
 
+/* As it asks the kernel for things: where that borrows another's capabilities for it, its user is still its own. */
+static __always_inline u32 current_user(struct task_struct *task)
+{
+	return LOAD(task, cred, uid.val);
+}
+
 static __always_inline void describe_current(struct event_header *h, u16 event, u64 cgroup)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
@@ -276,7 +281,7 @@ static __always_inline void describe_current(struct event_header *h, u16 event, 
 	h->pid = pid_tgid >> 32;
 	h->tid = (u32)pid_tgid;
 	h->ppid = LOAD(task, real_parent, tgid);
-	h->uid = (u32)bpf_get_current_uid_gid();
+	h->uid = current_user(task);
 	h->event = event;
 	h->reserved0 = 0;
 	h->reserved1 = 0;

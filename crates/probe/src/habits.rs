@@ -9,15 +9,12 @@ use std::{
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
-use crate::{
-    Error,
-    reader::{boot_ns, realtime_ns},
-};
+use crate::{Error, reader::realtime_ns};
 
 /// Habits that the kernel has room for.
 const HABITS: u32 = 32_768;
 /// Bytes of `struct habit`, as in `habit.bpf.h`.
-const HABIT: usize = 24;
+const HABIT: usize = 16;
 /// How many are read at once.
 const BATCH: u32 = 4_096;
 
@@ -28,7 +25,7 @@ pub struct HabitCount {
     pub habit: u64,
     /// Events since it was read last.
     pub count: u64,
-    /// The last one's time, nanoseconds since the Unix epoch.
+    /// When it was read: none is later. Nanoseconds since the Unix epoch.
     pub last_ns: u64,
 }
 
@@ -49,8 +46,8 @@ struct Known {
 }
 
 impl Known {
-    fn end(&mut self, habit: u64, value: &[u8], read: u64, to_epoch: u64) {
-        let last = count(habit, value, read, to_epoch);
+    fn end(&mut self, habit: u64, value: &[u8], read: u64, now_ns: u64) {
+        let last = count(habit, value, read, now_ns);
         self.ended.extend(last.filter(|_| self.ended.len() < HABITS as usize));
     }
 }
@@ -89,14 +86,14 @@ impl Habits {
         let mut known = self.known();
         let Some(read) = known.read.remove(&habit) else { return Ok(()) };
         if let Some(value) = self.take(habit)? {
-            known.end(habit, &value, read, to_epoch());
+            known.end(habit, &value, read, realtime_ns());
         }
         Ok(())
     }
 
     pub(crate) fn end_all(&self) -> Result<(), Error> {
         let mut known = self.known();
-        let (mut all, to_epoch) = (std::mem::take(&mut known.read), to_epoch());
+        let (mut all, now_ns) = (std::mem::take(&mut known.read), realtime_ns());
         if all.is_empty() {
             return Ok(());
         }
@@ -104,13 +101,13 @@ impl Habits {
         for (key, value) in taken {
             let Ok(habit) = key.as_slice().try_into().map(u64::from_ne_bytes) else { continue };
             if let Some(read) = all.remove(&habit) {
-                known.end(habit, &value, read, to_epoch);
+                known.end(habit, &value, read, now_ns);
             }
         }
         // Kernels that do not take many at once give none.
         for (habit, read) in all {
             if let Some(value) = self.take(habit)? {
-                known.end(habit, &value, read, to_epoch);
+                known.end(habit, &value, read, now_ns);
             }
         }
         Ok(())
@@ -123,9 +120,9 @@ impl Habits {
         if read.is_empty() {
             return Ok(counts);
         }
-        let to_epoch = to_epoch();
+        let now_ns = realtime_ns();
         let mut take = |habit: u64, value: &[u8], read: &mut u64| {
-            if let Some(more) = count(habit, value, *read, to_epoch) {
+            if let Some(more) = count(habit, value, *read, now_ns) {
                 *read += more.count;
                 counts.push(more);
             }
@@ -172,14 +169,10 @@ fn reading(source: libbpf_rs::Error) -> Error {
 }
 
 /// What was counted beyond what was read before.
-fn count(habit: u64, value: &[u8], read: u64, to_epoch: u64) -> Option<HabitCount> {
-    let word = |at: usize| value.get(at..at + 8).and_then(|b| b.try_into().ok()).map(u64::from_ne_bytes);
-    let more = word(8)?.checked_sub(read).filter(|more| *more > 0)?;
-    Some(HabitCount { habit, count: more, last_ns: word(16)?.saturating_add(to_epoch) })
-}
-
-fn to_epoch() -> u64 {
-    realtime_ns().saturating_sub(boot_ns())
+fn count(habit: u64, value: &[u8], read: u64, now_ns: u64) -> Option<HabitCount> {
+    let counted = value.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_ne_bytes)?;
+    let more = counted.checked_sub(read).filter(|more| *more > 0)?;
+    Some(HabitCount { habit, count: more, last_ns: now_ns })
 }
 
 #[cfg(test)]
@@ -188,14 +181,13 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_counted() {
-        let value = |count: u64, last: u64| {
+        let value = |count: u64| {
             let mut value = vec![0; HABIT];
-            value[8..16].copy_from_slice(&count.to_ne_bytes());
-            value[16..].copy_from_slice(&last.to_ne_bytes());
+            value[8..].copy_from_slice(&count.to_ne_bytes());
             value
         };
-        assert_eq!(count(7, &value(5, 100), 3, 1000), Some(HabitCount { habit: 7, count: 2, last_ns: 1100 }));
-        assert_eq!(count(7, &value(5, 100), 5, 1000), None);
-        assert_eq!(count(7, &value(5, 100)[..20], 0, 1000), None);
+        assert_eq!(count(7, &value(5), 3, 1000), Some(HabitCount { habit: 7, count: 2, last_ns: 1000 }));
+        assert_eq!(count(7, &value(5), 5, 1000), None);
+        assert_eq!(count(7, &value(5)[..12], 0, 1000), None);
     }
 }

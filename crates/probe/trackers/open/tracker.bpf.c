@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* Files opened, by the path of what was really opened; failures are counted, and told one by one where somebody asks. */
-#include "habit.bpf.h"
 #include "ordinary.bpf.h"
-#include "record.bpf.h"
+#include "request.h"
 #include "sample.bpf.h"
 #include "syscall.bpf.h"
 
 PARAM(bool8, failures, 1, "whether opens that fail are counted and reported");
 PARAM(bool8, reads, 1, "whether opens for reading only are reported");
-
-#define O_CLOEXEC 02000000
-/* The kernel sets it by itself. */
-#if defined(__TARGET_ARCH_arm64)
-#define O_LARGEFILE 0400000
-#else
-#define O_LARGEFILE 0100000
-#endif
-
-#define AS_FAR_AS_CACHED (1U << 31) /* no flag of open's */
 
 struct file_open {
 	struct event_header header;
@@ -43,17 +32,6 @@ struct failed_open {
 	error_number error FIELD("error.type", "why the open failed");
 };
 EVENT(failed, struct failed_open, 3);
-
-/* What an open asks for. */
-struct request {
-	const char *path;
-	s32 directory; /* what the path is relative to */
-	u32 flags;
-	u32 mode;
-	u32 is_copied; /* whether the path lies in the kernel's memory, and not in the caller's */
-};
-
-#define FLAGS_SHOWN(flags) ((flags) & ~(O_CLOEXEC | O_LARGEFILE | AS_FAR_AS_CACHED))
 
 static __always_inline path_at append_asked(struct record *r, const struct request *request)
 {
@@ -119,7 +97,7 @@ static __always_inline u64 object_asked_for(struct record *r, u32 start)
 	__builtin_memset(tail(r), 0, 8);
 	for (u32 at = start; at < start + ASKED_MAX && at < r->size; at += 8)
 		hash = mixed(hash, *(u64 *)(r->data + at));
-	return hash ?: 1;
+	return hash | 1;
 }
 
 /* Where nobody wants it, count_failure alone counts the open as seen. */
@@ -162,62 +140,12 @@ static __always_inline bool is_of_no_interest(struct tracker_counters *c, u64 ob
 	return true;
 }
 
-#define USE (FMODE_WRITE | FMODE_CREATED)
-
-#define ASKED_SHORT 128 /* bytes of a path as asked for, beyond which an open is nobody's habit */
-
-/* Adds what was asked for to what stands for an open; 0 where that is too long. */
-static __always_inline u64 mixed_asked(u64 hash, const struct request *request, struct task_struct *task)
-{
-	u64 asked[ASKED_SHORT / 8] = {};
-	const struct path *base = NULL;
-	struct file *file;
-	long length;
-
-	if (request->is_copied)
-		length = bpf_probe_read_kernel_str(asked, sizeof(asked), request->path);
-	else
-		length = bpf_probe_read_user_str(asked, sizeof(asked), request->path);
-	if (length <= 0 || length >= ASKED_SHORT)
-		return 0;
-	for (u32 i = 0; i < ASKED_SHORT / 8 && i * 8 < (u32)length; i++)
-		hash = mixed(hash, asked[i]);
-	if (((const char *)asked)[0] == '/')
-		return hash ?: 1;
-	if (request->directory == AT_FDCWD) {
-		base = &LOAD(task, fs)->pwd;
-	} else {
-		file = file_of(task, request->directory);
-		base = file ? &file->f_path : NULL;
-	}
-	hash = mixed(hash, LOAD(base, dentry, d_name.hash));
-	hash = mixed(hash, LOAD(base, dentry, d_inode, i_ino));
-	hash = mixed(hash, (u64)LOAD(base, dentry, d_inode, i_sb, s_dev) << 32 | (u32)LOAD(mount_of(LOAD(base, mnt)), mnt_id));
-	return hash ?: 1;
-}
-
-/* Stands for all that is told of an open, and for what is read by it: a file that has changed is another. */
-static __always_inline u64 habitual_object(struct file *file, struct inode *inode, const struct request *request, u32 mode,
-					   struct task_struct *task)
-{
-	u64 object = object_at(&file->f_path, task);
-	u64 made = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
-
-	if (!object)
-		return 0;
-	object = mixed(object, (u64)FLAGS_SHOWN(request->flags) << 32 | made);
-	object = mixed(object, (u64)(mode & USE) << 32 | (u64)in_writable_layer(inode) << 16 | LOAD(inode, i_mode));
-	if (!(mode & USE))
-		object = mixed(object, changed_at(inode));
-	return mixed_asked(object, request, task);
-}
-
 static __always_inline void report_open(struct tracker_counters *c, struct file *file, const struct request *request,
 					u32 mode, u64 object)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *inode = LOAD(file, f_inode);
-	u64 cgroup = current_cgroup(), habit = 0, workload;
+	u64 cgroup = current_cgroup(), workload;
 	struct file_open *e;
 	struct record *r;
 
@@ -227,16 +155,20 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 		c->filtered__parameter++;
 		return;
 	}
-	if (workload)
-		habit = current_habit(EVENT_open, workload, habitual_object(file, inode, request, mode, task));
-	if (is_habitual(c, habit))
-		return;
 	r = begin(c, sizeof(*e));
 	if (!r)
 		return;
+	r->habit = 0;
+	if (workload)
+		r->habit = current_habit(EVENT_open, workload, habitual_object(&r->walk, file, inode, request, mode, task));
+	barrier();
+	if (is_habitual(c, r->habit)) {
+		discard(r);
+		return;
+	}
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_open, cgroup);
-	e->header.habit = habit;
+	e->header.habit = r->habit;
 	e->flags = FLAGS_SHOWN(request->flags);
 	e->mode = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
 	e->object = object;
@@ -452,6 +384,9 @@ SYSCALLS(opened)
 		}
 		break;
 	}
+	request.directory = FORGOTTEN(request.directory, call->result);
+	request.flags = FORGOTTEN(request.flags, call->result);
+	request.mode = FORGOTTEN(request.mode, call->result);
 	if (call->result < 0) {
 		open_failed(c, call->result, &request);
 		return;

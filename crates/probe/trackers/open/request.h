@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
+/* What an open asks for, and what stands for one, so that the same is known again. */
+#ifndef ETHOGRAM_OPEN_REQUEST_H
+#define ETHOGRAM_OPEN_REQUEST_H
+
+#include "habit.bpf.h"
+#include "record.bpf.h"
+
+#define O_CLOEXEC 02000000
+/* The kernel sets it by itself. */
+#if defined(__TARGET_ARCH_arm64)
+#define O_LARGEFILE 0400000
+#else
+#define O_LARGEFILE 0100000
+#endif
+
+#define AS_FAR_AS_CACHED (1U << 31) /* no flag of open's */
+
+/* What an open asks for. */
+struct request {
+	const char *path;
+	s32 directory; /* what the path is relative to */
+	u32 flags;
+	u32 mode;
+	u32 is_copied; /* whether the path lies in the kernel's memory, and not in the caller's */
+};
+
+#define FLAGS_SHOWN(flags) ((flags) & ~(O_CLOEXEC | O_LARGEFILE | AS_FAR_AS_CACHED))
+
+#define PLACE_PARTS 16 /* names and mount points followed on the way to the root */
+
+/* Stands for a file and for its whole path, of which any part may be renamed; 0 where that is too long. The kernel's hash of
+ * a name is one of its directory too. The walk lies in memory for the reason that append_place's does. */
+static __always_inline u64 place_of(struct walk *walk, const struct path *path, struct task_struct *task)
+{
+	u64 hash = mixed(agent_salt, LOAD(task, fs, root.dentry, d_inode, i_ino));
+
+	walk->dentry = LOAD(path, dentry);
+	walk->mount = mount_of(LOAD(path, mnt));
+	walk->mount_root = LOAD(path, mnt, mnt_root);
+	hash = mixed(hash, LOAD(mount_of(LOAD(task, fs, root.mnt)), mnt_id));
+	hash = mixed(hash, LOAD(path, dentry, d_inode, i_ino));
+	hash = mixed(hash, LOAD(path, dentry, d_inode, i_sb, s_dev));
+	for (int i = 0; i < PLACE_PARTS; i++) {
+		struct dentry *here, *parent;
+
+		barrier();
+		here = walk->dentry;
+		parent = LOAD(here, d_parent);
+		if (here == walk->mount_root || here == parent) {
+			struct mount *mount = walk->mount, *above = LOAD(mount, mnt_parent);
+
+			hash = mixed(hash, LOAD(mount, mnt_id));
+			if (above == mount)
+				return hash | 1;
+			walk->dentry = LOAD(mount, mnt_mountpoint);
+			walk->mount = above;
+			walk->mount_root = LOAD(above, mnt.mnt_root);
+			continue;
+		}
+		hash = mixed(hash, LOAD(here, d_name.hash));
+		walk->dentry = parent;
+	}
+	return 0;
+}
+
+#define USE (FMODE_WRITE | FMODE_CREATED)
+
+#define ASKED_SHORT 128 /* bytes of a path as asked for, beyond which an open is nobody's habit */
+
+/* Adds what was asked for to what stands for an open; 0 where that is too long. */
+static __always_inline u64 mixed_asked(u64 hash, const struct request *request, struct task_struct *task)
+{
+	u64 asked[ASKED_SHORT / 8] = {};
+	const struct path *base = NULL;
+	struct file *file;
+	long length;
+
+	if (request->is_copied)
+		length = bpf_probe_read_kernel_str(asked, sizeof(asked), request->path);
+	else
+		length = bpf_probe_read_user_str(asked, sizeof(asked), request->path);
+	if (length <= 0 || length >= ASKED_SHORT)
+		return 0;
+	for (u32 i = 0; i < ASKED_SHORT / 8 && i * 8 < (u32)length; i++)
+		hash = mixed(hash, asked[i]);
+	if (((const char *)asked)[0] == '/')
+		return hash | 1;
+	if (request->directory == AT_FDCWD) {
+		base = &LOAD(task, fs)->pwd;
+	} else {
+		file = file_of(task, request->directory);
+		base = file ? &file->f_path : NULL;
+	}
+	hash = mixed(hash, LOAD(base, dentry, d_name.hash));
+	hash = mixed(hash, LOAD(base, dentry, d_inode, i_ino));
+	hash = mixed(hash, (u64)LOAD(base, dentry, d_inode, i_sb, s_dev) << 32 | (u32)LOAD(mount_of(LOAD(base, mnt)), mnt_id));
+	return hash | 1;
+}
+
+/* Stands for all that is told of an open, and for what is read by it: a file that has changed is another. */
+static __always_inline u64 habitual_object(struct walk *walk, struct file *file, struct inode *inode,
+					   const struct request *request, u32 mode, struct task_struct *task)
+{
+	u64 object = place_of(walk, &file->f_path, task);
+	u64 made = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
+
+	if (!object)
+		return 0;
+	object = mixed(object, (u64)FLAGS_SHOWN(request->flags) << 32 | made);
+	object = mixed(object, (u64)(mode & USE) << 32 | (u64)in_writable_layer(inode) << 16 | LOAD(inode, i_mode));
+	if (!(mode & USE))
+		object = mixed(object, changed_at(inode));
+	return mixed_asked(object, request, task);
+}
+
+#endif
