@@ -118,7 +118,7 @@ fn is_of_interest(kind: ObjectKind, path: &str) -> bool {
     match kind {
         ObjectKind::SensitivePath => places::secret(path).is_some(),
         ObjectKind::Path => !places::is_sink(path),
-        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port => true,
+        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => true,
     }
 }
 
@@ -185,6 +185,7 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
             };
             Some(behaviour(actor, object))
         }
+        ObjectKind::Name => Some(behaviour(actor(event, container)?, name(text(spec, event)?))),
     }
 }
 
@@ -272,6 +273,13 @@ pub fn label(exec: &Exec) -> Cow<'_, str> {
 /// Whether the kernel, which cuts names, would call a file so.
 fn is_called(file: &str, called: &str) -> bool {
     file.as_bytes().get(..CALLED).unwrap_or(file.as_bytes()) == called.as_bytes()
+}
+
+fn name(name: Cow<'_, str>) -> Cow<'_, str> {
+    match name {
+        Cow::Borrowed(name) => normalise::segment(name),
+        Cow::Owned(name) => Cow::Owned(normalise::segment(&name).into_owned()),
+    }
 }
 
 fn normalised(path: Cow<'_, str>) -> Cow<'_, str> {

@@ -136,6 +136,10 @@ pub enum Unjudged {
 
 /// Bytes that a profile takes for an executable or an operation besides its name.
 const PLACE_BYTES: usize = 96;
+/// New peers of one executable in so short a time that it looks for something, nanoseconds. A service that is deployed anew meets
+/// fewer: those of one network and port become one.
+const SWEEP_PEERS: usize = 10;
+const SWEEP_NS: u64 = 60_000_000_000;
 
 impl Profile {
     /// Raised when the stored form changes.
@@ -314,6 +318,8 @@ impl Profile {
         let what = match behaviour.kind {
             ObjectKind::Executable if !template::is_program(executable) => "it never ran a program before",
             ObjectKind::Peer => "it never connected to anything before",
+            ObjectKind::Name if behaviour.operation == "generate" => "it never made code before",
+            ObjectKind::Name => "it never did that to anybody before",
             _ => return None,
         };
         let does = |operation: &Operation| operation.executables.contains_key(executable);
@@ -325,6 +331,14 @@ impl Profile {
         }
         let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
         (self.operations.values().any(does) || self.shows(&run)).then_some(what)
+    }
+
+    /// Whether the executable connects to one new peer after another, as who looks for something does.
+    pub(crate) fn is_sweep(&self, behaviour: &Behaviour<'_>, time_ns: u64) -> bool {
+        let operation =
+            (behaviour.kind == ObjectKind::Peer).then(|| self.operations.get(behaviour.operation)).flatten();
+        let does = operation.and_then(|operation| operation.executables.get(&*behaviour.executable));
+        does.is_some_and(|does| does.objects.newer_than(time_ns.saturating_sub(SWEEP_NS)) >= SWEEP_PEERS)
     }
 
     /// Whether anybody in this workload does such a thing to the behaviour's object.

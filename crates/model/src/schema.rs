@@ -179,7 +179,7 @@ pub struct Param {
 pub struct BehaviourSpec {
     /// The event that shows it.
     pub event: String,
-    /// What is done: `execute`, `write`, `read`, `connect`, `listen`, `accept`.
+    /// What is done: `execute`, `write`, `read`, `connect`, `listen`, `accept`, `generate`, `trace`.
     pub operation: String,
     /// The fields that together name what it is done to.
     pub object: Vec<String>,
@@ -262,4 +262,6 @@ pub enum ObjectKind {
     Peer,
     /// A local port.
     Port,
+    /// A name, or a word that says what was done: compared as it is.
+    Name,
 }

@@ -48,6 +48,7 @@ impl Assessment {
             ObjectKind::Peer => (Severity::Medium, 60, None),
             ObjectKind::Port if behaviour.operation == "accept" => (Severity::Low, 50, None),
             ObjectKind::Port => (Severity::Medium, 60, None),
+            ObjectKind::Name => (Severity::Medium, 70, None),
         };
         // Who did it is half of a behaviour.
         let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };
@@ -133,8 +134,12 @@ fn sentence(behaviour: &Behaviour<'_>, object: &str) -> String {
     let what = match (object, behaviour.kind) {
         (OTHERS, ObjectKind::Executable) => "more programs".into(),
         (OTHERS, ObjectKind::Path | ObjectKind::SensitivePath) => "more files".into(),
-        (OTHERS, ObjectKind::Peer) => "more peers".into(),
+        (OTHERS, ObjectKind::Peer) => "more and more peers".into(),
         (OTHERS, ObjectKind::Port) => "more ports".into(),
+        (OTHERS, ObjectKind::Name) => "others".into(),
+        ("writable_executable", ObjectKind::Name) => "writable and executable at once".into(),
+        ("made_executable", ObjectKind::Name) => "executable once it was written".into(),
+        ("executable_memfd", ObjectKind::Name) => "from a file in memory only".into(),
         (port, ObjectKind::Port) if port == peers::EPHEMERAL => "an ephemeral port".into(),
         (port, ObjectKind::Port) => format!("port {port}").into(),
         _ => render::escape(object),
@@ -147,6 +152,8 @@ fn sentence(behaviour: &Behaviour<'_>, object: &str) -> String {
         "connect" => format!("{who} connected to {what}"),
         "listen" => format!("{who} listened on {what}"),
         "accept" => format!("{who} accepted a connection on {what}"),
+        "generate" => format!("{who} made code in memory ({what})"),
+        "trace" => format!("{who} reached into the memory of {what}"),
         other => format!("{who} did {} to {what}", render::escape(other)),
     }
 }

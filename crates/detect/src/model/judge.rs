@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Behaviour,
     names::tells_names,
-    profile::{Raised, Seen},
+    profile::{OTHERS, Raised, Seen},
 };
 
 impl Model {
@@ -122,7 +122,11 @@ impl Model {
         if let Some(what) = first {
             assessment = assessment.graver(what);
         }
-        let is_odd = first.is_some() || assessment.severity >= Severity::High;
+        let is_sweep = held.profile.is_sweep(behaviour, event.time_ns);
+        if is_sweep {
+            assessment = assessment.graver("it connects to one new peer after another");
+        }
+        let is_odd = first.is_some() || is_sweep || assessment.severity >= Severity::High;
         let learns = held.profile.learns(behaviour, is_odd, self.settings.is_locked);
         let scored = Scored::of(behaviour, &held.profile, asked, assessment.severity);
         held.profile.count_seen(1);
@@ -171,6 +175,9 @@ impl Model {
             self.go_on(again, event);
             return None;
         }
+        // One alert for all that it finds.
+        let many = Behaviour { object: OTHERS.into(), ..behaviour.clone() };
+        let behaviour = if is_sweep { &many } else { behaviour };
         match held.profile.raise(behaviour, event.time_ns, is_grave, &self.settings) {
             Raised::First { uid: finding, object } => {
                 self.counters.findings += 1;

@@ -90,7 +90,7 @@ const KINDS: [(&str, Option<ObjectKind>); 6] = [
     ("secrets", Some(ObjectKind::SensitivePath)),
     ("peers", Some(ObjectKind::Peer)),
     ("ports", Some(ObjectKind::Port)),
-    ("names", None),
+    ("names", Some(ObjectKind::Name)),
 ];
 
 /// What is not judged of an operation, in the file's words.
@@ -116,7 +116,7 @@ fn is_pattern(kind: Option<ObjectKind>, object: &str) -> bool {
 
 /// In which order a reader wants to see the operations: what runs, whom it talks to, what it changes; others after these.
 pub(crate) fn rank(operation: &str) -> usize {
-    const ORDER: [&str; 6] = ["execute", "connect", "listen", "accept", "write", "read"];
+    const ORDER: [&str; 8] = ["execute", "connect", "listen", "accept", "write", "read", "generate", "trace"];
     ORDER.iter().position(|known| *known == operation).unwrap_or(ORDER.len())
 }
 

@@ -28,6 +28,11 @@ impl Objects {
         self.named.len() + self.paths.len()
     }
 
+    /// How many names were first seen after that time.
+    pub(crate) fn newer_than(&self, time_ns: u64) -> usize {
+        self.named.values().filter(|seen| seen.first_seen_ns > time_ns).count()
+    }
+
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -289,6 +289,8 @@ fn gloss(operation: &str) -> &'static str {
         "accept" => "  clients, by port",
         "write" => "  who writes what",
         "read" => "  who reads which secrets",
+        "generate" => "  who makes code in memory",
+        "trace" => "  who reaches into whose memory",
         _ => "",
     }
 }

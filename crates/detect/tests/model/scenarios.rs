@@ -427,3 +427,58 @@ fn services_of_the_host_have_profiles_of_their_own() {
     judge(&mut model, [of("timer.service", web.write("/usr/sbin/at", "/srv/x", LATER + SECOND))]);
     assert_eq!(model.counters().withheld, 1);
 }
+
+#[test]
+fn who_never_made_code_in_memory_and_does_is_told_gravely() {
+    let (mut model, web) = learnt();
+    let finding = one(&mut model, web.generate("httpd@/bin/busybox", "made_executable", LATER));
+    assert_eq!(finding.title, "web: /bin/busybox (httpd) made code in memory (executable once it was written)");
+    assert_eq!((finding.severity, &*finding.analytic), (Severity::High, "behaviour.generate"));
+    assert!(
+        finding.reason.contains("it never made code before; nothing of the kind had been usual"),
+        "{}",
+        finding.reason
+    );
+
+    // Compilers that run beside the program do it all the time.
+    let mut model = model_of_a_compiler();
+    assert_eq!(judge(&mut model, [web.generate("/usr/bin/node", "made_executable", LATER)]), []);
+    let finding = one(&mut model, web.generate("/usr/bin/node", "executable_memfd", LATER + SECOND));
+    assert_eq!(finding.severity, Severity::Medium);
+}
+
+fn model_of_a_compiler() -> ethogram_detect::Model {
+    let (mut model, web) = (model(), web());
+    judge(
+        &mut model,
+        [web.execute_from_outside("/usr/bin/node", 0), web.generate("/usr/bin/node", "made_executable", 1)],
+    );
+    model.advance(START + 30 * SECOND);
+    model
+}
+
+#[test]
+fn one_new_peer_after_another_is_one_alert_also_of_a_new_version() {
+    let sweep = |web: &Sandbox, ports: std::ops::Range<u16>| -> Vec<_> {
+        let connect =
+            |port| web.connect("/www/cgi-bin/count", "10.0.0.9", port, 2 * LATER + u64::from(port) * SECOND / 20);
+        ports.map(connect).collect()
+    };
+    let (mut model, _) = learnt();
+    let version = container("web", 8, "00000000000000ff");
+    judge(&mut model, web_server(&version, 115));
+    // What changed with a version is learnt, as long as it is little.
+    assert_eq!(judge(&mut model, sweep(&version, 1..11)), []);
+    let findings = judge(&mut model, sweep(&version, 11..100));
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert_eq!(findings[0].title, "web: /www/cgi-bin/count connected to more and more peers");
+    assert_eq!(findings[0].severity, Severity::High);
+    assert!(findings[0].reason.contains("it connects to one new peer after another"), "{}", findings[0].reason);
+    assert_eq!(model.take_updates()[0].count, 89);
+
+    // Many of one network and port are one peer.
+    let (mut model, web) = learnt();
+    let pods =
+        (10..60).map(|i| web.connect("/www/cgi-bin/count", &format!("10.0.7.{i}"), 8080, LATER + i * SECOND / 10));
+    assert!(judge(&mut model, pods).iter().all(|finding| finding.severity == Severity::Medium));
+}

@@ -41,6 +41,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         ObjectKind::Path | ObjectKind::SensitivePath => vec!["file.path"],
         ObjectKind::Peer => vec!["network.peer.address", "network.peer.port"],
         ObjectKind::Port => vec!["network.local.address", "network.local.port"],
+        ObjectKind::Name => vec!["memory.kind"],
     };
     let mut fields = vec![
         field("process.executable.name", FieldKind::Text, 0, 16),
@@ -180,6 +181,11 @@ impl Sandbox {
 
     pub(crate) fn read(&self, by: &str, path: &str, at: u64) -> Event {
         self.on_path("read", ObjectKind::SensitivePath, Some(self.process(by)), path, at)
+    }
+
+    /// Code made in memory, in that way.
+    pub(crate) fn generate(&self, by: &str, kind: &str, at: u64) -> Event {
+        self.on_path("generate", ObjectKind::Name, Some(self.process(by)), kind, at)
     }
 
     pub(crate) fn connect(&self, by: &str, address: &str, port: u16, at: u64) -> Event {
