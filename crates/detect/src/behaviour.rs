@@ -185,7 +185,7 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
             };
             Some(behaviour(actor, object))
         }
-        ObjectKind::Name => Some(behaviour(actor(event, container)?, name(text(spec, event)?))),
+        ObjectKind::Name => Some(behaviour(actor(event, container)?, name(spec, event)?)),
     }
 }
 
@@ -275,11 +275,18 @@ fn is_called(file: &str, called: &str) -> bool {
     file.as_bytes().get(..CALLED).unwrap_or(file.as_bytes()) == called.as_bytes()
 }
 
-fn name(name: Cow<'_, str>) -> Cow<'_, str> {
-    match name {
-        Cow::Borrowed(name) => normalise::segment(name),
-        Cow::Owned(name) => Cow::Owned(normalise::segment(&name).into_owned()),
-    }
+/// The first of the object's fields that holds a text, or a number that has a name.
+fn name<'e>(spec: &BehaviourSpec, event: &'e Event) -> Option<Cow<'e, str>> {
+    spec.object.iter().find_map(|field| {
+        let field = event.schema.field(field)?;
+        match event.value(field) {
+            Value::Unsigned(number) if !field.names.is_empty() => Some(field.name_of(number).into()),
+            value => match owned_text(value)? {
+                Cow::Borrowed(name) => Some(normalise::segment(name)),
+                Cow::Owned(name) => Some(Cow::Owned(normalise::segment(&name).into_owned())),
+            },
+        }
+    })
 }
 
 fn normalised(path: Cow<'_, str>) -> Cow<'_, str> {

@@ -431,7 +431,7 @@ fn services_of_the_host_have_profiles_of_their_own() {
 #[test]
 fn who_never_made_code_in_memory_and_does_is_told_gravely() {
     let (mut model, web) = learnt();
-    let finding = one(&mut model, web.generate("httpd@/bin/busybox", "made_executable", LATER));
+    let finding = one(&mut model, web.generate("httpd@/bin/busybox", 2, LATER));
     assert_eq!(finding.title, "web: /bin/busybox (httpd) made code in memory (executable once it was written)");
     assert_eq!((finding.severity, &*finding.analytic), (Severity::High, "behaviour.generate"));
     assert!(
@@ -442,17 +442,14 @@ fn who_never_made_code_in_memory_and_does_is_told_gravely() {
 
     // Compilers that run beside the program do it all the time.
     let mut model = model_of_a_compiler();
-    assert_eq!(judge(&mut model, [web.generate("/usr/bin/node", "made_executable", LATER)]), []);
-    let finding = one(&mut model, web.generate("/usr/bin/node", "executable_memfd", LATER + SECOND));
+    assert_eq!(judge(&mut model, [web.generate("/usr/bin/node", 2, LATER)]), []);
+    let finding = one(&mut model, web.generate("/usr/bin/node", 3, LATER + SECOND));
     assert_eq!(finding.severity, Severity::Medium);
 }
 
 fn model_of_a_compiler() -> ethogram_detect::Model {
     let (mut model, web) = (model(), web());
-    judge(
-        &mut model,
-        [web.execute_from_outside("/usr/bin/node", 0), web.generate("/usr/bin/node", "made_executable", 1)],
-    );
+    judge(&mut model, [web.execute_from_outside("/usr/bin/node", 0), web.generate("/usr/bin/node", 2, 1)]);
     model.advance(START + 30 * SECOND);
     model
 }

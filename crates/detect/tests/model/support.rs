@@ -51,6 +51,11 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         field("failed", FieldKind::Bool, 17, 1),
     ];
     match object[..] {
+        ["memory.kind"] => {
+            let names = ["writable_executable", "made_executable", "executable_memfd"];
+            let names = (1..).zip(names).map(|(number, name)| (number, name.into())).collect();
+            fields.push(Field { names, ..field("memory.kind", FieldKind::Name, 20, 4) });
+        }
         [path] => fields.push(field(path, FieldKind::Path, 20, 4)),
         [address, port] => {
             fields.push(field(address, FieldKind::Ip, 24, 16));
@@ -183,9 +188,9 @@ impl Sandbox {
         self.on_path("read", ObjectKind::SensitivePath, Some(self.process(by)), path, at)
     }
 
-    /// Code made in memory, in that way.
-    pub(crate) fn generate(&self, by: &str, kind: &str, at: u64) -> Event {
-        self.on_path("generate", ObjectKind::Name, Some(self.process(by)), kind, at)
+    /// Code made in memory: 2 where it was made executable once written, 3 from a file in memory.
+    pub(crate) fn generate(&self, by: &str, kind: u8, at: u64) -> Event {
+        self.event(schema("generate", ObjectKind::Name), Some(self.process(by)), at, |record| record[20] = kind)
     }
 
     pub(crate) fn connect(&self, by: &str, address: &str, port: u16, at: u64) -> Event {
