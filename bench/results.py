@@ -67,7 +67,8 @@ class Results:
         names = modules if measured is None else measured
         own = [name for name in names if hasattr(modules[name], "readme") and name in self.scenarios]
         if set(names) - set(own):
-            text = put(text, "bench", f"{self._where()}; made by {self._commands(modules)}:\n\n{self.goals(modules)}")
+            others = [name for name in modules if not hasattr(modules[name], "readme")]
+            text = put(text, "bench", f"{self._where()}; made by {self._commands(others)}:\n\n{self.goals(modules)}")
         for name in own:
             entry = self.scenarios[name]
             made = f"{self._where()}; made by `{entry['command']}`:\n\n{modules[name].readme(entry['figures'])}"
