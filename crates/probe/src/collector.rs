@@ -120,7 +120,7 @@ impl Collector {
         let (interest, habits) = (Interest::new()?, Habits::new()?);
         let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object, interest.place()));
         let trackers = RwLock::new(trackers.into_iter().map(known).collect());
-        let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output, interest.bed()?)?);
+        let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output, interest.wake_request()?)?);
         Ok(Self { settings, gate, interest, habits, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
     }
 

@@ -214,18 +214,18 @@ impl Interest {
     }
 
     /// For the reader.
-    pub(crate) fn bed(&self) -> Result<Bed, Error> {
+    pub(crate) fn wake_request(&self) -> Result<WakeRequest, Error> {
         let table = MapHandle::try_from(&self.interest)
             .map_err(|source| Error::Kernel { doing: "sharing the table of interest".into(), source })?;
-        Ok(Bed(table))
+        Ok(WakeRequest(table))
     }
 }
 
-/// Where the reader says that it goes to sleep. Who wakes it takes that back.
-pub(crate) struct Bed(MapHandle);
+/// Where the reader asks whoever has the next record to wake it. Who does so takes the request back.
+pub(crate) struct WakeRequest(MapHandle);
 
-impl Bed {
-    pub(crate) fn lie_down(&self) -> Result<(), Error> {
+impl WakeRequest {
+    pub(crate) fn make(&self) -> Result<(), Error> {
         put(&self.0, ASLEEP, 1)
     }
 }

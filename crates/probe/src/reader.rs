@@ -20,7 +20,7 @@ use rustix::{
     time::{ClockId, Timespec, clock_gettime},
 };
 
-use crate::{Batch, Error, attach, counters::Outcome, interest::Bed, layout::Layout, sample::Sample};
+use crate::{Batch, Error, attach, counters::Outcome, interest::WakeRequest, layout::Layout, sample::Sample};
 
 /// Records taken from a ring before the next one has its turn.
 const TURN: usize = 2048;
@@ -62,7 +62,7 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn spawn(output: Sender<Batch>, bed: Bed) -> Result<Self, Error> {
+    pub(crate) fn spawn(output: Sender<Batch>, wake_request: WakeRequest) -> Result<Self, Error> {
         let wake =
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(Error::system("making an eventfd"))?;
         let wake = Arc::new(wake);
@@ -82,8 +82,8 @@ impl Reader {
                     inbox: Rc::default(),
                     held: Vec::new(),
                     sources: Vec::new(),
-                    bed,
-                    asleep: None,
+                    wake_request,
+                    asked: None,
                     began: Instant::now(),
                 }
                 .run();
@@ -149,9 +149,10 @@ struct Loop {
     /// Read already, but younger than what may still come from another ring.
     held: Vec<Event>,
     sources: Vec<Active>,
-    bed: Bed,
-    /// Since when the kernel is told that this sleeps, and nothing has come.
-    asleep: Option<Instant>,
+    wake_request: WakeRequest,
+    /// Since when whoever has the next record is asked to wake this, and nothing has come.
+    asked: Option<Instant>,
+    /// What the samples' times are counted from.
     began: Instant,
 }
 
@@ -180,7 +181,7 @@ impl Loop {
             }
             let began = boot_ns();
             let until = self.read_rings().map_or(began, |complete| complete.min(began));
-            self.lie_down();
+            self.ask_to_be_woken();
             let now = Instant::now();
             self.drain_samples(|due| due <= now);
             if !self.hand_on(until) {
@@ -224,14 +225,14 @@ impl Loop {
         Ok(())
     }
 
-    /// When nothing comes, says so. A program that had looked before, and so does not wake anybody, is done long before the first
+    /// When nothing comes. A program that had looked before, and so does not wake anybody, is done long before the first
     /// sleep ends, which is a short one.
-    fn lie_down(&mut self) {
+    fn ask_to_be_woken(&mut self) {
         if !self.held.is_empty() || !self.inbox.borrow().is_empty() {
-            self.asleep = None;
-        } else if self.asleep.is_none() {
-            match self.bed.lie_down() {
-                Ok(()) => self.asleep = Some(Instant::now()),
+            self.asked = None;
+        } else if self.asked.is_none() {
+            match self.wake_request.make() {
+                Ok(()) => self.asked = Some(Instant::now()),
                 Err(error) => tracing::debug!("{error}; records are looked for instead"),
             }
         }
@@ -241,7 +242,7 @@ impl Loop {
         let now = Instant::now();
         let mut timeout = if !self.held.is_empty() {
             ORDER_WAIT
-        } else if self.asleep.is_some_and(|since| now.duration_since(since) >= IDLE_WAIT) {
+        } else if self.asked.is_some_and(|since| now.duration_since(since) >= IDLE_WAIT) {
             SLEEP
         } else {
             IDLE_WAIT
@@ -252,6 +253,10 @@ impl Loop {
         let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
         let mut events = Vec::with_capacity(8);
         if epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)).is_ok() {
+            // Whoever woke this has taken the request back, also where the record is read by a command or refused.
+            if !events.is_empty() {
+                self.asked = None;
+            }
             let mut count = [0; 8];
             _ = rustix::io::read(&self.wake, &mut count);
         }

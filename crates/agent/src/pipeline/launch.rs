@@ -246,7 +246,8 @@ async fn count_habits<C: Consumer>(collector: Arc<Collector>, control: Control<C
             (collector.habit_counts(), (collector.dropped(has_behaviours), missed))
         });
         let Ok((counts, lost)) = read.await else { return };
-        if std::mem::replace(&mut lost_before, lost) != lost && control.feed(Input::Lost).await.is_err() {
+        let before = std::mem::replace(&mut lost_before, lost);
+        if (before.0 < lost.0 || before.1 < lost.1) && control.feed(Input::Lost).await.is_err() {
             return;
         }
         let counts = match counts {
