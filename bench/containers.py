@@ -92,7 +92,7 @@ def make_load_image(loads):
     files = [(f"bench/{load.name}", load) for load in Path(loads).iterdir()]
     files.append(("etc/passwd", b"root:x:0:0:root:/:/bin/sh\n"))
     links = [(name, f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin")]
-    make_image(LOAD_IMAGE, files, ("bench", "etc", "tmp", "usr", "work"), links)
+    make_image(LOAD_IMAGE, files, ("bench", "etc", "tmp", "usr", "scratch"), links)
 
 
 class LoadContainer(Container):
@@ -100,7 +100,7 @@ class LoadContainer(Container):
 
     def __init__(self):
         options = (
-            "--network", "none", "--tmpfs", "/work:exec", "--tmpfs", "/tmp:exec", "--volume", "/usr:/usr:ro",
+            "--network", "none", "--tmpfs", "/scratch:exec", "--tmpfs", "/tmp:exec", "--volume", "/usr:/usr:ro",
             "--cap-add", "SYS_PTRACE", "--stop-signal", "SIGKILL", "--env", "PATH=/usr/bin:/bin",
         )
         super().__init__(LOAD_IMAGE, "/bench/tick", options=options)

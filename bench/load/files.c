@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	for (long i = 0; i < count; i++) {
 		int file;
 
-		snprintf(name, sizeof(name), "/work/file-%ld", i);
+		snprintf(name, sizeof(name), "/scratch/file-%ld", i);
 		file = open(name, O_CREAT | O_WRONLY | O_TRUNC, 0600);
 		if (file < 0 || write(file, buffer, sizeof(buffer)) != sizeof(buffer) || close(file))
 			fail(name);

@@ -11,7 +11,7 @@ static const char *name_of(long processor, long i)
 {
 	static char name[64];
 
-	snprintf(name, sizeof(name), "/work/%ld/flood-%ld", processor, i % FILES);
+	snprintf(name, sizeof(name), "/scratch/%ld/flood-%ld", processor, i % FILES);
 	return name;
 }
 
@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 	for (long i = 0; i < processors; i++) {
 		char folder[64];
 
-		snprintf(folder, sizeof(folder), "/work/%ld", i);
+		snprintf(folder, sizeof(folder), "/scratch/%ld", i);
 		if (mkdir(folder, 0700))
 			fail(folder);
 		each_file(i, create);
@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 		char folder[64];
 
 		each_file(i, delete);
-		snprintf(folder, sizeof(folder), "/work/%ld", i);
+		snprintf(folder, sizeof(folder), "/scratch/%ld", i);
 		if (rmdir(folder))
 			fail(folder);
 	}

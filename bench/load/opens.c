@@ -12,7 +12,7 @@ int main(int argc, char **argv)
 	for (long i = 0; i < count; i++) {
 		int file;
 
-		snprintf(name, sizeof(name), "/work/open-%ld", i);
+		snprintf(name, sizeof(name), "/scratch/open-%ld", i);
 		file = open(name, O_CREAT | O_WRONLY, 0600);
 		if (file < 0 || close(file) || unlink(name))
 			fail(name);

@@ -7,7 +7,7 @@ int main(int argc, char **argv)
 {
 	long count = count_of(argc, argv);
 	char buffer[64] = { 0 };
-	const char *name = "/work/reads";
+	const char *name = "/scratch/reads";
 	int file = open(name, O_CREAT | O_RDWR, 0600);
 	long long start = now_ns();
 

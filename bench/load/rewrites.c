@@ -6,7 +6,7 @@
 int main(int argc, char **argv)
 {
 	long count = count_of(argc, argv);
-	const char *name = "/work/rewrites";
+	const char *name = "/scratch/rewrites";
 	int made = open(name, O_CREAT | O_WRONLY, 0600);
 	long long start;
 

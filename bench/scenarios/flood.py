@@ -81,7 +81,7 @@ class Follower:
                 self.last = time.monotonic()
                 executable = event.get("process", {}).get("executable", {}).get("path")
                 self.processes += event["event"] == "exec" and executable == "/bench/nothing"
-                self.opens += event["event"] == "open" and event["file"]["path"].startswith("/work/open-")
+                self.opens += event["event"] == "open" and event["file"]["path"].startswith("/scratch/open-")
         except OSError:
             pass  # Nothing comes any more.
 
