@@ -17,6 +17,9 @@ use crate::{
 /// How often what was learnt is handed to the store. With the time that writing takes, less than ten seconds of it
 /// are lost when the agent is killed.
 const SAVE_NS: u64 = 3_000_000_000;
+/// The same once an alert was told: whoever was found out may end the agent next, and it has to judge afterwards by what it
+/// judged by before.
+const SAVE_TOLD_NS: u64 = 300_000_000;
 
 /// The server's state, owned by the engine's thread.
 pub(super) struct Judge {
@@ -30,6 +33,8 @@ pub(super) struct Judge {
     /// What the store had no room for yet.
     unsaved: Batch,
     saved_ns: u64,
+    /// An alert was told since.
+    has_told: bool,
     /// How much was accepted when the thread that acts was told of it; none where it is to be told.
     told_accepted: Option<usize>,
 }
@@ -54,6 +59,7 @@ impl Judge {
             writer,
             unsaved,
             saved_ns: 0,
+            has_told: false,
             told_accepted: None,
         }
     }
@@ -112,6 +118,7 @@ impl Consumer for Judge {
         self.streams.event(event);
         for finding in self.detector.judge(event) {
             let alert = Arc::new(finding);
+            self.has_told = true;
             self.response.consider(&alert);
             self.sinks.send(&alert);
             self.streams.alert(&alert);
@@ -151,10 +158,11 @@ impl Consumer for Judge {
         self.detector.advance(now_ns);
         self.tell_accepted();
         self.update_alerts();
-        if now_ns.saturating_sub(self.saved_ns) < SAVE_NS && now_ns >= self.saved_ns {
+        let every_ns = if self.has_told { SAVE_TOLD_NS } else { SAVE_NS };
+        if now_ns.saturating_sub(self.saved_ns) < every_ns && now_ns >= self.saved_ns {
             return;
         }
-        self.saved_ns = now_ns;
+        (self.saved_ns, self.has_told) = (now_ns, false);
         let profiles = self.detector.model.take_dirty();
         self.collect_unsaved(profiles);
         if !self.unsaved.is_empty()

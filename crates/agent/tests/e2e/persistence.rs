@@ -49,6 +49,20 @@ fn a_kill_loses_ten_seconds_at_most() {
 }
 
 #[test]
+fn a_kill_right_after_an_alert_loses_neither_it_nor_what_it_was_judged_by() {
+    let web = Container::web("silenced");
+    let server = server_with_an_alert(&web);
+    let before = uids(&server);
+    std::thread::sleep(Duration::from_secs(2));
+    let server = server.kill_and_restart(|_| ());
+    assert_eq!(uids(&server), before, "the alert is still there");
+    web.sh("echo x > /root/other");
+    eventually("an alert of the new server", seconds(5), || {
+        server.alerts().into_iter().find(|a| a.object().contains("/root/other"))
+    });
+}
+
+#[test]
 fn a_clean_end_loses_nothing() {
     let web = Container::web("ended");
     let mut server = server_with_an_alert(&web);
