@@ -5,6 +5,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from ..goals import Goal, number, percent, table
+from .learning import PHASES
 
 # By the kernel's version, kinds of attach points to do without.
 GUESTS = {"6.1": "", "6.12": ""}
@@ -27,16 +28,18 @@ def run(bench):
 def tables(result):
     rows, programs = [], []
     for kernel, found in result.items():
-        arms = found["arms"]
-        rows.append((
-            kernel, percent(arms["agent"]["machine"]), percent(arms["same"]["machine"]),
-            f"{number(found['own']['share_percent'])} %", number(found["own"]["per_packet"]),
-        ))
-        programs += [
-            (kernel, name, f"{p['runs_per_packet']:.2f}", number(p["per_run"]), f"{100 * p['per_packet'] / found['own']['per_packet']:.2f} %")
-            for name, p in found["programs"].items()
-            if p["per_packet"] > 0.0005 * found["own"]["per_packet"]
-        ]
+        for phase, words in PHASES.items():
+            of = found[phase]
+            each = of["own"]["per_packet"]
+            rows.append((
+                f"{kernel}, {words}", percent(of["arms"]["agent"]["machine"]), percent(of["arms"]["same"]["machine"]),
+                f"{number(of['own']['share_percent'])} %", number(each),
+            ))
+            programs += [
+                (f"{kernel}, {words}", name, f"{p['runs_per_packet']:.2f}", number(p["per_run"]), f"{100 * p['per_packet'] / each:.2f} %")
+                for name, p in of["programs"].items()
+                if p["per_packet"] > 0.0005 * each
+            ]
     return (
         table(
             ("kernel", "ethogram", "the same on both sides", "the agent's own share", "instructions a packet"),
@@ -48,8 +51,12 @@ def tables(result):
 
 
 def goals(result):
-    found = result[GOAL]
-    arm, own = found["arms"]["agent"]["machine"], found["own"]["share_percent"]
-    spread = f"{arm['pairs']} quadruples, the same on both sides {percent(found['arms']['same']['machine'])}; Linux {found['kernel']}"
     what = "instructions a web service loses where single functions can be hooked, the agent's own included"
-    return [Goal(what, 1, arm["percent"] + own, " %", arm["error"], spread)]
+    return [_goal(what, 1, result[GOAL], "before"), _goal("the same once it is known", 0.5, result[GOAL], "after")]
+
+
+def _goal(what, limit, found, phase):
+    of = found[phase]
+    arm, own = of["arms"]["agent"]["machine"], of["own"]["share_percent"]
+    spread = f"{arm['pairs']} quadruples, the same on both sides {percent(of['arms']['same']['machine'])}; Linux {found['kernel']}"
+    return Goal(what, limit, arm["percent"] + own, " %", arm["error"], spread)

@@ -19,7 +19,7 @@ use std::{
 use anyhow::Context;
 use ethogram_detect::{Detector, Model, Profile, Settings, rules::Rules};
 use ethogram_model::schema::Role;
-use ethogram_probe::{Demand, Start, TrackerObject, builtin, find};
+use ethogram_probe::{Demand, Start, TrackerObject, builtin, find, give_back_memory};
 use tokio::runtime::Handle;
 
 use self::{
@@ -195,6 +195,7 @@ async fn run(
     let server = listeners.serve(&backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
     tracing::info!("ready: API at {}{at}", config.api.socket.display());
+    give_back_memory();
 
     interrupt.wait().await;
     tracing::info!("ending");

@@ -19,6 +19,7 @@ mod kernel;
 mod kernel_types;
 mod layout;
 mod manifest;
+mod memory;
 mod missed;
 mod object;
 mod params;
@@ -39,6 +40,7 @@ pub use habits::HabitCount;
 pub use interest::Demand;
 pub use kernel::check_kernel;
 pub use manifest::{Choice, Manifest, Way};
+pub use memory::give_back_memory;
 pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, Watch};
 pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
 

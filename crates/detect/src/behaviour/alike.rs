@@ -3,7 +3,7 @@
 
 /// The shortest random part of a name.
 const SHORTEST: usize = 6;
-/// Random characters that Python's tempfile puts at the end of a name.
+/// Random characters that Python's tempfile puts into a name.
 const RANDOM: usize = 8;
 /// From so many characters before a random part on, a name has a beginning of its own.
 const NAMED: usize = 3;
@@ -14,7 +14,7 @@ pub(crate) fn common(a: &str, b: &str) -> Option<String> {
     if a == b || a.len() > 256 || b.len() > 256 {
         return None;
     }
-    if let Some(pattern) = with_random_end(a, b).or_else(|| with_random_end(b, a)) {
+    if let Some(pattern) = with_random_part(a, b).or_else(|| with_random_part(b, a)) {
         return Some(pattern);
     }
     let (mut out, mut varies) = (String::with_capacity(a.len()), false);
@@ -33,21 +33,37 @@ pub(crate) fn common(a: &str, b: &str) -> Option<String> {
     (a.is_empty() && b.is_empty() && varies).then_some(whole)
 }
 
-/// The names that programs make of a beginning of their own and random characters: `upload-47_fsx1h`. Once two are known,
-/// whatever begins so is one more.
-fn with_random_end(a: &str, b: &str) -> Option<String> {
+/// The names that programs make of a beginning of their own and random characters: `upload-47_fsx1h`, `report-aawy4f_m.csv`.
+/// Once two are known, whatever begins and ends so is one more.
+fn with_random_part(a: &str, b: &str) -> Option<String> {
     let is_beginning = |text: &str| text.len() > NAMED && text.ends_with(['-', '.', '_']);
-    if let Some(beginning) = a.strip_suffix('*') {
-        return (is_beginning(beginning) && b.starts_with(beginning) && !b.contains('*')).then(|| a.to_owned());
+    if let Some((beginning, ending)) = a.split_once('*') {
+        let fits = |b: &str| b.strip_prefix(beginning).and_then(|b| b.strip_suffix(ending)).is_some_and(may_be_random);
+        return (is_beginning(beginning) && is_ending(ending) && fits(b)).then(|| a.to_owned());
     }
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     let beginning = a.get(..same)?.rfind(['-', '.']).and_then(|at| a.get(..=at)).filter(|b| is_beginning(b))?;
-    let is_random = |end: &str| {
-        end.len() == RANDOM
-            && end.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-            && end.bytes().any(|b| !b.is_ascii_lowercase())
-    };
-    (is_random(&a[beginning.len()..]) && is_random(&b[beginning.len()..])).then(|| format!("{beginning}*"))
+    let (one, ending) = split_random(&a[beginning.len()..])?;
+    let (other, of_other) = split_random(&b[beginning.len()..])?;
+    (ending == of_other && is_random(one) && is_random(other)).then(|| format!("{beginning}*{ending}"))
+}
+
+/// The characters in the place of random ones, and what follows: nothing, or from a dot on.
+fn split_random(text: &str) -> Option<(&str, &str)> {
+    text.split_at_checked(RANDOM).filter(|(_, ending)| is_ending(ending))
+}
+
+fn is_ending(text: &str) -> bool {
+    text.is_empty() || text.starts_with('.') && !text.contains(['*', '<'])
+}
+
+/// Whether this may stand in the place of random characters: they look like a word, a number or a hash now and then.
+fn may_be_random(text: &str) -> bool {
+    !text.contains(['*', '.']) && (text.len() >= SHORTEST || text.contains('<'))
+}
+
+fn is_random(word: &str) -> bool {
+    word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_')) && word.bytes().any(|b| !b.is_ascii_lowercase())
 }
 
 /// Takes the first word off, or the first class, or the first character between words.
@@ -106,6 +122,9 @@ mod tests {
             ("upload-*", "upload-abcdefgh", "upload-*"),
             ("upload-47_fsx1h", "upload-_k1qiwr5", "upload-*"),
             ("upload-*", "upload-h_fesqbs", "upload-*"),
+            ("upload-*", "upload-<n>", "upload-*"),
+            ("report-aawy4f_m.csv", "report-wzf36_b2.csv", "report-*.csv"),
+            ("report-*.csv", "report-_qpwoeia.csv", "report-*.csv"),
             ("xgt2cuy2", "a8sd7fhg", "<id>"),
             ("<id>", "b7sd9f6g", "<id>"),
         ] {
@@ -124,6 +143,11 @@ mod tests {
             ("part7", "part"),
             ("config1", "backup2"),
             ("upload-xgtccuy2", "upload-evil"),
+            ("upload-*", "upload-evil"),
+            ("upload-*", "upload-xgtccuy2.sh"),
+            ("report-aawy4f_m.csv", "report-wzf36_b2.php"),
+            ("report-*.csv", "report-wzf36_b2.csv.php"),
+            ("report-*.csv", "invoice-wzf36_b2.csv"),
             ("payload", "xgtccu2"),
             ("*.o", "payload.o"),
             ("<id>", "payload"),

@@ -12,6 +12,8 @@ pub const MAX_PATH: usize = 512;
 /// Digits from which a number inside a name is a class. Fewer are versions, encodings and ordinals: `libc.so.6`,
 /// `ISO-8859-1`.
 const LONG_NUMBER: usize = 5;
+/// Of the curve that keys and their files are named after: `id_ed25519`.
+const CURVE: &str = "25519";
 
 /// Generalises each segment of a path. Borrows where nothing changes, and gives the same when given its own result.
 pub fn path(path: &str) -> Cow<'_, str> {
@@ -126,7 +128,10 @@ fn class(before: &str, rest: &str, token: usize) -> Option<(usize, usize, &'stat
         return Some((0, token, "<hex>"));
     }
     let letters = word.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    if word.len() - letters >= LONG_NUMBER && word[..letters].chars().all(char::is_alphabetic) {
+    if word.len() - letters >= LONG_NUMBER
+        && &word[letters..] != CURVE
+        && word[..letters].chars().all(char::is_alphabetic)
+    {
         return Some((letters, token, "<n>"));
     }
     is_random(word).then_some((0, token, "*"))
@@ -357,6 +362,8 @@ mod tests {
             "/var/lib/app-1.27.0-rc2",
             "/srv/README.md",
             "/srv/wal/base/worker12",
+            "/root/.ssh/id_ed25519",
+            "/etc/ssh/ssh_host_ed25519_key.pub",
             "memfd:x",
             "/tmp/grüße-aus-köln",
         ] {

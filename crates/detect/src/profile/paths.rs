@@ -149,7 +149,11 @@ impl Directory {
         let Some(segment) = directories.next() else {
             let before = self.files.len();
             let name = self.file(file).into_owned();
-            self.files.entry(name).or_default().add(seen);
+            let is_new = !self.files.contains_key(&name);
+            self.files.entry(name.clone()).or_default().add(seen);
+            if is_new && name.contains(['<', '*']) {
+                self.take_in(&name);
+            }
             let many = self.files.len() > most_in(at);
             if many {
                 self.merge_files();
@@ -183,8 +187,22 @@ impl Directory {
             && let Some(seen) = self.files.remove(&other)
         {
             self.files.entry(pattern.clone()).or_default().add(seen);
+            self.take_in(&pattern);
         }
         Cow::Owned(pattern)
+    }
+
+    /// Counts as of a pattern what was seen of the names that it covers: there is one more that is alike, which neither of them showed.
+    fn take_in(&mut self, pattern: &str) {
+        if self.files.len() > MOST_COMPARED {
+            return;
+        }
+        let covers = |name: &String| alike::common(pattern, name).is_some_and(|common| common == pattern);
+        let covered: Vec<String> = self.files.keys().filter(|name| covers(name)).cloned().collect();
+        let seen: Vec<Seen> = covered.iter().filter_map(|name| self.files.remove(name)).collect();
+        if let Some(all) = self.files.get_mut(pattern) {
+            seen.into_iter().for_each(|seen| all.add(seen));
+        }
     }
 
     fn merge_files(&mut self) {
@@ -377,6 +395,13 @@ mod tests {
         assert_eq!(names(&t), ["/data/dump.rdb", "/data/temp-<n>.rdb"]);
         assert_eq!((t.len(), t.patterns()[1].1.count), (2, 2));
         assert!(t.get_mut("/data/temp-1.rdb").is_some());
+    }
+
+    #[test]
+    fn a_pattern_takes_in_what_it_covers() {
+        let t = tree(["/data/report-aawy4f_m.csv".into(), "/data/report.csv".into(), "/data/report-*.csv".into()]);
+        assert_eq!(names(&t), ["/data/report-*.csv", "/data/report.csv"]);
+        assert_eq!((t.len(), t.patterns()[0].1.count), (2, 2));
     }
 
     fn names(tree: &PathTree) -> Vec<String> {
