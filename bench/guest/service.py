@@ -8,6 +8,7 @@ from pathlib import Path
 
 from .. import cpu
 from ..web import UPSTREAMS
+from .runtime import Runtime
 
 CONF = Path("/web")
 PORT = 8000
@@ -29,13 +30,14 @@ class Service:
         balancer = (CONF / "balancer.conf").read_text().replace("UPSTREAMS", servers)
         (CONF / f"{PORT}.conf").write_text(balancer.replace("listen 80", f"listen {PORT}"))
         self.processes = []
+        self.runtime = Runtime({_id(port): "balancer" if port == PORT else "upstream" for port in (*ports, PORT)})
         for port in (*ports, PORT):
             self._start(port)
         self._await()
         return self
 
     def _start(self, port):
-        cgroup = cpu.V2 / f"docker/{port:064x}"
+        cgroup = cpu.V2 / f"docker/{_id(port)}"
         cgroup.mkdir(parents=True)
         join = lambda: (cgroup / "cgroup.procs").write_text(str(os.getpid()))
         command = ["/nginx", "-c", CONF / f"{port}.conf"]
@@ -64,3 +66,8 @@ class Service:
             process.terminate()
         for process in self.processes:
             process.wait()
+        self.runtime.__exit__()
+
+
+def _id(port):
+    return f"{port:064x}"
