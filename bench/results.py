@@ -71,11 +71,16 @@ class Results:
             text = put(text, "bench", f"{self._where()}; made by {self._commands(others)}:\n\n{self.goals(modules)}")
         for name in own:
             entry = self.scenarios[name]
-            made = f"{self._where()}; made by `{entry['command']}`:\n\n{modules[name].readme(entry['figures'])}"
+            made = f"{self._where()}; made by {_made(entry['command'])}:\n\n{modules[name].readme(entry['figures'])}"
             text = put(text, name, made)
         README.write_text(text)
         for name in own:
             modules[name].publish(self.scenarios[name]["figures"])
+
+
+def _made(command):
+    run = command.removesuffix(" --judge")
+    return f"`{run}`" + (f", and judged again by `{command}`" if run != command else "")
 
 
 def put(text, mark, content, file=README):

@@ -114,9 +114,10 @@ def goals(result):
     delivered, rates = _fall(result, lambda found: found["events_per_second"]["delivered"])
     core, times = _fall(result, lambda found: found["core_percent"] * 1e4)
     loss = result["after"]["loss"]["agent"]
+    spread = f"{loss['pairs']} quadruples, the same on both sides {percent(result['after']['loss']['same'])}"
     return [
         Goal("events delivered, once a web service is known: fewer by", 95, delivered, " %", spread=f"{rates} for a thousand packets", at_least=True),
         Goal("CPU of the agent, once it is known: less by", 80, core, " %", spread=f"{times} µs for a thousand packets", at_least=True),
-        Goal("CPU the service loses then, beside no agent", 0.5, loss["percent"], " %", loss["error"], f"{loss['pairs']} quadruples"),
+        Goal("CPU the service loses then, beside no agent", 0.5, loss["percent"], " %", loss["error"], spread),
         Goal("profile of a web server", 200, max(result["profile_bytes"].values()) / 1000, " KB"),
     ]
