@@ -192,7 +192,7 @@ impl Directory {
         Cow::Owned(pattern)
     }
 
-    /// Counts as of a pattern what was seen of the names that it covers: there is one more that is alike, which neither of them showed.
+    /// Counts names that a pattern covers as the pattern: two of them need not have shown that they are alike.
     fn take_in(&mut self, pattern: &str) {
         if self.files.len() > MOST_COMPARED {
             return;
