@@ -16,12 +16,11 @@ from ..web import Client, windows
 from ..scenarios import event
 from .service import Service
 
-# Seconds of a window.
-WINDOW = 1.0
-
 
 class Meter(windows.Meter):
     """By the clock: what the kernel says of the whole machine's time is only as exact as its tick."""
+
+    seconds = 1.0
 
     def look(self):
         load = sum(group.ns() for group in self.load)
@@ -29,7 +28,6 @@ class Meter(windows.Meter):
 
 
 def main(seconds, avoid):
-    windows.WINDOW = WINDOW
     Agent.binary = Path("/ethogram")
     Agent.avoid = [kind for kind in avoid.split(",") if kind]
     with Service() as service, Agent() as agent, Client(service.url, 100_000) as client:

@@ -14,6 +14,8 @@ TURNS = ("agent", "bare", "same", "agent", "bare", "followed", "agent", "bare", 
 class Meter:
     """Processor time for a packet. The agent's own is left out: it comes later than the window, and is added apart."""
 
+    seconds = WINDOW
+
     def __init__(self, service, client, agent):
         self.service, self.agent = service, agent
         self.load = [service.group(), client.group]
@@ -26,7 +28,7 @@ class Meter:
     def window(self):
         """Nanoseconds for a packet: of the whole machine, and of the service and its client alone."""
         before = self.look()
-        time.sleep(WINDOW)
+        time.sleep(self.seconds)
         machine, load, packets = (b - a for a, b in zip(before, self.look()))
         return machine / packets, load / packets
 

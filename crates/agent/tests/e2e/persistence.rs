@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use ethogram_agent::store::{Contents, Store};
 use rustix::process::Signal;
 
 use super::support::{Container, Server, Settings, eventually, seconds};
@@ -48,12 +49,26 @@ fn a_kill_loses_ten_seconds_at_most() {
     );
 }
 
+/// What the store would give if the server ended now: its file is copied as it is.
+fn as_of_now(server: &Server) -> Contents {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(server.folder().join("store")).unwrap().flatten() {
+        if entry.path().extension().is_some_and(|e| e == "redb") {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+    }
+    Store::open(copy.path()).unwrap().contents
+}
+
 #[test]
 fn a_kill_right_after_an_alert_loses_neither_it_nor_what_it_was_judged_by() {
     let web = Container::web("silenced");
     let server = server_with_an_alert(&web);
     let before = uids(&server);
-    std::thread::sleep(Duration::from_secs(2));
+    eventually("the alert in the store", seconds(2), || {
+        let stored = as_of_now(&server).alerts;
+        before.iter().all(|uid| stored.iter().any(|alert| *alert.uid == **uid)).then_some(())
+    });
     let server = server.kill_and_restart(|_| ());
     assert_eq!(uids(&server), before, "the alert is still there");
     web.sh("echo x > /root/other");
