@@ -1,0 +1,155 @@
+"""Tests of the checks: what is planted is found, and its harmless neighbour is not."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import plan
+from edges import circles_of_rooms, crates_of_metadata, includes_of, rooms_of
+from graph import circles
+from problems import crate_problems, include_problems, known, room_problems
+from rust import code_of, paths_of
+
+
+class Planted(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.root = Path(folder.name)
+
+    def plant(self, files):
+        for name, text in files.items():
+            file = self.root / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return [self.root / name for name in files]
+
+    def circles(self, files):
+        self.plant({"lib.rs": "mod a;\nmod b;\nmod c;\n", "a.rs": "", "b.rs": "", "c.rs": "", **files})
+        return [circle for circle, _ in circles_of_rooms("planted", rooms_of(self.root / "lib.rs"))]
+
+
+class Circles(Planted):
+    def test_two_files_that_use_each_other(self):
+        self.assertEqual(self.circles({"a.rs": "use crate::b::B;\nstruct A;", "b.rs": "use crate::a::A;\nstruct B;"}), ["planted/src: a b"])
+
+    def test_one_way_is_none(self):
+        self.assertEqual(self.circles({"a.rs": "use crate::b::B;\nstruct A;", "b.rs": "struct B;", "c.rs": "use crate::{a::A, b::B};"}), [])
+
+    def test_a_longer_way_round(self):
+        files = {"a.rs": "use crate::b::B; struct A;", "b.rs": "fn f() { super::c::C::new() } struct B;", "c.rs": "struct C(crate::a::A);"}
+        self.assertEqual(self.circles(files), ["planted/src: a b c"])
+
+    def test_folders_that_no_two_files_close(self):
+        files = {
+            "a.rs": "mod one;\nmod two;",
+            "a/one.rs": "use crate::b::B;",
+            "a/two.rs": "pub struct Two;",
+            "b.rs": "use crate::a::two::Two; pub struct B;",
+        }
+        self.assertEqual(self.circles(files), ["planted/src: a b"])
+
+    def test_files_within_a_folder(self):
+        files = {"a.rs": "mod one;\nmod two;", "a/one.rs": "use super::two::Two; struct One;", "a/two.rs": "use super::one::One; struct Two;"}
+        self.assertEqual(self.circles(files), ["planted/src/a: one two"])
+
+    def test_a_door_and_its_room(self):
+        self.assertEqual(self.circles({"a.rs": "mod one;\nuse one::One; struct A;", "a/one.rs": "use super::A; struct One;"}), [])
+
+    def test_re_exports_are_followed_to_what_they_name(self):
+        files = {"lib.rs": "mod a;\nmod b;\nmod c;\npub use b::B;\npub use a::*;", "a.rs": "use crate::B; struct A;", "b.rs": "struct B;"}
+        self.assertEqual(self.circles(files), [])
+        self.assertEqual(self.circles({**files, "b.rs": "use crate::A; struct B;"}), ["planted/src: a b"])
+
+    def test_globs_count_where_a_name_is_used(self):
+        files = {"a.rs": "use crate::b::*; struct A(B);", "b.rs": "use crate::a::A; struct B;"}
+        self.assertEqual(self.circles(files), ["planted/src: a b"])
+        self.assertEqual(self.circles({**files, "a.rs": "use crate::b::*; struct A;"}), [])
+
+    def test_tests_comments_and_strings_use_nothing(self):
+        for harmless in (
+            "// crate::b::B",
+            "/// See [`crate::b::B`].",
+            'const S: &str = "crate::b::B";',
+            'const S: &str = r#"use crate::b::B;"#;',
+            "#[cfg(test)]\nmod tests { use crate::b::B; fn f() { {} } }",
+            "#[cfg(test)]\n#[allow(dead_code)]\nuse crate::b::B;",
+            "fn f<'a>(x: &'a str) -> char { '\"' }",
+        ):
+            self.assertEqual(self.circles({"a.rs": harmless + "\nstruct A;", "b.rs": "use crate::a::A; struct B;"}), [], harmless)
+
+    def test_rooms_that_must_not_know_each_other(self):
+        self.plant({"lib.rs": "mod api;\nmod server;", "api.rs": "use crate::server::Server;", "server.rs": "struct Server;"})
+        levels = rooms_of(self.root / "lib.rs")
+        self.assertIn("api must not know server", [text for _, text in room_problems("agent", levels)][0])
+        self.assertEqual(list(room_problems("probe", levels)), [])
+
+
+class Headers(Planted):
+    def test_headers_that_include_each_other(self):
+        files = self.plant({"a.h": '#include "b.h"\n', "b.h": '#include "a.h"\n', "c.c": '#include "a.h"\n#include <c.h>\n'})
+        self.assertEqual([[Path(name).name for name in circle] for circle in circles(includes_of(files))], [["a.h", "b.h"]])
+
+    def test_headers_one_way(self):
+        self.assertEqual(circles(includes_of(self.plant({"a.h": '#include "b.h"\n', "b.h": "", "c.c": '#include "a.h"\n#include "b.h"\n'}))), [])
+
+    def test_a_tracker_leaves_the_others_alone(self):
+        own = self.plant({"trackers/a/x.h": "", "trackers/a/t.c": '#include "x.h"\n', "include/y.h": "", "trackers/b/t.c": '#include "y.h"\n'})
+        self.assertEqual(list(include_problems(own)), [])
+        other = own + self.plant({"trackers/c/t.c": '#include "../a/x.h"\n'})
+        self.assertEqual(len(list(include_problems(other))), 1)
+
+
+class Crates(unittest.TestCase):
+    def metadata(self, kind):
+        """detect needs regex, which needs tokio: to run, or only to be built."""
+        packages = {"detect": "ethogram-detect", "regex": "regex", "tokio": "tokio"}
+        deps = {"detect": [("regex", None)], "regex": [("tokio", kind)], "tokio": []}
+        return {
+            "packages": [{"id": id, "name": name, "manifest_path": f"/crates/{id}/Cargo.toml"} for id, name in packages.items()],
+            "workspace_members": ["detect"],
+            "resolve": {
+                "nodes": [
+                    {"id": id, "deps": [{"pkg": other, "dep_kinds": [{"kind": kind}]} for other, kind in needed]}
+                    for id, needed in deps.items()
+                ]
+            },
+        }
+
+    def test_what_comes_in_below(self):
+        self.assertIn("brings in tokio", "".join(crate_problems(crates_of_metadata(self.metadata(None)))))
+        self.assertEqual(list(crate_problems(crates_of_metadata(self.metadata("build")))), [])
+
+    def test_our_own(self):
+        self.assertEqual(list(crate_problems({"detect": ({"model"}, set())})), [])
+        self.assertIn("must not know it", "".join(crate_problems({"detect": ({"probe"}, set())})))
+        self.assertIn("is not in", "".join(crate_problems({"cellar": (set(), set())})))
+
+
+class Known(unittest.TestCase):
+    def test_a_circle_may_shrink_but_not_grow(self):
+        self.assertEqual(known(["x: a b"], ["x: a b c"]), ([], []))
+        self.assertEqual(known(["x: a b d"], ["x: a b c"]), (["x: a b d"], ["x: a b c"]))
+        self.assertEqual(known(["y: a b"], ["x: a b"]), (["y: a b"], ["x: a b"]))
+
+    def test_what_is_mended_is_not_listed(self):
+        self.assertEqual(known([], ["x: a b"]), ([], ["x: a b"]))
+
+    def test_the_plan_itself_has_no_circle(self):
+        self.assertEqual(circles(plan.CRATES), [])
+
+
+class Reading(unittest.TestCase):
+    def test_use_trees(self):
+        found = paths_of("crate::a::{self, b::{C, D as E}, f::*}")
+        self.assertEqual(
+            found,
+            [("a", ["crate", "a"]), ("C", ["crate", "a", "b", "C"]), ("E", ["crate", "a", "b", "D"]), ("*", ["crate", "a", "f"])],
+        )
+
+    def test_code_after_what_is_left_out_stays(self):
+        self.assertIn("struct B", code_of("#[cfg(test)]\nmod tests { fn f() { let c = '}'; } }\nstruct B;"))
+
+
+if __name__ == "__main__":
+    unittest.main()
