@@ -1,4 +1,5 @@
 //! Everything ends somewhere, and says so.
+#![allow(clippy::disallowed_types, reason = "how long it takes is what is tested")]
 
 use ethogram_detect::{Model, Settings};
 use ethogram_model::Severity;
