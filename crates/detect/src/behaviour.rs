@@ -7,7 +7,7 @@ pub(crate) mod template;
 
 use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
-use ethogram_model::{BehaviourSpec, Container, Event, Exec, ObjectKind, Process, Value};
+use ethogram_model::{BehaviourSpec, Container, Event, Exec, ObjectKind, Process, Value, layout::BehaviourLayout};
 
 use crate::{names::Names, profile::peers};
 
@@ -48,8 +48,7 @@ impl<'e> Behaviour<'e> {
     /// The behaviours that an event shows. None for an event of the host that is of no service, or of the runtime that sets a container up.
     pub fn of(event: &'e Event) -> impl Iterator<Item = Self> {
         let container = place(event);
-        let specs = event.schema.behaviours.iter();
-        specs.filter_map(move |spec| if spec_applies(spec, event) { read(spec, event, container?) } else { None })
+        specs(event).filter_map(move |(spec, layout)| read(spec, layout, event, container?))
     }
 
     /// One that is put together from what a profile holds.
@@ -109,8 +108,7 @@ fn place(event: &Event) -> Option<&Container> {
 /// Whether an event shows nothing, whoever did it, because of the file that it is about: one that holds no secret is read,
 /// or one is written that swallows everything.
 pub fn is_ordinary(event: &Event) -> bool {
-    let mut specs = event.schema.behaviours.iter().filter(|spec| spec_applies(spec, event));
-    specs.all(|spec| text(spec, event).is_some_and(|path| !is_of_interest(spec.kind, &path)))
+    specs(event).all(|(spec, layout)| text(layout, event).is_some_and(|path| !is_of_interest(spec.kind, &path)))
 }
 
 /// Whether it matters who uses the file at this path.
@@ -122,13 +120,20 @@ fn is_of_interest(kind: ObjectKind, path: &str) -> bool {
     }
 }
 
-fn spec_applies(spec: &BehaviourSpec, event: &Event) -> bool {
-    *spec.event == *event.schema.name
-        && spec.when.as_deref().is_none_or(|field| event.get(field).is_truthy())
-        && !spec.unless.as_deref().is_some_and(|field| event.get(field).is_truthy())
+/// The behaviours of the manifest that an event shows.
+fn specs(event: &Event) -> impl Iterator<Item = (&BehaviourSpec, &BehaviourLayout)> {
+    let is_true = |field: usize| event.value_at(field).is_truthy();
+    let shown = event.schema.layout().behaviours.iter();
+    let shown = shown.filter(move |spec| spec.when.is_none_or(is_true) && !spec.unless.is_some_and(is_true));
+    shown.filter_map(|layout| Some((event.schema.behaviours.get(layout.spec)?, layout)))
 }
 
-fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) -> Option<Behaviour<'e>> {
+fn read<'e>(
+    spec: &'e BehaviourSpec,
+    layout: &BehaviourLayout,
+    event: &'e Event,
+    container: &Container,
+) -> Option<Behaviour<'e>> {
     let process = event.context.process.as_deref();
     let behaviour = |(executable, is_vague), object| Behaviour {
         operation: &spec.operation,
@@ -148,13 +153,13 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
                     return None;
                 }
                 Some(process) if !process.exec.path.is_empty() => run(process, container),
-                _ => normalised(text(spec, event)?),
+                _ => normalised(text(layout, event)?),
             };
             let is_start = process.is_some_and(|p| is_start(p, event, container));
             Some(Behaviour { is_start, ..behaviour(parent(process, container), object) })
         }
         ObjectKind::Path | ObjectKind::SensitivePath => {
-            let path = text(spec, event)?;
+            let path = text(layout, event)?;
             if !is_of_interest(spec.kind, &path) {
                 return None;
             }
@@ -164,7 +169,7 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
             Some(Behaviour { is_guarded, stake, ..behaviour(actor(event, container)?, normalised(path)) })
         }
         ObjectKind::Peer => {
-            let (address, port) = (address(spec, event)?, port(spec, event)?);
+            let (address, port) = (address(layout, event)?, port(layout, event)?);
             // The resolver of the container itself is no news.
             if address.to_canonical().is_loopback() && port == DNS {
                 return None;
@@ -173,7 +178,7 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
             Some(Behaviour { stake, ..behaviour(actor(event, container)?, peers::name(address, port).into()) })
         }
         ObjectKind::Port => {
-            let object = match port(spec, event)? {
+            let object = match port(layout, event)? {
                 0 => return None,
                 peers::FIRST_EPHEMERAL.. => Cow::Borrowed(peers::EPHEMERAL),
                 port => Cow::Owned(port.to_string()),
@@ -185,7 +190,7 @@ fn read<'e>(spec: &'e BehaviourSpec, event: &'e Event, container: &Container) ->
             };
             Some(behaviour(actor, object))
         }
-        ObjectKind::Name => Some(behaviour(actor(event, container)?, name(spec, event)?)),
+        ObjectKind::Name => Some(behaviour(actor(event, container)?, name(layout, event)?)),
     }
 }
 
@@ -195,7 +200,7 @@ fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, b
         Some(process) if is_outside(&process.exec, container) || is_runc_init(process, container) => None,
         Some(process) => Some((label(&process.exec), false)),
         None => {
-            let name = owned_text(event.get("process.executable.name"))?;
+            let name = owned_text(event.thread_name())?;
             (!name.starts_with("runc:[")).then(|| (normalised(name), true))
         }
     }
@@ -276,9 +281,9 @@ fn is_called(file: &str, called: &str) -> bool {
 }
 
 /// The first of the object's fields that holds a text, or a number that has a name.
-fn name<'e>(spec: &BehaviourSpec, event: &'e Event) -> Option<Cow<'e, str>> {
-    spec.object.iter().find_map(|field| {
-        let field = event.schema.field(field)?;
+fn name<'e>(layout: &BehaviourLayout, event: &'e Event) -> Option<Cow<'e, str>> {
+    layout.object.iter().find_map(|place| {
+        let field = event.schema.fields.get(*place)?;
         match event.value(field) {
             Value::Unsigned(number) if !field.names.is_empty() => Some(field.name_of(number).into()),
             value => match owned_text(value)? {
@@ -300,8 +305,8 @@ fn normalised(path: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// The first of the object's fields that holds a text.
-fn text<'e>(spec: &BehaviourSpec, event: &'e Event) -> Option<Cow<'e, str>> {
-    spec.object.iter().find_map(|field| owned_text(event.get(field)))
+fn text<'e>(layout: &BehaviourLayout, event: &'e Event) -> Option<Cow<'e, str>> {
+    layout.object.iter().find_map(|place| owned_text(event.value_at(*place)))
 }
 
 fn owned_text(value: Value<'_>) -> Option<Cow<'_, str>> {
@@ -316,13 +321,14 @@ fn owned_text(value: Value<'_>) -> Option<Cow<'_, str>> {
     (!text.is_empty()).then_some(text)
 }
 
-fn address(spec: &BehaviourSpec, event: &Event) -> Option<IpAddr> {
-    spec.object.iter().find_map(|field| match event.get(field) {
+fn address(layout: &BehaviourLayout, event: &Event) -> Option<IpAddr> {
+    layout.object.iter().find_map(|place| match event.value_at(*place) {
         Value::Ip(ip) => Some(ip),
         _ => None,
     })
 }
 
-fn port(spec: &BehaviourSpec, event: &Event) -> Option<u16> {
-    spec.object.iter().find_map(|field| event.get(field).as_u64()).and_then(|port| u16::try_from(port).ok())
+fn port(layout: &BehaviourLayout, event: &Event) -> Option<u16> {
+    let number = layout.object.iter().find_map(|place| event.value_at(*place).as_u64());
+    number.and_then(|port| u16::try_from(port).ok())
 }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Context, EventSchema, Field, FieldKind, Value};
+use crate::{Context, EventSchema, Field, FieldKind, Value, layout::unsigned};
 
 /// One record from the kernel, checked against its schema, and the context in which it happened.
 #[derive(Debug, Clone)]
@@ -21,8 +21,56 @@ pub struct Event {
     pub context: Context,
 }
 
+/// Who did it, as a record's header holds it; zero where it does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Header {
+    /// The cgroup in which it happened.
+    pub cgroup: u64,
+    /// The process, in the host's namespace.
+    pub pid: u32,
+    /// When the process started, nanoseconds since boot.
+    pub start_ns: u64,
+    /// Its parent.
+    pub parent_pid: u32,
+    /// Its real user.
+    pub user_id: u32,
+}
+
 impl Event {
-    /// The value of the field of that vocabulary name; [`Value::Absent`] where this event has none.
+    /// Who did it, read by offset.
+    pub fn header(&self) -> Header {
+        let (layout, record) = (self.schema.layout(), &*self.record);
+        Header {
+            cgroup: layout.cgroup.read(record).unwrap_or(0),
+            pid: layout.pid.read(record).unwrap_or(0) as u32,
+            start_ns: layout.process_start.read(record).unwrap_or(0),
+            parent_pid: layout.parent_pid.read(record).unwrap_or(0) as u32,
+            user_id: layout.user_id.read(record).unwrap_or(0) as u32,
+        }
+    }
+
+    /// What stands for who did what to what, where the kernel said that.
+    pub fn habit(&self) -> Option<u64> {
+        self.schema.layout().habit.read(&self.record).filter(|key| *key != 0)
+    }
+
+    /// What stands for the file that it is about, and how that is used, where the kernel said that.
+    pub fn object(&self) -> Option<u64> {
+        self.schema.layout().object.read(&self.record).filter(|key| *key != 0)
+    }
+
+    /// The name of the thread that did it.
+    pub fn thread_name(&self) -> Value<'_> {
+        self.schema.layout().thread_name.map_or(Value::Absent, |place| self.value_at(place))
+    }
+
+    /// The value of the field at that place in the schema.
+    pub fn value_at(&self, place: usize) -> Value<'_> {
+        self.schema.fields.get(place).map_or(Value::Absent, |field| self.value(field))
+    }
+
+    /// The value of the field of that vocabulary name; [`Value::Absent`] where this event has none. It looks through all
+    /// names: what every event is asked for is in its schema's layout.
     pub fn get(&self, name: &str) -> Value<'_> {
         self.schema.field(name).map_or(Value::Absent, |f| self.value(f))
     }
@@ -91,11 +139,6 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
     }
 }
 
-fn unsigned(bytes: &[u8]) -> u64 {
-    // Records never leave the machine that wrote them, but a recording does: they are little-endian by definition.
-    bytes.iter().take(8).rev().fold(0, |n, b| n << 8 | u64::from(*b))
-}
-
 fn signed(bytes: &[u8]) -> i64 {
     let unused = 64 - 8 * bytes.len().clamp(1, 8);
     (unsigned(bytes) << unused) as i64 >> unused
@@ -123,7 +166,7 @@ fn names(bytes: &[u8], field: &Field) -> Value<'static> {
     Value::List(names.into_iter().map(|name| Cow::Owned(name.into_bytes())).collect())
 }
 
-/// How the kernel side ends a path, see `path.bpf.h`: the walk reached the root, met its limit, or the file has no
+/// How the kernel side ends a path, see `record.bpf.h`: the walk reached the root, met its limit, or the file has no
 /// place in the process's tree.
 const ROOTED: &[u8] = b"/";
 const CUT: &[u8] = b"\x01";

@@ -9,6 +9,7 @@ pub mod build;
 pub mod context;
 pub mod event;
 pub mod finding;
+pub mod layout;
 pub mod nearest;
 pub mod ocsf;
 pub mod relevance;
@@ -17,7 +18,7 @@ pub mod schema;
 pub mod value;
 
 pub use context::{Container, Context, Exec, Image, Mount, Pod, Process, Users};
-pub use event::Event;
+pub use event::{Event, Header};
 pub use finding::{Finding, Priority, RuleMatch, Score, ScorePart, Severity};
 pub use relevance::FieldTest;
 pub use schema::{BehaviourSpec, EventSchema, Field, FieldKind, ObjectKind, Param, TrackerSchema};

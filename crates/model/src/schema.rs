@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use crate::layout::{Layout, LazyLayout};
+
 /// Everything that is known of a tracker without loading it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrackerSchema {
@@ -51,9 +53,17 @@ pub struct EventSchema {
     /// What it is in the language of rules, where that has words for it.
     #[serde(default)]
     pub rules: Option<RuleSpec>,
+    /// Where it has what every event is asked for. It follows from the rest, which does not change once this was used.
+    #[serde(skip)]
+    pub layout: LazyLayout,
 }
 
 impl EventSchema {
+    /// Where it has what every event is asked for.
+    pub fn layout(&self) -> &Layout {
+        self.layout.get(self)
+    }
+
     /// The field of that vocabulary name.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)

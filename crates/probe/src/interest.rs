@@ -264,6 +264,7 @@ mod tests {
             fields,
             behaviours: Vec::new(),
             rules: None,
+            layout: Default::default(),
         };
         let words = |test| {
             let bytes = relevance(&event, &[test]);

@@ -63,7 +63,9 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
             }
         }
         let (tracker, event_name) = (Arc::from(name), Arc::from(event));
-        events.push(Arc::new(EventSchema { tracker, name: event_name, code, size, sample, fields, behaviours, rules }));
+        let layout = Default::default();
+        let name = event_name;
+        events.push(Arc::new(EventSchema { tracker, name, code, size, sample, fields, behaviours, rules, layout }));
     }
     if events.is_empty() {
         return Err(bad("declares no EVENT and no SAMPLE; see crates/probe/include/tracker.bpf.h".into()));

@@ -53,6 +53,7 @@ fn schema(name: &str, code: u16, sample: bool, own: Vec<Field>) -> Arc<EventSche
         fields,
         behaviours: Vec::new(),
         rules: None,
+        layout: Default::default(),
     })
 }
 

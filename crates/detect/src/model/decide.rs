@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ethogram_model::{Event, Finding};
 
-use super::{HabitChange, HabitCount, Held, Model, habits::key_of};
+use super::{HabitChange, HabitCount, Held, Model};
 use crate::{Acceptance, Behaviour, Profile};
 
 impl Model {
@@ -60,13 +60,13 @@ impl Model {
 
     /// Whether an event is a habit, which is counted then.
     pub(crate) fn is_habit(&mut self, event: &Event) -> bool {
-        self.settings.habituation && key_of(event).is_some_and(|key| self.habits.count(key, event.time_ns))
+        self.settings.habituation && event.habit().is_some_and(|key| self.habits.count(key, event.time_ns))
     }
 
     /// Makes an event's key a habit if all that it shows is usual. `may_match` says whether a rule may match another event
     /// with that key.
     pub(crate) fn habituate(&mut self, event: &Event, may_match: impl FnOnce() -> bool) {
-        let Some(key) = key_of(event).filter(|_| self.settings.habituation) else { return };
+        let Some(key) = event.habit().filter(|_| self.settings.habituation) else { return };
         if !self.habits.is_candidate(key) {
             return;
         }

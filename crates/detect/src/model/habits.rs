@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
-use ethogram_model::{Event, ObjectKind};
+use ethogram_model::ObjectKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Behaviour;
@@ -99,11 +99,6 @@ pub(super) struct Habits {
     /// Looked at in vain.
     refused: FxHashSet<u64>,
     changes: Vec<HabitChange>,
-}
-
-/// The key of an event; none where the kernel gave it none.
-pub(super) fn key_of(event: &Event) -> Option<u64> {
-    event.get("_habit").as_u64().filter(|key| *key != 0)
 }
 
 impl Habits {

@@ -367,7 +367,7 @@ fn finding(
 fn executable(event: &Event) -> String {
     match &event.context.process {
         Some(process) => behaviour::label(&process.exec).into_owned(),
-        None => event.get("process.executable.name").to_text().into_owned(),
+        None => event.thread_name().to_text().into_owned(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::{borrow::Cow, net::IpAddr};
 
 use ethogram_model::{
     Event, Exec, FieldKind, Process, Value as Raw,
+    layout::{Layout, Slot},
     render::{self, names},
 };
 
@@ -214,27 +215,33 @@ fn as_text(json: &serde_json::Value) -> String {
     json.as_str().map_or_else(|| json.to_string(), str::to_owned)
 }
 
-fn header(event: &Event, name: &str) -> Value<'static> {
-    event.get(name).as_u64().map_or(Value::Absent, Value::number)
+/// A number of the event's header.
+fn header(event: &Event, slot: impl Fn(&Layout) -> Slot) -> Value<'static> {
+    header_number(event, slot).map_or(Value::Absent, Value::number)
+}
+
+fn header_number(event: &Event, slot: impl Fn(&Layout) -> Slot) -> Option<u64> {
+    slot(event.schema.layout()).read(&event.record)
 }
 
 fn process_value(event: &Event, part: ProcessPart) -> Value<'_> {
     let process = event.context.process.as_deref();
     match part {
-        ProcessPart::Pid => header(event, "process.pid"),
-        ProcessPart::ParentPid => header(event, "process.parent_pid"),
-        ProcessPart::ThreadId => header(event, "thread.id"),
+        ProcessPart::Pid => header(event, |layout| layout.pid),
+        ProcessPart::ParentPid => header(event, |layout| layout.parent_pid),
+        ProcessPart::ThreadId => header(event, |layout| layout.thread_id),
         ProcessPart::NamespacePid => match process.map(|p| p.namespace_pid) {
             Some(pid) if pid != 0 => Value::number(pid),
             _ => Value::Absent,
         },
-        ProcessPart::Name if process.is_none() => match event.get("process.executable.name") {
+        ProcessPart::Name if process.is_none() => match event.thread_name() {
             Raw::Text(name) => Value::Text(name),
             _ => Value::Absent,
         },
         ProcessPart::Duration => {
-            let started = process.map(|p| p.start_ns).or_else(|| event.get("_process_start").as_u64());
-            match (event.get("_time").as_u64(), started) {
+            let started = process.map(|p| p.start_ns);
+            let started = started.or_else(|| header_number(event, |layout| layout.process_start));
+            match (header_number(event, |layout| layout.time), started) {
                 (Some(now), Some(started)) => Value::number(now.saturating_sub(started)),
                 _ => Value::Absent,
             }
@@ -332,10 +339,10 @@ fn ancestors(process: Option<&Process>, part: ProcessPart) -> Value<'_> {
 
 fn user_value(event: &Event, part: UserPart) -> Value<'_> {
     let process = event.context.process.as_deref();
-    let id = || event.get("process.user.id").as_u64().and_then(|id| u32::try_from(id).ok());
+    let id = || header_number(event, |layout| layout.user_id).and_then(|id| u32::try_from(id).ok());
     let users = event.context.users.as_ref();
     match part {
-        UserPart::Id => header(event, "process.user.id"),
+        UserPart::Id => header(event, |layout| layout.user_id),
         UserPart::Name => Value::text(id().and_then(|id| user_name(event, id))),
         UserPart::LoginId => {
             process.map_or(Value::Absent, |p| p.login_user_id.map_or(Value::Number(NO_LOGIN), Value::number))

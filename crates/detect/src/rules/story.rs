@@ -107,7 +107,7 @@ fn key(rule: &str, workload: &str, process: Option<&Process>, event: &Event) -> 
             let above = process.ancestors.iter().take_while(|exec| exec.container_cgroup == inside);
             parts.extend(above.map(|exec| behaviour::label(exec).into_owned()));
         }
-        None => parts.push(event.get("process.executable.name").to_text().into_owned()),
+        None => parts.push(event.thread_name().to_text().into_owned()),
     }
     uid::of(parts.iter().map(String::as_str))
 }

@@ -79,6 +79,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             unless: Some("failed".into()),
         }],
         rules: None,
+        layout: Default::default(),
     })
 }
 
@@ -297,6 +298,7 @@ pub(crate) fn answer(of: &Sandbox, name: &str, address: &str, at: u64) -> Event 
         fields: vec![field("dns.question.name", FieldKind::Str, 0), field("dns.answers", FieldKind::Args, 4)],
         behaviours: Vec::new(),
         rules: None,
+        layout: Default::default(),
     });
     let mut record = vec![0; 8];
     for (place, text) in [(0, name), (4, address)] {

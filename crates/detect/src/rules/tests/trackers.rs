@@ -59,6 +59,7 @@ fn event_schema(tracker: &str, name: &str, own: &[(&str, FieldKind)], rules: Rul
         fields,
         behaviours,
         rules,
+        layout: Default::default(),
     })
 }
 

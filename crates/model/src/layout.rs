@@ -1,0 +1,169 @@
+//! Where the parts of a record lie that every event is asked for: found once for each schema, and read by offset from then on.
+
+use std::sync::OnceLock;
+
+use crate::{EventSchema, Field, FieldKind};
+
+/// Where a schema has what every event is asked for.
+#[derive(Debug, Default)]
+pub struct Layout {
+    /// When it happened, nanoseconds since boot.
+    pub time: Slot,
+    /// The cgroup in which it happened.
+    pub cgroup: Slot,
+    /// When the process started, nanoseconds since boot.
+    pub process_start: Slot,
+    /// The process's id in the host's namespace.
+    pub pid: Slot,
+    /// The thread's.
+    pub thread_id: Slot,
+    /// The parent's.
+    pub parent_pid: Slot,
+    /// Its real user.
+    pub user_id: Slot,
+    /// What stands for who did what to what.
+    pub habit: Slot,
+    /// What stands for the file that it is about, and how that is used.
+    pub object: Slot,
+    /// The place among the schema's fields of the thread's name.
+    pub thread_name: Option<usize>,
+    /// The behaviours that such an event can show.
+    pub behaviours: Vec<BehaviourLayout>,
+}
+
+/// A number of a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slot {
+    offset: usize,
+    /// Zero where there is no such number.
+    size: usize,
+    /// Whether all ones stand for none.
+    is_optional: bool,
+}
+
+/// A behaviour of the manifest with its fields by their places in the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BehaviourLayout {
+    /// Which of the schema's behaviours it is.
+    pub spec: usize,
+    /// The field that must be true.
+    pub when: Option<usize>,
+    /// The field that must be false.
+    pub unless: Option<usize>,
+    /// The fields that name the object.
+    pub object: Vec<usize>,
+}
+
+impl Slot {
+    fn of(schema: &EventSchema, name: &str) -> Self {
+        let field = schema.field(name).filter(|f| matches!(f.kind, FieldKind::Unsigned | FieldKind::Id));
+        field.map_or_else(Self::default, |Field { offset, size, kind, .. }| Self {
+            offset: *offset,
+            size: *size,
+            is_optional: *kind == FieldKind::Id,
+        })
+    }
+
+    /// The number that a record has there.
+    pub fn read(&self, record: &[u8]) -> Option<u64> {
+        if self.size == 0 {
+            return None;
+        }
+        let bytes = record.get(self.offset..)?.get(..self.size)?;
+        if self.is_optional && bytes.iter().all(|byte| *byte == u8::MAX) {
+            return None;
+        }
+        Some(unsigned(bytes))
+    }
+}
+
+/// A number of up to eight bytes. Records never leave the machine that wrote them, but a recording does: they are
+/// little-endian by definition.
+pub(crate) fn unsigned(bytes: &[u8]) -> u64 {
+    if let Ok(eight) = bytes.try_into() {
+        return u64::from_le_bytes(eight);
+    }
+    if let Ok(four) = bytes.try_into() {
+        return u64::from(u32::from_le_bytes(four));
+    }
+    bytes.iter().take(8).rev().fold(0, |n, b| n << 8 | u64::from(*b))
+}
+
+impl Layout {
+    fn of(schema: &EventSchema) -> Self {
+        let slot = |name| Slot::of(schema, name);
+        let place = |name: &str| schema.fields.iter().position(|f| f.name == name);
+        let all = schema.behaviours.iter().enumerate();
+        let behaviours = all.filter(|(_, spec)| *spec.event == *schema.name).filter_map(|(index, spec)| {
+            // A field that there is not is never true.
+            let when = match &spec.when {
+                Some(field) => Some(place(field)?),
+                None => None,
+            };
+            let unless = spec.unless.as_deref().and_then(place);
+            let object = spec.object.iter().filter_map(|field| place(field)).collect();
+            Some(BehaviourLayout { spec: index, when, unless, object })
+        });
+        Self {
+            time: slot("_time"),
+            cgroup: slot("_cgroup"),
+            process_start: slot("_process_start"),
+            pid: slot("process.pid"),
+            thread_id: slot("thread.id"),
+            parent_pid: slot("process.parent_pid"),
+            user_id: slot("process.user.id"),
+            habit: slot("_habit"),
+            object: slot("_object"),
+            thread_name: place("process.executable.name"),
+            behaviours: behaviours.collect(),
+        }
+    }
+}
+
+/// A schema's layout, found when it is asked for first. A copy of a schema, which may be changed, finds its own.
+#[derive(Debug, Default)]
+pub struct LazyLayout(OnceLock<Layout>);
+
+impl LazyLayout {
+    pub(crate) fn get(&self, schema: &EventSchema) -> &Layout {
+        self.0.get_or_init(|| Layout::of(schema))
+    }
+}
+
+impl Clone for LazyLayout {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for LazyLayout {
+    /// It follows from the schema, and is no part of what makes two schemas differ.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_where_the_record_has_them() {
+        let slot = Slot { offset: 2, size: 4, is_optional: true };
+        assert_eq!(slot.read(&[9, 9, 1, 2, 0, 0]), Some(0x201));
+        assert_eq!(slot.read(&[9, 9, 1, 2, 0]), None, "too short");
+        assert_eq!(slot.read(&[9, 9, 255, 255, 255, 255]), None, "none");
+        assert_eq!(Slot { is_optional: false, ..slot }.read(&[9, 9, 255, 255, 255, 255]), Some(0xffff_ffff));
+        assert_eq!(Slot::default().read(&[1; 16]), None, "no such field");
+        assert_eq!(Slot { offset: usize::MAX, ..slot }.read(&[1; 16]), None);
+    }
+
+    #[test]
+    fn numbers_have_up_to_eight_bytes() {
+        for length in 0..=8 {
+            let bytes: Vec<u8> = (1..=length).collect();
+            let expected = bytes.iter().rev().fold(0, |n: u64, b| n << 8 | u64::from(*b));
+            assert_eq!(unsigned(&bytes), expected, "{length}");
+        }
+    }
+}
