@@ -30,7 +30,8 @@ def arguments():
     length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
     parser.add_argument("--judge", action="store_true", help="detection: judge the kept run again, and make no new one")
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"where figures go; the Markdown goes beside it ({TARGET}/results.json)")
-    parser.add_argument("--update-readme", action="store_true", help="put the tables into README.md")
+    parser.add_argument("--update-docs", "--update-readme", action="store_true",
+                        help="put the tables into docs/costs.md and docs/detection.md, and a sentence of each into README.md")
     parser.add_argument("--binary", type=Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--tools", type=Path, required=True, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -38,8 +39,8 @@ def arguments():
         parser.error(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
     if given.judge and given.scenario != ["detection"]:
         parser.error("--judge is for detection alone")
-    if given.brief and given.update_readme:
-        parser.error("figures of --brief are not for the README")
+    if given.brief and given.update_docs:
+        parser.error("figures of --brief are not for the documentation")
     # Figures that say nothing are not put beside those that do.
     given.json = given.json or TARGET / ("brief.json" if given.brief else "results.json")
     given.length = "long" if given.long else "brief" if given.brief else "default"
@@ -72,8 +73,8 @@ def main():
     markdown = given.json.with_suffix(".md")
     markdown.write_text(results.markdown(modules))
     print(markdown.read_text())
-    if given.update_readme:
-        results.update_readme(modules, given.scenario or None)
+    if given.update_docs:
+        results.update_docs(modules, given.scenario or None)
     if failed:
         sys.exit(f"error: not measured: {', '.join(failed)}; the reasons are above")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Goal:
-    """`measured` is compared with `limit`; both are in `unit`. The error, where known, decides what cannot be told."""
+    """`measured` is compared with `limit`; both are in `unit`. What is nearer to the limit than the error, where that is known, is undecided."""
 
     what: str
     limit: float
@@ -18,7 +18,7 @@ class Goal:
     def verdict(self):
         past = (self.limit - self.measured) if self.at_least else (self.measured - self.limit)
         if abs(past) < self.error:
-            return "cannot be told within the error"
+            return "undecided: within the error"
         return "met" if past <= 0 else f"missed by {number(past)}{self.unit}"
 
     def row(self):

@@ -1,14 +1,16 @@
-"""What was measured, as JSON and as Markdown, and the README's table from it."""
+"""What was measured, as JSON and as Markdown, and the tables of the documentation from it."""
 
 import hashlib
 import json
 import os
 import platform
+import textwrap
 from pathlib import Path
 
 from .goals import number
 
 README = Path("README.md")
+COSTS = Path("docs/costs.md")
 GOALS = "| goal | | measured | spread | |\n|---|---|---:|---|---|\n"
 
 
@@ -60,22 +62,22 @@ class Results:
                 parts.append(f"Not measured here: {left_out}")
         return "\n\n".join(parts) + "\n"
 
-    def update_readme(self, modules, measured=None):
-        """What was measured gets its place: where it is more than goals, a table of its own between marks with its name, and pages
-        beside."""
-        text = README.read_text()
+    def update_docs(self, modules, measured=None):
+        """Puts the table of goals into its page, other tables into the pages of their scenarios, and of each a sentence of result
+        into the README, all between marks."""
         names = modules if measured is None else measured
-        own = [name for name in names if hasattr(modules[name], "readme") and name in self.scenarios]
+        own = [name for name in names if hasattr(modules[name], "PAGE") and name in self.scenarios]
         if set(names) - set(own):
-            others = [name for name in modules if not hasattr(modules[name], "readme")]
-            text = put(text, "bench", f"{self._where()}; made by {self._commands(others)}:\n\n{self.goals(modules)}")
+            others = [name for name in modules if not hasattr(modules[name], "PAGE")]
+            replace(COSTS, "bench", f"{self._where()}; made by {self._commands(others)}:\n\n{self.goals(modules)}")
+            parts = [modules[name].summary(entry["figures"]) for name, entry in self._ordered(others) if hasattr(modules[name], "summary")]
+            replace(README, "bench", sentence(parts))
         for name in own:
-            entry = self.scenarios[name]
-            made = f"{self._where()}; made by {_made(entry['command'])}:\n\n{modules[name].readme(entry['figures'])}"
-            text = put(text, name, made)
-        README.write_text(text)
-        for name in own:
-            modules[name].publish(self.scenarios[name]["figures"])
+            entry, module = self.scenarios[name], modules[name]
+            made = f"{self._where()}; made by {_made(entry['command'])}:"
+            replace(module.PAGE, name, f"{made}\n\n{module.page(entry['figures'])}")
+            replace(README, name, sentence([module.summary(entry["figures"])]))
+            module.publish(entry["figures"])
 
 
 def _made(command):
@@ -83,10 +85,17 @@ def _made(command):
     return f"`{run}`" + (f", and judged again by `{command}`" if run != command else "")
 
 
-def put(text, mark, content, file=README):
-    """A text with other content between the two marks of that name."""
+def sentence(parts):
+    """One sentence of several parts, wrapped as the README is."""
+    text = "; ".join(parts) + "."
+    return textwrap.fill(text[0].upper() + text[1:], 120, break_on_hyphens=False)
+
+
+def replace(file, mark, content):
+    """Writes other content between the two marks of that name."""
+    text = file.read_text()
     begin, end = f"<!-- {mark} -->", f"<!-- /{mark} -->"
     if text.count(begin) != 1 or text.count(end) != 1:
-        raise SystemExit(f"error: {file} has no place for the table: {begin} and {end}, each on a line of its own")
+        raise SystemExit(f"error: {file} has no place for '{mark}': it needs {begin} and {end}, each on a line of its own")
     head, rest = text.split(begin)
-    return f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+    file.write_text(f"{head}{begin}\n{content}\n{end}{rest.split(end)[1]}")

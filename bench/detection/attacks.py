@@ -1,4 +1,4 @@
-"""The attacks: what each is, where it begins, and what is its own, so that alerts about it can be told from others."""
+"""The attacks: what each is, where it begins, and what is its own, so that alerts about it can be distinguished from others."""
 
 from dataclasses import dataclass, field
 

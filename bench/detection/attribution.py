@@ -1,4 +1,4 @@
-"""Whose an alert is: an attack's, or that of ordinary life. Nothing here asks the agent: processes are told apart by the record of
+"""Whose an alert is: an attack's, or that of ordinary life. Nothing here asks the agent: processes are identified by the record of
 forks and starts, and by the token that the launcher put into an attack's first program."""
 
 import re
@@ -82,7 +82,7 @@ class Processes:
 
 
 def attribute(alert, attacks, processes):
-    """The token of the attack that the alert is about, or None where it is a false alarm."""
+    """The token of the attack that the alert is about, or None where it is a false positive."""
     if token := processes.owner(alert.pid, alert.time):
         return token
     for attack in attacks:

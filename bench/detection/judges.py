@@ -29,20 +29,20 @@ def judged(alerts, truth, processes):
 
 
 def figures(by_attack, others, truth, at_least="Informational", delivery=None):
-    """Of alerts that are so grave or graver. Precision is of what came once all was learnt; the second day, on which there is no attack,
+    """Of alerts of at least that severity. Precision is of what came once all was learnt; the second day, on which there is no attack,
     says what ordinary life costs. `delivery` says by uid how long after
     its event the live agent printed an alert; one that only a replay gave is taken to come as late as they do at the median."""
     floor = SEVERITIES.index(at_least)
     false = [other for other in others if SEVERITIES.index(other["severity"]) >= floor]
-    told = {token: [a for a in alerts if a.is_at_least(at_least)] for token, alerts in by_attack.items()}
+    raised = {token: [a for a in alerts if a.is_at_least(at_least)] for token, alerts in by_attack.items()}
     begins = {attack["token"]: attack["begin"] for attack in truth["attacks"]}
     usual = median(delivery.values()) if delivery else 0.0
-    came = {a: a.time + (delivery or {}).get(a.uid, usual) for alerts in told.values() for a in alerts}
-    delays = [max(0.0, min(came[a] for a in alerts) - begins[token]) for token, alerts in told.items() if alerts]
-    true = sum(len(alerts) for alerts in told.values())
+    came = {a: a.time + (delivery or {}).get(a.uid, usual) for alerts in raised.values() for a in alerts}
+    delays = [max(0.0, min(came[a] for a in alerts) - begins[token]) for token, alerts in raised.items() if alerts]
+    true = sum(len(alerts) for alerts in raised.values())
     after_learning = sum(other["day"] > 1 for other in false)
     return {
-        "attacks": len(told), "found": len(delays), "recall": _share(len(delays), len(told)),
+        "attacks": len(raised), "found": len(delays), "recall": _share(len(delays), len(raised)),
         "true_alerts": true, "false_alerts": after_learning, "precision": _share(true, true + after_learning),
         "first_day": sum(other["day"] == 1 for other in false), "ordinary_day": sum(other["day"] == 2 for other in false),
         "seconds_median": median(delays) if delays else None, "seconds_most": max(delays) if delays else None,

@@ -1,4 +1,4 @@
-"""The run as a picture: what was done to which service when, which attacks were found by whom, and false alarms."""
+"""The run as a picture: what was done to which service when, which attacks were found by whom, and false positives."""
 
 from xml.sax.saxutils import escape
 
@@ -66,6 +66,6 @@ def _legend(y):
     for words, fill, stroke in MARKS.values():
         out.append(f'<circle class="a" cx="{at}" cy="{y - 4}" r="6" fill="{fill}" stroke="{stroke}"/><text x="{at + 12}" y="{y}">{words}</text>')
         at += 30 + 7 * len(words)
-    out.append(_triangle(at, y, "") + f'<text x="{at + 12}" y="{y}">false alarm</text>')
+    out.append(_triangle(at, y, "") + f'<text x="{at + 12}" y="{y}">false positive</text>')
     out.append(_deed(at + 112, y - 4, "") + f'<text x="{at + 120}" y="{y}">ordinary deed</text>')
     return out

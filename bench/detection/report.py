@@ -1,15 +1,14 @@
-"""What the run found, as tables for people, and as the README's."""
+"""What the run found, as tables for people, and as those of the documentation."""
 
 import json
 from collections import Counter
-from pathlib import Path
 
 from ..goals import number, table
-from ..results import put
+from ..results import replace
 from .judges import NAMES
 from .picture import svg
 
-GRADES = {"Informational": "all", "Medium": "medium and graver", "High": "high and graver"}
+GRADES = {"Informational": "all", "Medium": "medium and above", "High": "high and above"}
 
 
 def _percent(share):
@@ -20,8 +19,8 @@ def _seconds(value):
     return "-" if value is None else f"{value:.2f} s"
 
 
-def summary(result):
-    """By judge, and by how grave the alerts are that one looks at."""
+def figures(result):
+    """By judge, and by the lowest severity that one looks at."""
     rows = []
     for grade, words in GRADES.items():
         for judge, name in NAMES.items():
@@ -48,8 +47,8 @@ def attacks(result):
     return table(("attack", "where", "behaviour model alone", "rules alone"), rows).replace("---:", "---")
 
 
-def false_alarms(result, judge="both"):
-    """What was told of ordinary life after learning, the most frequent first, and on which days."""
+def false_positives(result, judge="both"):
+    """Alerts about ordinary life after learning, the most frequent first, and on which days."""
     later = [other for other in result["judges"][judge]["others"] if other["day"] > 1]
     counted = Counter((o["severity"], o["analytic"], o["title"]) for o in later)
     rows = [(title.replace("|", "\\|"), analytic, severity, n) for (severity, analytic, title), n in counted.most_common()]
@@ -70,7 +69,7 @@ def tables(result):
         f"A day lasts {number(result['day_minutes'])} minutes. {number(result['events'])} events, {number(result['lost'])} of them lost; "
         f"{number(truth['asked'])} requests of clients, {number(truth['failed'])} failed; {len(truth['life'])} deeds of ordinary life, "
         f"{len(failed)} failed. {took}{same}",
-        summary(result), attacks(result), "False alarms of both after learning:", false_alarms(result),
+        figures(result), attacks(result), "False positives of both after learning:", false_positives(result),
     ])
 
 
@@ -79,9 +78,17 @@ def write(folder, result):
     (folder / "run.svg").write_text(svg(result))
 
 
-def publish(result):
-    """The page about it shows the run that the README's figures are from."""
-    page = Path("docs/detection.md")
+def summary(result):
+    """What both find together, in one sentence."""
+    f = result["judges"]["both"]["figures"]["Informational"]
+    return (
+        f"in the benchmark, rules and behaviour model together find {f['found']} of {f['attacks']} attacks, with {f['ordinary_day']} false "
+        f"positives on an ordinary day of eight services, and raise an alert {_seconds(f['seconds_median'])} after the attack began (median)"
+    )
+
+
+def publish(page, result):
+    """The rest of the page about it shows the same run."""
     page.with_suffix(".svg").write_text(svg(result))
-    text = put(page.read_text(), "attacks", attacks(result), page)
-    page.write_text(put(text, "false alarms", false_alarms(result), page))
+    replace(page, "attacks", attacks(result))
+    replace(page, "false positives", false_positives(result))

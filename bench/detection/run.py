@@ -79,9 +79,9 @@ def live(bench, folder, packages, day_minutes):
             printed.thread.join(10)
     truth = {"begin": life.begin, "day_seconds": day, "attacks": attacks, "life": life.done, "asked": asking.asked, "failed": asking.failed}
     (folder / "live.jsonl").write_text("".join(printed.lines))
-    told = [(came, Alert.of(json.loads(line))) for came, line in zip(printed.came, printed.lines)]
-    # An alert's uid stays the same when it is told again.
-    delays = {alert.uid: came - alert.time for came, alert in reversed(told)}
+    raised = [(came, Alert.of(json.loads(line))) for came, line in zip(printed.came, printed.lines)]
+    # An alert's uid stays the same when it is printed again.
+    delays = {alert.uid: came - alert.time for came, alert in reversed(raised)}
     said = {"day_minutes": day_minutes, "delivery": delays, "profiles": len(profiles),
             "events": sum(c["seen"] for c in counters.values()), "lost": sum(c["dropped"] for c in counters.values())}
     (folder / "truth.json").write_text(json.dumps({"truth": truth, "live": said}, indent=1))

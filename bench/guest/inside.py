@@ -39,7 +39,7 @@ def main(seconds, avoid):
             raise RuntimeError(f"the client ended:\n{client.process.stdout.read()}")
         before = _measure(meter, agent, seconds)
         _approve(agent)
-        # What the kernel is told of what is known goes there within a moment of being seen once more.
+        # A known behaviour becomes a habit in the kernel within a moment of being seen once more.
         time.sleep(3)
         after = _measure(meter, agent, seconds)
         attached = {name: _attached(tracker) for name, tracker in agent.trackers().items()}

@@ -1,6 +1,10 @@
 """What is found: services with an ordinary life, attacks on them whose truth is known, and the run's record judged thrice."""
 
+from pathlib import Path
+
 from ..detection import BRIEF_DAY_MINUTES, DAY_MINUTES, report, run as detection
+
+PAGE = Path("docs/detection.md")
 
 
 def run(bench):
@@ -20,12 +24,16 @@ def tables(result):
     return report.tables(result)
 
 
-def readme(result):
+def page(result):
+    return report.figures(result)
+
+
+def summary(result):
     return report.summary(result)
 
 
 def publish(result):
-    report.publish(result)
+    report.publish(PAGE, result)
 
 
 def goals(_):

@@ -98,6 +98,12 @@ def tables(result):
     return table(columns, rows)
 
 
+def summary(result):
+    step = max((step for step in result if step["containers"] <= 10), key=lambda step: step["containers"])
+    megabytes = max(step[state]["rss"] for state in ("asleep", "ticking")) / 1024
+    return f"{number(megabytes)} MB of memory with {step['containers']} containers"
+
+
 def goals(result):
     limits = {10: 30, 500: 60}
     return [

@@ -50,13 +50,26 @@ def tables(result):
     )
 
 
+def summary(result):
+    before, after = (_loss(result[GOAL], phase) for phase in ("before", "after"))
+    return (
+        f"on Linux {GOAL}, which can hook single functions, a web service loses {number(before)} % of its instructions while it is "
+        f"learnt and {number(after)} % once it is known"
+    )
+
+
 def goals(result):
     what = "instructions a web service loses where single functions can be hooked, the agent's own included"
     return [_goal(what, 1, result[GOAL], "before"), _goal("the same once it is known", 0.5, result[GOAL], "after")]
 
 
+def _loss(found, phase):
+    """In percent, the agent's own share included."""
+    return found[phase]["arms"]["agent"]["percent"] + found[phase]["own"]["share_percent"]
+
+
 def _goal(what, limit, found, phase):
     of = found[phase]
-    arm, own = of["arms"]["agent"], of["own"]["share_percent"]
+    arm = of["arms"]["agent"]
     spread = f"{arm['pairs']} pairs of a second, the same on both sides {percent(of['arms']['same'])}; Linux {found['kernel']}"
-    return Goal(what, limit, arm["percent"] + own, " %", arm["error"], spread)
+    return Goal(what, limit, _loss(found, phase), " %", arm["error"], spread)

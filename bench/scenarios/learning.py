@@ -27,7 +27,7 @@ def run(bench):
         if time.monotonic() - began > period:
             raise RuntimeError("the machine was so slow that learning ended while it was measured")
         _await_known(agent, began + 5 * period)
-        # What the kernel is told of what is known goes there within a moment of being seen once more.
+        # A known behaviour becomes a habit in the kernel within a moment of being seen once more.
         with Client(service.url, bench.amount(2, 10, 10), anew=True) as client:
             client.process.wait()
         bench.log("known")
@@ -108,6 +108,11 @@ def tables(result):
     return "\n\n".join([
         table(columns, rows), table(("CPU for a packet", "ethogram", "the same on both sides"), losses), f"Profiles as JSON: {sizes}.",
     ])
+
+
+def summary(result):
+    loss = result["after"]["loss"]["agent"]
+    return f"on the machine of the table it loses {number(loss['percent'])} ± {number(loss['error'])} % of its CPU time once it is known"
 
 
 def goals(result):

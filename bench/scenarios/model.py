@@ -23,7 +23,7 @@ def run(bench):
 def _record(bench, recording):
     """A web service from its start on, under load, with what makes it open its files and start its workers anew."""
     seconds = bench.amount(4, 10, 20)
-    # What is recorded after its name is known is told apart from the host's.
+    # Only what is recorded after its name is known counts as the container's.
     recorder = subprocess.Popen([bench.binary, "record", recording], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         time.sleep(2)

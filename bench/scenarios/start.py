@@ -32,6 +32,10 @@ def tables(result):
     )
 
 
+def summary(result):
+    return f"one static binary of {number(result['binary_bytes'] / 1e6)} MB"
+
+
 def goals(result):
     ready = result["ready_ms"]
     return [

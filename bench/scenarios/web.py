@@ -135,7 +135,7 @@ def goals(result):
     if followed := arms.get("followed", {}).get("machine"):
         # What the agent itself uses then depends on who follows.
         error = (followed["error"] ** 2 + bare["error"] ** 2) ** 0.5
-        what = "the same while somebody follows every event, the agent's own not counted"
+        what = "the same while a stream follows every event, the agent's own not counted"
         goals.append(Goal(what, 1, followed["percent"] - bare["percent"], " %", error, f"{followed['pairs']} quadruples"))
     if light := arms.get("light", {}).get("machine"):
         what = "CPU it loses with the trackers alone that hook no system call: less than can be measured (two errors)"

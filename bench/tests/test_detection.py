@@ -92,20 +92,20 @@ class Figures(unittest.TestCase):
         return judged(list(alerts), self.TRUTH, Processes(FAMILY))
 
     def test_recall_precision_and_days(self):
-        told = [alert(10), alert(60), alert(61, severity="Low"), alert(101, pid=11, uid="a"), alert(103, pid=12, severity="High"), alert(120)]
-        found = figures(*self.judge(*told), self.TRUTH)
+        raised = [alert(10), alert(60), alert(61, severity="Low"), alert(101, pid=11, uid="a"), alert(103, pid=12, severity="High"), alert(120)]
+        found = figures(*self.judge(*raised), self.TRUTH)
         self.assertEqual((found["found"], found["attacks"], found["recall"]), (1, 2, 0.5))
         self.assertEqual((found["true_alerts"], found["false_alerts"], found["precision"]), (2, 3, 0.4))
         self.assertEqual((found["first_day"], found["ordinary_day"]), (1, 2))
         self.assertEqual((found["seconds_median"], found["seconds_most"]), (1.25, 1.25))
-        self.assertEqual(figures(*self.judge(*told), self.TRUTH, delivery={"a": 0.5})["seconds_median"], 1.75)
+        self.assertEqual(figures(*self.judge(*raised), self.TRUTH, delivery={"a": 0.5})["seconds_median"], 1.75)
 
     def test_of_grave_alerts_alone(self):
-        told = self.judge(alert(60), alert(101, pid=11), alert(103, pid=12, severity="High"))
-        found = figures(*told, self.TRUTH, "High")
+        raised = self.judge(alert(60), alert(101, pid=11), alert(103, pid=12, severity="High"))
+        found = figures(*raised, self.TRUTH, "High")
         self.assertEqual((found["found"], found["precision"], found["ordinary_day"], found["seconds_median"]), (1, 1.0, 0, 3.25))
 
-    def test_nothing_told_is_no_division_by_nothing(self):
+    def test_no_alert_is_no_division_by_nothing(self):
         found = figures(*self.judge(), self.TRUTH)
         self.assertEqual((found["recall"], found["precision"], found["seconds_median"]), (0.0, None, None))
 
@@ -129,7 +129,7 @@ class Run(unittest.TestCase):
         self.assertEqual(run.scaled({"learning_period": "24h", "forget_after": "720h", "alerts_per_day": 1, "other": 3}, 4), wanted)
         self.assertEqual(run.scaled({"learning_period": "24h"}, 0.4), '[behaviour]\nlearning_period = "24s"\n')
 
-    def test_the_picture_has_every_attack_and_false_alarm(self):
+    def test_the_picture_has_every_attack_and_false_positive(self):
         truth = {**Figures.TRUTH, "life": [{"what": "a <look>", "begin": 10.0}]}
         truth["attacks"] = [{**a, "name": "a & b", "service": a["container"].removeprefix("bench-")} for a in truth["attacks"]]
         found = {"step-01": {"title": "t"}, "step-02": None}

@@ -1,4 +1,4 @@
-"""Statistics, goals and the README's table."""
+"""Statistics, goals and the tables of the documentation."""
 
 import math
 import random
@@ -36,7 +36,7 @@ class Goals(unittest.TestCase):
     def test_verdicts(self):
         self.assertEqual(Goal("", 30, 28, " MB").verdict(), "met")
         self.assertEqual(Goal("", 30, 42.5, " MB").verdict(), "missed by 12.5 MB")
-        self.assertEqual(Goal("", 1, 1.2, " %", 0.4).verdict(), "cannot be told within the error")
+        self.assertEqual(Goal("", 1, 1.2, " %", 0.4).verdict(), "undecided: within the error")
         self.assertEqual(Goal("", 1, 3, " %", 0.4).verdict(), "missed by 2 %")
         self.assertEqual(Goal("", 500_000, 600_000, "", at_least=True).verdict(), "met")
         self.assertEqual(Goal("", 500_000, 90_000, "", at_least=True).verdict(), "missed by 410,000")
@@ -63,50 +63,60 @@ class Table(unittest.TestCase):
         self.binary = self.folder / "binary"
         self.binary.write_bytes(b"one")
         self.modules = {"start": types.SimpleNamespace(
-            __doc__="Start.", goals=lambda figures: [Goal("size", 12, figures["mb"], " MB")], tables=lambda _: "")}
+            __doc__="Start.", goals=lambda figures: [Goal("size", 12, figures["mb"], " MB")], tables=lambda _: "",
+            summary=lambda figures: f"it is {number(figures['mb'])} MB")}
 
     def put(self, megabytes):
         made = results.Results(self.folder / "results.json", self.binary)
         made.put("start", {"command": "script/bench start", "figures": {"mb": megabytes}, "left_out": {}})
         return made
 
-    def test_the_readme_is_changed_between_the_markers_and_nowhere_else(self):
-        readme = self.folder / "README.md"
-        readme.write_text("before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n")
-        with mock.patch.object(results, "README", readme):
-            self.put(10.5).update_readme(self.modules)
-            first = readme.read_text()
-            self.put(13.0).update_readme(self.modules)
+    def pages(self, **texts):
+        """Pages in place of the documentation's, while the test runs."""
+        pages = {name: self.folder / name for name in ("README", "COSTS")}
+        for name, page in pages.items():
+            page.write_text(texts[name])
+            patched = mock.patch.object(results, name, page)
+            patched.start()
+            self.addCleanup(patched.stop)
+        return pages.values()
+
+    def test_pages_are_changed_between_the_markers_and_nowhere_else(self):
+        text = "before\n<!-- bench -->\nold\n<!-- /bench -->\nafter\n"
+        readme, costs = self.pages(README=text, COSTS=text)
+        self.put(10.5).update_docs(self.modules)
+        first = costs.read_text()
+        self.put(13.0).update_docs(self.modules)
         self.assertIn("| size | at most 12 MB | 10.5 MB |  | met |", first)
         self.assertIn("`script/bench start`", first)
-        self.assertIn("missed by 1.00 MB", readme.read_text())
-        self.assertNotIn("10.5", readme.read_text())
-        for text in (first, readme.read_text()):
+        self.assertIn("missed by 1.00 MB", costs.read_text())
+        self.assertNotIn("10.5", costs.read_text())
+        self.assertIn("\nIt is 13.0 MB.\n", readme.read_text())
+        for text in (first, costs.read_text(), readme.read_text()):
             self.assertTrue(text.startswith("before\n<!-- bench -->\n") and text.endswith("\n<!-- /bench -->\nafter\n"))
             self.assertNotIn("old", text)
 
-    def test_a_readme_without_a_place_is_left_alone(self):
-        readme = self.folder / "README.md"
-        readme.write_text("nothing here\n")
-        with mock.patch.object(results, "README", readme), self.assertRaises(SystemExit):
-            self.put(1).update_readme(self.modules)
-        self.assertEqual(readme.read_text(), "nothing here\n")
+    def test_a_page_without_a_place_is_left_alone(self):
+        pages = self.pages(README="nothing here\n", COSTS="nothing here\n")
+        with self.assertRaises(SystemExit):
+            self.put(1).update_docs(self.modules)
+        self.assertEqual([page.read_text() for page in pages], ["nothing here\n"] * 2)
 
-    def test_a_scenario_with_a_table_of_its_own_has_its_own_place(self):
-        readme = self.folder / "README.md"
-        readme.write_text("<!-- bench -->\ncosts\n<!-- /bench -->\n<!-- found -->\nold\n<!-- /found -->\n")
+    def test_a_scenario_with_a_page_of_its_own_has_its_own_places(self):
+        costs = "<!-- bench -->\ncosts\n<!-- /bench -->\n"
+        readme, _ = self.pages(README=costs + "<!-- found -->\nold\n<!-- /found -->\n", COSTS=costs)
+        page = self.folder / "found.md"
+        page.write_text("<!-- found -->\nold\n<!-- /found -->\n")
         published = []
         modules = {**self.modules, "found": types.SimpleNamespace(
-            __doc__="Found.", goals=lambda _: [], tables=lambda _: "", readme=lambda figures: f"all {figures['attacks']}",
-            publish=published.append)}
+            __doc__="Found.", PAGE=page, goals=lambda _: [], tables=lambda _: "", page=lambda figures: f"all {figures['attacks']}",
+            summary=lambda figures: f"all {figures['attacks']} are found", publish=published.append)}
         made = self.put(10.5)
         made.put("found", {"command": "script/bench found", "figures": {"attacks": 36}, "left_out": {}})
-        with mock.patch.object(results, "README", readme):
-            made.update_readme(modules, ["found"])
-        text = readme.read_text()
+        made.update_docs(modules, ["found"])
         self.assertEqual(published, [{"attacks": 36}])
-        self.assertTrue(text.startswith("<!-- bench -->\ncosts\n<!-- /bench -->\n"), text)
-        self.assertIn("`script/bench found`:\n\nall 36\n<!-- /found -->", text)
+        self.assertEqual(readme.read_text(), costs + "<!-- found -->\nAll 36 are found.\n<!-- /found -->\n")
+        self.assertIn("`script/bench found`:\n\nall 36\n<!-- /found -->", page.read_text())
 
     def test_earlier_figures_stay_for_the_same_binary_only(self):
         self.put(10.5)

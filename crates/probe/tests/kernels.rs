@@ -68,13 +68,11 @@ fn every_alternative_was_attached_in_some_kernel() {
 fn the_tables_say_what_was_measured() {
     let lines = measured();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let overview = overview(&lines);
-    let readme = root.join("README.md");
-    let text = fs::read_to_string(&readme).unwrap();
-    let (before, rest) = text.split_once(BEGIN).expect("README.md has no <!-- kernels --> line");
-    let (_, after) = rest.split_once(END).expect("README.md has no <!-- /kernels --> line");
-    compare(&readme, &format!("{before}{BEGIN}{overview}{END}{after}"));
-    compare(&root.join("docs/kernels.md"), &document(&lines, &overview));
+    let page = root.join("docs/kernels.md");
+    let text = fs::read_to_string(&page).unwrap();
+    let (before, rest) = text.split_once(BEGIN).expect("docs/kernels.md has no <!-- kernels --> line");
+    let (_, after) = rest.split_once(END).expect("docs/kernels.md has no <!-- /kernels --> line");
+    compare(&page, &format!("{before}{BEGIN}{}{END}{after}", tables(&lines)));
 }
 
 fn measured() -> Vec<Line> {
@@ -144,15 +142,10 @@ fn overview(lines: &[Line]) -> String {
     out
 }
 
-/// Every program by kernel, and the reasons of those refused.
-fn document(lines: &[Line], overview: &str) -> String {
+/// The overview, then every program by kernel, and the reasons of those refused.
+fn tables(lines: &[Line]) -> String {
     let kernels = names(lines, |l| &l.kernel);
-    let mut out = format!(
-        "# Kernels\n\n\
-         Which program each tracker attaches where, in Debian's cloud kernels and on the machine that the others were \
-         emulated on.\n`script/test --kernels` measures it and compares; `script/test --kernels --update` writes this \
-         file.\n\n{overview}"
-    );
+    let mut out = overview(lines);
     for tracker in names(lines, |l| &l.tracker) {
         let of = || lines.iter().filter(|l| l.tracker == tracker);
         write!(out, "\n## {tracker}\n\n{}", head(&["program", "attach point"], &kernels)).unwrap();
@@ -189,7 +182,6 @@ fn document(lines: &[Line], overview: &str) -> String {
             writeln!(out, "- {}{program}: {}", kernels[kernel], reason.replace('|', "\\|")).unwrap();
         }
     }
-    out.push_str("\n*used*: chosen here. *works*: attached and tested here too, when what is better was left out.\n");
     out
 }
 
