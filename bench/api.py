@@ -38,7 +38,7 @@ class Api:
         return json.loads(found) if answer.getheader("content-type", "").startswith("application/json") else found
 
     def open(self, path):
-        """A stream that nobody reads from: close it in the end."""
+        """A stream without a reader: close it in the end."""
         connection = _Connection(self.path, 30)
         connection.request("GET", path)
         connection.getresponse()

@@ -1,4 +1,4 @@
-"""Ethogram, and what somebody would use instead."""
+"""Ethogram, and the tools that one could use instead."""
 
 from pathlib import Path
 

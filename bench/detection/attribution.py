@@ -49,7 +49,7 @@ class Alert:
 
 
 class Processes:
-    """Which processes descend from an attack's first, whoever adopted them later. A number is used again after an exit."""
+    """Which processes descend from an attack's first, whatever adopted them later. A number is used again after an exit."""
 
     def __init__(self, events):
         self.lives = defaultdict(list)

@@ -47,7 +47,7 @@ def main(seconds, avoid):
 
 
 def _approve(agent):
-    """What was learnt so far is what is normal: nobody has to wait for the end of learning."""
+    """What was learnt so far is what is normal: without waiting for the end of learning."""
     profiles = agent.api.ask("GET", "/v1/profiles")
     for profile in profiles:
         agent.api.ask("POST", f"/v1/profiles/{profile['id']}/approve")

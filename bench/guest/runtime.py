@@ -1,4 +1,4 @@
-"""As much of Docker's API as tells the agent what the service's cgroups run: no Docker runs in a guest, and only a container whose image is
+"""As much of Docker's API as the agent needs to know what the service's cgroups run: no Docker runs in a guest, and only a container whose image is
 known has a profile."""
 
 import json

@@ -11,7 +11,7 @@ from ..web import IMAGE, Client, Service, switches, windows
 # Added to what is measured within the learning period: start, first looks, a machine that is slow.
 SPARE = 40
 CONNECTING = "for each request"
-# Whether connections are made anew. Where they stay, there is little to tell in the first place.
+# Whether connections are made anew. Where they stay, there are few events in the first place.
 LOADS = {"that stay": False, CONNECTING: True}
 PHASES = {"before": "while it is learnt", "after": "once it is known"}
 

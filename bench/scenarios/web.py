@@ -25,7 +25,7 @@ def _windows(bench, service):
         agent = held.enter_context(Agent())
         wide, light = agent.syscall_wide()
         arms = {"agent": switches.Trackers("ethogram", agent), "same": switches.Same("the same on both sides", agent)}
-        arms["followed"] = switches.Followed("ethogram, and somebody who follows every event", agent)
+        arms["followed"] = switches.Followed("ethogram, and a stream of every event", agent)
         arms["bare"] = switches.BareTracepoint(agent)
         held.callback(arms["bare"].remove)
         if wide and light:

@@ -24,7 +24,7 @@ class Trackers:
 
 
 class Followed(Trackers):
-    """All trackers, and somebody who follows every event. What that costs the agent itself is not in it."""
+    """All trackers, and a stream that follows every event. What that costs the agent itself is not in it."""
 
     stream = None
 
