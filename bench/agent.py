@@ -36,7 +36,7 @@ class Agent:
     avoid = ()
 
     def __init__(self, everything=False, rules=True, more="", options=(), alerts=subprocess.DEVNULL):
-        """By default profiles and rules subscribe to what they need; with `everything`, each event of each
+        """By default profiles and rules subscribe to what they need; with `everything`, all events of each
         default tracker. `more` is further configuration, `alerts` is where they go."""
         self.folder = Path(tempfile.mkdtemp(prefix="ethogram-bench-"))
         config = self.folder / "ethogram.toml"
