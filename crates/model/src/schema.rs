@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::layout::{Layout, LazyLayout};
+pub mod layout;
+
+use layout::{Layout, LazyLayout};
 
 /// Everything that is known of a tracker without loading it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
