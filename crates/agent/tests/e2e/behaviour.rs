@@ -19,7 +19,7 @@ fn silence() -> Duration {
     seconds(env::var("ETHOGRAM_TEST_SILENCE").map_or(20, |s| s.parse().expect("ETHOGRAM_TEST_SILENCE: seconds")))
 }
 
-/// What alerts there were, so that new ones can be told.
+/// What alerts there were, so that new ones can be recognised.
 struct Watch<'a> {
     server: &'a Server,
     known: BTreeSet<String>,
@@ -89,7 +89,7 @@ fn a_learnt_container_is_silent_until_it_does_something_new() {
         drop(web.exec(&["wget", "-q", "-O", "-", &format!("http://{unknown_peer}:7/")]));
     });
 
-    // Again the same: counted, not told again.
+    // Again the same: counted, not reported again.
     web.sh("echo x > /srv/dropped");
     eventually("the alert to count its repetition", seconds(12), || {
         let is_write = |a: &serde_json::Value| a["unmapped"]["behaviour"]["operation"] == "write";

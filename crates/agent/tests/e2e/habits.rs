@@ -1,4 +1,4 @@
-//! What a service does all day is counted in the kernel, and whatever it never did is still told.
+//! What a service does all day is counted in the kernel, and what it never did is still reported.
 
 use std::{fs, time::Duration};
 
@@ -104,7 +104,7 @@ fn what_a_service_does_all_day_is_counted_in_the_kernel_and_what_it_never_did_is
         assert!(accepted.status.success(), "{}", String::from_utf8_lossy(&accepted.stderr));
     }
     await_habits(&server);
-    // A rule that asks for it has it told again.
+    // A rule that tests it has it reported again.
     fs::write(folder.path().join("rules.yaml"), rule("/srv/log")).unwrap();
     eventually("an alert of the rule", PATIENCE, || {
         server.stored_alerts().into_iter().find(|a| a["unmapped"]["rule"]["name"] == "Log written")

@@ -168,7 +168,7 @@ fn a_paused_tracker_is_silent_and_goes_on_where_it_was() {
     for _ in 0..10 {
         assert_eq!(server.http.expect("POST", "/v1/pause", Some(&json!({})), 200), all);
         assert_eq!(tracker(&server, "open")["state"], "paused");
-        assert_eq!(tracker(&server, "process")["state"], "running", "processes are told apart all the time");
+        assert_eq!(tracker(&server, "process")["state"], "running", "processes are identified all the time");
         let before = opens();
         open();
         assert_eq!(opens(), before, "what is paused sees nothing");

@@ -138,7 +138,7 @@ fn a_container_stays_itself_through_exec_pause_and_restart() {
     events.expect_exec_in(&after);
     events.expect_none_on_host();
 
-    // What is new is told of: so the silence before it was not one of a server that does not judge.
+    // New behaviour raises an alert: so the silence before it was not one of a server that does not judge.
     for (container, _) in both {
         container.exec(&["/bin/uname"]);
     }

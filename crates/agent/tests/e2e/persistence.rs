@@ -45,7 +45,7 @@ fn a_kill_loses_ten_seconds_at_most() {
     assert_eq!(new.container(), web.name);
     assert!(
         server.alerts().iter().all(|a| !a.is_new() || !before.contains(&a.uid().to_owned())),
-        "what was told is not told again"
+        "what raised an alert raises no second one"
     );
 }
 

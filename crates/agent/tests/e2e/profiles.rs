@@ -7,16 +7,16 @@ use serde_json::Value;
 use super::support::{Container, Server, Settings, eventually, seconds};
 
 fn text(output: &Output) -> String {
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{reported}");
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// Alerts of a container since it was started, by operation and object.
 fn alerts(server: &Server, container: &Container) -> Vec<(String, String)> {
     let of_it = |a: &super::support::Alert| a.container() == container.name;
-    let told = server.alerts().into_iter().filter(of_it);
-    told.map(|a| (a.operation().to_owned(), a.object().to_owned())).collect()
+    let reported = server.alerts().into_iter().filter(of_it);
+    reported.map(|a| (a.operation().to_owned(), a.object().to_owned())).collect()
 }
 
 #[test]
@@ -45,10 +45,10 @@ fn a_profile_is_reviewed_given_back_and_judged_by() {
     web.load(5);
     assert!(alerts(&server, &web).is_empty());
     web.sh("echo x > /srv/dropped");
-    let told = eventually("an alert of what is not in the file", seconds(5), || {
+    let reported = eventually("an alert of what is not in the file", seconds(5), || {
         alerts(&server, &web).into_iter().find(|(operation, _)| operation == "write")
     });
-    assert_eq!(told.1, "/srv/dropped");
+    assert_eq!(reported.1, "/srv/dropped");
 
     // That was right: it is approved, and a reviewer sees it.
     text(&profile(&["approve", &web.name]));
@@ -71,7 +71,7 @@ fn a_profile_is_reviewed_given_back_and_judged_by() {
     locked(&written, server.folder());
 }
 
-/// A server that learns nothing judges by the file, and tells of a workload that has none.
+/// A server that learns nothing judges by the file, and raises an alert for a workload that has none.
 fn locked(profile: &str, folder: &Path) {
     let file = folder.join("shipped.toml");
     fs::write(&file, profile).unwrap();
@@ -80,9 +80,9 @@ fn locked(profile: &str, folder: &Path) {
     server.await_container(&web.name);
     server.await_container(&other.name);
     web.load(5);
-    let told =
+    let reported =
         eventually("an alert of a workload without a profile", seconds(5), || alerts(&server, &other).first().cloned());
-    assert_eq!(told.0, "run");
+    assert_eq!(reported.0, "run");
     web.sh("echo x > /srv/other");
     eventually("an alert of what is not in the file", seconds(5), || {
         alerts(&server, &web).into_iter().find(|(_, object)| object == "/srv/other")
@@ -92,7 +92,7 @@ fn locked(profile: &str, folder: &Path) {
         let is_told_of = |a: &Value| a["unmapped"]["behaviour"]["operation"] == "run" && a["count"].as_u64() >= Some(3);
         server.stored_alerts().into_iter().find(is_told_of)
     });
-    assert_eq!(alerts(&server, &other).len(), 1, "it is told once");
+    assert_eq!(alerts(&server, &other).len(), 1, "one alert");
     let operations: Vec<String> = alerts(&server, &web).into_iter().map(|(operation, _)| operation).collect();
     assert_eq!(operations, ["execute", "write"], "and nothing of what the file has");
 }

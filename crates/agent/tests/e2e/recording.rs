@@ -15,12 +15,12 @@ use tempfile::TempDir;
 
 use super::support::{Container, Process, Server, Settings, ethogram, eventually, seconds};
 
-/// Somebody who is nobody on this machine, with a copy of the binary and of a recording.
-struct Nobody {
+/// An unprivileged user, with a copy of the binary and of a recording.
+struct Unprivileged {
     folder: TempDir,
 }
 
-impl Nobody {
+impl Unprivileged {
     fn with(recording: &Path) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -105,18 +105,18 @@ fn a_recorded_server_replays_to_the_byte() {
     let live: String = server.process.stdout().into_iter().map(|(_, line)| line + "\n").collect();
     assert_eq!(fs::metadata(server.recording()).unwrap().permissions().mode() & 0o777, 0o600);
 
-    let nobody = Nobody::with(&server.recording());
-    let replayed = nobody.replay(&["--profiles", "profiles"]);
+    let user = Unprivileged::with(&server.recording());
+    let replayed = user.replay(&["--profiles", "profiles"]);
     assert!(replayed.status.success(), "{}", text(&replayed.stderr));
     assert_eq!(text(&replayed.stdout), live, "the same alerts, to the byte");
     assert!(live.contains(&later.name) && !live.contains(&calm.name), "{live}");
     assert!(!text(&replayed.stderr).contains("missing"), "{}", text(&replayed.stderr));
-    let profiles = fs::read_to_string(nobody.path("profiles")).unwrap();
+    let profiles = fs::read_to_string(user.path("profiles")).unwrap();
     assert!(profiles.lines().any(|line| line == profile), "{profile} is not in {profiles}");
-    assert_eq!(nobody.replay(&[]).stdout, replayed.stdout, "and once more");
+    assert_eq!(user.replay(&[]).stdout, replayed.stdout, "and once more");
     // This server had no rules.
-    assert_eq!(nobody.replay(&["--only", "behaviour"]).stdout, replayed.stdout);
-    assert_eq!(text(&nobody.replay(&["--only", "rules"]).stdout), "");
+    assert_eq!(user.replay(&["--only", "behaviour"]).stdout, replayed.stdout);
+    assert_eq!(text(&user.replay(&["--only", "rules"]).stdout), "");
     let cost = ethogram(["profile", "cost", "-o", "json", "--recording", server.recording().to_str().unwrap()]);
     let cost: Value = serde_json::from_slice(&{ cost }.output().unwrap().stdout).unwrap();
     assert!(cost["events_per_second"].as_f64() > Some(0.0) && cost["new_ns"].as_f64() > Some(0.0), "{cost}");
@@ -124,14 +124,14 @@ fn a_recorded_server_replays_to_the_byte() {
     // It makes no difference whether what is usual is counted or judged again and again.
     for habituation in [true, false] {
         let config = format!("[behaviour]\nlearning_period = \"5s\"\nhabituation = {habituation}\n");
-        fs::write(nobody.path("config.toml"), config).unwrap();
-        let again = nobody.replay(&["--config", "config.toml", "--only", "behaviour"]);
-        assert_eq!(text(&again.stdout), text(&nobody.replay(&["--only", "behaviour"]).stdout), "{habituation}");
+        fs::write(user.path("config.toml"), config).unwrap();
+        let again = user.replay(&["--config", "config.toml", "--only", "behaviour"]);
+        assert_eq!(text(&again.stdout), text(&user.replay(&["--only", "behaviour"]).stdout), "{habituation}");
     }
 
-    let bytes = fs::read(nobody.path("r")).unwrap();
-    fs::write(nobody.path("r"), &bytes[..bytes.len() * 2 / 3]).unwrap();
-    let cut = nobody.replay(&[]);
+    let bytes = fs::read(user.path("r")).unwrap();
+    fs::write(user.path("r"), &bytes[..bytes.len() * 2 / 3]).unwrap();
+    let cut = user.replay(&[]);
     assert_eq!(cut.status.code(), Some(1));
     assert!(text(&cut.stderr).contains("r is damaged at byte "), "{}", text(&cut.stderr));
     assert!(live.starts_with(&text(&cut.stdout)), "what was before the damage is given");
@@ -177,7 +177,7 @@ fn a_recording_of_one_container_has_that_one_only_and_can_be_read_meanwhile() {
     assert!(replay(&parquet).status.success());
     assert!(fs::read(table).unwrap().starts_with(b"PAR1"));
 
-    for (args, code, told) in [
+    for (args, code, reported) in [
         (vec!["record", file.to_str().unwrap(), "--duration", "1s"], 1, "is there already"),
         (vec!["replay", "/etc/passwd"], 2, "is no recording"),
         (vec!["replay", file.to_str().unwrap(), "-o", "parquet"], 2, "--output-file"),
@@ -185,6 +185,6 @@ fn a_recording_of_one_container_has_that_one_only_and_can_be_read_meanwhile() {
     ] {
         let refused = ethogram(args.iter().copied()).output().unwrap();
         assert_eq!(refused.status.code(), Some(code), "{args:?}: {}", text(&refused.stderr));
-        assert!(text(&refused.stderr).contains(told), "{args:?}: {}", text(&refused.stderr));
+        assert!(text(&refused.stderr).contains(reported), "{args:?}: {}", text(&refused.stderr));
     }
 }

@@ -1,4 +1,4 @@
-//! What is done about findings: nothing unless it is asked for, to nobody who is protected, and undone in time.
+//! What is done about findings: nothing unless it is configured, nothing to protected containers, and undone in time.
 
 use std::{
     fs,
@@ -300,7 +300,7 @@ fn what_a_rule_leads_to_is_done_by_the_kernel_where_it_can_decide_the_rule() {
     await_end(&container, "/tmp", 137);
     assert_eq!(run_from(&container, "/srv"), Some(7), "another path");
     assert_eq!(run_from(&protected, "/tmp"), Some(7), "a protected container");
-    // The alert fires as ever; it and the kernel's record tell of each other, and nothing is done twice.
+    // The alert fires as ever; it and the kernel's record name each other, and nothing is done twice.
     let record = eventually("the record with its alert", PROMPT, || {
         responses(&server).into_iter().find(|r| r["by"] == "kernel" && r["finding"].is_string())
     });

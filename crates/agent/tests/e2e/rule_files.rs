@@ -1,4 +1,4 @@
-//! Rule files change, break, and are mended while the server runs; what people accept is not told again.
+//! Rule files change, break, and are mended while the server runs; what people accept raises no alert again.
 
 use std::{fs, os::unix::fs::symlink, path::Path, time::Duration};
 
@@ -69,7 +69,7 @@ fn files_are_read_again_when_they_change_and_one_that_is_broken_changes_nothing(
     await_count(&server, "First word", 1);
 
     publish(folder.path(), "v3", "- rule: Third word\n  condition: proc.nme = x\n");
-    eventually("the error to be told", PATIENCE, || {
+    eventually("the error to be reported", PATIENCE, || {
         let status = server.http.get("/v1/rules");
         (status["outdated"] == true).then_some(())
     });

@@ -1,4 +1,4 @@
-//! Alerts reach those who must know, whoever goes away meanwhile.
+//! Alerts reach their receivers, whichever of them goes away meanwhile.
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
@@ -15,7 +15,7 @@ fn judging(web: &Container, receivers: String) -> Server {
     server
 }
 
-/// An Alertmanager that tells nobody.
+/// An Alertmanager that notifies nobody.
 fn alertmanager(folder: &Path, port: u16) -> Process {
     let config = folder.join("alertmanager.yml");
     fs::write(&config, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n").unwrap();
@@ -51,8 +51,8 @@ fn an_alertmanager_shows_an_alert_as_active() {
         (&"active".into(), &web.name.as_str().into())
     );
     assert_eq!(alert["labels"]["alertname"], "behaviour.write", "{alert}");
-    let told = server.alerts().into_iter().find(|a| a.object().contains("/srv/dropped")).unwrap();
-    assert_eq!(alert["labels"]["uid"], told.uid());
+    let reported = server.alerts().into_iter().find(|a| a.object().contains("/srv/dropped")).unwrap();
+    assert_eq!(alert["labels"]["uid"], reported.uid());
     for name in alert["labels"].as_object().unwrap().keys() {
         let known = ["alertname", "severity", "workload", "container", "namespace", "pod", "uid"];
         assert!(known.contains(&name.as_str()), "{name} is no label of ours");
@@ -69,23 +69,23 @@ fn what_a_receiver_missed_arrives_once_though_the_agent_was_killed() {
     }
     let alerts = eventually("an alert", seconds(10), || Some(server.alerts()).filter(|a| !a.is_empty()));
     std::thread::sleep(seconds(2));
-    let mut told: BTreeSet<String> = server.alerts().iter().map(|a| a.uid().to_owned()).collect();
-    assert!(told.len() >= alerts.len());
+    let mut reported: BTreeSet<String> = server.alerts().iter().map(|a| a.uid().to_owned()).collect();
+    assert!(reported.len() >= alerts.len());
     let server = server.kill_and_restart(|_| ());
     web.sh("echo x > /root/after");
     eventually("an alert after the kill", seconds(10), || {
         server.alerts().iter().find(|a| a.object().contains("/root/after")).map(|_| ())
     });
     let receiver = Receiver::listen(port);
-    told.extend(server.alerts().iter().map(|a| a.uid().to_owned()));
+    reported.extend(server.alerts().iter().map(|a| a.uid().to_owned()));
     let uid = |alert: &Value| alert["output_fields"]["ethogram.uid"].as_str().unwrap().to_owned();
     let ours = || -> Vec<String> {
         let taken = receiver.taken();
         taken.iter().filter(|a| a["output_fields"]["container.name"] == web.name.as_str()).map(uid).collect()
     };
-    eventually("all that was told", seconds(70), || (ours().len() >= told.len()).then_some(()));
+    eventually("all that was reported", seconds(70), || (ours().len() >= reported.len()).then_some(()));
     std::thread::sleep(seconds(2));
     let ours = ours();
-    assert_eq!(ours.iter().cloned().collect::<BTreeSet<_>>(), told);
-    assert_eq!(ours.len(), told.len(), "each once");
+    assert_eq!(ours.iter().cloned().collect::<BTreeSet<_>>(), reported);
+    assert_eq!(ours.len(), reported.len(), "each once");
 }

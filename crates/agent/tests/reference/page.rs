@@ -2,7 +2,7 @@
 
 use crate::COMMAND;
 
-/// A page with its title, and a word to whoever would edit it.
+/// A page with its title, and a note for people who would edit it.
 pub(crate) fn titled(title: &str) -> String {
     format!("<!-- Generated, do not edit: {COMMAND} -->\n# {title}\n")
 }

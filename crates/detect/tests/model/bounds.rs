@@ -18,9 +18,9 @@ fn an_executable_that_does_many_new_things_gives_few_findings() {
     let updates = model.take_updates();
     assert_eq!((updates.len(), updates[0].count), (1, 984));
 
-    // What is grave is told all the same, and so is what others do.
-    let grave = judge(&mut model, [web.write("/usr/bin/apt", "/etc/ld.so.preload", LATER)]);
-    assert_eq!(grave[0].severity, Severity::High);
+    // Severity high raises an alert all the same, and so does what others do.
+    let severe = judge(&mut model, [web.write("/usr/bin/apt", "/etc/ld.so.preload", LATER)]);
+    assert_eq!(severe[0].severity, Severity::High);
     assert_eq!(judge(&mut model, [web.write("/bin/sh", "/srv/d1/f", LATER)]).len(), 1);
 }
 

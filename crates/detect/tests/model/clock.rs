@@ -44,9 +44,9 @@ fn one_in_a_thousand_may_be_new_in_a_quiet_window() {
 #[test]
 fn what_never_is_quiet_is_judged_in_the_end() {
     let (mut model, web) = (model(), web());
-    let told = (0..50_u64).find(|i| writes_are_told(&mut model, &web, &format!("/srv/d{i}/f"), i * WINDOW));
+    let reported = (0..50_u64).find(|i| writes_are_told(&mut model, &web, &format!("/srv/d{i}/f"), i * WINDOW));
     // By then something new in this place is no surprise.
-    assert_eq!(told, None);
+    assert_eq!(reported, None);
     assert_eq!(model.profiles()[0].state, State::Partial);
     assert!(model.counters().unsurprising > 0);
     assert!(writes_are_told(&mut model, &web, "/etc/passwd", 100 * WINDOW));
@@ -166,7 +166,7 @@ fn what_changed_is_stored_at_once_and_counts_within_seconds() {
 
 #[test]
 fn it_does_not_matter_how_often_anybody_looks() {
-    let told = |is_looked_at: bool| {
+    let reported = |is_looked_at: bool| {
         let (mut model, web) = (model(), web());
         judge(&mut model, web_server(&web, 0));
         for tick in 0..50 {
@@ -178,8 +178,8 @@ fn it_does_not_matter_how_often_anybody_looks() {
         let finding = model.judge(&web.write("/bin/sh", "/srv/a", 60 * SECOND)).remove(0);
         (finding.reason, model.profiles().remove(0).learnt_ns)
     };
-    let (reason, learnt_ns) = told(true);
-    assert_eq!(told(false), (reason, learnt_ns));
+    let (reason, learnt_ns) = reported(true);
+    assert_eq!(reported(false), (reason, learnt_ns));
     assert_eq!(learnt_ns, LEARNING);
 }
 

@@ -170,10 +170,10 @@ fn wrong_files_are_refused_with_line_and_what_to_do() {
         ("[".repeat(100_000), &["damaged"]),
         (format!("ethogram_profile = 1\nx = {}", "[".repeat(100_000)), &["damaged"]),
     ] {
-        let told = read(&text).map(|p| p.to_file()).unwrap_err();
-        assert!(!told.contains(['\n', '\u{1b}']) && told.len() < 4_000, "{told}");
+        let reported = read(&text).map(|p| p.to_file()).unwrap_err();
+        assert!(!reported.contains(['\n', '\u{1b}']) && reported.len() < 4_000, "{reported}");
         for part in wanted {
-            assert!(told.contains(part), "{told}\nwanted {part}");
+            assert!(reported.contains(part), "{reported}\nwanted {part}");
         }
     }
 }

@@ -77,7 +77,7 @@ fn an_alert_of_the_workload_ends_its_habits() {
     detector.take_habit_changes();
     assert_eq!(detector.judge(&web.read("/bin/cat", "/etc/shadow", LATER + SECOND)).len(), 1);
     assert_eq!(detector.take_habit_changes(), [HabitChange::End(42)]);
-    // Whoever led to it is not counted silently any more, others are again.
+    // The process that led to it is not counted silently any more, others are again.
     let reader = with_habit(web.connect("/bin/cat", "10.0.0.5", 5432, LATER), 45);
     (0..4).for_each(|_| drop(detector.judge(&reader)));
     (0..8).for_each(|i| drop(detector.judge(&usual(&web, LATER + (10 + i) * SECOND))));

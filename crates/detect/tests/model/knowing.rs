@@ -50,8 +50,8 @@ fn what_the_first_start_brings_is_learnt_unless_it_is_grave() {
     judge(&mut model, [start(&web, LATER)]);
     assert_eq!(state(&mut model, &web), State::Stable);
     assert_eq!(judge(&mut model, [web.write("/bin/httpd", "/var/log/start", LATER + SECOND)]), []);
-    let grave = one(judge(&mut model, [web.write("/bin/httpd", "/etc/passwd", LATER + SECOND)]));
-    assert_eq!(grave.severity, Severity::High);
+    let severe = one(judge(&mut model, [web.write("/bin/httpd", "/etc/passwd", LATER + SECOND)]));
+    assert_eq!(severe.severity, Severity::High);
     // What came from outside, or goes beyond the own network, is not what the start brings.
     assert_eq!(judge(&mut model, [web.connect("/bin/httpd", "203.0.113.9", 443, LATER + SECOND)]).len(), 1);
     assert_eq!(judge(&mut model, [web.execute_from_outside("/bin/nc", LATER + SECOND)]).len(), 1);
@@ -66,11 +66,11 @@ fn another_version_of_the_image_begins_with_what_the_last_one_did() {
     assert_eq!(judge(&mut model, web_server(&second, 60)), []);
     assert_eq!(state(&mut model, &second), State::Learning);
     assert_eq!(model.counters().learnt, 8, "all of it was known");
-    // What changed is learnt, what is grave is told.
+    // What changed is learnt, severity high raises an alert.
     assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]), []);
-    let grave = one(judge(&mut model, [second.read("/bin/cat", "/etc/shadow", LATER)]));
-    assert!(grave.reason.contains("never did in 25 s of learning"), "{}", grave.reason);
-    // What a program of it never did at all is told as well, and prolongs nothing.
+    let severe = one(judge(&mut model, [second.read("/bin/cat", "/etc/shadow", LATER)]));
+    assert!(severe.reason.contains("never did in 25 s of learning"), "{}", severe.reason);
+    // What a program of it never did at all is reported as well, and prolongs nothing.
     let calls_home = one(judge(&mut model, [second.connect(HTTPD, "203.0.113.9", 443, LATER + LEARNING / 2 - SECOND)]));
     assert_eq!(calls_home.severity, Severity::High);
     model.advance(START + LATER + LEARNING / 2 + WINDOW);
@@ -202,15 +202,15 @@ fn normal_news_raise_what_has_to_be_said_before_anything_is_told() {
     let day = 24 * HOUR;
     let mut model = Model::new(Settings { learning_period_ns: day, ..Settings::default() });
     let web = web();
-    let mut told = 0;
+    let mut reported = 0;
     for hour in 0..7 * 24 {
         let job = [
             web.write("/bin/job", &format!("/var/lib/j{hour}/{}", ["a", "b", "c"][hour as usize % 3]), hour * HOUR),
             web.connect("/bin/job", "10.0.0.5", 5432, hour * HOUR),
         ];
-        told += judge(&mut model, job).len();
+        reported += judge(&mut model, job).len();
     }
-    assert!(told <= 3, "{told} alerts in a week");
+    assert!(reported <= 3, "{reported} alerts in a week");
     assert!(model.threshold() >= 2.0);
     one(judge(&mut model, [web.connect("/bin/job", "203.0.113.9", 4444, 7 * day)]));
     one(judge(&mut model, [web.execute("/bin/job", "/bin/nc", 7 * day)]));
@@ -229,7 +229,7 @@ fn nothing_is_learnt_from_who_is_under_an_open_alert() {
     judge(&mut model, web_server(&web, 0));
     let mut detector = Detector { model, ..Detector::default() };
     detector.advance(START + LATER);
-    // A file that is not grave, so that it would be learnt after the first start, and a grave deed before it.
+    // A file of low severity, so that it would be learnt after the first start, and a severe act before it.
     let first = one(detector.judge(&web.write_as(Some(suspect_of(&web, 50)), "/etc/passwd", LATER)));
     detector.judge(&start(&web, LATER));
     let step = |at| {
@@ -255,7 +255,7 @@ fn what_people_decide_of_a_profile() {
     assert!(model.approve(&uid) && !model.approve("nobody"));
     assert_eq!(state(&mut model, &web), State::Stable);
     assert_eq!(model.profile(&uid).unwrap().alerts(), 0);
-    assert_eq!(judge(&mut model, [event(2 * LATER)]), [], "what was told is right, too");
+    assert_eq!(judge(&mut model, [event(2 * LATER)]), [], "what was reported is right, too");
     one(judge(&mut model, [web.listen(HTTPD, 8081, 2 * LATER)]));
     judge(&mut model, [start(&web, 2 * LATER)]);
     one(judge(&mut model, [web.write("/bin/a", "/tmp/new", 2 * LATER)]));

@@ -156,8 +156,8 @@ fn what_is_no_dns_is_nothing() {
     let late = [&b"x"[..], &prefixed(QUERY)].concat();
     pids.push(exchange_tcp(&late, b"whatever, as long as it is not short").0);
     pids.push(exchange_tcp(&prefixed(&[QUERY, b"more"].concat())[..QUERY.len() + 2], b"x").0);
-    let told: Vec<_> = rig.all().iter().filter(|e| pids.iter().any(|p| of(e, *p))).map(render::to_json).collect();
-    assert!(told.is_empty(), "{told:?}");
+    let reported: Vec<_> = rig.all().iter().filter(|e| pids.iter().any(|p| of(e, *p))).map(render::to_json).collect();
+    assert!(reported.is_empty(), "{reported:?}");
     rig.collector.stop("dns").unwrap();
     let counters = rig.counters();
     assert!(counters.filtered["unparsed"] >= 1, "the endless name");

@@ -66,7 +66,7 @@ fn every_change_is_told_once_with_what_it_was() {
     assert_eq!(child.go(), 0, "that many calls went until one failed");
     rig.expect("the last", |e| is(e, "remove") && of(e, pid) && e.get("file.directory").is_truthy());
     let all: Vec<Event> = rig.all().iter().filter(|e| of(e, pid)).cloned().collect();
-    let told: Vec<_> = all.iter().map(|e| (e.schema.name.to_string(), text(e, "file.path"))).collect();
+    let reported: Vec<_> = all.iter().map(|e| (e.schema.name.to_string(), text(e, "file.path"))).collect();
     let expected = [
         ("mkdir", &made),
         ("mknod", &device),
@@ -85,7 +85,7 @@ fn every_change_is_told_once_with_what_it_was() {
         ("remove", &hard),
         ("remove", &made),
     ];
-    assert_eq!(told, expected.map(|(name, path)| (name.to_owned(), shown(path))));
+    assert_eq!(reported, expected.map(|(name, path)| (name.to_owned(), shown(path))));
     assert!(all.iter().all(|e| e.get("error.type") == Value::Absent && e.get("file.requested_path") == Value::Absent));
     assert_eq!(number(&all[0], "file.mode"), 0o750);
     assert_eq!((number(&all[1], "file.device.major"), number(&all[1], "file.device.minor")), (1, 3));

@@ -73,7 +73,7 @@ fn mounts_of_the_old_calls_are_told_with_what_they_were() {
     assert_eq!(child.go(), 0, "that many calls went until one failed");
     rig.expect("the last", |e| of(e, pid) && flags(e, "mount.operation") == "move");
     let all: Vec<Event> = rig.all().iter().filter(|e| of(e, pid)).cloned().collect();
-    let told: Vec<_> = all.iter().map(|e| (&*e.schema.name, text(e, "file.path"))).collect();
+    let reported: Vec<_> = all.iter().map(|e| (&*e.schema.name, text(e, "file.path"))).collect();
     let resolved = rig.programs().iter().any(|p| p.name.starts_with("sb_mount_") && p.state == ProgramState::Attached);
     let at = |path| shown(if resolved { &a } else { path });
     let expected = [
@@ -84,7 +84,7 @@ fn mounts_of_the_old_calls_are_told_with_what_they_were() {
         ("unmount", shown(&b)),
         ("mount", shown(&b)),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(text(&all[1], "file.requested_path"), if resolved { shown(&link) } else { String::new() });
     assert!(all.iter().all(|e| e.get("file.path_unresolved").is_truthy() != resolved));
     assert!(all.iter().all(|e| e.get("error.type") == Value::Absent));
@@ -149,7 +149,7 @@ fn mounts_of_the_new_calls_are_told_too() {
     if !knows_setattr {
         all.retain(|e| !is(e, "setattr"));
     }
-    let told: Vec<_> = all.iter().map(|e| (&*e.schema.name, flags(e, "mount.operation"))).collect();
+    let reported: Vec<_> = all.iter().map(|e| (&*e.schema.name, flags(e, "mount.operation"))).collect();
     let expected = [
         ("mount", "propagation"),
         ("prepare", "fsopen"),
@@ -164,7 +164,7 @@ fn mounts_of_the_new_calls_are_told_too() {
     ];
     let expected = expected.into_iter().filter(|(name, _)| knows_setattr || *name != "setattr");
     let expected: Vec<_> = expected.map(|(name, operation)| (name, operation.to_owned())).collect();
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(text(&all[1], "mount.type"), "tmpfs");
     assert_eq!((text(&all[2], "mount.option.name"), text(&all[2], "mount.option.value")), ("size".into(), "1M".into()));
     for event in &all[5..all.len() - 1] {

@@ -335,8 +335,8 @@ fn unix_sockets_are_told_as_they_are_bound_and_listened_on() {
         let pid = child.pid();
         assert_eq!(child.go(), 0);
         for event in ["unix_bind", "unix_listen", "unix_connect"] {
-            let told = rig.expect(event, |e| is(e, event) && of(e, pid));
-            assert_eq!((text(&told, "file.path").as_str(), text(&told, "network.socket.abstract_name").as_str()), (shown, hidden));
+            let reported = rig.expect(event, |e| is(e, event) && of(e, pid));
+            assert_eq!((text(&reported, "file.path").as_str(), text(&reported, "network.socket.abstract_name").as_str()), (shown, hidden));
         }
         assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 3);
     }

@@ -31,11 +31,11 @@ fn what_a_process_sends_to_itself_is_told_on_request() {
         });
         let pid = child.pid();
         child.go();
-        // The kernel tells the parent of the child's end: of that signal, the target is the one.
+        // The kernel signals the child's end to its parent: of that signal, the target is the one.
         let me = u64::from(std::process::id());
         assert!(!rig.all().iter().any(|e| number(e, "process.pid") == me), "the agent's own");
-        let told = rig.all().iter().any(|e| of(e, pid) && number(e, "signal.name") == libc::SIGURG as u64);
-        assert_eq!(told, own == "true");
+        let reported = rig.all().iter().any(|e| of(e, pid) && number(e, "signal.name") == libc::SIGURG as u64);
+        assert_eq!(reported, own == "true");
     }
 }
 
@@ -55,9 +55,9 @@ fn signals_of_the_kernel_are_told_of_who_gets_them() {
         let child = forked(fault);
         let pid = child.pid();
         assert_eq!(child.go(), 128 + libc::SIGSEGV);
-        let told = rig.all().iter().find(|e| of(e, pid) && number(e, "signal.name") == 11).cloned();
-        assert_eq!(told.is_some(), kernel == "true");
-        if let Some(event) = told {
+        let reported = rig.all().iter().find(|e| of(e, pid) && number(e, "signal.name") == 11).cloned();
+        assert_eq!(reported.is_some(), kernel == "true");
+        if let Some(event) = reported {
             assert!(event.get("signal.by_kernel").is_truthy());
             assert_eq!(number(&event, "signal.target.pid"), u64::from(pid));
         }

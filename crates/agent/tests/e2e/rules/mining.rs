@@ -1,4 +1,4 @@
-//! Machines that work for somebody else.
+//! Cryptominers.
 
 use super::stage::{Act, Stage, act};
 

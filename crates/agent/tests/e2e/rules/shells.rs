@@ -1,4 +1,4 @@
-//! Shells for somebody elsewhere.
+//! Reverse shells and bind shells.
 
 use super::stage::{Act, Stage, act};
 

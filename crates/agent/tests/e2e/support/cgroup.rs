@@ -1,4 +1,4 @@
-//! Cgroups that the tests make, in the hierarchy by which containers are told apart.
+//! Cgroups that the tests make, in the hierarchy by which containers are identified.
 
 use std::{
     fs, io,
@@ -50,7 +50,7 @@ impl Drop for Cgroup {
     fn drop(&mut self) {
         for path in &self.made {
             let begin = Instant::now();
-            // Whoever removes a container removes what is below it as well.
+            // A runtime that removes a container removes what is below it as well.
             while fs::remove_dir(path).is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
                 if begin.elapsed() > seconds(5) {
                     return eprintln!("cannot remove {}", path.display());

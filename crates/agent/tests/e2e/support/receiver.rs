@@ -1,4 +1,4 @@
-//! Whoever takes JSON over HTTP.
+//! A receiver of JSON over HTTP.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -88,7 +88,7 @@ impl Alert {
         self.json["unmapped"]["behaviour"]["object"].as_str().unwrap()
     }
 
-    /// Told for the first time; otherwise it is an update of one that was.
+    /// Raised for the first time; otherwise it is an update of an earlier one.
     pub(crate) fn is_new(&self) -> bool {
         self.json["activity_name"] == "Create"
     }
