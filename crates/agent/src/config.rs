@@ -43,13 +43,13 @@ pub struct Config {
     pub trackers: Trackers,
     /// What is collected.
     pub collection: Collection,
-    /// Where the container runtimes are asked for names, images and labels.
+    /// Where the container runtimes are queried for names, images and labels.
     pub runtimes: Runtimes,
-    /// What is known to be bad.
+    /// Rules: what is known to be bad.
     pub rules: Rules,
     /// Where alerts go.
     pub alerts: Alerts,
-    /// What is done about findings, besides telling of them.
+    /// What is done about findings, besides alerts.
     pub response: Response,
     /// Where profiles and alerts are kept.
     pub store: Store,
@@ -64,20 +64,22 @@ pub struct Config {
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Behaviour {
-    /// How long a workload is watched, at least, before what its profile does not hold is an alert. It goes on until two
+    /// How long a workload is learnt, at least, before new behaviour raises alerts. Learning goes on until two
     /// tenths of that time bring next to nothing new.
     pub learning_period: Period,
-    /// How many alerts a day new behaviour may lead to on this host. What is normal says how much has to be told for that;
-    /// what is grave is told in any case.
+    /// The alert budget: how many alerts a day new behaviour may raise on this host. The threshold of scores is
+    /// calibrated on normal behaviour to meet it. Findings of severity high and above always raise an alert.
     pub alerts_per_day: u32,
     /// After how long a behaviour that is not seen any more is forgotten.
     pub forget_after: Period,
-    /// Whether what a workload is known to do all day is counted in the kernel, and neither sent nor judged again.
+    /// Whether habits, which a workload is known to do all day, are counted in the kernel and neither sent nor judged
+    /// again.
     pub habituation: bool,
-    /// Whether nothing is learnt: workloads are judged by the profiles that there are, and one that has none is an alert.
+    /// Whether nothing is learnt: workloads are judged by the profiles that there are, and one without a profile raises
+    /// an alert.
     pub locked: bool,
-    /// Profiles as files, such as `ethogram profile export` writes, and folders of them (`*.toml`): they are approved, and
-    /// taken up at every start.
+    /// Profiles as files, such as `ethogram profile export` writes, and folders of them (`*.toml`). They count as
+    /// approved, and are imported at every start.
     pub profiles: Vec<PathBuf>,
 }
 
@@ -130,7 +132,7 @@ impl Default for Collection {
     }
 }
 
-/// Where the container runtimes are asked for names, images and labels. An empty path: that runtime is not asked.
+/// Where the container runtimes are queried for names, images and labels. An empty path: that runtime is not queried.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
@@ -167,12 +169,12 @@ impl Runtimes {
     }
 }
 
-/// What is known to be bad.
+/// Rules: what is known to be bad.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Rules {
-    /// Whether the rules that ship with Ethogram are in force.
+    /// Whether the built-in rules are in force.
     pub shipped: bool,
     /// Rule files in Falco's language, and folders of them, read in this order on top of each other. They are watched.
     pub files: Vec<PathBuf>,
@@ -280,7 +282,7 @@ impl Config {
         schema.to_value()
     }
 
-    /// What one key alone cannot tell: the key, and what is wrong with it.
+    /// What only several keys together show: the key, and what is wrong with it.
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
         let ring = self.collection.ring_bytes;
         if !ring.is_power_of_two() || !(4096..=1 << 30).contains(&ring) {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Container, Process};
 
-/// How grave a finding is. The numbers are OCSF's `severity_id`.
+/// The severity of a finding. The numbers are OCSF's `severity_id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -34,7 +34,7 @@ impl Severity {
         }
     }
 
-    /// One step less grave, as far as there is one.
+    /// One step lower, as far as there is one.
     pub fn one_lower(self) -> Self {
         match self {
             Self::Critical => Self::High,
@@ -94,7 +94,7 @@ impl Priority {
         }
     }
 
-    /// How grave that is.
+    /// The severity that belongs to it.
     pub fn severity(self) -> Severity {
         match self {
             Self::Emergency | Self::Alert | Self::Critical => Severity::Critical,
@@ -107,7 +107,7 @@ impl Priority {
 }
 
 impl From<Severity> for Priority {
-    /// What a rule of that gravity would have.
+    /// What a rule of that severity would have.
     fn from(severity: Severity) -> Self {
         match severity {
             Severity::Critical => Self::Critical,
@@ -147,7 +147,8 @@ pub struct RuleMatch {
 pub struct Score {
     /// Information in bits: the more, the less it is ordinary life.
     pub bits: f64,
-    /// From which score on such a thing was told, so that ordinary life leads to no more alerts than are wanted.
+    /// The threshold: from this score on it raises an alert. It is calibrated on normal behaviour, to the budget of
+    /// alerts.
     pub threshold: f64,
     /// What it is made of: their sum is the score.
     pub parts: Vec<ScorePart>,
@@ -171,7 +172,7 @@ pub struct Finding {
     pub title: String,
     /// What found it: `behaviour.execute`, `rule.terminal_shell_in_container`, ...
     pub analytic: String,
-    /// How grave.
+    /// The severity.
     pub severity: Severity,
     /// How sure, 0 to 100.
     pub confidence: u8,

@@ -10,7 +10,8 @@ use ethogram_model::Severity;
 use crate::{config::Period, output::Format};
 pub(super) use profile::{ProfileAction, ProfileArgs};
 
-/// Watches what containers do, learns what is usual, and tells when one does something it never does.
+/// Learns what each container workload normally does, and raises an alert when one does something new or known to be
+/// bad.
 #[derive(Debug, Parser)]
 #[command(name = "ethogram", version, disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Cli {
@@ -89,7 +90,7 @@ pub struct ServerArgs {
     /// Record all that is judged into a new file: its replay gives the same alerts
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Learn nothing: judge by the profiles that there are, and tell of each workload that has none
+    /// Learn nothing: judge by the profiles that there are, and raise an alert for each workload that has none
     #[arg(long)]
     pub locked: bool,
 }
@@ -97,11 +98,11 @@ pub struct ServerArgs {
 /// A recording.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Containers are recorded from their first instruction, with what the runtimes say of them. Processes are recorded on the
+Containers are recorded from their first instruction, with what the runtimes report about them. Processes are recorded on the
 whole host, as they are the ancestors of those in containers. Arguments that look like secrets are masked; the rest of
 them is in the file, which only its owner can read.
 
-What is written can be read at any time, also after a crash. The last line tells how much was recorded, and whether
+What is written can be read at any time, also after a crash. The last line says how much was recorded, and whether
 anything was lost.
 
 Examples:
@@ -319,11 +320,11 @@ pub enum RulesAction {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  ethogram alerts --severity high --since 1h                 what was grave in the last hour
+  ethogram alerts --severity high --since 1h                 high and critical ones of the last hour
   ethogram alerts --rule 'Terminal shell in container'       of one rule
   ethogram alerts --follow -o json                           as they are raised, one OCSF finding a line
-  ethogram alerts accept 3f1c --for 30d                      it is normal: the same of the same workload and
-                                                             executable is not told again for a month
+  ethogram alerts accept 3f1c --for 30d                      it is normal: no alert for a month for the same of
+                                                             the same workload and executable
   ethogram alerts accepted                                   what was accepted
   ethogram alerts revoke 9c01                                it is not normal any more")]
 pub struct AlertsArgs {
@@ -336,7 +337,7 @@ pub struct AlertsArgs {
     /// Only of this container, by name or id
     #[arg(long, value_name = "NAME|ID")]
     pub container: Option<String>,
-    /// Only those at least this grave
+    /// Only those of this severity or a higher one
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     pub severity: Option<Severity>,
     /// Only of this rule, or this analytic, such as behaviour.execute
@@ -362,7 +363,7 @@ pub struct AlertsArgs {
 /// What to do with alerts.
 #[derive(Debug, Subcommand)]
 pub enum AlertsAction {
-    /// Say that what an alert tells is normal
+    /// Say that an alert is normal: the same of the same workload and executable raises none again
     Accept {
         /// The alert's uid, or the start of it
         uid: String,
@@ -373,7 +374,7 @@ pub enum AlertsAction {
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
-    /// List what was accepted
+    /// List what was accepted (the allowlist)
     Accepted,
     /// Take an acceptance back
     Revoke {

@@ -23,13 +23,14 @@ pub struct Alerts {
     pub stdout: bool,
     /// A file they are appended to.
     pub file: Option<PathBuf>,
-    /// Bytes that the file may have. Before it would have more, it becomes `FILE.1` and a new one is begun. 0: as many as come.
+    /// Bytes that the file may have. Before it would have more, it becomes `FILE.1` and a new one is begun. 0: as many
+    /// as come.
     pub file_max_bytes: u64,
     /// Full files that are kept: `FILE.1` is the latest.
     #[schemars(range(max = 1000))]
     pub file_keep: u32,
-    /// The least grave alerts that go anywhere: "informational", "low", "medium", "high" or "critical". Receivers can ask
-    /// for graver ones only.
+    /// The lowest severity that is sent anywhere: "informational", "low", "medium", "high" or "critical". Each receiver
+    /// can have a higher one.
     #[schemars(with = "String", extend("enum" = SEVERITIES))]
     pub severity: Severity,
     /// Bytes of alerts that wait on disk for each place that cannot take them, below `store.path`. Beyond, the
@@ -73,7 +74,7 @@ impl Alerts {
     /// A smaller spool could not hold one alert with its evidence.
     const MIN_SPOOL: u64 = 1 << 16;
 
-    /// What one key alone cannot tell: the key, and what is wrong with it.
+    /// What only several keys together show: the key, and what is wrong with it.
     pub(super) fn check(&self) -> Result<(), (&'static str, &'static str)> {
         if self.spool_max_bytes < Self::MIN_SPOOL {
             return Err(("alerts.spool_max_bytes", "must be at least 65536"));
@@ -123,10 +124,11 @@ pub struct Webhook {
     /// A file with a token, sent as `Authorization: Bearer TOKEN`. It is read for each request.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system trusts.
+    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system
+    /// trusts.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
+    /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,
@@ -153,10 +155,11 @@ pub struct Alertmanager {
     /// A file with a token, sent as `Authorization: Bearer TOKEN`. It is read for each request.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system trusts.
+    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system
+    /// trusts.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
+    /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,
@@ -202,7 +205,7 @@ pub struct Syslog {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = FACILITIES))]
     pub facility: Facility,
-    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
+    /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,
@@ -220,10 +223,11 @@ pub struct Otlp {
     /// A file with a token, sent as `Authorization: Bearer TOKEN`. It is read for each request.
     #[serde(default)]
     pub token_file: Option<PathBuf>,
-    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system trusts.
+    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system
+    /// trusts.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
-    /// The least grave alerts that go there, if not all that `alerts.severity` lets through.
+    /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,

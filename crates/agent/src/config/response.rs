@@ -1,4 +1,4 @@
-//! `[response]`: what is done about findings, besides telling of them.
+//! `[response]`: what is done about findings, besides alerts.
 
 use std::net::IpAddr;
 
@@ -9,15 +9,15 @@ use utoipa::ToSchema;
 
 use super::{Glob, Period};
 
-/// What is done about findings, besides telling of them. Try it with `mode = "dry-run"` first.
+/// What is done about findings, besides alerts. Try it with `mode = "dry-run"` first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
 pub struct Response {
     /// `off`; `dry-run`, where what would be done is recorded and nothing is done; or `enforce`.
     pub mode: Mode,
-    /// What is never acted upon: names of containers, images or Kubernetes namespaces, in which `*` stands for anything.
-    /// The agent itself, container runtimes and the host's processes never are.
+    /// What is never acted upon: names of containers, images or Kubernetes namespaces, in which `*` stands for
+    /// anything. The agent itself, container runtimes and the host's processes never are.
     pub protect: Vec<Glob>,
     /// How long a container stays frozen or cut off at most.
     pub limit: Period,
@@ -66,7 +66,7 @@ pub struct Action {
     /// A tag of the rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
-    /// At least this grave: `informational`, `low`, `medium`, `high` or `critical`.
+    /// Of this severity or a higher one: `informational`, `low`, `medium`, `high` or `critical`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub severity: Option<Severity>,
@@ -113,14 +113,15 @@ impl Act {
     }
 }
 
-/// What the kernel itself refuses, or kills a process for. A path, an address or a port that is left out stands for any.
+/// What the kernel itself refuses, or kills a process for. A path, an address or a port that is left out stands for
+/// any.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub struct Policy {
     /// How it is called in records.
     pub name: String,
-    /// `exec`, `write` (opening or creating a file for writing, or truncating it), `connect`, `mount`, `ptrace`, `module`
-    /// or `bpf`.
+    /// `exec`, `write` (opening or creating a file for writing, or truncating it), `connect`, `mount`, `ptrace`,
+    /// `module` or `bpf`.
     pub operation: Operation,
     /// Of `exec` and `write`: a path in the container, or all below it where it ends in `/*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,14 +10,13 @@ use super::ListFormat;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A profile is named by its id or the start of it, its workload's name, its image, or a container. What is imported or approved
-judges at once, and learns nothing more. A file that is of another version of its image is refused, unless --any-digest says
-that it is for that, too.
+judges at once, and learns nothing more. A file for another version of its image is refused; --any-digest accepts it.
 
 Examples:
   ethogram profile list                                      what is known, how far it is, and what it lacks
   ethogram profile show web                                  what the container web does
   ethogram profile export web --output-file web.toml         as a file, to be reviewed and kept beside the image
-  ethogram profile diff web.toml web                         what it does by now that is not in there
+  ethogram profile diff web.toml web                         what it does now that is not in the file
   ethogram profile diff web                                  what it does that the image's last version did not
   ethogram profile import web.toml                           judge by it, on this host
   ethogram server --locked                                   judge by profiles only, and learn nothing")]
@@ -57,7 +56,7 @@ pub enum ProfileAction {
         #[arg(long, value_name = "FILE")]
         output_file: Option<PathBuf>,
     },
-    /// Take profiles up from files, approved, in the place of those that there are
+    /// Import profiles from files: they are approved, and replace those that there are
     Import {
         /// The files; - is standard input
         #[arg(required = true, value_name = "FILE")]
@@ -66,7 +65,7 @@ pub enum ProfileAction {
         #[arg(long)]
         any_digest: bool,
     },
-    /// Say that a profile is right as it is, with what was told of it: it learns nothing more
+    /// Say that a profile is right as it is, with what raised alerts: it learns nothing more
     Approve {
         /// Its id, its workload's name, its image, or a container
         id: String,
