@@ -1,9 +1,9 @@
-//! Events made of the values that are told: for examples and tests.
+//! Events made of given values: for examples and tests.
 
 use std::{net::IpAddr, sync::Arc};
 
 use crate::{
-    Container, Context, Event, EventSchema, Exec, Field, FieldKind, Image, Pod, Process, Users, render::names,
+    Container, Context, Event, EventSchema, Exec, Field, FieldKind, Image, Process, Users, render::names, vocabulary,
 };
 
 /// An event of the schema with these fields, by their names in the vocabulary. Fields of the process and the container
@@ -13,7 +13,7 @@ use crate::{
 /// A field that there is not, or a value that it cannot have.
 pub fn event(schema: &Arc<EventSchema>, fields: &[(String, Vec<String>)]) -> Result<Event, String> {
     let mut record = vec![0; schema.size];
-    let mut told = Told::default();
+    let mut example = Example::default();
     // All ones is what is absent, for what has a zero of its own.
     for field in &schema.fields {
         if matches!(field.kind, FieldKind::Id | FieldKind::Duration)
@@ -24,7 +24,7 @@ pub fn event(schema: &Arc<EventSchema>, fields: &[(String, Vec<String>)]) -> Res
     }
     for (name, values) in fields {
         let field = schema.field(name);
-        let in_context = told.take(name, values)?;
+        let in_context = example.set(name, values)?;
         match field {
             Some(field) => write(&mut record, field, values)?,
             None if in_context => {}
@@ -32,80 +32,44 @@ pub fn event(schema: &Arc<EventSchema>, fields: &[(String, Vec<String>)]) -> Res
         }
     }
     let record = record.into_boxed_slice();
-    Ok(Event { schema: Arc::clone(schema), time_ns: 1_700_000_000_000_000_000, record, context: told.context() })
+    Ok(Event { schema: Arc::clone(schema), time_ns: 1_700_000_000_000_000_000, record, context: example.context() })
 }
 
+/// The context of an example, as its fields are set one by one.
 #[derive(Default)]
-struct Told {
-    process: Process,
-    exec: Exec,
-    ancestors: Vec<String>,
+pub(crate) struct Example {
+    pub(crate) process: Process,
+    pub(crate) exec: Exec,
+    /// Paths of the programs above it, nearest first.
+    pub(crate) ancestors: Vec<String>,
+    pub(crate) user: Option<String>,
     container: Option<Container>,
     users: Users,
-    user: Option<String>,
 }
 
-impl Told {
-    /// Takes a field of the context. Gives whether it is one.
-    fn take(&mut self, name: &str, values: &[String]) -> Result<bool, String> {
-        let one = || values.first().cloned().unwrap_or_default();
-        let number = || one().parse::<u32>().map_err(|_| format!("{name}: '{}' is no number", one()));
-        let yes = || one() == "true";
-        match name {
-            "process.pid" => self.process.pid = number()?,
-            "process.user.id" => self.process.user_id = number()?,
-            "process.group.id" => self.process.group_id = number()?,
-            "process.login_user.id" => self.process.login_user_id = Some(number()?),
-            "process.namespace_pid" => self.process.namespace_pid = number()?,
-            "process.group_leader" => self.process.is_group_leader = yes(),
-            "process.executable.path" => self.exec.path = one(),
-            "process.executable.name" => self.exec.name = one(),
-            "process.executable.writable_layer" => self.exec.in_writable_layer = yes(),
-            "process.executable.memfd" => self.exec.in_memory = yes(),
-            "process.command_args" => self.exec.args = values.to_vec(),
-            "process.working_directory" => self.exec.working_directory = one(),
-            "process.environment_variables" => self.exec.environment = values.to_vec(),
-            "process.tty.name" => self.exec.terminal = one(),
-            "process.ancestors" => self.ancestors = values.to_vec(),
-            "user.name" => self.user = Some(one()),
-            _ => return Ok(self.take_container(name, &one())),
-        }
+impl Example {
+    /// Sets a field of the context. Gives whether it is one.
+    fn set(&mut self, name: &str, values: &[String]) -> Result<bool, String> {
+        // Falco's name of it, which examples had first.
+        let name = if name == "user.name" { "process.user.name" } else { name };
+        let Some(set) = vocabulary::find(name).and_then(|field| field.set) else { return Ok(false) };
+        set(self, values).map_err(|why| format!("{name}: {why}"))?;
         Ok(true)
     }
 
-    fn take_container(&mut self, name: &str, value: &str) -> bool {
-        let is_one = matches!(
-            name,
-            "container.id"
-                | "container.name"
-                | "container.image.name"
-                | "container.privileged"
-                | "k8s.pod.name"
-                | "k8s.namespace.name"
-        );
-        if !is_one {
-            return false;
-        }
-        let container = self.container.get_or_insert_with(|| Container {
+    /// The container, which is one as good as any where nothing was said of it yet.
+    pub(crate) fn container(&mut self) -> &mut Container {
+        self.container.get_or_insert_with(|| Container {
             id: "0123456789abcdef".repeat(4),
             cgroup_id: 1,
             runtime: "docker".into(),
             name: Some("example".into()),
             image: Some(Image { name: "example:1".into(), digest: "sha256:00".into() }),
             ..Container::default()
-        });
-        match name {
-            "container.id" => container.id = value.into(),
-            "container.name" => container.name = Some(value.into()),
-            "container.image.name" => container.image = Some(Image { name: value.into(), digest: "sha256:00".into() }),
-            "container.privileged" => container.privileged = Some(value == "true"),
-            "k8s.pod.name" => container.pod.get_or_insert_with(Pod::default).name = value.into(),
-            _ => container.pod.get_or_insert_with(Pod::default).namespace = value.into(),
-        }
-        true
+        })
     }
 
-    fn context(mut self) -> Context {
+    pub(crate) fn context(mut self) -> Context {
         let cgroup = self.container.as_ref().map_or(0, |c| c.cgroup_id);
         let file_name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         if self.exec.name.is_empty() {
@@ -154,7 +118,7 @@ fn write(record: &mut Vec<u8>, field: &Field, values: &[String]) -> Result<(), S
             };
             put(record, field.offset, &bytes);
         }
-        FieldKind::Names => return Err(format!("{}: cannot be told in an example", field.name)),
+        FieldKind::Names => return Err(format!("{}: cannot be set in an example", field.name)),
         _ => {
             let number = number(field, text).ok_or_else(wrong)?;
             put(record, field.offset, number.to_le_bytes().get(..field.size.min(8)).unwrap_or_default());
@@ -164,7 +128,7 @@ fn write(record: &mut Vec<u8>, field: &Field, values: &[String]) -> Result<(), S
 }
 
 fn number(field: &Field, text: &str) -> Option<u64> {
-    // Permissions are told in octal, as they are printed.
+    // Permissions are given in octal, as they are printed.
     if field.kind == FieldKind::FileMode {
         return u64::from_str_radix(text, 8).ok();
     }

@@ -115,6 +115,17 @@ pub struct Image {
     pub digest: String,
 }
 
+impl Image {
+    /// Its name's repository, and its tag where it has one. A colon before a slash is a port's.
+    pub fn repository_and_tag(&self) -> (&str, Option<&str>) {
+        let name = self.name.split('@').next().unwrap_or(&self.name);
+        match name.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
+            _ => (name, None),
+        }
+    }
+}
+
 /// A Kubernetes pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pod {

@@ -9,12 +9,14 @@ pub mod build;
 pub mod context;
 pub mod event;
 pub mod finding;
+pub mod glob;
 pub mod nearest;
 pub mod ocsf;
 pub mod relevance;
 pub mod render;
 pub mod schema;
 pub mod value;
+pub mod vocabulary;
 
 pub use context::{Container, Context, Exec, Image, Mount, Pod, Process, Users};
 pub use event::{Event, Header};

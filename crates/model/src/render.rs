@@ -3,9 +3,12 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, Value as Json};
 
-use crate::{Event, Field, FieldKind, Value};
+use crate::{
+    Event, Field, FieldKind, Value,
+    vocabulary::{CONTEXT, Subject},
+};
 
 /// Nanoseconds since the Unix epoch as RFC 3339 with nanoseconds.
 pub fn rfc3339(time_ns: u64) -> String {
@@ -36,30 +39,13 @@ pub fn flatten(event: &Event) -> Vec<(Cow<'_, str>, Json)> {
             out.push((field.name.as_str().into(), value));
         }
     }
-    let user = event.get("process.user.id").as_u64().and_then(|id| u32::try_from(id).ok());
-    if let Some(name) = user.and_then(|id| event.context.users.as_ref()?.users.get(&id)) {
-        out.push(("process.user.name".into(), name.as_str().into()));
-    }
-    if let Some(process) = &event.context.process {
-        let has = |name: &str| event.schema.field(name).is_some_and(|f| !f.header);
-        if !has("process.executable.path") {
-            out.push(("process.executable.path".into(), process.exec.path.as_str().into()));
-        }
-        if !has("process.command_args") {
-            out.push(("process.command_args".into(), json!(process.exec.args)));
-        }
-    }
-    if let Some(container) = &event.context.container {
-        out.push(("container.id".into(), container.id.as_str().into()));
-        if let Some(name) = &container.name {
-            out.push(("container.name".into(), name.as_str().into()));
-        }
-        if let Some(image) = &container.image {
-            out.push(("container.image.name".into(), image.name.as_str().into()));
-        }
-        if let Some(pod) = &container.pod {
-            out.push(("k8s.pod.name".into(), pod.name.as_str().into()));
-            out.push(("k8s.namespace.name".into(), pod.namespace.as_str().into()));
+    let subject = Subject::of_event(event);
+    for field in CONTEXT.iter().filter(|f| f.shown.in_events) {
+        // What an exec starts stands in its record, and in its context, too.
+        if event.schema.field(field.name).is_none()
+            && let Some(value) = value_json(field.read(&subject))
+        {
+            out.push((field.name.into(), value));
         }
     }
     out
@@ -73,19 +59,26 @@ pub fn is_internal(field: &Field) -> bool {
 /// One field as JSON, in the form people expect: names for signals, errors and flags, seconds stay nanoseconds.
 pub fn field_json(event: &Event, field: &Field) -> Option<Json> {
     Some(match (field.kind, event.value(field)) {
-        (_, Value::Absent) => return None,
         (FieldKind::Errno, Value::Unsigned(n)) => names::errno(n).into(),
         (FieldKind::Signal, Value::Unsigned(n)) => names::signal(n).into(),
         (FieldKind::OpenFlags, Value::Unsigned(n)) => names::open_flags(n).into(),
         (FieldKind::FileType, Value::Unsigned(n)) => names::file_type(n).into(),
         (FieldKind::FileMode, Value::Unsigned(n)) => format!("{n:04o}").into(),
         (FieldKind::Name | FieldKind::Flags, Value::Unsigned(n)) => field.name_of(n).into(),
-        (_, Value::Unsigned(n)) => n.into(),
-        (_, Value::Signed(n)) => n.into(),
-        (_, Value::Bool(b)) => b.into(),
-        (_, Value::Text(t)) => String::from_utf8_lossy(&t).into(),
-        (_, Value::List(l)) => l.iter().map(|t| String::from_utf8_lossy(t)).collect::<Vec<_>>().into(),
-        (_, Value::Ip(ip)) => ip.to_string().into(),
+        (_, value) => return value_json(value),
+    })
+}
+
+/// A value as JSON; none where it is absent.
+pub fn value_json(value: Value<'_>) -> Option<Json> {
+    Some(match value {
+        Value::Absent => return None,
+        Value::Unsigned(n) => n.into(),
+        Value::Signed(n) => n.into(),
+        Value::Bool(b) => b.into(),
+        Value::Text(t) => String::from_utf8_lossy(&t).into(),
+        Value::List(l) => l.iter().map(|t| String::from_utf8_lossy(t)).collect::<Vec<_>>().into(),
+        Value::Ip(ip) => ip.to_string().into(),
     })
 }
 

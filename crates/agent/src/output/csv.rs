@@ -6,22 +6,10 @@ use std::{
 };
 
 use csv::{Terminator, WriterBuilder};
-use ethogram_model::{Event, TrackerSchema, render};
+use ethogram_model::{Event, TrackerSchema, render, vocabulary::CONTEXT};
 use serde_json::Value as Json;
 
 use super::Rows;
-
-/// What every event can have besides its fields, in the order of the columns.
-const CONTEXT: [&str; 8] = [
-    "process.executable.path",
-    "process.command_args",
-    "process.user.name",
-    "container.id",
-    "container.name",
-    "container.image.name",
-    "k8s.pod.name",
-    "k8s.namespace.name",
-];
 
 pub(super) struct Csv {
     header: Option<Vec<String>>,
@@ -49,7 +37,8 @@ pub(super) fn header(tracker: &TrackerSchema) -> Vec<String> {
         all.filter(move |f| f.header == header && !render::is_internal(f)).map(|f| f.name.as_str())
     };
     let mut out: Vec<String> = Vec::new();
-    for name in ["time", "tracker", "event"].into_iter().chain(fields(true)).chain(CONTEXT).chain(fields(false)) {
+    let context = CONTEXT.iter().filter(|f| f.shown.in_events).map(|f| f.name);
+    for name in ["time", "tracker", "event"].into_iter().chain(fields(true)).chain(context).chain(fields(false)) {
         if !out.iter().any(|n| n == name) {
             out.push(name.to_owned());
         }

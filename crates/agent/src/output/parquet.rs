@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs::File, io, sync::Arc};
 
-use ethogram_model::{Event, FieldKind, TrackerSchema, render};
+use ethogram_model::{Event, FieldKind, TrackerSchema, render, vocabulary};
 use parquet::{
     basic::{Compression, ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel},
     data_type::{BoolType, ByteArray, ByteArrayType, Int64Type},
@@ -216,13 +216,12 @@ impl Column {
 
 /// What a column of that name holds. Where trackers do not agree, texts.
 fn kind(tracker: &TrackerSchema, name: &str) -> Kind {
-    match name {
-        "time" => return Kind::Time,
-        "process.command_args" => return Kind::List,
-        _ => {}
+    if name == "time" {
+        return Kind::Time;
     }
-    let fields = tracker.events.iter().flat_map(|e| &e.fields).filter(|f| f.name == name);
-    let mut kinds = fields.map(|field| match field.kind {
+    let fields = tracker.events.iter().flat_map(|e| &e.fields).filter(|f| f.name == name).map(|f| f.kind);
+    let context = vocabulary::find(name).filter(|f| f.shown.in_events).map(|f| f.kind);
+    let mut kinds = fields.chain(context).map(|kind| match kind {
         FieldKind::Unsigned | FieldKind::Duration => Kind::Unsigned,
         FieldKind::Signed => Kind::Signed,
         FieldKind::Bool => Kind::Bool,

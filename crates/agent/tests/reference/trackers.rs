@@ -6,28 +6,11 @@ use std::{
     path::Path,
 };
 
-use ethogram_model::{EventSchema, Field, FieldKind, Param, render, schema::BehaviourSpec};
+use ethogram_model::{EventSchema, Field, FieldKind, Param, render, schema::BehaviourSpec, vocabulary::CONTEXT};
 use ethogram_probe::{Program, TrackerObject, builtin};
 use serde_json::Value as Json;
 
 use crate::page::{block, code, sentence, table, titled};
-
-/// What the agent adds to an event: not in any tracker's schema.
-const ADDED: [(&str, &str, &str); 9] = [
-    ("time", "string", "when it happened, RFC 3339 with nanoseconds"),
-    (
-        "process.user.name",
-        "string",
-        "what that user is called where it happened: by the container's own /etc/passwd, or the host's",
-    ),
-    ("process.executable.path", "string", "path of the program that the process runs, as the process itself sees it"),
-    ("process.command_args", "list of strings", "its arguments, with what looks like a secret masked"),
-    ("container.id", "string", "the runtime's full id"),
-    ("container.name", "string", "the name that the runtime gave it"),
-    ("container.image.name", "string", "the image, as whoever started the container wrote it"),
-    ("k8s.pod.name", "string", "the Kubernetes pod it belongs to, where there is one"),
-    ("k8s.namespace.name", "string", "the pod's namespace"),
-];
 
 pub(crate) fn pages() -> Vec<(String, String)> {
     let trackers = builtin().unwrap();
@@ -46,7 +29,10 @@ fn index(trackers: &[TrackerObject]) -> String {
     };
     let header = trackers[0].schema.events[0].fields.iter().filter(|f| f.header && !render::is_internal(f));
     let header = header.map(|f| [code(&f.name), kind(f, &[]), f.doc.clone()]);
-    let added = ADDED.map(|(name, kind, doc)| [code(name), kind.into(), doc.into()]);
+    // What the agent adds to an event: not in any tracker's schema.
+    let added =
+        CONTEXT.iter().filter(|f| f.shown.in_events).map(|f| [code(f.name), of_kind(f.kind).into(), f.doc.into()]);
+    let time = [code("time"), "string".into(), "when it happened, RFC 3339 with nanoseconds".into()];
     let examples = "In the examples of all pages, the container, and the path and arguments of the process where the \
                     event itself has none, are samples. Everything else was seen.";
     titled("Reference")
@@ -55,7 +41,7 @@ fn index(trackers: &[TrackerObject]) -> String {
         + &table(["tracker", "on by default", "what it reports", "events"], trackers.iter().map(row))
         + "\n## What every event tells\n\nThese, and the fields of its own that its tracker's page lists. What is not \
            known is left out; so is the container, of processes on the host.\n"
-        + &table(["field", "type", "meaning"], header.chain(added))
+        + &table(["field", "type", "meaning"], header.chain([time]).chain(added))
         + &format!("\n{examples}\n")
 }
 
@@ -183,14 +169,18 @@ fn kind(field: &Field, examples: &[Json]) -> String {
         Some(Json::Number(_)) => "integer",
         Some(Json::Array(_)) => "list of strings",
         Some(_) => "string",
-        None => match field.kind {
-            FieldKind::Unsigned | FieldKind::Signed | FieldKind::Duration => "integer",
-            FieldKind::Bool => "boolean",
-            FieldKind::Args => "list of strings",
-            _ => "string",
-        },
+        None => of_kind(field.kind),
     }
     .into()
+}
+
+fn of_kind(kind: FieldKind) -> &'static str {
+    match kind {
+        FieldKind::Unsigned | FieldKind::Signed | FieldKind::Duration => "integer",
+        FieldKind::Bool => "boolean",
+        FieldKind::Args => "list of strings",
+        _ => "string",
+    }
 }
 
 fn unit(field: &Field) -> &'static str {

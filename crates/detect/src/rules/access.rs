@@ -1,9 +1,9 @@
 //! How a field is read from one kind of event: found out once, when rules are compiled.
 
-use ethogram_model::{Event, EventSchema, FieldKind, Value as Raw, schema::Descriptor};
+use ethogram_model::{Event, EventSchema, FieldKind, Value as Raw, schema::Descriptor, vocabulary::ContextField};
 
 use super::{
-    field::{ContainerPart, DescriptorPart, EventPart, Field, PodPart, ProcessPart, Side, Source, UserPart},
+    field::{ContainerPart, DescriptorPart, EventPart, Field, ProcessPart, Side, Source, UserPart},
     value::Value,
 };
 
@@ -45,7 +45,7 @@ pub(super) enum Access {
     Environment(Box<str>),
     User(UserPart),
     Container(ContainerPart, Option<Box<str>>),
-    Pod(PodPart, Option<Box<str>>),
+    Context(&'static ContextField),
     /// Of a path, by the field that holds it.
     Directory(usize),
     FileName(usize),
@@ -183,7 +183,7 @@ impl Access {
             Source::User(part) => Self::User(part),
             Source::Capabilities(name) | Source::Vocabulary(name) => Self::of_vocabulary(schema, name),
             Source::Container(part) => Self::Container(part, argument.map(Into::into)),
-            Source::Pod(part) => Self::Pod(part, argument.map(Into::into)),
+            Source::Context(field) => Self::Context(field),
             Source::Descriptor(part) => Self::of_descriptor(schema, part),
             Source::Manifest | Source::Nowhere(_) => Self::Absent,
         }
@@ -273,7 +273,7 @@ impl Access {
                 !matches!(part, Pid | ParentPid | ThreadId | Duration | FileAge)
             }
             Self::Parent(_) | Self::Ancestor(..) | Self::Ancestors(_) => true,
-            Self::ProcessArgument(_) | Self::Environment(_) | Self::User(_) | Self::Pod(..) => true,
+            Self::ProcessArgument(_) | Self::Environment(_) | Self::User(_) | Self::Context(_) => true,
             Self::Container(part, _) => *part != ContainerPart::Duration,
             _ => false,
         }
@@ -292,7 +292,7 @@ impl Access {
                 _ => 6,
             },
             Self::Directory(_) | Self::FileName(_) | Self::RawName { .. } => 6,
-            Self::Container(ContainerPart::Mounts | ContainerPart::Image, _) | Self::Connection(_) => 12,
+            Self::Container(ContainerPart::Mounts, _) | Self::Connection(_) => 12,
             Self::Arguments => 60,
             _ => 1,
         }

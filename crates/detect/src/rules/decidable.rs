@@ -8,7 +8,7 @@ mod target;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use ethogram_model::{Container, Context, Event, schema::PolicyOperation};
+use ethogram_model::{Container, Context, Event, schema::PolicyOperation, vocabulary::Lasts};
 
 pub use self::target::Target;
 use super::{
@@ -16,7 +16,7 @@ use super::{
     compile::{Node, Program},
     evaluate::{Case, Scratch},
     facts::Facts,
-    field::{ContainerPart, PodPart, ProcessPart, Side},
+    field::{ContainerPart, ProcessPart, Side},
     prepared::With,
     set::RuleSet,
     test::{Network, Test},
@@ -328,20 +328,10 @@ impl Way {
 fn is_of_container(access: &Access) -> bool {
     use ContainerPart as Part;
     match access {
-        Access::Container(part, _) => matches!(
-            part,
-            Part::Id
-                | Part::FullId
-                | Part::Name
-                | Part::Image
-                | Part::Repository
-                | Part::Tag
-                | Part::Digest
-                | Part::Runtime
-                | Part::Privileged
-                | Part::Label
-        ),
-        Access::Pod(PodPart::Name | PodPart::Namespace | PodPart::Label, _) => true,
+        Access::Container(part, _) => {
+            matches!(part, Part::Id | Part::FullId | Part::Name | Part::Repository | Part::Tag | Part::Label)
+        }
+        Access::Context(field) => field.lasts >= Lasts::Container,
         _ => false,
     }
 }

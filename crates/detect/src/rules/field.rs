@@ -4,6 +4,13 @@
 //! Fields that belong to single events (`evt.arg.*`) are named in the trackers' manifests; any name of Ethogram's own
 //! vocabulary is a field, too.
 
+use std::sync::LazyLock;
+
+use ethogram_model::{
+    FieldKind,
+    vocabulary::{CONTEXT, ContextField},
+};
+
 /// What a field's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Type {
@@ -19,6 +26,16 @@ pub(super) enum Type {
 }
 
 impl Type {
+    /// Of a field of the context.
+    fn of(kind: FieldKind) -> Self {
+        match kind {
+            FieldKind::Unsigned => Self::Number,
+            FieldKind::Bool => Self::Bool,
+            FieldKind::Args => Self::Texts,
+            _ => Self::Text,
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Text => "a text",
@@ -44,7 +61,8 @@ pub(super) enum Source {
     /// Effective and permitted capabilities.
     Capabilities(&'static str),
     Container(ContainerPart),
-    Pod(PodPart),
+    /// Of the context, as it stands in the vocabulary.
+    Context(&'static ContextField),
     Descriptor(DescriptorPart),
     /// A field of Ethogram's vocabulary, where the event has it.
     Vocabulary(&'static str),
@@ -116,12 +134,8 @@ pub(super) enum ContainerPart {
     Id,
     FullId,
     Name,
-    Image,
     Repository,
     Tag,
-    Digest,
-    Runtime,
-    Privileged,
     Mounts,
     MountSource,
     MountDestination,
@@ -131,13 +145,6 @@ pub(super) enum ContainerPart {
     Mount,
     Started,
     Duration,
-    Label,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum PodPart {
-    Name,
-    Namespace,
     Label,
 }
 
@@ -195,15 +202,23 @@ const fn with(name: &'static str, kind: Type, source: Source, argument: Argument
 const CONTENTS: Source = Source::Nowhere("contents of files and connections are never collected");
 const NOT_KEPT: Source = Source::Nowhere("it is not collected");
 
-/// All of them, by name.
-pub(super) const FIELDS: &[Field] = {
+/// All of them: these, and those of the context that Falco has the same value of.
+pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+    let context = CONTEXT.iter().flat_map(|of| {
+        let own = of.falco.iter().filter(|name| OWN.iter().all(|f| f.name != **name));
+        own.map(move |name| field(name, Type::of(of.kind), Source::Context(of)))
+    });
+    OWN.iter().copied().chain(context).collect()
+});
+
+const OWN: &[Field] = {
     use Argument::{Needed, Optional};
     use ContainerPart as C;
     use DescriptorPart as D;
     use EventPart as E;
     use ProcessPart as P;
     use Source::{
-        Ancestor, Capabilities, Container, Descriptor, Event, Manifest, Nowhere, Parent, Pod, Process, User, Vocabulary,
+        Ancestor, Capabilities, Container, Descriptor, Event, Manifest, Nowhere, Parent, Process, User, Vocabulary,
     };
     use Type::{Any, Bool, Ip, Net, Number, Text, Texts};
     &[
@@ -295,13 +310,8 @@ pub(super) const FIELDS: &[Field] = {
         field("container.id", Text, Container(C::Id)),
         field("container.full_id", Text, Container(C::FullId)),
         field("container.name", Text, Container(C::Name)),
-        field("container.image", Text, Container(C::Image)),
         field("container.image.repository", Text, Container(C::Repository)),
         field("container.image.tag", Text, Container(C::Tag)),
-        field("container.image.digest", Text, Container(C::Digest)),
-        field("container.image.id", Text, Container(C::Digest)),
-        field("container.type", Text, Container(C::Runtime)),
-        field("container.privileged", Bool, Container(C::Privileged)),
         field("container.mounts", Text, Container(C::Mounts)),
         with("container.mount", Text, Container(C::Mount), Needed),
         with("container.mount.source", Text, Container(C::MountSource), Needed),
@@ -314,9 +324,7 @@ pub(super) const FIELDS: &[Field] = {
         with("container.label", Text, Container(C::Label), Needed),
         field("container.ip", Text, NOT_KEPT),
         field("container.healthcheck", Text, NOT_KEPT),
-        field("k8s.ns.name", Text, Pod(PodPart::Namespace)),
-        field("k8s.pod.name", Text, Pod(PodPart::Name)),
-        with("k8s.pod.label", Text, Pod(PodPart::Label), Needed),
+        with("k8s.pod.label", Text, Container(C::Label), Needed),
         field("k8s.pod.id", Text, NOT_KEPT),
         field("k8s.pod.uid", Text, NOT_KEPT),
         field("k8s.pod.ip", Text, NOT_KEPT),

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Event, EventSchema, Exec, schema::Descriptor};
+use ethogram_model::{Event, EventSchema, Exec, schema::Descriptor, vocabulary::Lasts};
 
 use super::{
     access::Access,
-    field::{ContainerPart, PodPart, ProcessPart, Side, UserPart},
+    field::{ContainerPart, ProcessPart, Side, UserPart},
     test::Test,
 };
 
@@ -53,11 +53,8 @@ impl OfHabit {
             Access::Ancestor(part, n) => Self::above(*part, Some(n - 1)),
             Access::Ancestors(part) => Self::above(*part, None),
             Access::User(part) => yes(matches!(part, UserPart::Id | UserPart::Name)),
-            Access::Container(part, _) => {
-                use ContainerPart::{Digest, Image, Privileged, Repository, Runtime, Tag};
-                yes(matches!(part, Image | Repository | Tag | Digest | Runtime | Privileged))
-            }
-            Access::Pod(part, _) => yes(matches!(part, PodPart::Namespace)),
+            Access::Container(part, _) => yes(matches!(part, ContainerPart::Repository | ContainerPart::Tag)),
+            Access::Context(field) => yes(field.lasts == Lasts::Workload),
             Access::LowestFlag(_) | Access::Number | Access::Time | Access::RawTime | Access::Arguments => Self::No,
             Access::Environment(_) | Access::Connection(_) | Access::AddressName(..) => Self::No,
         }

@@ -8,6 +8,7 @@ use ethogram_model::{
     Event, Exec, FieldKind, Process, Value as Raw,
     layout::{Layout, Slot},
     render::{self, names},
+    vocabulary::Subject,
 };
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
     field::{ProcessPart, Side, UserPart},
     value::Value,
 };
-use container::{container_value, pod_value};
+use container::container_value;
 
 /// What a user that nobody logged in as is.
 const NO_LOGIN: i64 = -1;
@@ -72,7 +73,7 @@ impl Access {
             }
             Self::User(part) => user_value(event, *part),
             Self::Container(part, argument) => container_value(event, *part, argument.as_deref()),
-            Self::Pod(part, argument) => pod_value(context.container.as_deref(), *part, argument.as_deref()),
+            Self::Context(field) => field.read(&Subject::of_event(event)).into(),
             Self::Directory(at) | Self::FileName(at) => self.read_part(&field_value(event, *at)),
             Self::FileType(at, short) => {
                 let is_directory = raw(event, *at).as_u64().is_some_and(|t| t & 0o170_000 == 0o040_000);
@@ -142,7 +143,6 @@ fn errno(event: &Event, at: Option<usize>) -> u64 {
 pub(super) fn field_value(event: &Event, at: usize) -> Value<'_> {
     let Some(field) = event.schema.fields.get(at) else { return Value::Absent };
     match (field.kind, event.value(field)) {
-        (_, Raw::Absent) => Value::Absent,
         (FieldKind::Flags, Raw::Unsigned(n)) => Value::owned(field.name_of(n).replace('|', " ")),
         (FieldKind::Name, Raw::Unsigned(n)) => Value::owned(field.name_of(n)),
         (FieldKind::OpenFlags, Raw::Unsigned(n)) => Value::owned(names::open_flags(n)),
@@ -150,12 +150,7 @@ pub(super) fn field_value(event: &Event, at: usize) -> Value<'_> {
         (FieldKind::FileType, Raw::Unsigned(n)) => Value::text(Some(names::file_type(n))),
         (FieldKind::Errno, Raw::Unsigned(n)) => Value::owned(names::errno(n).into_owned()),
         (FieldKind::Signal, Raw::Unsigned(n)) => Value::owned(names::signal(n).into_owned()),
-        (_, Raw::Unsigned(n)) => Value::number(n),
-        (_, Raw::Signed(n)) => Value::Number(n),
-        (_, Raw::Bool(b)) => Value::Bool(b),
-        (_, Raw::Text(text)) => Value::Text(text),
-        (_, Raw::List(list)) => Value::Texts(list),
-        (_, Raw::Ip(ip)) => Value::Ip(ip),
+        (_, value) => value.into(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
+use ethogram_model::Value as Raw;
 use serde_json::Value as Json;
 
 use super::condition::Transformer;
@@ -17,6 +18,20 @@ pub(super) enum Value<'e> {
     Ip(IpAddr),
     /// Either of both.
     Two(Box<Value<'e>>, Box<Value<'e>>),
+}
+
+impl<'e> From<Raw<'e>> for Value<'e> {
+    fn from(value: Raw<'e>) -> Self {
+        match value {
+            Raw::Absent => Self::Absent,
+            Raw::Unsigned(n) => Self::number(n),
+            Raw::Signed(n) => Self::Number(n),
+            Raw::Bool(b) => Self::Bool(b),
+            Raw::Text(text) => Self::Text(text),
+            Raw::List(list) => Self::Texts(list),
+            Raw::Ip(ip) => Self::Ip(ip),
+        }
+    }
 }
 
 impl<'e> Value<'e> {

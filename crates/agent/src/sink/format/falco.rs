@@ -1,8 +1,9 @@
 //! As Falco writes its alerts with `json_output`, so that what receives Falco's receives these.
 
 use ethogram_model::{
-    Container, Finding, Image,
-    render::{escape, rfc3339},
+    Finding, Value,
+    render::{escape, rfc3339, value_json},
+    vocabulary::{CONTEXT, Subject},
 };
 use serde_json::{Map, Value as Json, json};
 
@@ -44,19 +45,30 @@ fn fields(finding: &Finding) -> Json {
     let mut out = Map::new();
     let mut set = |name: &str, value: Json| drop(out.insert(name.to_owned(), value));
     set("evt.time", finding.first_seen_ns.into());
-    if let Some(container) = &finding.container {
-        of_container(container, &mut set);
-    }
-    if let Some(process) = &finding.process {
-        set("proc.pid", process.pid.into());
-        set("proc.ppid", process.parent_pid.into());
-        set("proc.name", process.exec.name.as_str().into());
-        set("proc.exepath", process.exec.path.as_str().into());
-        set("proc.cmdline", process.exec.args.join(" ").into());
-        if let Some(parent) = process.ancestors.first() {
-            set("proc.pname", parent.name.as_str().into());
+    let subject = Subject::of_finding(finding);
+    for field in CONTEXT.iter().filter(|f| f.shown.in_falco) {
+        let value = match field.read(&subject) {
+            Value::List(words) => {
+                Some(words.iter().map(|w| String::from_utf8_lossy(w)).collect::<Vec<_>>().join(" ").into())
+            }
+            value => value_json(value),
+        };
+        if let (Some(name), Some(value)) = (field.falco.first(), value) {
+            set(name, value);
         }
-        set("user.uid", process.user_id.into());
+    }
+    if let Some(container) = &finding.container {
+        set("container.id", container.short_id().into());
+        if let Some(image) = &container.image {
+            let (repository, tag) = image.repository_and_tag();
+            set("container.image.repository", repository.into());
+            if let Some(tag) = tag {
+                set("container.image.tag", tag.into());
+            }
+        }
+    }
+    if let Some(parent) = finding.process.as_ref().and_then(|p| p.ancestors.first()) {
+        set("proc.pname", parent.name.as_str().into());
     }
     set("ethogram.uid", finding.uid.as_str().into());
     set("ethogram.workload", finding.workload.as_str().into());
@@ -64,23 +76,6 @@ fn fields(finding: &Finding) -> Json {
     set("ethogram.executable", finding.executable.as_str().into());
     set("ethogram.object", finding.object.as_str().into());
     Json::Object(out)
-}
-
-fn of_container(container: &Container, set: &mut impl FnMut(&str, Json)) {
-    set("container.id", container.short_id().into());
-    set("container.name", container.display_name().into());
-    if let Some(Image { name, .. }) = &container.image {
-        // A colon before the last slash is a port's.
-        let tag_at = name.rfind(':').filter(|at| !name[*at..].contains('/'));
-        set("container.image.repository", name[..tag_at.unwrap_or(name.len())].into());
-        if let Some(at) = tag_at {
-            set("container.image.tag", name[at + 1..].into());
-        }
-    }
-    if let Some(pod) = &container.pod {
-        set("k8s.ns.name", pod.namespace.as_str().into());
-        set("k8s.pod.name", pod.name.as_str().into());
-    }
 }
 
 /// Our ids have as many bits as a UUID: with dashes, they look like one.
@@ -106,19 +101,19 @@ mod tests {
           "output": "00:00:00.123456789: Error web: /bin/sh ran /usr/bin/curl, which this workload never did in 24 h of learning",
           "output_fields": {
             "evt.time": 1767225600123456789,
-            "container.id": "0123456789ab",
-            "container.name": "web",
-            "container.image.repository": "images.example:5000/shop/web",
-            "container.image.tag": "1.2",
-            "k8s.ns.name": "shop",
-            "k8s.pod.name": "web-7d4b9",
             "proc.pid": 42,
             "proc.ppid": 41,
             "proc.name": "curl",
             "proc.exepath": "/usr/bin/curl",
             "proc.cmdline": "curl -o /tmp/a\"]\n\u001b[2J http://198.51.100.7/",
-            "proc.pname": "sh",
             "user.uid": 33,
+            "container.name": "web",
+            "k8s.pod.name": "web-7d4b9",
+            "k8s.ns.name": "shop",
+            "container.id": "0123456789ab",
+            "container.image.repository": "images.example:5000/shop/web",
+            "container.image.tag": "1.2",
+            "proc.pname": "sh",
             "ethogram.uid": "6c62272e07bb014262b821756295c58d",
             "ethogram.workload": "shop/web",
             "ethogram.operation": "execute",
@@ -170,7 +165,7 @@ mod tests {
             [("nginx", (json!("nginx"), Json::Null)), ("", (json!(""), Json::Null)), ("ä:ö", (json!("ä"), json!("ö")))]
         {
             let container = std::sync::Arc::make_mut(finding.container.as_mut().unwrap());
-            container.image = Some(Image { name: image.into(), digest: String::new() });
+            container.image = Some(ethogram_model::Image { name: image.into(), digest: String::new() });
             let fields = fields(&finding);
             assert_eq!((fields["container.image.repository"].clone(), fields["container.image.tag"].clone()), expected);
         }

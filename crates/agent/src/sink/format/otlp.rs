@@ -1,7 +1,11 @@
 //! As log records of OpenTelemetry, in the JSON encoding of OTLP.
 //! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
 
-use ethogram_model::{Finding, Priority, render::escape};
+use ethogram_model::{
+    Finding, Priority,
+    render::{escape, value_json},
+    vocabulary::{CONTEXT, Subject},
+};
 use serde_json::{Value as Json, json};
 
 use super::{host_name, priority, rule_name};
@@ -77,25 +81,11 @@ fn attributes(finding: &Finding) -> Vec<Json> {
     if !finding.techniques.is_empty() {
         set("ethogram.finding.techniques", json!(finding.techniques));
     }
-    if let Some(container) = &finding.container {
-        set("container.id", container.id.as_str().into());
-        set("container.name", container.display_name().into());
-        if let Some(image) = &container.image {
-            set("container.image.name", image.name.as_str().into());
-            set("container.image.id", image.digest.as_str().into());
+    let subject = Subject::of_finding(finding);
+    for field in CONTEXT.iter().filter(|f| f.shown.in_findings) {
+        if let Some(value) = value_json(field.read(&subject)) {
+            set(field.name, value);
         }
-        if let Some(pod) = &container.pod {
-            set("k8s.namespace.name", pod.namespace.as_str().into());
-            set("k8s.pod.name", pod.name.as_str().into());
-        }
-    }
-    if let Some(process) = &finding.process {
-        set("process.pid", process.pid.into());
-        set("process.parent_pid", process.parent_pid.into());
-        set("process.executable.name", process.exec.name.as_str().into());
-        set("process.executable.path", process.exec.path.as_str().into());
-        set("process.command_args", json!(process.exec.args));
-        set("process.real_user.id", process.user_id.into());
     }
     out
 }
@@ -105,6 +95,7 @@ fn attribute(name: &str, value: Json) -> Json {
     fn any(value: Json) -> Json {
         match value {
             Json::Number(n) => json!({ "intValue": n.to_string() }),
+            Json::Bool(b) => json!({ "boolValue": b }),
             Json::Array(list) => json!({ "arrayValue": { "values": list.into_iter().map(any).collect::<Vec<_>>() } }),
             text => json!({ "stringValue": text }),
         }
@@ -198,42 +189,6 @@ mod tests {
               }
             },
             {
-              "key": "container.id",
-              "value": {
-                "stringValue": "0123456789abcdef0123456789abcdef"
-              }
-            },
-            {
-              "key": "container.name",
-              "value": {
-                "stringValue": "web"
-              }
-            },
-            {
-              "key": "container.image.name",
-              "value": {
-                "stringValue": "images.example:5000/shop/web:1.2"
-              }
-            },
-            {
-              "key": "container.image.id",
-              "value": {
-                "stringValue": "sha256:ab"
-              }
-            },
-            {
-              "key": "k8s.namespace.name",
-              "value": {
-                "stringValue": "shop"
-              }
-            },
-            {
-              "key": "k8s.pod.name",
-              "value": {
-                "stringValue": "web-7d4b9"
-              }
-            },
-            {
               "key": "process.pid",
               "value": {
                 "intValue": "42"
@@ -282,6 +237,42 @@ mod tests {
               "key": "process.real_user.id",
               "value": {
                 "intValue": "33"
+              }
+            },
+            {
+              "key": "container.id",
+              "value": {
+                "stringValue": "0123456789abcdef0123456789abcdef"
+              }
+            },
+            {
+              "key": "container.name",
+              "value": {
+                "stringValue": "web"
+              }
+            },
+            {
+              "key": "container.image.name",
+              "value": {
+                "stringValue": "images.example:5000/shop/web:1.2"
+              }
+            },
+            {
+              "key": "container.image.id",
+              "value": {
+                "stringValue": "sha256:ab"
+              }
+            },
+            {
+              "key": "k8s.pod.name",
+              "value": {
+                "stringValue": "web-7d4b9"
+              }
+            },
+            {
+              "key": "k8s.namespace.name",
+              "value": {
+                "stringValue": "shop"
               }
             }
           ]

@@ -1,11 +1,8 @@
 //! What a container is, where it comes from and what is mounted into it.
 
-use ethogram_model::{Container, Event, Mount};
+use ethogram_model::{Container, Event, Image, Mount};
 
-use super::super::{
-    field::{ContainerPart, PodPart},
-    value::Value,
-};
+use super::super::{field::ContainerPart, value::Value};
 
 /// Falco's word for what is not there, where an absent value would not do.
 const NOT_THERE: &str = "N/A";
@@ -17,18 +14,13 @@ pub(super) fn container_value<'e>(event: &'e Event, part: ContainerPart, argumen
             _ => Value::Absent,
         };
     };
-    let image = container.image.as_ref();
-    let parts = image.map(|i| parts_of_image(&i.name));
+    let image = container.image.as_ref().map(Image::repository_and_tag);
     match part {
         ContainerPart::Id => Value::text(Some(container.short_id())),
         ContainerPart::FullId => Value::text(Some(&container.id)),
         ContainerPart::Name => Value::text(container.name.as_deref()),
-        ContainerPart::Image => Value::text(image.map(|i| i.name.as_str())),
-        ContainerPart::Repository => Value::text(parts.map(|(repository, _)| repository)),
-        ContainerPart::Tag => Value::text(parts.and_then(|(_, tag)| tag)),
-        ContainerPart::Digest => Value::text(image.map(|i| i.digest.as_str()).filter(|d| !d.is_empty())),
-        ContainerPart::Runtime => Value::text(Some(&container.runtime)),
-        ContainerPart::Privileged => container.privileged.map_or(Value::Absent, Value::Bool),
+        ContainerPart::Repository => Value::text(image.map(|(repository, _)| repository)),
+        ContainerPart::Tag => Value::text(image.and_then(|(_, tag)| tag)),
         ContainerPart::Mounts => {
             let all: Vec<_> = container.mounts.iter().map(described).collect();
             Value::owned(all.join(","))
@@ -40,15 +32,6 @@ pub(super) fn container_value<'e>(event: &'e Event, part: ContainerPart, argumen
         },
         ContainerPart::Label => Value::text(argument.and_then(|name| container.labels.get(name)).map(String::as_str)),
         part => mount_value(container, part, argument.unwrap_or_default()),
-    }
-}
-
-/// An image's repository, and its tag. A colon before a slash is a port's.
-fn parts_of_image(name: &str) -> (&str, Option<&str>) {
-    let name = name.split('@').next().unwrap_or(name);
-    match name.rsplit_once(':') {
-        Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
-        _ => (name, None),
     }
 }
 
@@ -79,15 +62,5 @@ fn mount_value<'e>(container: &'e Container, part: ContainerPart, argument: &str
         ContainerPart::MountWritable => Value::text(Some(if mount.writable { "true" } else { "false" })),
         ContainerPart::MountPropagation => Value::text(Some(&mount.propagation)),
         _ => Value::Absent,
-    }
-}
-
-pub(super) fn pod_value<'e>(container: Option<&'e Container>, part: PodPart, argument: Option<&str>) -> Value<'e> {
-    let Some(container) = container else { return Value::Absent };
-    let pod = container.pod.as_ref();
-    match part {
-        PodPart::Name => Value::text(pod.map(|p| p.name.as_str())),
-        PodPart::Namespace => Value::text(pod.map(|p| p.namespace.as_str())),
-        PodPart::Label => Value::text(argument.and_then(|name| container.labels.get(name)).map(String::as_str)),
     }
 }
