@@ -1,50 +1,59 @@
-//! A small HTTP/1.1 client over a unix socket: one connection a request, everything bounded.
+//! A small HTTP/1.1 client: over a unix socket, TCP or TLS, everything bounded.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod tls;
+mod unix;
+
+use std::{io, path::Path, time::Duration};
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Method, Request, StatusCode,
-    body::{Body, Bytes, Incoming},
-    client::conn::http1,
+    HeaderMap, Request, StatusCode,
+    body::{Bytes, Incoming},
+    client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::UnixStream, task::JoinHandle, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-/// Asks the server that listens on one unix socket.
-#[derive(Debug, Clone)]
-pub(crate) struct UnixClient {
-    socket: PathBuf,
-    timeout: Duration,
-    max_body: usize,
-}
+pub(crate) use tls::connector as tls_connector;
+#[cfg(test)]
+pub(crate) use unix::tests;
+pub(crate) use unix::{Lines, UnixClient};
 
 /// What a server answered.
 #[derive(Debug)]
 pub(crate) struct Response {
     /// Its status, also where that is an error of the server's.
     pub(crate) status: StatusCode,
-    /// Bounded, by default to [`UnixClient::MAX_BODY`] bytes.
+    /// What it says besides.
+    pub(crate) headers: HeaderMap,
+    /// Empty where it is cut.
     pub(crate) body: Bytes,
+    /// Whether the body was longer than what was asked for.
+    pub(crate) is_cut: bool,
 }
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    /// Nobody listens there, or not for us.
+    /// No server listens there, or not for us.
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
+    /// The server's certificate is not trusted, or it does not speak TLS.
+    #[error("no secure connection: {0}")]
+    Tls(#[source] io::Error),
     /// Too slow.
-    #[error("no answer within {} ms", .0.as_millis())]
+    #[error("no answer within {0:?}")]
     Timeout(Duration),
     /// What came is not HTTP, or ended early.
     #[error("the answer is not HTTP/1.1, or broke off: {0}")]
     Protocol(#[source] hyper::Error),
-    /// More than anybody should answer.
+    /// More than a server should answer.
     #[error("the answer exceeds {0} bytes")]
     TooLong(usize),
     /// The path asked for is none.
@@ -52,253 +61,85 @@ pub(crate) enum HttpError {
     Path(#[source] hyper::http::Error),
 }
 
-impl UnixClient {
-    /// Bytes of body accepted where nobody asks for more.
-    pub(crate) const MAX_BODY: usize = 16 << 20;
+/// How a server is reached.
+pub(crate) enum Connector<'a> {
+    /// Through a socket on this host.
+    Unix(&'a Path),
+    /// Over the network, and with TLS where that is given.
+    Tcp { host: &'a str, port: u16, tls: Option<&'a TlsConnector> },
+}
 
-    /// A client of the server at `socket`; each request may take as long as `timeout`, connecting included.
-    pub(crate) fn new(socket: impl Into<PathBuf>, timeout: Duration) -> Self {
-        Self { socket: socket.into(), timeout, max_body: Self::MAX_BODY }
-    }
-
-    /// The same client, accepting longer answers.
-    pub(crate) fn with_max_body(self, bytes: usize) -> Self {
-        Self { max_body: bytes, ..self }
-    }
-
-    /// Where the server listens.
-    pub(crate) fn socket(&self) -> &Path {
-        &self.socket
-    }
-
-    /// Asks for a path.
-    ///
-    /// # Errors
-    /// Where there is no complete answer in time. A status that is an error is an answer.
-    pub(crate) async fn get(&self, path: &str) -> Result<Response, HttpError> {
-        self.send(Method::GET, path, Bytes::new()).await
-    }
-
-    /// Sends a JSON body; an empty one is no body.
-    ///
-    /// # Errors
-    /// As [`UnixClient::get`].
-    pub(crate) async fn send(&self, method: Method, path: &str, json: Bytes) -> Result<Response, HttpError> {
-        let answer = async {
-            let (_connection, response) = self.open(method, path, json).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), self.max_body).collect().await.map_err(|error| {
-                // What is not the connection's fault is the limit's.
-                error.downcast().map_or(HttpError::TooLong(self.max_body), |e| HttpError::Protocol(*e))
-            })?;
-            Ok(Response { status, body: body.to_bytes() })
-        };
-        timeout(self.timeout, answer).await.unwrap_or(Err(HttpError::Timeout(self.timeout)))
-    }
-
-    /// Asks for a path whose answer is lines without end. Only its head must come in time.
-    ///
-    /// # Errors
-    /// Where no head of an answer comes in time.
-    pub(crate) async fn lines(&self, path: &str) -> Result<(StatusCode, Lines), HttpError> {
-        let (connection, response) = timeout(self.timeout, self.open(Method::GET, path, Bytes::new()))
-            .await
-            .unwrap_or(Err(HttpError::Timeout(self.timeout)))?;
-        let status = response.status();
-        Ok((status, Lines { _connection: connection, body: response.into_body(), buffer: Vec::new() }))
-    }
-
-    async fn open(
-        &self,
-        method: Method,
-        path: &str,
-        json: Bytes,
-    ) -> Result<(Connection, hyper::Response<Incoming>), HttpError> {
-        let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
-        if !json.is_empty() {
-            request = request.header("content-type", "application/json");
+impl Connector<'_> {
+    /// Opens a connection.
+    pub(crate) async fn connect(&self) -> Result<Connection, HttpError> {
+        match *self {
+            Self::Unix(socket) => {
+                Connection::over(UnixStream::connect(socket).await.map_err(HttpError::Connect)?).await
+            }
+            Self::Tcp { host, port, tls } => {
+                let stream = TcpStream::connect((host, port)).await.map_err(HttpError::Connect)?;
+                stream.set_nodelay(true).map_err(HttpError::Connect)?;
+                let Some(tls) = tls else { return Connection::over(stream).await };
+                let name = ServerName::try_from(host.to_owned()).map_err(|e| HttpError::Tls(io::Error::other(e)))?;
+                Connection::over(tls.connect(name, stream).await.map_err(HttpError::Tls)?).await
+            }
         }
-        let request = request.body(Full::new(json)).map_err(HttpError::Path)?;
-        let stream = UnixStream::connect(&self.socket).await.map_err(HttpError::Connect)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(HttpError::Protocol)?;
-        // Its errors reach the request too.
-        let connection = Connection(tokio::spawn(async move { connection.await.unwrap_or_default() }));
-        let response = sender.send_request(request).await.map_err(HttpError::Protocol)?;
-        Ok((connection, response))
     }
 }
 
-/// Drives a connection until it is dropped.
+/// One connection to a server. It is closed when this is dropped.
 #[derive(Debug)]
-struct Connection(JoinHandle<()>);
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Connection {
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Self, HttpError> {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(HttpError::Protocol)?;
+        // Its errors reach the request, too.
+        let driver = tokio::spawn(async move { connection.await.unwrap_or_default() });
+        Ok(Self { sender, driver })
+    }
+
+    /// Whether it is still open and can take a request.
+    pub(crate) async fn is_ready(&mut self) -> bool {
+        self.sender.ready().await.is_ok()
+    }
+
+    /// Sends a request. The body of the answer is still to come.
+    pub(crate) async fn begin(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<hyper::Response<Incoming>, HttpError> {
+        self.sender.send_request(request).await.map_err(HttpError::Protocol)
+    }
+
+    /// Sends a request, and reads the answer with at most so many bytes of body.
+    pub(crate) async fn ask(&mut self, request: Request<Full<Bytes>>, most: usize) -> Result<Response, HttpError> {
+        let (head, body) = self.begin(request).await?.into_parts();
+        let (body, is_cut) = match Limited::new(body, most).collect().await {
+            Ok(body) => (body.to_bytes(), false),
+            // What is not the connection's fault is the limit's.
+            Err(error) => match error.downcast() {
+                Ok(broken) => return Err(HttpError::Protocol(*broken)),
+                Err(_) => (Bytes::new(), true),
+            },
+        };
+        Ok(Response { status: head.status, headers: head.headers, body, is_cut })
+    }
+}
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.abort();
+        self.driver.abort();
     }
 }
 
-/// The lines of an answer without end.
-#[derive(Debug)]
-pub(crate) struct Lines {
-    _connection: Connection,
-    body: Incoming,
-    buffer: Vec<u8>,
-}
-
-impl Lines {
-    /// Bytes a line may have.
-    pub(crate) const MAX_LINE: usize = 1 << 20;
-
-    /// The next line without its end; none when the server ended the answer. Cancelling it loses nothing.
-    ///
-    /// # Errors
-    /// Where the connection breaks or a line is too long.
-    pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, HttpError> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
-                let rest = self.buffer.split_off(end + 1);
-                let mut line = std::mem::replace(&mut self.buffer, rest);
-                line.pop();
-                return Ok(Some(line));
-            }
-            if self.buffer.len() > Self::MAX_LINE {
-                return Err(HttpError::TooLong(Self::MAX_LINE));
-            }
-            if self.body.is_end_stream() {
-                return Ok(None);
-            }
-            match self.body.frame().await {
-                None => return Ok(None),
-                Some(frame) => {
-                    if let Ok(data) = frame.map_err(HttpError::Protocol)?.into_data() {
-                        self.buffer.extend_from_slice(&data);
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-pub(crate) mod tests {
-    use super::*;
-    use tempfile::TempDir;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::UnixListener,
-    };
-
-    /// A server that gives everybody the same bytes once they have asked, and then ends or hangs.
-    pub(crate) struct FakeServer {
-        _directory: TempDir,
-        task: JoinHandle<()>,
-        pub(crate) socket: PathBuf,
-    }
-
-    impl FakeServer {
-        pub(crate) fn start(answer: Vec<u8>, hang: bool) -> Self {
-            Self::by(move |_| answer.clone(), hang)
-        }
-
-        /// Answers by the first line of the request.
-        pub(crate) fn by(answer: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static, hang: bool) -> Self {
-            let directory = tempfile::tempdir().unwrap();
-            let socket = directory.path().join("s");
-            let listener = UnixListener::bind(&socket).unwrap();
-            let answer = std::sync::Arc::new(answer);
-            let task = tokio::spawn(async move {
-                while let Ok((mut stream, _)) = listener.accept().await {
-                    let answer = answer.clone();
-                    tokio::spawn(async move {
-                        let mut request = vec![0; 4096];
-                        let n = stream.read(&mut request).await.unwrap_or(0);
-                        let first = String::from_utf8_lossy(&request[..n]).lines().next().unwrap_or("").to_owned();
-                        let _ = stream.write_all(&answer(&first)).await;
-                        if hang {
-                            std::future::pending::<()>().await;
-                        }
-                    });
-                }
-            });
-            Self { _directory: directory, task, socket }
-        }
-
-        pub(crate) fn client(&self) -> UnixClient {
-            UnixClient::new(&self.socket, Duration::from_millis(300))
-        }
-    }
-
-    impl Drop for FakeServer {
-        fn drop(&mut self) {
-            self.task.abort();
-        }
-    }
-
-    /// A complete answer.
-    pub(crate) fn answer(status: &str, body: &str) -> Vec<u8> {
-        format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
-    }
-
-    #[tokio::test]
-    async fn an_answer_has_status_and_body() {
-        let server = FakeServer::start(answer("404 Not Found", "gone"), false);
-        let response = server.client().get("/x").await.unwrap();
-        assert_eq!((response.status.as_u16(), &response.body[..]), (404, &b"gone"[..]));
-    }
-
-    #[tokio::test]
-    async fn who_is_not_there_cannot_be_connected_to() {
-        let client = UnixClient::new("/nonexistent/socket", Duration::from_secs(1));
-        assert!(matches!(client.get("/").await, Err(HttpError::Connect(_))));
-    }
-
-    #[tokio::test]
-    async fn nonsense_is_an_error() {
-        for nonsense in
-            [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], &[0xff; 64], b"", b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1"]
-        {
-            let server = FakeServer::start(nonsense.to_vec(), false);
-            assert!(matches!(server.client().get("/").await, Err(HttpError::Protocol(_))), "{nonsense:?}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_server_that_hangs_costs_the_timeout() {
-        for start in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1"] {
-            let server = FakeServer::start(start.to_vec(), true);
-            assert!(matches!(server.client().get("/").await, Err(HttpError::Timeout(_))));
-        }
-    }
-
-    #[tokio::test]
-    async fn a_body_without_end_is_cut_off() {
-        let mut huge = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
-        huge.resize(huge.len() + UnixClient::MAX_BODY + 1, b' ');
-        let server = FakeServer::start(huge, true);
-        let client = UnixClient::new(&server.socket, Duration::from_secs(20));
-        assert!(matches!(client.get("/").await, Err(HttpError::TooLong(_))));
-    }
-
-    #[tokio::test]
-    async fn lines_come_one_by_one_until_the_end() {
-        let server = FakeServer::start(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\none\n\ntwo\nhalf".to_vec(), false);
-        let (status, mut lines) = server.client().lines("/").await.unwrap();
-        assert_eq!(status, StatusCode::OK);
-        let mut seen = Vec::new();
-        while let Some(line) = lines.next().await.unwrap() {
-            seen.push(String::from_utf8(line).unwrap());
-        }
-        assert_eq!(seen, ["one", "", "two"]);
-    }
-
-    #[tokio::test]
-    async fn a_line_without_end_is_an_error() {
-        let mut huge = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n".to_vec();
-        huge.resize(huge.len() + Lines::MAX_LINE + (1 << 20), b'x');
-        let server = FakeServer::start(huge, true);
-        let (_, mut lines) = server.client().lines("/").await.unwrap();
-        assert!(matches!(lines.next().await, Err(HttpError::TooLong(_))));
-    }
+/// What comes of it within that time.
+pub(crate) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, HttpError>>,
+) -> Result<T, HttpError> {
+    timeout(limit, answer).await.unwrap_or(Err(HttpError::Timeout(limit)))
 }

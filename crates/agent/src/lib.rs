@@ -6,6 +6,7 @@ pub mod cli;
 pub mod config;
 mod container;
 pub mod failure;
+mod files;
 mod http;
 mod interrupt;
 pub mod metrics;

@@ -2,14 +2,13 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Read},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use ethogram_detect::{MAX_FILE_BYTES, Profile};
 
-use crate::{failure::Usage, pipeline::now_ns};
+use crate::{failure::Usage, files, pipeline::now_ns};
 
 /// Files read at most: as many as a server holds profiles.
 const MAX_FILES: usize = 1_024;
@@ -21,18 +20,12 @@ const MAX_TOLD: usize = 8;
 /// # Errors
 /// The system's, or that it is longer than any profile, or no text.
 pub(crate) fn text(path: &Path) -> io::Result<String> {
-    let mut bytes = Vec::new();
-    let most = MAX_FILE_BYTES as u64 + 1;
+    const MOST: u64 = MAX_FILE_BYTES as u64;
     if path == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut bytes)?;
+        files::text(files::read_from(io::stdin().lock(), MOST)?)
     } else {
-        File::open(path)?.take(most).read_to_end(&mut bytes)?;
+        files::read_text(path, MOST)
     }
-    if bytes.len() > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("it is longer than {} MiB: it is no profile", MAX_FILE_BYTES >> 20)));
-    }
-    let wrong = |e: std::string::FromUtf8Error| format!("it is not UTF-8 at byte {}", e.utf8_error().valid_up_to());
-    String::from_utf8(bytes).map_err(|e| io::Error::other(wrong(e)))
 }
 
 /// Reads a profile.

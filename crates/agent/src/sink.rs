@@ -12,7 +12,6 @@ mod http;
 mod queue;
 mod spool;
 mod syslog;
-mod tls;
 
 use std::{
     collections::BTreeMap,

@@ -5,6 +5,9 @@ const ALIKE: f64 = 0.75;
 /// How much less alike than the likest is not offered beside it.
 const BESIDE: f64 = 0.1;
 
+/// Bytes of the longest name that is mistyped: to compare a longer one takes its time.
+const LONGEST: usize = 80;
+
 /// Of 1. Letters exchanged in a short name weigh little, though the names share few places.
 fn likeness(a: &str, b: &str) -> f64 {
     let slips = if a.chars().count() > 5 { 2 } else { 1 };
@@ -14,6 +17,9 @@ fn likeness(a: &str, b: &str) -> f64 {
 
 /// At most three of `names` that are like `wanted`, the likest first.
 pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> Vec<String> {
+    if wanted.len() > LONGEST {
+        return Vec::new();
+    }
     let mut alike: Vec<(f64, String)> = names
         .into_iter()
         .map(|n| (likeness(wanted, n.as_ref()), n.as_ref().to_owned()))
@@ -24,14 +30,19 @@ pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) 
     alike.into_iter().take_while(|(likeness, _)| *likeness >= least).take(3).map(|(_, name)| name).collect()
 }
 
+/// `did you mean a or b?`; nothing where none is alike.
+pub fn did_you_mean<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> Option<String> {
+    let alike = nearest(wanted, names);
+    (!alike.is_empty()).then(|| format!("did you mean {}?", alike.join(" or ")))
+}
+
 /// `, did you mean a or b?`, or all there are where none is alike.
 pub fn suggestion<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> String {
     let names: Vec<String> = names.into_iter().map(|n| n.as_ref().to_owned()).collect();
-    let alike = nearest(wanted, &names);
-    match (alike.is_empty(), names.is_empty()) {
-        (false, _) => format!(", did you mean {}?", alike.join(" or ")),
-        (true, false) => format!(", there are {}", names.join(", ")),
-        (true, true) => String::new(),
+    match (did_you_mean(wanted, &names), names.is_empty()) {
+        (Some(question), _) => format!(", {question}"),
+        (None, false) => format!(", there are {}", names.join(", ")),
+        (None, true) => String::new(),
     }
 }
 
@@ -49,5 +60,6 @@ mod tests {
         assert_eq!(suggestion("file", names), ", did you mean files?");
         assert_eq!(suggestion("zzz", names), ", there are process, ptrace, open, files, tcp");
         assert_eq!(suggestion("zzz", [""; 0]), "");
+        assert!(nearest(&"a".repeat(81), ["a".repeat(80)]).is_empty());
     }
 }

@@ -1,12 +1,6 @@
 //! The token that requests over TCP must bear.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    os::unix::fs::MetadataExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path, sync::Arc};
 
 use axum::{
     extract::{Request, State},
@@ -16,6 +10,7 @@ use axum::{
 };
 
 use super::Problem;
+use crate::files;
 
 /// A shorter one could be guessed.
 const MIN_LENGTH: usize = 16;
@@ -27,8 +22,7 @@ pub(super) fn read(path: &Path) -> io::Result<Arc<str>> {
     if file.metadata()?.mode() & 0o077 != 0 {
         return Err(io::Error::other("others can read it: give it mode 0600"));
     }
-    let mut text = String::new();
-    file.take(MAX_LENGTH).read_to_string(&mut text)?;
+    let text = files::text(files::read_from(file, MAX_LENGTH)?)?;
     match text.trim() {
         token if token.len() >= MIN_LENGTH => Ok(token.into()),
         _ => Err(io::Error::other(format!("the token in it is shorter than {MIN_LENGTH} characters"))),

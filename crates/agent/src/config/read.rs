@@ -1,25 +1,19 @@
 //! Reads the configuration file and finds, for whatever is wrong in it, the key and the line.
 
-use std::{fs::File, io::Read, ops::Range, path::Path};
+use std::{ops::Range, path::Path};
 
+use ethogram_model::nearest::nearest;
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::{Config, ConfigError, keys::NAME};
+use crate::files;
 
 /// No configuration is longer, in bytes: whatever is, is another file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// How alike two keys must be, of 1, for one to be offered for the other.
-const ALIKE: f64 = 0.6;
-
 pub(super) fn file(path: &Path) -> Result<Config, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let mut text = String::new();
-    let read = File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_string(&mut text));
-    let length = read.map_err(unreadable)?;
-    if length as u64 > MAX_BYTES {
-        return Err(unreadable(std::io::Error::other("it is longer than 1 MiB")));
-    }
+    let text = files::read_text(path, MAX_BYTES).map_err(unreadable)?;
     parse(&text).map_err(|p| ConfigError::Wrong {
         path: path.to_owned(),
         line: p.at.map(|at| line_of(&text, at)),
@@ -43,13 +37,13 @@ fn parse(text: &str) -> Result<Config, Problem> {
         .and_then(|d| serde_ignored::deserialize(d, |path| unknown.push(path.to_string())))
         .map_err(|e| match e.span().and_then(|span| key_at(table, &span)) {
             Some(key) => {
-                let hint = if is_known(&key) { String::new() } else { nearest(&key) };
+                let hint = if is_known(&key) { String::new() } else { suggestion(&key) };
                 Problem { at: e.span().map(|s| s.start), what: format!("{key}: {}{hint}", plain(&e)) }
             }
             None => Problem { at: e.span().map(|s| s.start), what: plain(&e) },
         })?;
     if let Some(key) = unknown.first() {
-        let what = format!("unknown key `{key}`{}", nearest(key));
+        let what = format!("unknown key `{key}`{}", suggestion(key));
         return Err(Problem { at: place_of(table, key).map(|s| s.start), what });
     }
     Config::check(&config)
@@ -127,26 +121,17 @@ fn is_known(key: &str) -> bool {
     known_for(key).iter().any(|k| k == key) || key.strip_prefix("trackers.").is_some_and(|rest| rest.contains('.'))
 }
 
-/// `, did you mean ...?`, where a key is alike. A key in the wrong section counts by its last part.
-fn nearest(key: &str) -> String {
-    // Which entry of a list it stands in matters to nobody here.
+/// `, did you mean ...?`, where a key is alike. What stands in the wrong section is looked for in the others first.
+fn suggestion(key: &str) -> String {
+    // Which entry of a list it stands in does not matter here.
     let key = &key.split('.').filter(|part| part.parse::<usize>().is_err()).collect::<Vec<_>>().join(".");
     let leaf = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
-    let likeness = |candidate: &String| {
-        let whole = strsim::jaro_winkler(key, candidate);
-        if leaf(key) == leaf(candidate) { whole.max(0.95) } else { whole }
-    };
-    // The same depth first: `unknwon` is a section, `api.sokcet` is in one.
     let depth = key.matches('.').count();
-    let best = known_for(key)
-        .into_iter()
-        .filter(|k| k.matches('.').count() == depth || leaf(k) == leaf(key))
-        .map(|k| (likeness(&k), k))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match best {
-        Some((likeness, key)) if likeness > ALIKE => format!(", did you mean `{key}`?"),
-        _ => String::new(),
-    }
+    let (same_depth, others): (Vec<_>, Vec<_>) =
+        known_for(key).into_iter().partition(|known| known.matches('.').count() == depth);
+    let mut elsewhere = same_depth.iter().chain(&others).filter(|known| leaf(known) == leaf(key));
+    let likest = elsewhere.next().cloned().or_else(|| nearest(key, same_depth.iter()).into_iter().next());
+    likest.map_or_else(String::new, |likest| format!(", did you mean `{likest}`?"))
 }
 
 #[cfg(test)]

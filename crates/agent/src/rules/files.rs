@@ -8,7 +8,7 @@ use std::{
 
 use ethogram_detect::rules::File;
 
-use crate::config;
+use crate::{config, files};
 
 include!(concat!(env!("OUT_DIR"), "/rules.rs"));
 
@@ -72,7 +72,7 @@ impl Origin {
         for path in self.all()? {
             let cannot = |why| CannotRead { path: path.clone(), why };
             read.marks.push(mark(&path).map_err(cannot)?);
-            let text = read_text(&path).map_err(cannot)?;
+            let text = files::read_text(&path, MAX_BYTES).map_err(cannot)?;
             read.files.push(File { name: path.display().to_string().into(), text: text.into() });
         }
         Ok(read)
@@ -110,14 +110,6 @@ impl Origin {
         }
         Ok(all)
     }
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    use io::Read;
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    String::from_utf8(bytes)
-        .map_err(|e| io::Error::other(format!("not UTF-8 at byte {}", e.utf8_error().valid_up_to())))
 }
 
 fn mark(path: &Path) -> io::Result<Mark> {

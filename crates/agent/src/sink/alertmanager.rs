@@ -6,12 +6,13 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ethogram_model::Finding;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::{
@@ -39,7 +40,7 @@ struct Alert {
 
 impl Active {
     fn begin(&self, uid: &str, text: Vec<u8>, ends: Timestamp) {
-        let mut alerts = self.lock();
+        let mut alerts = self.0.lock();
         alerts.insert(uid.to_owned(), Alert { text, ends });
         if alerts.len() > MAX_ACTIVE
             && let Some(first) = alerts.iter().min_by_key(|(_, alert)| alert.ends).map(|(uid, _)| uid.clone())
@@ -50,24 +51,20 @@ impl Active {
 
     /// What is not known as active is new, or over.
     fn extend(&self, uid: &str, ends: Timestamp) {
-        if let Some(alert) = self.lock().get_mut(uid) {
+        if let Some(alert) = self.0.lock().get_mut(uid) {
             alert.ends = alert.ends.max(ends);
         }
     }
 
     /// Those that have not ended. The others are forgotten.
     fn list(&self, now: Timestamp) -> Vec<Json> {
-        let mut alerts = self.lock();
+        let mut alerts = self.0.lock();
         alerts.retain(|_, alert| alert.ends > now);
         alerts.values().filter_map(|alert| ending(&alert.text, alert.ends)).collect()
     }
 
     fn is_empty(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Alert>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().is_empty()
     }
 }
 
@@ -227,7 +224,7 @@ mod tests {
         let active = Active::default();
         let at = |s| Timestamp::from_second(s).unwrap();
         (0..2000).for_each(|n| active.begin(&n.to_string(), Vec::new(), at(n)));
-        let alerts = active.lock();
+        let alerts = active.0.lock();
         assert_eq!(alerts.len(), MAX_ACTIVE);
         assert_eq!(alerts.values().map(|a| a.ends).min(), Some(at(2000 - MAX_ACTIVE as i64)));
     }

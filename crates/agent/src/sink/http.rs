@@ -1,43 +1,36 @@
 //! Requests to one receiver over HTTP/1.1 or HTTPS, from a thread: one connection that is kept, everything bounded.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
 use ethogram_model::render::escape;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::{
-    HeaderMap, Request, Response, StatusCode, Uri,
+    HeaderMap, Request, StatusCode, Uri,
     body::Bytes,
-    client::conn::http1::{self, SendRequest},
     header::{self, HeaderName, HeaderValue},
 };
-use hyper_util::rt::TokioIo;
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-    runtime::{Builder, Runtime},
-    time::timeout,
-};
-use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
+use tokio::runtime::{Builder, Runtime};
+use tokio_rustls::TlsConnector;
 
-use super::{queue::Outcome, tls};
-use crate::config;
+use super::queue::Outcome;
+use crate::{
+    config, files,
+    http::{self, Connection, Connector, HttpError, Response},
+};
 
 /// How long a request may take, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that are looked at.
 const MAX_ANSWER: usize = 1 << 16;
-/// Characters of an answer that are told where it is a refusal.
-const MAX_TOLD: usize = 200;
+/// Characters of an answer that are shown where it is a refusal.
+const MAX_SHOWN: usize = 200;
 const MAX_TOKEN: u64 = 4096;
-
-type Connection = SendRequest<Full<Bytes>>;
 
 /// Sends requests to one URL.
 pub(super) struct Client {
@@ -57,15 +50,8 @@ struct Target {
     tls: Option<TlsConnector>,
 }
 
-/// What a receiver answered.
-struct Answer {
-    status: StatusCode,
-    after: Option<Duration>,
-    body: Bytes,
-}
-
 impl Client {
-    /// A client for the URL. Nobody is asked yet.
+    /// A client for the URL. No request is made yet.
     ///
     /// # Errors
     /// If the token or the certificates cannot be read.
@@ -75,7 +61,7 @@ impl Client {
         let to = Target {
             host: uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: uri.port_u16().unwrap_or(if is_https { 443 } else { 80 }),
-            tls: is_https.then(|| tls::connector(settings.ca_file.as_deref())).transpose()?,
+            tls: is_https.then(|| http::tls_connector(settings.ca_file.as_deref())).transpose()?,
             uri,
         };
         if let Some(path) = &settings.token_file {
@@ -107,18 +93,17 @@ impl Client {
         let failed = |why: String| Outcome::failed(format!("{who}: {why}"));
         let request = self.request(body).map_err(|e| failed(e.to_string()))?;
         let Self { runtime, to, connection, timeout: limit, .. } = self;
-        let answer = runtime.block_on(async { timeout(*limit, exchange(to, connection, request)).await });
-        match answer {
-            Err(_) => Err(failed(format!("no answer within {} s", limit.as_secs_f32()))),
-            Ok(Err(why)) => Err(failed(why)),
-            Ok(Ok(Answer { status, body, .. })) if status.is_success() => Ok(body),
-            Ok(Ok(answer)) => {
-                let why = format!("{who} answered {}{}", answer.status, told(&answer.body));
-                let is_passing = answer.status.is_server_error()
-                    || matches!(answer.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
-                Err(if is_passing { Outcome::Failed { why, after: answer.after } } else { Outcome::Refused(why) })
-            }
+        // The connection goes on only while a request is made, which is enough.
+        let answer = runtime.block_on(async { http::within(*limit, to.exchange(connection, request)).await });
+        let answer = answer.map_err(|e| failed(e.to_string()))?;
+        if answer.status.is_success() {
+            return Ok(answer.body);
         }
+        let why = format!("{who} answered {}{}", answer.status, first_words(&answer.body));
+        let is_passing = answer.status.is_server_error()
+            || matches!(answer.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
+        let after = retry_after(&answer.headers, Timestamp::now());
+        Err(if is_passing { Outcome::Failed { why, after } } else { Outcome::Refused(why) })
     }
 
     fn request(&self, body: Vec<u8>) -> io::Result<Request<Full<Bytes>>> {
@@ -132,61 +117,31 @@ impl Client {
     }
 }
 
-async fn exchange(to: &Target, kept: &mut Option<Connection>, request: Request<Full<Bytes>>) -> Result<Answer, String> {
-    if let Some(mut connection) = kept.take()
-        && connection.ready().await.is_ok()
-        && let Ok(answer) = ask(&mut connection, request.clone()).await
-    {
-        *kept = Some(connection);
-        return Ok(answer);
-    }
-    // A connection that was kept may have been closed by the other side at any time.
-    let mut connection = to.connect().await?;
-    let answer =
-        ask(&mut connection, request).await.map_err(|e| format!("the answer is not HTTP/1.1, or broke off: {e}"))?;
-    *kept = Some(connection);
-    Ok(answer)
-}
-
-async fn ask(connection: &mut Connection, request: Request<Full<Bytes>>) -> hyper::Result<Answer> {
-    let response = connection.send_request(request).await?;
-    let (status, after) = (response.status(), retry_after(&response, Timestamp::now()));
-    let body = match Limited::new(response.into_body(), MAX_ANSWER).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => match error.downcast() {
-            Ok(broken) => return Err(*broken),
-            // Longer than anybody wants to know. The status has come all the same.
-            Err(_) => Bytes::new(),
-        },
-    };
-    Ok(Answer { status, after, body })
-}
-
 impl Target {
-    async fn connect(&self) -> Result<Connection, String> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let stream =
-            stream.and_then(|s| s.set_nodelay(true).map(|()| s)).map_err(|e| format!("cannot connect: {e}"))?;
-        match &self.tls {
-            None => handshake(stream).await,
-            Some(tls) => {
-                let name = ServerName::try_from(self.host.clone()).map_err(|e| e.to_string())?;
-                handshake(tls.connect(name, stream).await.map_err(|e| format!("no secure connection: {e}"))?).await
-            }
+    async fn exchange(
+        &self,
+        kept: &mut Option<Connection>,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response, HttpError> {
+        if let Some(mut connection) = kept.take()
+            && connection.is_ready().await
+            && let Ok(answer) = connection.ask(request.clone(), MAX_ANSWER).await
+        {
+            *kept = Some(connection);
+            return Ok(answer);
         }
+        // A connection that was kept may have been closed by the other side at any time.
+        let to = Connector::Tcp { host: &self.host, port: self.port, tls: self.tls.as_ref() };
+        let mut connection = to.connect().await?;
+        let answer = connection.ask(request, MAX_ANSWER).await?;
+        *kept = Some(connection);
+        Ok(answer)
     }
-}
-
-async fn handshake(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, String> {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
-    // Its errors reach the request, too. It goes on only while a request is made, which is enough.
-    tokio::spawn(async move { connection.await.unwrap_or_default() });
-    Ok(sender)
 }
 
 /// What a receiver asks for: seconds, or a date.
-fn retry_after<B>(response: &Response<B>, now: Timestamp) -> Option<Duration> {
-    let text = response.headers().get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
     }
@@ -195,19 +150,18 @@ fn retry_after<B>(response: &Response<B>, now: Timestamp) -> Option<Duration> {
 }
 
 /// The first words of a refusal.
-fn told(body: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(body).chars().take(MAX_TOLD).collect();
+fn first_words(body: &[u8]) -> String {
+    let text: String = String::from_utf8_lossy(body).chars().take(MAX_SHOWN).collect();
     if text.trim().is_empty() { String::new() } else { format!(": {}", escape(text.trim())) }
 }
 
 /// The header that bears the token in a file.
 fn bearer(path: &Path) -> io::Result<HeaderValue> {
     let at = |error: io::Error| io::Error::new(error.kind(), format!("token_file {}: {error}", path.display()));
-    let mut token = String::new();
-    File::open(path).and_then(|f| f.take(MAX_TOKEN + 1).read_to_string(&mut token)).map_err(at)?;
-    let usable = Some(token.trim()).filter(|t| !t.is_empty() && token.len() as u64 <= MAX_TOKEN);
+    let token = files::read_text(path, MAX_TOKEN).map_err(at)?;
+    let usable = Some(token.trim()).filter(|t| !t.is_empty());
     let value = usable.and_then(|token| HeaderValue::from_str(&format!("Bearer {token}")).ok());
-    let mut value = value.ok_or_else(|| at(io::Error::other("it holds no token: one line, at most 4096 bytes")))?;
+    let mut value = value.ok_or_else(|| at(io::Error::other("it holds no token: write it into one line")))?;
     value.set_sensitive(true);
     Ok(value)
 }

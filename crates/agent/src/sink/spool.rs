@@ -11,12 +11,11 @@ mod log;
 use std::{
     fs, io,
     path::Path,
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::log::Log;
 use super::counters::Counters;
@@ -70,7 +69,7 @@ impl Spool {
 
     /// Appends an alert. What has to make room for it is counted.
     pub(super) fn append(&self, alert: &[u8], counters: &Counters) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.log.append(alert, counters);
         self.publish(&state.log);
         drop(state);
@@ -79,7 +78,7 @@ impl Spool {
 
     /// The oldest alert that is not acknowledged; waits for one until `until`.
     pub(super) fn next(&self, until: Option<Instant>, counters: &Counters) -> Next {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         loop {
             let oldest = state.log.oldest(counters);
             self.publish(&state.log);
@@ -93,37 +92,37 @@ impl Spool {
             if left.is_zero() {
                 return Next::Nothing;
             }
-            state = self.wait(state, left);
+            self.wait(&mut state, left);
         }
     }
 
     /// This alert is where it should be, or is given up.
     pub(super) fn acknowledge(&self, entry: &Entry) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.log.acknowledge(entry);
         self.publish(&state.log);
     }
 
     /// Nothing will be appended any more.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.state.lock().closed = true;
         self.changed.notify_all();
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.lock().closed
+        self.state.lock().closed
     }
 
     /// Waits that long, or until the spool is closed.
     pub(super) fn pause(&self, time: Duration) {
         let end = Instant::now() + time;
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         while !state.closed {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            state = self.wait(state, left);
+            self.wait(&mut state, left);
         }
     }
 
@@ -142,14 +141,9 @@ impl Spool {
         self.bytes.store(log.bytes(), Relaxed);
     }
 
-    fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
-        // Longer than this is waited for again by whoever waits.
-        let time = time.min(Duration::from_secs(3600));
-        self.changed.wait_timeout(state, time).unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn wait(&self, state: &mut MutexGuard<'_, State>, time: Duration) {
+        // The caller waits again where it has to wait for longer than this.
+        self.changed.wait_for(state, time.min(Duration::from_secs(3600)));
     }
 }
 

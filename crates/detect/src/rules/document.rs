@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ethogram_model::{Priority, nearest::nearest};
+use ethogram_model::{Priority, nearest};
 
 use super::{
     condition::{Literal, literal},
@@ -466,13 +466,7 @@ fn flatten(name: &str, value: &Node, out: &mut Vec<(String, Vec<String>)>) {
     }
 }
 
-/// What may have been meant. Nobody mistypes a name that is longer than any, and to look for one takes its time.
+/// What may have been meant.
 pub(super) fn did_you_mean<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> String {
-    if wanted.len() > 80 {
-        return String::new();
-    }
-    match nearest(wanted, names) {
-        near if near.is_empty() => String::new(),
-        near => format!(": did you mean {}?", near.join(" or ")),
-    }
+    nearest::did_you_mean(wanted, names).map_or_else(String::new, |question| format!(": {question}"))
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aho_corasick::AhoCorasick;
+use ethogram_model::glob;
 use memchr::memmem::Finder;
 use regex_lite::{Regex, RegexBuilder};
 use rustc_hash::FxHashSet;
@@ -151,7 +152,7 @@ impl Test {
                 match is_simple && text.len() <= MAX_WRITTEN {
                     true if any_case => Self::Wild(text.to_ascii_lowercase().into_bytes().into(), false),
                     true => Self::Wild(bytes(text), true),
-                    false => Self::pattern(&glob(text), any_case).map_err(|e| (0, e))?,
+                    false => Self::pattern(&regex_of_glob(text), any_case).map_err(|e| (0, e))?,
                 }
             }
             Op::Regex => Self::pattern(first(), false).map_err(|e| (0, e))?,
@@ -213,8 +214,8 @@ impl Test {
             Self::Pattern { regex, required, .. } => {
                 required.allows(text) && regex.is_match(&String::from_utf8_lossy(text))
             }
-            Self::Wild(pattern, true) => is_like(pattern, text),
-            Self::Wild(pattern, false) => is_like(pattern, &text.to_ascii_lowercase()),
+            Self::Wild(pattern, true) => glob::matches(pattern, text),
+            Self::Wild(pattern, false) => glob::matches(pattern, &text.to_ascii_lowercase()),
             Self::Below(paths) => is_below(paths, text),
             Self::Compare(order, than) => parsed(text).is_some_and(|n| order.holds(n, *than)),
             Self::Numbers(set) => parsed(text).is_some_and(|n| set.contains(&n)),
@@ -328,36 +329,9 @@ fn is_below(paths: &FxHashSet<Box<[u8]>>, path: &[u8]) -> bool {
         || memchr::memrchr_iter(b'/', path).any(|end| paths.contains(&path[..end]))
 }
 
-/// Whether a text is like a pattern of `*` and `?`. A star first stands for nothing, and for more where the rest does not
-/// fit; only the last one met needs to be tried again.
-fn is_like(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut at, mut place) = (0, 0);
-    let mut again: Option<(usize, usize)> = None;
-    while place < text.len() {
-        match pattern.get(at) {
-            Some(b'*') => {
-                again = Some((at + 1, place));
-                at += 1;
-            }
-            Some(c) if *c == b'?' || text.get(place) == Some(c) => {
-                at += 1;
-                place += 1;
-            }
-            _ => match &mut again {
-                Some((after, from)) => {
-                    *from += 1;
-                    (at, place) = (*after, *from);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.get(at..).unwrap_or_default().iter().all(|c| *c == b'*')
-}
-
 /// A glob as a regular expression: `*` and `?` also stand for slashes, `[...]` for one of several, `@(a|b)`, `*(a)`,
 /// `+(a)`, `?(a)` for alternatives, as in fnmatch(3) with FNM_EXTMATCH.
-fn glob(glob: &str) -> String {
+fn regex_of_glob(glob: &str) -> String {
     let mut out = String::with_capacity(glob.len() + 8);
     let mut chars = glob.chars().peekable();
     let mut groups: Vec<&str> = Vec::new();

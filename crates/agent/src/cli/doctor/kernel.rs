@@ -1,9 +1,11 @@
 //! The kernel: what it is, how it was built, and what it was told not to allow.
 
-use std::{collections::BTreeMap, fs, io::Read, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
+
+use crate::files;
 
 /// How the kernel may be built, where that decides what programs it takes.
 const OPTIONS: [&str; 8] = [
@@ -97,8 +99,7 @@ impl BuildConfig {
     /// Reads it from where distributions put it.
     fn read(release: &str) -> Option<Self> {
         let packed = fs::File::open("/proc/config.gz").ok().and_then(|file| {
-            let mut text = String::new();
-            flate2::read::GzDecoder::new(file).take(CONFIG_BYTES).read_to_string(&mut text).ok()?;
+            let text = files::read_from(flate2::read::GzDecoder::new(file), CONFIG_BYTES).and_then(files::text).ok()?;
             Some(Self::parse("/proc/config.gz", &text))
         });
         packed.or_else(|| {

@@ -75,7 +75,9 @@ fn who_is_not_there_or_speaks_otherwise_is_a_failure() {
 #[test]
 fn a_receiver_says_when_to_come_again() {
     let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    let after = |text: &str| retry_after(&Response::builder().header("retry-after", text).body(()).unwrap(), now);
+    let after = |text: &str| {
+        retry_after(&HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_str(text).unwrap())]), now)
+    };
     assert_eq!(after("120"), Some(Duration::from_secs(120)));
     assert_eq!(after("Thu, 01 Jan 2026 00:01:00 GMT"), Some(Duration::from_secs(60)));
     for useless in ["Wed, 31 Dec 2025 00:01:00 GMT", "soon", "-1", ""] {
