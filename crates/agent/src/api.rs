@@ -1,25 +1,105 @@
 //! The HTTP API: what people and programs ask the running server.
+//!
+//! A resource is a file: what it asks of the agent (a trait), its words, its handlers, and one list of these.
 
-mod backend;
+mod alerts;
 mod connections;
+mod containers;
+mod document;
+mod events;
+mod extract;
+mod health;
 mod listen;
-mod openapi;
 mod problem;
 mod profiles;
-mod routes;
+mod resource;
+mod responses;
 mod rules;
 mod stream;
 mod token;
+mod trackers;
 
-pub use backend::{
-    AlertFilter, Answer, Backend, EventFilter, Lines, Param, ProfileState, ProfileSummary, Program, Refusal,
-    TrackerStatus,
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, StatusCode, Uri},
 };
-pub use listen::{ListenError, Listeners, Server};
-pub use openapi::{OPENAPI, openapi};
-pub use problem::Problem;
-pub use routes::{MAX_OBJECT_BYTES, router};
-pub use rules::{Accepted, RuleProblem, RuleStatus, RulesStatus};
+
+pub use self::{
+    alerts::{Accepted, AlertFilter, Alerts},
+    containers::Containers,
+    events::{EventFilter, Events, Lines},
+    health::Health,
+    listen::{ListenError, Listeners, Server},
+    problem::Problem,
+    profiles::{ProfileState, ProfileSummary, Profiles},
+    resource::{Answer, Answers},
+    responses::Responses,
+    rules::{RuleProblem, RuleStatus, Rules, RulesStatus},
+    trackers::{MAX_OBJECT_BYTES, Param, Program, TrackerStatus, Trackers},
+};
+
+/// The largest body of a request that needs no larger one, in bytes.
+const MAX_BODY_BYTES: usize = 64 << 10;
+
+/// The API as an OpenAPI document: the page of the reference. What makes it does not have to be in the binary.
+pub const OPENAPI: &str = include_str!("../../../docs/reference/openapi.json");
+
+/// `resources!(module: Trait, ...)` makes the routes and the OpenAPI document of all resources, and `Backend`, all that they
+/// ask of the agent.
+macro_rules! resources {
+    ($($module:ident: $backend:ident),+ $(,)?) => {
+        /// Who answers all that the API is asked.
+        pub trait Backend: $($backend +)+ {}
+        impl<T: $($backend +)+> Backend for T {}
+
+        fn routes<B: Backend>() -> Router<Arc<B>> {
+            Router::new()$(.merge($module::routes::<B>()))+
+        }
+
+        /// What the page of the reference has to say, which a test compares.
+        pub fn openapi() -> utoipa::openapi::OpenApi {
+            document::of([$((stringify!($module), $module::description())),+])
+        }
+    };
+}
+resources!(
+    trackers: Trackers,
+    containers: Containers,
+    profiles: Profiles,
+    alerts: Alerts,
+    rules: Rules,
+    events: Events,
+    responses: Responses,
+    health: Health,
+);
+
+/// All of the API.
+pub fn router<B: Backend>(backend: Arc<B>) -> Router {
+    with_fallbacks(routes::<B>().layer(DefaultBodyLimit::max(MAX_BODY_BYTES))).with_state(backend)
+}
+
+/// The metrics alone.
+fn metrics_router<B: Health>(backend: Arc<B>) -> Router {
+    let router = resource::route::<health::__path_metrics, _, _, _>(Router::new(), health::metrics::<B>, None);
+    with_fallbacks(router).with_state(backend)
+}
+
+fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.fallback(nothing_here).method_not_allowed_fallback(other_method)
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}: GET /openapi.json lists what there is", uri.path());
+    Problem::new(StatusCode::NOT_FOUND, detail)
+}
+
+async fn other_method(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{} does not answer {method}: GET /openapi.json lists what there is", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail)
+}
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]

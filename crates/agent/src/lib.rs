@@ -14,6 +14,7 @@ pub mod output;
 mod pipeline;
 mod profiles;
 mod record;
+pub mod refusal;
 pub mod response;
 mod rules;
 mod secrets;

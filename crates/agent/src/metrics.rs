@@ -5,6 +5,7 @@ mod text;
 
 use std::collections::BTreeMap;
 
+use ethogram_probe::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,6 +26,22 @@ pub struct Counters {
     pub filtered: BTreeMap<String, u64>,
     /// Events that were lost, by stage and reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+impl From<&ethogram_probe::Counters> for Counters {
+    fn from(from: &ethogram_probe::Counters) -> Self {
+        let mut dropped = BTreeMap::<String, BTreeMap<String, u64>>::new();
+        for ((stage, reason), n) in &from.dropped {
+            dropped.entry(stage.clone()).or_default().insert(reason.clone(), *n);
+        }
+        Self {
+            seen: from.seen,
+            delivered: from.delivered,
+            aggregated: from.aggregated,
+            filtered: from.filtered.clone(),
+            dropped,
+        }
+    }
 }
 
 /// Whether a tracker works.
@@ -54,6 +71,18 @@ impl TrackerState {
             Self::Paused => "paused",
             Self::Stopped => "stopped",
             Self::Refused => "refused",
+        }
+    }
+}
+
+impl From<&State> for TrackerState {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Running => Self::Running,
+            State::Idle => Self::Idle,
+            State::Paused => Self::Paused,
+            State::Stopped => Self::Stopped,
+            State::Refused(_) => Self::Refused,
         }
     }
 }

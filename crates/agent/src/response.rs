@@ -41,10 +41,10 @@ pub use self::{
     record::{By, Outcome, ResponseRecord, Target, Undone},
 };
 use crate::{
-    api::Refusal,
     config::{self, Mode},
     container::hierarchy::Hierarchy,
     failure::Unable,
+    refusal::Refusal,
 };
 
 /// Findings and requests that may wait.

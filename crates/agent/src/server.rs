@@ -1,10 +1,10 @@
 //! `ethogram server`: collect, learn, judge, keep and show.
 
 mod alerts;
+mod api;
 mod backend;
 mod demands;
 mod judge;
-mod profiles;
 mod rules;
 mod streams;
 
@@ -30,7 +30,7 @@ use self::{
     rules::{Book, RuleKeeper},
 };
 use crate::{
-    api::{Backend, Listeners},
+    api::Listeners,
     config::Config,
     container::runtime::Runtimes,
     failure::Usage,
@@ -187,7 +187,7 @@ async fn run(
     let only = config.trackers.enabled.as_ref().map(|names| names.iter().cloned().collect());
     let keeper = RuleKeeper::new(book, origin, schemas, hands, (only, !config.collection.host));
     let watching = tokio::spawn(Arc::clone(&keeper).watch());
-    let backend: Arc<dyn Backend> = Arc::new(Server::new(&pipeline, &config, demands, keeper, Arc::clone(&response)));
+    let backend = Arc::new(Server::new(&pipeline, &config, demands, keeper, Arc::clone(&response)));
     if response.has_policies() {
         tokio::spawn(tell_containers(pipeline.control.clone(), Arc::clone(&response)));
     }

@@ -20,7 +20,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Backend, connections::Limited, routes, token};
+use super::{Backend, connections::Limited, metrics_router, router, token};
 use crate::config;
 
 /// Connections that may be open at a time, to each place that listens.
@@ -107,17 +107,17 @@ impl Listeners {
     }
 
     /// Serves them, until the server that this gives is stopped.
-    pub fn serve(self, backend: &Arc<dyn Backend>) -> Server {
+    pub fn serve<B: Backend>(self, backend: &Arc<B>) -> Server {
         let (stop, stopped) = watch::channel(());
         let mut tasks = JoinSet::new();
-        let api = routes::router(Arc::clone(backend));
+        let api = router(Arc::clone(backend));
         tasks.spawn(serve(self.unix, api.clone(), stopped.clone()));
         if let Some((listener, token)) = self.tcp {
             let guarded = api.layer(middleware::from_fn_with_state(token, token::require));
             tasks.spawn(serve(listener, guarded, stopped.clone()));
         }
         if let Some(listener) = self.metrics {
-            tasks.spawn(serve(listener, routes::metrics_router(Arc::clone(backend)), stopped));
+            tasks.spawn(serve(listener, metrics_router(Arc::clone(backend)), stopped));
         }
         Server { tasks, stop, _socket: self.socket }
     }
@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-async fn serve<L>(listener: L, router: Router, mut stopped: watch::Receiver<()>)
+async fn serve<L>(listener: L, routes: Router, mut stopped: watch::Receiver<()>)
 where
     L: Listener,
     L::Addr: std::fmt::Debug,
@@ -150,7 +150,7 @@ where
         // Nothing is ever sent: the change waited for is that the sender is dropped.
         let _ = stopped.changed().await;
     };
-    let served = axum::serve(Limited::new(listener, MAX_CONNECTIONS), router).with_graceful_shutdown(stop).await;
+    let served = axum::serve(Limited::new(listener, MAX_CONNECTIONS), routes).with_graceful_shutdown(stop).await;
     if let Err(error) = served {
         tracing::error!("the API is not served any more: {error}");
     }

@@ -1,28 +1,123 @@
-//! What has been learnt, as it is asked for, reviewed and given back.
+//! What has been learnt: profiles, as they are listed, reviewed, approved and exchanged as files.
+
+use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{
-        Path, Query, State,
-        rejection::{BytesRejection, QueryRejection},
-    },
-    http::{StatusCode, header},
+    extract::State,
+    http::header,
     response::{IntoResponse, Response},
 };
-use ethogram_detect::{ProfileDiff, ProfileTree};
-use serde::Deserialize;
-use utoipa::IntoParams;
+use ethogram_detect::{MAX_FILE_BYTES, ProfileDiff, ProfileTree, State as DetectState};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Problem, ProfileSummary,
-    routes::{Answered, Engine},
+    Problem,
+    extract::{PathPart, Query, RawBody},
+    resource::{Answered, Answers, resource},
 };
+use crate::refusal::Refusal;
+
+/// The profiles.
+pub trait Profiles: Send + Sync + 'static {
+    /// All profiles.
+    fn profiles(&self) -> impl Answers<Vec<ProfileSummary>>;
+    /// One profile, by its id or its workload's name.
+    fn profile(&self, id: String) -> impl Answers<ProfileTree>;
+    /// One profile as a file.
+    fn profile_file(&self, id: String) -> impl Answers<String>;
+    /// What differs from the profile `with` to the profile `id`; without `with`, from that of the image's version before it.
+    fn diff_profiles(&self, id: String, with: Option<String>) -> impl Answers<ProfileDiff>;
+    /// Imports a profile's file, approved: for the workload that it names or, with `any_digest`, for those versions of its
+    /// image that are known here. Gives the profiles that were imported.
+    fn import_profile(&self, file: String, any_digest: bool) -> impl Answers<Vec<ProfileSummary>>;
+    /// A profile is right as it is, with what it has raised alerts of: nothing more is learnt.
+    fn approve_profile(&self, id: String) -> impl Answers<ProfileSummary>;
+    /// Forgets a profile, so that its workload is learnt anew. Gives it as it was.
+    fn reset_profile(&self, id: String) -> impl Answers<ProfileSummary>;
+}
+
+resource!(Profiles: list, import up to MAX_FILE_BYTES, show, reset, file, diff, approve);
+
+/// How far a profile is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileState {
+    /// What is new is added. Where the workload is another version of one that was learnt, what is grave is an alert.
+    Learning,
+    /// What is new is an alert, though the agent has seen only part: no start of a container, or events were lost.
+    Partial,
+    /// What is new is an alert.
+    Stable,
+    /// What is new is an alert, and there is much of it of late: the workload has changed.
+    Drifted,
+}
+
+impl ProfileState {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Learning, Self::Partial, Self::Stable, Self::Drifted];
+
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Learning => DetectState::Learning.name(),
+            Self::Partial => DetectState::Partial.name(),
+            Self::Stable => DetectState::Stable.name(),
+            Self::Drifted => DetectState::Drifted.name(),
+        }
+    }
+}
+
+impl From<DetectState> for ProfileState {
+    fn from(state: DetectState) -> Self {
+        match state {
+            DetectState::Learning => Self::Learning,
+            DetectState::Partial => Self::Partial,
+            DetectState::Stable => Self::Stable,
+            DetectState::Drifted => Self::Drifted,
+        }
+    }
+}
+
+/// What is known of a workload, in short.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProfileSummary {
+    /// Its id.
+    pub id: String,
+    /// The workload's name.
+    pub workload: String,
+    /// The image's name.
+    pub image: String,
+    /// Whether it is being learnt.
+    pub state: ProfileState,
+    /// When learning began, RFC 3339.
+    pub since: String,
+    /// Seconds until learning ends; none once it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub learning_seconds_left: Option<u64>,
+    /// Since when somebody has said that it is right, RFC 3339; it learns nothing more from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<String>,
+    /// What it lacks to be stable, in words.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// In how many containers it was seen: exact for a few, an estimate for many.
+    #[serde(default)]
+    pub containers: u32,
+    /// How often anything was seen.
+    pub observations: u64,
+    /// How many behaviours it holds.
+    pub behaviours: u64,
+    /// How many behaviours were told.
+    #[serde(default)]
+    pub alerts: u64,
+}
 
 /// What has been learnt, in short.
 #[utoipa::path(get, path = "/v1/profiles", responses((status = 200, body = Vec<ProfileSummary>)))]
-pub(super) async fn list(State(engine): Engine) -> Answered<Json<Vec<ProfileSummary>>> {
-    Ok(Json(engine.profiles().await?))
+pub(super) async fn list<B: Profiles>(State(agent): State<Arc<B>>) -> Answered<Json<Vec<ProfileSummary>>> {
+    Ok(Json(agent.profiles().await?))
 }
 
 /// What has been learnt of one workload.
@@ -32,8 +127,11 @@ pub(super) async fn list(State(engine): Engine) -> Answered<Json<Vec<ProfileSumm
         (status = 200, body = Object, description = "What it does: by operation, executable and pattern"),
         (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn show(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<ProfileTree>> {
-    Ok(Json(engine.profile(id).await?))
+pub(super) async fn show<B: Profiles>(
+    State(agent): State<Arc<B>>,
+    PathPart(id): PathPart,
+) -> Answered<Json<ProfileTree>> {
+    Ok(Json(agent.profile(id).await?))
 }
 
 /// A profile as a file, to be reviewed and kept: `PUT /v1/profiles` takes it.
@@ -41,8 +139,8 @@ pub(super) async fn show(State(engine): Engine, Path(id): Path<String>) -> Answe
     (status = 200, body = String, content_type = "text/plain"),
     (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn file(State(engine): Engine, Path(id): Path<String>) -> Answered<Response> {
-    let file = engine.profile_file(id).await?;
+pub(super) async fn file<B: Profiles>(State(agent): State<Arc<B>>, PathPart(id): PathPart) -> Answered<Response> {
+    let file = agent.profile_file(id).await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], file).into_response())
 }
 
@@ -66,17 +164,16 @@ pub(super) struct ImportQuery {
         (status = 413, description = "Larger than 8 MiB", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "No usable profile", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn import(
-    State(engine): Engine,
-    query: Result<Query<ImportQuery>, QueryRejection>,
-    body: Result<Bytes, BytesRejection>,
+pub(super) async fn import<B: Profiles>(
+    State(agent): State<Arc<B>>,
+    Query(query): Query<ImportQuery>,
+    RawBody(body): RawBody,
 ) -> Answered<Json<Vec<ProfileSummary>>> {
-    let Query(ImportQuery { any_digest }) = query?;
-    let file = String::from_utf8(body?.into()).map_err(|e| {
+    let file = String::from_utf8(body.into()).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, format!("the profile is not UTF-8 at byte {at}"))
+        Refusal::Invalid(format!("the profile is not UTF-8 at byte {at}"))
     })?;
-    Ok(Json(engine.import_profile(file, any_digest).await?))
+    Ok(Json(agent.import_profile(file, query.any_digest).await?))
 }
 
 /// Says that a profile is right as it is, with what was told of it: it judges at once, and learns nothing more.
@@ -86,8 +183,11 @@ pub(super) async fn import(
         (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "Nothing was learnt yet", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn approve(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<ProfileSummary>> {
-    Ok(Json(engine.approve_profile(id).await?))
+pub(super) async fn approve<B: Profiles>(
+    State(agent): State<Arc<B>>,
+    PathPart(id): PathPart,
+) -> Answered<Json<ProfileSummary>> {
+    Ok(Json(agent.approve_profile(id).await?))
 }
 
 /// Forgets a profile, so that its workload is learnt anew.
@@ -95,8 +195,11 @@ pub(super) async fn approve(State(engine): Engine, Path(id): Path<String>) -> An
     (status = 200, body = ProfileSummary, description = "The profile as it was"),
     (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn reset(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<ProfileSummary>> {
-    Ok(Json(engine.reset_profile(id).await?))
+pub(super) async fn reset<B: Profiles>(
+    State(agent): State<Arc<B>>,
+    PathPart(id): PathPart,
+) -> Answered<Json<ProfileSummary>> {
+    Ok(Json(agent.reset_profile(id).await?))
 }
 
 /// With what a profile is compared.
@@ -116,11 +219,10 @@ pub(super) struct DiffQuery {
         (status = 404, description = "No such profile, or no earlier one", body = Problem,
             content_type = "application/problem+json"),
     ))]
-pub(super) async fn diff(
-    State(engine): Engine,
-    Path(id): Path<String>,
-    query: Result<Query<DiffQuery>, QueryRejection>,
+pub(super) async fn diff<B: Profiles>(
+    State(agent): State<Arc<B>>,
+    PathPart(id): PathPart,
+    Query(query): Query<DiffQuery>,
 ) -> Answered<Json<ProfileDiff>> {
-    let Query(DiffQuery { with }) = query?;
-    Ok(Json(engine.diff_profiles(id, with).await?))
+    Ok(Json(agent.diff_profiles(id, query.with).await?))
 }

@@ -1,21 +1,26 @@
-//! Rules, and what people accepted.
+//! The rules: which are in force, whether each can fire, and what it has cost.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Path, State, rejection::JsonRejection},
-};
-use ethogram_detect::{Acceptance, rules::Problem as WrongRule};
-use ethogram_model::render;
+use axum::{Json, extract::State};
+use ethogram_detect::rules::Problem as WrongRule;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Backend, Problem};
-use crate::config::Period;
+use super::{
+    Problem,
+    resource::{Answered, Answers, resource},
+};
 
-type Engine = State<Arc<dyn Backend>>;
-type Answered<T> = Result<T, Problem>;
+/// The rules.
+pub trait Rules: Send + Sync + 'static {
+    /// The rules in force.
+    fn rules(&self) -> impl Answers<RulesStatus>;
+    /// Reads the rule files again.
+    fn reload_rules(&self) -> impl Answers<RulesStatus>;
+}
+
+resource!(Rules: rules, reload);
 
 /// A rule, whether it can fire, and what it has cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -85,64 +90,10 @@ pub struct RulesStatus {
     pub tested: BTreeMap<String, Vec<String>>,
 }
 
-/// Something that people said is normal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Accepted {
-    /// Its id.
-    pub id: String,
-    /// What finds it.
-    pub analytic: String,
-    /// The workload.
-    pub workload: String,
-    /// The executable.
-    pub executable: String,
-    /// The title of the alert that it was made from.
-    pub title: String,
-    /// Why it is normal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// When it was accepted, RFC 3339.
-    pub since: String,
-    /// When that ends, RFC 3339.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<String>,
-    /// How often something was not told because of it.
-    pub matched: u64,
-}
-
-impl From<&Acceptance> for Accepted {
-    fn from(a: &Acceptance) -> Self {
-        Self {
-            id: a.id.clone(),
-            analytic: a.analytic.clone(),
-            workload: a.workload.clone(),
-            executable: a.executable.clone(),
-            title: a.title.clone(),
-            reason: a.reason.clone(),
-            since: render::rfc3339(a.since_ns),
-            until: a.until_ns.map(render::rfc3339),
-            matched: a.matched,
-        }
-    }
-}
-
-/// How an alert is accepted.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Accept {
-    /// For how long: `30d`. Without it, until it is revoked.
-    #[serde(default, rename = "for")]
-    #[schema(value_type = Option<String>)]
-    period: Option<Period>,
-    /// Why it is normal.
-    #[serde(default)]
-    reason: Option<String>,
-}
-
 /// The rules in force, whether they can fire here, and what they have cost.
 #[utoipa::path(get, path = "/v1/rules", responses((status = 200, body = RulesStatus)))]
-pub(super) async fn rules(State(engine): Engine) -> Answered<Json<RulesStatus>> {
-    Ok(Json(engine.rules().await?))
+pub(super) async fn rules<B: Rules>(State(agent): State<Arc<B>>) -> Answered<Json<RulesStatus>> {
+    Ok(Json(agent.rules().await?))
 }
 
 /// Reads the rule files again and puts them in force at once. Where one has an error, those in force stay.
@@ -150,38 +101,6 @@ pub(super) async fn rules(State(engine): Engine) -> Answered<Json<RulesStatus>> 
     (status = 200, body = RulesStatus),
     (status = 422, description = "A file has an error", body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn reload(State(engine): Engine) -> Answered<Json<RulesStatus>> {
-    Ok(Json(engine.reload_rules().await?))
-}
-
-/// Accepts what an alert tells: the same of the same workload and executable is not told again.
-#[utoipa::path(post, path = "/v1/alerts/{uid}/accept", params(("uid" = String, Path, description = "The alert")),
-    request_body = Option<Accept>,
-    responses(
-        (status = 200, body = Accepted),
-        (status = 404, description = "No such alert", body = Problem, content_type = "application/problem+json"),
-    ))]
-pub(super) async fn accept(
-    State(engine): Engine,
-    Path(uid): Path<String>,
-    body: Result<Option<Json<Accept>>, JsonRejection>,
-) -> Answered<Json<Accepted>> {
-    let Accept { period, reason } = body?.unwrap_or_default().0;
-    let reason = reason.map(|r| r.chars().take(1000).collect());
-    Ok(Json(engine.accept(uid, period.map(|p| p.as_ns()), reason).await?))
-}
-
-/// What was accepted.
-#[utoipa::path(get, path = "/v1/accepted", responses((status = 200, body = Vec<Accepted>)))]
-pub(super) async fn accepted(State(engine): Engine) -> Answered<Json<Vec<Accepted>>> {
-    Ok(Json(engine.accepted().await?))
-}
-
-/// Takes an acceptance back: from then on it is told again.
-#[utoipa::path(delete, path = "/v1/accepted/{id}", params(("id" = String, Path, description = "Its id")), responses(
-    (status = 200, body = Accepted),
-    (status = 404, description = "No such acceptance", body = Problem, content_type = "application/problem+json"),
-))]
-pub(super) async fn revoke(State(engine): Engine, Path(id): Path<String>) -> Answered<Json<Accepted>> {
-    Ok(Json(engine.revoke(id).await?))
+pub(super) async fn reload<B: Rules>(State(agent): State<Arc<B>>) -> Answered<Json<RulesStatus>> {
+    Ok(Json(agent.reload_rules().await?))
 }

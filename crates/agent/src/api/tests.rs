@@ -1,241 +1,19 @@
+mod fake;
 mod listening;
 
-use std::{
-    collections::{BTreeMap, btree_map::Entry},
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
     http::{Request, Response, StatusCode, header},
 };
-use ethogram_model::{Container, Finding, Severity};
+use ethogram_model::{Finding, Severity};
 use http_body_util::BodyExt;
 use serde_json::{Value as Json, json};
-use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio_stream::wrappers::ReceiverStream;
 use tower::ServiceExt;
 
+pub(crate) use self::fake::{Fake, finding};
 use super::*;
-use crate::{
-    config::Act,
-    metrics::{Counters, MetricsSnapshot, TrackerState},
-    response::{PolicyState, PolicyStatus, ResponseRecord, tests::record},
-};
-
-/// Answers as the engine would, from what is in it.
-#[derive(Default)]
-pub(crate) struct Fake {
-    running: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
-    pub(crate) alerts: Mutex<Vec<Finding>>,
-    followers: Mutex<Vec<Sender<Arc<Finding>>>>,
-    events: Mutex<Vec<Sender<String>>>,
-    ended: bool,
-}
-
-const TRACKERS: [&str; 2] = ["open", "tcp"];
-
-fn status(name: &str, state: TrackerState, params: &BTreeMap<String, String>) -> TrackerStatus {
-    let param = |(name, value): (&String, &String)| Param {
-        name: name.clone(),
-        value: value.clone(),
-        default: "0".into(),
-        doc: String::new(),
-    };
-    TrackerStatus {
-        name: name.into(),
-        summary: "a tracker".into(),
-        state,
-        default: true,
-        reason: None,
-        programs: Vec::new(),
-        params: params.iter().map(param).collect(),
-        counters: Counters::default(),
-    }
-}
-
-pub(crate) fn finding(n: u64, severity: Severity) -> Finding {
-    Finding {
-        uid: format!("f{n}"),
-        title: "new executable".into(),
-        analytic: "behaviour.execute".into(),
-        severity,
-        confidence: 90,
-        reason: "never seen".into(),
-        workload: "w".into(),
-        operation: "execute".into(),
-        executable: "/bin/sh".into(),
-        object: "/bin/nc".into(),
-        usual: Vec::new(),
-        container: Some(Arc::new(Container {
-            id: "0123456789ab".into(),
-            name: Some("web".into()),
-            ..Container::default()
-        })),
-        rule: None,
-        score: None,
-        techniques: Vec::new(),
-        process: None,
-        evidence: Vec::new(),
-        count: 1,
-        first_seen_ns: n,
-        last_seen_ns: n,
-    }
-}
-
-fn profile(id: &str, behaviours: u64) -> ProfileSummary {
-    ProfileSummary {
-        id: id.into(),
-        workload: "w".into(),
-        image: "web:1".into(),
-        state: ProfileState::Stable,
-        since: "2026-01-31T12:00:00Z".into(),
-        learning_seconds_left: None,
-        approved: None,
-        missing: Vec::new(),
-        containers: 1,
-        observations: 1,
-        behaviours,
-        alerts: 0,
-    }
-}
-
-fn now<T: Send + 'static>(value: Result<T, Refusal>) -> Answer<'static, T> {
-    Box::pin(std::future::ready(value))
-}
-
-impl Backend for Fake {
-    fn trackers(&self) -> Answer<'_, Vec<TrackerStatus>> {
-        let running = self.running.lock().unwrap();
-        let each = |name: &&str| match running.get(*name) {
-            Some(params) => status(name, TrackerState::Running, params),
-            None => status(name, TrackerState::Stopped, &BTreeMap::new()),
-        };
-        now(Ok(TRACKERS.iter().map(each).collect()))
-    }
-    fn start(&self, name: String, params: BTreeMap<String, String>) -> Answer<'_, TrackerStatus> {
-        if !TRACKERS.contains(&name.as_str()) {
-            return now(Err(Refusal::unknown("tracker", &name, TRACKERS)));
-        }
-        now(match self.running.lock().unwrap().entry(name) {
-            Entry::Occupied(e) => Err(Refusal::Conflict(format!("{} runs already", e.key()))),
-            Entry::Vacant(e) => {
-                let status = status(e.key(), TrackerState::Running, &params);
-                e.insert(params);
-                Ok(status)
-            }
-        })
-    }
-    fn stop(&self, name: String) -> Answer<'_, TrackerStatus> {
-        now(match self.running.lock().unwrap().remove(&name) {
-            Some(params) => Ok(status(&name, TrackerState::Stopped, &params)),
-            None => Err(Refusal::unknown("tracker", &name, TRACKERS)),
-        })
-    }
-    fn pause(&self, names: Vec<String>) -> Answer<'_, Vec<String>> {
-        now(Ok(names))
-    }
-    fn resume(&self, names: Vec<String>) -> Answer<'_, Vec<String>> {
-        now(Ok(names))
-    }
-    fn put_object(&self, name: String, object: Vec<u8>) -> Answer<'_, TrackerStatus> {
-        let params = [("bytes".to_owned(), object.len().to_string())].into();
-        now(Ok(status(&name, TrackerState::Running, &params)))
-    }
-    fn rules(&self) -> Answer<'_, RulesStatus> {
-        now(Ok(RulesStatus { rules: Vec::new(), problems: Vec::new(), outdated: false, tested: BTreeMap::new() }))
-    }
-    fn reload_rules(&self) -> Answer<'_, RulesStatus> {
-        now(Err(Refusal::Invalid("the rules in force stay: a.yaml:1:1: error".into())))
-    }
-    fn accept(&self, uid: String, _: Option<u64>, reason: Option<String>) -> Answer<'_, Accepted> {
-        let all = self.alerts.lock().unwrap();
-        let known = all.iter().find(|f| f.uid == uid);
-        now(match known {
-            Some(known) => Ok(Accepted::from(&ethogram_detect::Acceptance::of(known, reason, 1, None))),
-            None => Err(Refusal::unknown("alert", &uid, [""; 0])),
-        })
-    }
-    fn accepted(&self) -> Answer<'_, Vec<Accepted>> {
-        now(Ok(Vec::new()))
-    }
-    fn revoke(&self, id: String) -> Answer<'_, Accepted> {
-        now(Err(Refusal::unknown("acceptance", &id, [""; 0])))
-    }
-    fn containers(&self) -> Answer<'_, Vec<Arc<Container>>> {
-        now(Ok(finding(1, Severity::Low).container.into_iter().collect()))
-    }
-    fn profiles(&self) -> Answer<'_, Vec<ProfileSummary>> {
-        now(Ok(Vec::new()))
-    }
-    fn profile(&self, id: String) -> Answer<'_, ethogram_detect::ProfileTree> {
-        now(Err(Refusal::unknown("profile", &id, [""; 0])))
-    }
-    fn profile_file(&self, id: String) -> Answer<'_, String> {
-        now(Err(Refusal::unknown("profile", &id, [""; 0])))
-    }
-    fn diff_profiles(&self, id: String, with: Option<String>) -> Answer<'_, ethogram_detect::ProfileDiff> {
-        let from = with.unwrap_or_else(|| "before".into());
-        now(Ok(ethogram_detect::ProfileDiff { from, to: id, operations: Vec::new() }))
-    }
-    fn import_profile(&self, file: String, any_digest: bool) -> Answer<'_, Vec<ProfileSummary>> {
-        now(match any_digest {
-            true => Ok(vec![profile("p1", file.len() as u64)]),
-            false => Err(Refusal::Conflict("made for another image".into())),
-        })
-    }
-    fn approve_profile(&self, id: String) -> Answer<'_, ProfileSummary> {
-        now(if id == "p1" { Ok(profile("p1", 1)) } else { Err(Refusal::unknown("profile", &id, ["p1"])) })
-    }
-    fn reset_profile(&self, id: String) -> Answer<'_, ProfileSummary> {
-        self.approve_profile(id)
-    }
-    fn alerts(&self, filter: AlertFilter) -> Answer<'_, Vec<Finding>> {
-        let all = self.alerts.lock().unwrap();
-        let wanted: Vec<Finding> = all.iter().filter(|f| filter.wants(f)).cloned().collect();
-        let skip = wanted.len().saturating_sub(filter.limit);
-        now(Ok(wanted.into_iter().skip(skip).collect()))
-    }
-    fn subscribe_events(&self, filter: EventFilter) -> Answer<'_, Lines> {
-        let (to, from) = mpsc::channel(8);
-        to.try_send(json!({ "tracker": filter.tracker, "container": filter.container }).to_string()).unwrap();
-        self.events.lock().unwrap().push(to);
-        now(Ok(Box::pin(ReceiverStream::new(from)) as Lines))
-    }
-    fn subscribe_alerts(&self, _: AlertFilter) -> Answer<'_, Receiver<Arc<Finding>>> {
-        let (to, from) = mpsc::channel(8);
-        self.followers.lock().unwrap().push(to);
-        now(Ok(from))
-    }
-    fn responses(&self, limit: usize) -> Answer<'_, Vec<ResponseRecord>> {
-        let all = [record(1, Act::Freeze), record(2, Act::Kill)];
-        now(Ok(all.into_iter().rev().take(limit).rev().collect()))
-    }
-    fn policies(&self) -> Answer<'_, Vec<PolicyStatus>> {
-        let (name, state) = ("no mounts".to_owned(), PolicyState::Refused);
-        now(Ok(vec![PolicyStatus {
-            name,
-            of_rule: false,
-            action: Act::Deny,
-            state,
-            reason: Some("no bpf".into()),
-            hits: 0,
-        }]))
-    }
-    fn undo(&self, id: String) -> Answer<'_, ResponseRecord> {
-        now(match id.as_str() {
-            "1" => Ok(record(1, Act::Freeze)),
-            "2" => Err(Refusal::Conflict("response 2 is over: there is nothing to undo".into())),
-            _ => Err(Refusal::unknown("response that can be undone", &id, ["1"])),
-        })
-    }
-    fn metrics(&self) -> Answer<'_, MetricsSnapshot> {
-        now(Ok(MetricsSnapshot { containers: 3, ..MetricsSnapshot::default() }))
-    }
-    fn healthy(&self) -> Answer<'_, ()> {
-        now(if self.ended { Err(Refusal::Gone) } else { Ok(()) })
-    }
-}
 
 fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
     let request = Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, "application/json");
@@ -243,7 +21,7 @@ fn request(method: &str, path: &str, body: impl Into<Body>) -> Request<Body> {
 }
 
 async fn ask(backend: &Arc<Fake>, request: Request<Body>) -> Response<Body> {
-    router(Arc::clone(backend) as Arc<dyn Backend>).oneshot(request).await.unwrap()
+    router(Arc::clone(backend)).oneshot(request).await.unwrap()
 }
 
 async fn body(response: Response<Body>) -> String {

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::{
         api::{
-            Backend, Listeners, TrackerStatus,
+            Listeners, TrackerStatus,
             tests::{Fake, finding},
         },
         config,
@@ -163,7 +163,7 @@ mod tests {
         let fake = Arc::new(Fake::default());
         *fake.alerts.lock().unwrap() = vec![finding(1, Severity::High), finding(2, Severity::Low)];
         let listeners = Listeners::bind(&api, &config::Metrics { listen: None }).await.unwrap();
-        let server = listeners.serve(&(Arc::clone(&fake) as Arc<dyn Backend>));
+        let server = listeners.serve(&fake);
         let client = Client::new(api.socket.clone());
 
         let started: TrackerStatus = client.post("/v1/trackers", &json!({ "name": "tcp" })).await.unwrap();

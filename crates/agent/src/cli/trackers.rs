@@ -11,8 +11,8 @@ use super::{
     client::{Client, ClientError, encode},
 };
 use crate::{
-    api::{Param, TrackerStatus},
-    metrics::{Counters, TrackerState},
+    api::TrackerStatus,
+    metrics::TrackerState,
     output::{self, Column},
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn answer(
         None => match client.get("/v1/trackers").await {
             Err(ClientError::NoServer(_)) if !named => {
                 eprintln!("ethogram: no server runs: these are the trackers there are");
-                builtin().iter().map(stopped).collect()
+                builtin().into_iter().map(TrackerStatus::stopped).collect()
             }
             answer => answer?,
         },
@@ -42,25 +42,6 @@ pub(super) async fn answer(
         ListFormat::Table => table(&trackers, output::width()),
     })?;
     Ok(())
-}
-
-fn stopped(schema: &TrackerSchema) -> TrackerStatus {
-    let param = |p: &ethogram_model::Param| Param {
-        name: p.name.clone(),
-        value: p.default.to_string(),
-        default: p.default.to_string(),
-        doc: p.doc.clone(),
-    };
-    TrackerStatus {
-        name: schema.name.to_string(),
-        summary: schema.summary.clone(),
-        state: TrackerState::Stopped,
-        reason: None,
-        default: schema.default,
-        programs: Vec::new(),
-        params: schema.params.iter().map(param).collect(),
-        counters: Counters::default(),
-    }
 }
 
 fn table(trackers: &[TrackerStatus], width: usize) -> String {

@@ -19,8 +19,9 @@ use super::{
     judge::Judge,
 };
 use crate::{
-    api::{Refusal, RuleProblem, RuleStatus, RulesStatus},
+    api::{RuleProblem, RuleStatus, RulesStatus},
     pipeline::{Control, Input},
+    refusal::Refusal,
     response::Response,
     rules::{Mark, Origin, RuleFiles, tested},
 };

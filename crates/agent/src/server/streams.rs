@@ -5,7 +5,10 @@ use std::sync::Arc;
 use ethogram_model::{Event, Finding, render};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
-use crate::api::{AlertFilter, EventFilter};
+use crate::{
+    api::{AlertFilter, EventFilter},
+    refusal::Refusal,
+};
 
 /// Followers at most, of each kind.
 const MAX_FOLLOWERS: usize = 32;
@@ -71,6 +74,11 @@ impl Streams {
             }
         }
     }
+}
+
+/// There are too many followers.
+pub(super) fn too_many() -> Refusal {
+    Refusal::Conflict(format!("too many streams are open (limit {MAX_FOLLOWERS}): close one and try again"))
 }
 
 fn wants(filter: &EventFilter, event: &Event) -> bool {

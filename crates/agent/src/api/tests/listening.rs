@@ -3,10 +3,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::Fake;
-use crate::{
-    api::{Backend, Listeners},
-    config,
-};
+use crate::{api::Listeners, config};
 
 fn api_at(folder: &Path) -> config::Api {
     config::Api { socket: folder.join("run/api.sock"), ..config::Api::default() }
@@ -14,7 +11,7 @@ fn api_at(folder: &Path) -> config::Api {
 
 const NO_METRICS: config::Metrics = config::Metrics { listen: None };
 
-fn fake() -> Arc<dyn Backend> {
+fn fake() -> Arc<Fake> {
     Arc::new(Fake::default())
 }
 

@@ -3,81 +3,84 @@
 use ethogram_detect::{Decision, Profile, ProfileDiff, ProfileSummary as Brief, ProfileTree, Workload};
 use ethogram_model::render;
 
-use super::{backend::Server, judge::Judge};
 use crate::{
-    api::{ProfileState, ProfileSummary, Refusal},
-    pipeline::{Engine, Input, now_ns},
+    api::{Answer, ProfileState, ProfileSummary, Profiles},
+    pipeline::{Engine, now_ns},
+    refusal::Refusal,
+    server::{backend::Server, judge::Judge},
 };
 
-pub(super) async fn list(server: &Server) -> Result<Vec<ProfileSummary>, Refusal> {
-    let all = server.ask(|judge| judge.detector.model.profiles()).await?;
-    Ok(all.iter().map(|brief| summary(brief, server.learning_ns)).collect())
-}
+impl Profiles for Server {
+    async fn profiles(&self) -> Answer<Vec<ProfileSummary>> {
+        let all = self.ask(|judge| judge.detector.model.profiles()).await?;
+        Ok(all.iter().map(|brief| summary(brief, self.learning_ns)).collect())
+    }
 
-pub(super) async fn show(server: &Server, id: String) -> Result<ProfileTree, Refusal> {
-    of(server, id, |judge, uid| judge.detector.model.describe(uid)).await
-}
+    async fn profile(&self, id: String) -> Answer<ProfileTree> {
+        of(self, id, |judge, uid| judge.detector.model.describe(uid)).await
+    }
 
-pub(super) async fn file(server: &Server, id: String) -> Result<String, Refusal> {
-    let profile = of(server, id, |judge, uid| judge.detector.model.profile(uid).cloned()).await?;
-    Ok(profile.to_file())
-}
+    async fn profile_file(&self, id: String) -> Answer<String> {
+        let profile = of(self, id, |judge, uid| judge.detector.model.profile(uid).cloned()).await?;
+        Ok(profile.to_file())
+    }
 
-pub(super) async fn diff(server: &Server, id: String, with: Option<String>) -> Result<ProfileDiff, Refusal> {
-    let profile = |id| of(server, id, |judge, uid| judge.detector.model.profile(uid).cloned());
-    let to = profile(id).await?;
-    let from = match with {
-        Some(with) => profile(with).await?,
-        None => {
-            let uid = to.workload.uid.clone();
-            let before = server.ask(move |judge| judge.detector.model.version_before(&uid).cloned()).await?;
-            before.ok_or_else(|| {
-                let what =
-                    format!("no other version of {} is known: name the profile to compare it with", to.workload.name);
-                Refusal::NotFound { what, nearest: Vec::new() }
-            })?
+    async fn diff_profiles(&self, id: String, with: Option<String>) -> Answer<ProfileDiff> {
+        let profile = |id| of(self, id, |judge, uid| judge.detector.model.profile(uid).cloned());
+        let to = profile(id).await?;
+        let from = match with {
+            Some(with) => profile(with).await?,
+            None => {
+                let uid = to.workload.uid.clone();
+                let before = self.ask(move |judge| judge.detector.model.version_before(&uid).cloned()).await?;
+                before.ok_or_else(|| {
+                    let what = format!(
+                        "no other version of {} is known: name the profile to compare it with",
+                        to.workload.name
+                    );
+                    Refusal::NotFound { what, nearest: Vec::new() }
+                })?
+            }
+        };
+        Ok(ProfileDiff::of(&from, &to))
+    }
+
+    async fn import_profile(&self, file: String, any_digest: bool) -> Answer<Vec<ProfileSummary>> {
+        let read = self.blocking(move |_| {
+            Profile::from_file(&file, now_ns())
+                .map_err(|problems| Refusal::Invalid(format!("the profile is wrong: {problems}")))
+        });
+        let profile = read.await?;
+        let of = profile.workload.clone();
+        let targets = self.ask(move |judge| targets(&of, judge.detector.model.workloads(), any_digest)).await??;
+        let uids: Vec<String> = targets.iter().map(|workload| workload.uid.clone()).collect();
+        for workload in targets {
+            let mut profile = Box::new(profile.clone());
+            profile.workload = workload;
+            self.decide(Decision::ImportProfile(profile)).await?;
         }
-    };
-    Ok(ProfileDiff::of(&from, &to))
-}
-
-pub(super) async fn import(server: &Server, file: String, any_digest: bool) -> Result<Vec<ProfileSummary>, Refusal> {
-    let read = server.blocking(move |_| {
-        Profile::from_file(&file, now_ns())
-            .map_err(|problems| Refusal::Invalid(format!("the profile is wrong: {problems}")))
-    });
-    let profile = read.await?;
-    let of = profile.workload.clone();
-    let targets = server.ask(move |judge| targets(&of, judge.detector.model.workloads(), any_digest)).await??;
-    let uids: Vec<String> = targets.iter().map(|workload| workload.uid.clone()).collect();
-    for workload in targets {
-        let mut profile = Box::new(profile.clone());
-        profile.workload = workload;
-        decide(server, Decision::ImportProfile(profile)).await?;
+        let all = self.profiles().await?;
+        Ok(all.into_iter().filter(|summary| uids.contains(&summary.id)).collect())
     }
-    let all = list(server).await?;
-    Ok(all.into_iter().filter(|summary| uids.contains(&summary.id)).collect())
-}
 
-pub(super) async fn approve(server: &Server, id: String) -> Result<ProfileSummary, Refusal> {
-    let brief = brief(server, id).await?;
-    if brief.entries == 0 {
-        let what =
-            format!("nothing was learnt of {} yet: approved as it is, it would make everything an alert", brief.name);
-        return Err(Refusal::Conflict(what));
+    async fn approve_profile(&self, id: String) -> Answer<ProfileSummary> {
+        let brief = brief(self, id).await?;
+        if brief.entries == 0 {
+            let what = format!(
+                "nothing was learnt of {} yet: approved as it is, it would make everything an alert",
+                brief.name
+            );
+            return Err(Refusal::Conflict(what));
+        }
+        self.decide(Decision::ApproveProfile(brief.uid.clone())).await?;
+        self::brief(self, brief.uid).await.map(|brief| summary(&brief, self.learning_ns))
     }
-    decide(server, Decision::ApproveProfile(brief.uid.clone())).await?;
-    self::brief(server, brief.uid).await.map(|brief| summary(&brief, server.learning_ns))
-}
 
-pub(super) async fn reset(server: &Server, id: String) -> Result<ProfileSummary, Refusal> {
-    let brief = brief(server, id).await?;
-    decide(server, Decision::ResetProfile(brief.uid.clone())).await?;
-    Ok(summary(&brief, server.learning_ns))
-}
-
-async fn decide(server: &Server, decision: Decision) -> Result<(), Refusal> {
-    server.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)
+    async fn reset_profile(&self, id: String) -> Answer<ProfileSummary> {
+        let brief = brief(self, id).await?;
+        self.decide(Decision::ResetProfile(brief.uid.clone())).await?;
+        Ok(summary(&brief, self.learning_ns))
+    }
 }
 
 async fn brief(server: &Server, id: String) -> Result<Brief, Refusal> {

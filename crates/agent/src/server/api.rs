@@ -1,0 +1,10 @@
+//! What the server answers the API, a file for each of its resources.
+
+mod alerts;
+mod containers;
+mod events;
+mod health;
+mod profiles;
+mod responses;
+mod rules;
+mod trackers;

@@ -1,0 +1,48 @@
+//! Alerts, and accepting them.
+
+use std::sync::Arc;
+
+use ethogram_detect::{Acceptance, Decision};
+use ethogram_model::Finding;
+use tokio::sync::mpsc::Receiver;
+
+use crate::{
+    api::{Accepted, AlertFilter, Alerts, Answer},
+    pipeline::now_ns,
+    refusal::Refusal,
+    server::{backend::Server, streams},
+};
+
+impl Alerts for Server {
+    async fn alerts(&self, filter: AlertFilter) -> Answer<Vec<Finding>> {
+        self.ask(move |judge| judge.alerts.list(&filter)).await
+    }
+
+    async fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<Receiver<Arc<Finding>>> {
+        self.ask(move |judge| judge.streams.follow_alerts(filter)).await?.ok_or_else(streams::too_many)
+    }
+
+    async fn accept(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> Answer<Accepted> {
+        let asked = uid.clone();
+        let Some(alert) = self.ask(move |judge| judge.alerts.find(&asked)).await? else {
+            return Err(Refusal::unknown("alert", &uid, [""; 0]));
+        };
+        let acceptance = Acceptance::of(&alert, reason, now_ns(), for_ns);
+        let accepted = Accepted::from(&acceptance);
+        self.decide(Decision::Accept(acceptance)).await?;
+        Ok(accepted)
+    }
+
+    async fn accepted(&self) -> Answer<Vec<Accepted>> {
+        self.ask(|judge| judge.detector.accepted.list().map(Accepted::from).collect()).await
+    }
+
+    async fn revoke(&self, id: String) -> Answer<Accepted> {
+        let all = self.accepted().await?;
+        let Some(known) = all.iter().find(|accepted| accepted.id == id) else {
+            return Err(Refusal::unknown("acceptance", &id, all.iter().map(|accepted| &accepted.id)));
+        };
+        self.decide(Decision::Revoke(id)).await?;
+        Ok(known.clone())
+    }
+}

@@ -1,0 +1,30 @@
+//! Streams of events.
+
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+
+use crate::{
+    api::{Answer, EventFilter, Events, Lines},
+    refusal::Refusal,
+    server::{backend::Server, streams},
+};
+
+impl Events for Server {
+    async fn subscribe_events(&self, filter: EventFilter) -> Answer<Lines> {
+        let tracker = filter.tracker.clone();
+        // Programs are attached before the first event is promised.
+        let following = self.blocking(move |server| {
+            if let Some(name) = tracker.as_deref().filter(|name| server.schema(name).is_none()) {
+                let known = server.collector.status();
+                return Err(Refusal::unknown("tracker", name, known.iter().map(|t| &t.schema.name)));
+            }
+            Ok(server.demands.follow(tracker))
+        });
+        let following = following.await?;
+        let lines = self.ask(move |judge| judge.streams.follow_events(filter)).await?;
+        let lines = ReceiverStream::new(lines.ok_or_else(streams::too_many)?).map(move |line| {
+            let _subscribed_until_the_stream_ends = &following;
+            line.to_string()
+        });
+        Ok(Box::pin(lines))
+    }
+}
