@@ -37,15 +37,8 @@ KNOWN_CIRCLES = [
     "detect/src: behaviour model profile workload",
     "detect/src/rules: compile patterns plan",
     "detect/src/rules: definitions document prepared sigma",
-    "probe/src: attach habits object reader",
-    "probe/src: builtin plan",
-    "probe/src: collector tracker",
 ]
 KNOWN_LONG = [
     "crates/agent/src/cli/args.rs",
-    "crates/probe/include/kernel.h",
-    "crates/probe/src/collector.rs",
     "crates/probe/src/tests/response.rs",
-    "crates/probe/trackers/cred/tracker.bpf.c",
-    "crates/probe/trackers/fs/tracker.bpf.c",
 ]

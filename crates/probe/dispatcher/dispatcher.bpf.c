@@ -7,7 +7,7 @@
 #include "syscall.bpf.h"
 
 /* For each number, whether somebody wants it, as a native call or as a 32-bit one. The agent sets it. */
-u8 wanted_numbers[SYSCALL_NUMBERS] SEC(".data.wanted");
+u8 subscribed_numbers[SYSCALL_NUMBERS] SEC(".data.subscribed");
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(dispatch, struct pt_regs *regs, long result)
@@ -15,7 +15,7 @@ int BPF_PROG(dispatch, struct pt_regs *regs, long result)
 	/* A pointer that the kernel has given a type can be read from as it is. */
 	u32 number = CALL_NUMBER(regs), slot;
 
-	if (number >= SYSCALL_NUMBERS || !wanted_numbers[number])
+	if (number >= SYSCALL_NUMBERS || !subscribed_numbers[number])
 		return 0;
 	slot = call_slot(regs);
 	if (slot < 2 * SYSCALL_NUMBERS)

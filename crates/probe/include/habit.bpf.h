@@ -7,8 +7,9 @@
  *   if (is_habitual(c, e.header.habit))
  *	   return;
  *
- * where `workload` is from `wanted_of`, and `object` stands for all that a rule may ask of such an event besides who did
- * it. Only what a workload repeats all day takes part: never what is grave each time, such as running a program.
+ * where `workload` is from `is_collected_of`, and `object` stands for what is done, and to what. Members of the event that are part of
+ * it, or follow from it, have the tag HABIT_KEY: a rule that asks for another keeps its events from becoming a habit. Only what a
+ * workload repeats all day takes part: never what is severe each time, such as running a program.
  */
 #ifndef ETHOGRAM_HABIT_H
 #define ETHOGRAM_HABIT_H
@@ -34,7 +35,7 @@ static __always_inline u64 habit_by(const struct program *program, u32 uid, u32 
 {
 	u64 hash = mixed(mixed(agent_salt, workload), program->lineage);
 
-	hash = mixed(hash, (u64)uid << 32 | agent_interest << 8 | event);
+	hash = mixed(hash, (u64)uid << 32 | agent_tracker << 8 | event);
 	return mixed(hash, object) | 1;
 }
 
@@ -62,10 +63,10 @@ static __always_inline bool is_habitual(struct tracker_counters *c, u64 habit)
 {
 	struct habit *known;
 
-	if (!habit || !verdicts_count())
+	if (!habit || !verdicts_apply())
 		return false;
 	known = bpf_map_lookup_elem(&habits, &habit);
-	if (!known || known->generation != interest_at(HABITS))
+	if (!known || known->generation != subscription_at(HABITS))
 		return false;
 	__sync_fetch_and_add(&known->count, 1);
 	c->aggregated++;

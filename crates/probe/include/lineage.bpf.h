@@ -8,19 +8,19 @@
 #define ETHOGRAM_LINEAGE_H
 
 #include "file.bpf.h"
-#include "interest.bpf.h"
+#include "subscription.bpf.h"
 
 /* One that is forked is what its parent is; one that runs a program stands below what forked it. */
 struct program {
 	u64 lineage;
-	u64 above;	 /* the lineage that it stands below */
-	u64 plain;	 /* as `lineage`, arguments left out */
+	u64 above; /* the lineage that it stands below */
+	u64 plain; /* as `lineage`, arguments left out */
 	u64 above_plain;
-	u64 cgroup;	 /* where it ran the program */
-	u64 start;	 /* the process's own: a number is used again */
-	u64 execs;	 /* how many programs its forebears and it had run: one that was missed shows */
+	u64 cgroup; /* where it ran the program */
+	u64 start;  /* the process's own: a number is used again */
+	u64 execs;  /* how many programs its forebears and it had run: one that was missed shows */
 	u32 generation;
-	u32 is_forked;	 /* since then */
+	u32 is_forked; /* since then */
 };
 
 /* Owned by the agent and shared by all trackers: what each process runs, by its pid. */
@@ -35,7 +35,7 @@ static __always_inline struct program *program_of(u32 tgid, u64 start)
 {
 	struct program *known = bpf_map_lookup_elem(&programs, &tgid);
 
-	return known && known->start == start && known->generation == interest_at(LINEAGES) ? known : NULL;
+	return known && known->start == start && known->generation == subscription_at(LINEAGES) ? known : NULL;
 }
 
 /* What the current process runs. */
@@ -79,11 +79,11 @@ static __always_inline void lineage_ended(struct task_struct *task)
  * id, nobody's lineage is known beyond its programs. */
 static __always_inline bool is_outside(u64 cgroup, u64 here)
 {
-	struct gate_verdict *known;
+	struct container_verdict *known;
 
 	if (cgroup == here)
 		return false;
-	known = bpf_map_lookup_elem(&gate, &cgroup);
+	known = bpf_map_lookup_elem(&container_filter, &cgroup);
 	return !known || !known->workload;
 }
 
@@ -101,9 +101,7 @@ static __always_inline void lineage_began(struct program *now, struct task_struc
 	now->above = now->above_plain = now->lineage;
 	if (before) {
 		now->above_plain = before->is_forked ? before->plain : before->above_plain;
-		now->above = outside	       ? now->above_plain :
-			     before->is_forked ? before->lineage :
-						 before->above;
+		now->above = outside ? now->above_plain : before->is_forked ? before->lineage : before->above;
 	}
 	/* A memfd is another each time, and a runtime may run from one. */
 	if (!is_memfd(file)) {
@@ -118,7 +116,7 @@ static __always_inline void lineage_began(struct program *now, struct task_struc
 	now->cgroup = cgroup;
 	now->start = start;
 	now->execs = LOAD(task, self_exec_id);
-	now->generation = interest_at(LINEAGES);
+	now->generation = subscription_at(LINEAGES);
 	now->is_forked = 0;
 }
 
@@ -142,7 +140,7 @@ static __always_inline void lineage_found(struct task_struct *task)
 	now.cgroup = cgroup_of(task);
 	now.start = start;
 	now.execs = LOAD(task, self_exec_id);
-	now.generation = interest_at(LINEAGES);
+	now.generation = subscription_at(LINEAGES);
 	bpf_map_update_elem(&programs, &tgid, &now, BPF_ANY);
 }
 

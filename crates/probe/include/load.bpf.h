@@ -24,7 +24,7 @@ struct bpf_iter_num {
 #define LOAD_FROM(pointer, at, a)                                                                                      \
 	({                                                                                                             \
 		typeof(&*(pointer)) at = (pointer);                                                                    \
-		typeof(({ at->a; })) at##_value;                                                                         \
+		typeof(({ at->a; })) at##_value;                                                                       \
 		if (LOADS_ARE_DIRECT)                                                                                  \
 			at##_value = ((typeof(at))bpf_rdonly_cast(at, bpf_core_type_id_kernel(typeof(*at))))->a;       \
 		else                                                                                                   \
@@ -45,8 +45,8 @@ struct bpf_iter_num {
 		const void *pointer_at = (address);                                                                    \
 		void *pointer = NULL;                                                                                  \
 		if (LOADS_ARE_DIRECT)                                                                                  \
-			pointer = ((struct hlist_head *)bpf_rdonly_cast(                                               \
-					   pointer_at, bpf_core_type_id_kernel(struct hlist_head)))                    \
+			pointer = ((struct hlist_head *)bpf_rdonly_cast(pointer_at,                                    \
+									bpf_core_type_id_kernel(struct hlist_head)))   \
 					  ->first;                                                                     \
 		else                                                                                                   \
 			bpf_probe_read_kernel(&pointer, sizeof(pointer), pointer_at);                                  \

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * Files that are of no interest where they lie, whoever opens them. The agent says so of each that it has met, as long as
- * nobody wants to see everything; what stands for a file here depends on its place, as the agent judges by the path.
+ * Ordinary files: no rule and no profile asks for them where they lie. The agent says so of each that it has met, as long as no
+ * subscriber wants everything; what stands for a file here depends on its place, as the agent judges by the path.
  */
 #ifndef ETHOGRAM_ORDINARY_H
 #define ETHOGRAM_ORDINARY_H
 
 #include "file.bpf.h"
-#include "interest.bpf.h"
+#include "subscription.bpf.h"
 
 /* Owned by the agent. The value is the generation that the verdict was given in: only the current one's count. */
 struct {
@@ -31,14 +31,14 @@ struct {
 					   (u32)LOAD(mount_of(READ(file, f_path.mnt)), mnt_id));                       \
 		hash = mixed(hash, root);                                                                              \
 		hash = mixed(hash, use);                                                                               \
-		hash | 1;                                                                                             \
+		hash | 1;                                                                                              \
 	})
 
 static __always_inline u64 object_of(struct file *file, u32 use)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 
-	if (!verdicts_count())
+	if (!verdicts_apply())
 		return 0;
 	return OBJECT_OF(LOAD, file, LOAD(task, fs, root.dentry, d_inode, i_ino), use);
 }
@@ -48,7 +48,7 @@ static __always_inline u64 object_of_typed(struct file *file, u32 use)
 {
 	u64 root;
 
-	if (!verdicts_count())
+	if (!verdicts_apply())
 		return 0;
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
 		root = WALK(bpf_get_current_task_btf(), fs, root.dentry, d_inode, i_ino);
@@ -61,7 +61,7 @@ static __always_inline bool is_ordinary(u64 object)
 {
 	u32 *verdict = object ? bpf_map_lookup_elem(&ordinary, &object) : NULL;
 
-	return verdict && *verdict == interest_at(OBJECTS);
+	return verdict && *verdict == subscription_at(OBJECTS);
 }
 
 #endif

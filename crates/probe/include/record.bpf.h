@@ -8,11 +8,11 @@
 
 #include "file.bpf.h"
 
-#define RECORD_MAX 8192  /* a power of two: offsets are masked with it */
-#define PIECE_MAX 4096   /* the longest text written at once */
-#define NAME_SIZE 256    /* a file name and its NUL */
-#define PATH_PARTS 48    /* names and mount points followed on the way to the root */
-#define SCRATCH_SLOTS 3  /* a program can be interrupted by another on its CPU */
+#define RECORD_MAX 8192 /* a power of two: offsets are masked with it */
+#define PIECE_MAX 4096	/* the longest text written at once */
+#define NAME_SIZE 256	/* a file name and its NUL */
+#define PATH_PARTS 48	/* names and mount points followed on the way to the root */
+#define SCRATCH_SLOTS 3 /* a program can be interrupted by another on its CPU */
 
 /* A walk to the root keeps its place in memory: of what is read from there the verifier knows nothing, so that all ways
  * through the loop look the same to it and it follows one. */

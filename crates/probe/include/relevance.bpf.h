@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * What an event has to be like for anybody to have a use for it, as far as a test of a field tells: what all rules that
- * wait for it ask of its user, and of one other field.
+ * Field filters: what all rules that subscribe to an event require of its user, and of one other field. An event that does not meet
+ * it is not sent.
  */
 #ifndef ETHOGRAM_RELEVANCE_H
 #define ETHOGRAM_RELEVANCE_H
@@ -13,8 +13,11 @@
 #define TESTED_EVENTS 32
 #define TESTED_BYTES 256 /* of a record, the first */
 
-/* A test of four bytes of a record: from its lowest bit on where they lie, from bit 16 on whether nothing or something has to be
- * left of them under the mask, which are the upper 32. One word, so that a test changes at once. */
+/* A test of four bytes of a record is one word, so that it changes at once. Its lowest bits are where they lie; then there is a bit for
+ * whether nothing or something has to be left of them under the mask, and the mask. */
+#define TESTED_ZERO_BIT 16
+#define TESTED_MASK_BIT 32
+
 struct relevance {
 	u64 user;
 	u64 field;
@@ -28,12 +31,12 @@ struct {
 	__type(value, struct relevance);
 } relevance SEC(".maps");
 
-/* The agent sets it: the tracker's entry in its tables. */
-const volatile u32 agent_interest;
+/* The agent sets it: the tracker's place in the tables. */
+const volatile u32 agent_tracker;
 
 static __always_inline struct relevance *relevance_of(u32 code)
 {
-	u32 index = agent_interest * TESTED_EVENTS + (code & (TESTED_EVENTS - 1));
+	u32 index = agent_tracker * TESTED_EVENTS + (code & (TESTED_EVENTS - 1));
 
 	return bpf_map_lookup_elem(&relevance, &index);
 }
@@ -45,9 +48,9 @@ static __always_inline u32 tested_at(u64 test)
 
 static __always_inline bool passes(u64 test, u32 word)
 {
-	u32 mask = test >> 32;
+	u32 mask = test >> TESTED_MASK_BIT;
 
-	return !mask || ((word & mask) == 0) == (test >> 16 & 1);
+	return !mask || ((word & mask) == 0) == (test >> TESTED_ZERO_BIT & 1);
 }
 
 #endif

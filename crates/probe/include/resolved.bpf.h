@@ -86,7 +86,8 @@ static __always_inline void set_path(struct record *r, path_at *path, requested_
 	requested->resolved = none;
 	requested->asked = *path;
 	if (found && bytes && start < RECORD_MAX - RESOLVED_BYTES &&
-	    !bpf_probe_read_kernel(tail(r), bytes & (RESOLVED_BYTES - 1), found->paths + (from & (RESOLVED_BYTES - 1)))) {
+	    !bpf_probe_read_kernel(tail(r), bytes & (RESOLVED_BYTES - 1),
+				   found->paths + (from & (RESOLVED_BYTES - 1)))) {
 		r->size += bytes & (RESOLVED_BYTES - 1);
 		path->base = since(r, start);
 		requested->resolved = path->base;

@@ -19,7 +19,7 @@
 		__uint(max_entries, ROWS);                                                                             \
 		__type(key, KEY);                                                                                      \
 		__type(value, VALUE);                                                                                  \
-	} NAME##_first SEC(".maps"), NAME##_second SEC(".maps");                                                                                 \
+	} NAME##_first SEC(".maps"), NAME##_second SEC(".maps");                                                       \
 	struct {                                                                                                       \
 		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                              \
 		__uint(max_entries, 1);                                                                                \

@@ -4,6 +4,7 @@
 #define ETHOGRAM_SOCKET_H
 
 #include "file.bpf.h"
+#include "kernel_net.h"
 #include <bpf/bpf_endian.h>
 
 #define S_IFSOCK 0140000

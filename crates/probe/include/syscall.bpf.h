@@ -22,9 +22,9 @@
 #define SYSCALL_LEVELS 4    /* trackers that can share one system call */
 
 struct call {
-	u32 which;    /* the enumerator */
-	bool compat;  /* a 32-bit program made it */
-	long result;  /* negative errno where it failed */
+	u32 which;   /* the enumerator */
+	bool compat; /* a 32-bit program made it */
+	long result; /* negative errno where it failed */
 	struct pt_regs *regs;
 };
 
@@ -64,11 +64,19 @@ static __always_inline u64 argument(const struct call *call, u32 index)
 	struct pt_regs *regs = call->regs;
 
 	if (call->compat) {
-		return (u32)(index == 0 ? LOAD(regs, bx) : index == 1 ? LOAD(regs, cx) : index == 2 ? LOAD(regs, dx) :
-			     index == 3 ? LOAD(regs, si) : index == 4 ? LOAD(regs, di) : LOAD(regs, bp));
+		return (u32)(index == 0 ? LOAD(regs, bx) :
+			     index == 1 ? LOAD(regs, cx) :
+			     index == 2 ? LOAD(regs, dx) :
+			     index == 3 ? LOAD(regs, si) :
+			     index == 4 ? LOAD(regs, di) :
+					  LOAD(regs, bp));
 	}
-	return index == 0 ? LOAD(regs, di) : index == 1 ? LOAD(regs, si) : index == 2 ? LOAD(regs, dx) :
-	       index == 3 ? LOAD(regs, r10) : index == 4 ? LOAD(regs, r8) : LOAD(regs, r9);
+	return index == 0 ? LOAD(regs, di) :
+	       index == 1 ? LOAD(regs, si) :
+	       index == 2 ? LOAD(regs, dx) :
+	       index == 3 ? LOAD(regs, r10) :
+	       index == 4 ? LOAD(regs, r8) :
+			    LOAD(regs, r9);
 }
 
 #elif defined(__TARGET_ARCH_arm64)
@@ -91,8 +99,12 @@ static __always_inline u32 call_slot(struct pt_regs *regs)
 static __always_inline u64 argument(const struct call *call, u32 index)
 {
 	struct pt_regs *regs = call->regs;
-	u64 value = index == 0 ? LOAD(regs, orig_x0) : index == 1 ? LOAD(regs, regs[1]) : index == 2 ? LOAD(regs, regs[2]) :
-		    index == 3 ? LOAD(regs, regs[3]) : index == 4 ? LOAD(regs, regs[4]) : LOAD(regs, regs[5]);
+	u64 value = index == 0 ? LOAD(regs, orig_x0) :
+		    index == 1 ? LOAD(regs, regs[1]) :
+		    index == 2 ? LOAD(regs, regs[2]) :
+		    index == 3 ? LOAD(regs, regs[3]) :
+		    index == 4 ? LOAD(regs, regs[4]) :
+				 LOAD(regs, regs[5]);
 
 	return call->compat ? (u32)value : value;
 }

@@ -14,7 +14,8 @@ static __always_inline struct upid own_number(struct task_struct *task)
 	u32 level = LOAD(pid, level);
 	struct upid upid = {};
 
-	bpf_probe_read_kernel(&upid, sizeof(upid), (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * sizeof(upid));
+	bpf_probe_read_kernel(&upid, sizeof(upid),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * sizeof(upid));
 	return upid;
 }
 
@@ -23,7 +24,9 @@ static __always_inline u32 leader_of(struct task_struct *task, u32 type)
 {
 	struct pid *leader = NULL;
 
-	bpf_probe_read_kernel(&leader, sizeof(leader), (void *)LOAD(task, signal) + bpf_core_field_offset(struct signal_struct, pids) + type * sizeof(leader));
+	bpf_probe_read_kernel(&leader, sizeof(leader),
+			      (void *)LOAD(task, signal) + bpf_core_field_offset(struct signal_struct, pids) +
+				      type * sizeof(leader));
 	return LOAD(leader, numbers[0].nr);
 }
 
@@ -49,7 +52,9 @@ static __always_inline struct task_struct *task_numbered(u32 number)
 		if (i == 0 && number >> (shift & 31) >> XA_CHUNK_BITS)
 			return NULL;
 		entry = NULL;
-		bpf_probe_read_kernel(&entry, sizeof(entry), (void *)node + bpf_core_field_offset(struct xa_node, slots) + slot * sizeof(entry));
+		bpf_probe_read_kernel(&entry, sizeof(entry),
+				      (void *)node + bpf_core_field_offset(struct xa_node, slots) +
+					      slot * sizeof(entry));
 	}
 	if (!entry || (unsigned long)entry & 3)
 		return NULL;

@@ -13,7 +13,7 @@
 #define ETHOGRAM_TRACKER_H
 
 #include "capability.h"
-#include "interest.bpf.h"
+#include "subscription.bpf.h"
 #include "load.bpf.h"
 #include <bpf/bpf_tracing.h>
 
@@ -61,6 +61,8 @@ typedef u32 syscall_number; /* a call's slot, see syscall.bpf.h */
 
 #define TAG(text) __attribute__((btf_decl_tag(text)))
 #define FIELD(name, doc) TAG("name:" name) TAG("doc:" doc)
+/* Behind FIELD: the member is the same in all events of one habit, see habit.bpf.h. */
+#define HABIT_KEY TAG("habit key")
 /* Only the agent reads it. */
 #define INTERNAL(name) TAG("name:_" name)
 
@@ -79,11 +81,11 @@ SET(capability);
 #define PARAM(TYPE, NAME, DEFAULT, DOC) const volatile TYPE NAME TAG("param:" DOC) = DEFAULT
 
 /* The agent sets these when it loads an object; they are no parameters of the tracker's. */
-const volatile u32 agent_tgid;              /* what the agent itself does is not reported */
-const volatile u32 agent_gate;              /* 1: the gate map decides by cgroup */
-const volatile u32 agent_cgroup_controller; /* 0: cgroup v2; 1 memory, 2 pids, 3 cpu: that hierarchy of v1 */
+const volatile u32 agent_tgid;		     /* what the agent itself does is not reported */
+const volatile u32 agent_filters_containers; /* 1: the container filter decides by cgroup */
+const volatile u32 agent_cgroup_controller;  /* 0: cgroup v2; 1 memory, 2 pids, 3 cpu: that hierarchy of v1 */
 const volatile u32 agent_page_size;
-const volatile u32 agent_wakeup_bytes;      /* wake the reader when that much waits; 0: at once */
+const volatile u32 agent_wakeup_bytes; /* wake the reader when that much waits; 0: at once */
 
 /* Begins every event: who did it, and when. */
 struct event_header {
@@ -96,7 +98,7 @@ struct event_header {
 	u32 pid FIELD("process.pid", "process id in the host's namespace");
 	u32 tid FIELD("thread.id", "thread id in the host's namespace");
 	u32 ppid FIELD("process.parent_pid", "parent's process id in the host's namespace");
-	u32 uid FIELD("process.user.id", "real user id in the host's namespace");
+	u32 uid FIELD("process.user.id", "real user id in the host's namespace") HABIT_KEY;
 	u16 event INTERNAL("event");
 	u16 reserved0 INTERNAL("reserved0");
 	u32 reserved1 INTERNAL("reserved1");
@@ -111,15 +113,15 @@ struct tracker_counters {
 	u64 seen;
 	u64 submitted;
 	u64 aggregated;
-	u64 filtered__container; /* the gate does not want this cgroup */
-	u64 filtered__self;      /* the agent itself did it */
+	u64 filtered__container; /* the container filter leaves this cgroup out */
+	u64 filtered__self;	 /* the agent itself did it */
 	u64 filtered__parameter; /* a parameter of the tracker excludes it */
-	u64 filtered__unwanted;  /* nobody wants events of this kind at the moment */
-	u64 filtered__ordinary;  /* nobody wants events about this object */
+	u64 filtered__unwanted;	 /* events of this kind have no subscriber at the moment */
+	u64 filtered__ordinary;	 /* events about this object have no subscriber */
 	u64 dropped__ring__full;
 	u64 dropped__scratch__busy; /* nested deeper than there are scratch buffers */
 	u64 dropped__table__full;
-	u64 dropped__file__closed; /* another thread closed it before we could look */
+	u64 dropped__file__closed;   /* another thread closed it before we could look */
 	u64 dropped__packet__unread; /* the kernel would not copy it */
 	u64 dropped__owner__unknown; /* nothing says which process it belongs to */
 };
@@ -138,9 +140,13 @@ struct {
 	__uint(max_entries, 1 << 20);
 } events SEC(".maps");
 
-enum { GATE_WANTED = 1, GATE_UNWANTED = 2 };
+/* What becomes of a container's events. */
+enum container_verdicts {
+	CONTAINER_COLLECTED = 1,
+	CONTAINER_FILTERED,
+};
 
-struct gate_verdict {
+struct container_verdict {
 	u32 verdict;
 	u32 padding;
 	u64 workload; /* 0: not known, or of no workload */
@@ -153,8 +159,8 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 32768);
 	__type(key, u64);
-	__type(value, struct gate_verdict);
-} gate SEC(".maps");
+	__type(value, struct container_verdict);
+} container_filter SEC(".maps");
 
 static __always_inline struct tracker_counters *count(void)
 {
@@ -188,19 +194,19 @@ static __always_inline u64 current_cgroup(void)
 	return cgroup_of((struct task_struct *)bpf_get_current_task());
 }
 
-/* Whether somebody wants events of that code. Where nobody does, one is counted as seen and filtered. */
-static __always_inline bool somebody_wants(struct tracker_counters *c, u32 code)
+/* Whether events of that code have a subscriber. Where they have none, one is counted as seen and filtered. */
+static __always_inline bool is_subscribed(struct tracker_counters *c, u32 code)
 {
-	if (is_wanted(code))
+	if (has_subscriber(code))
 		return true;
 	c->seen++;
 	c->filtered__unwanted++;
 	return false;
 }
 
-/* Whether an event of this process and cgroup is wanted, and of which workload it is. Counts it as seen, and as filtered
- * where it is not wanted. */
-static __always_inline bool wanted_of(struct tracker_counters *c, u32 tgid, u64 cgroup, u64 *workload)
+/* Whether events of this process and cgroup are collected, and of which workload they are. Counts one as seen, and as filtered
+ * where they are not. */
+static __always_inline bool is_collected_of(struct tracker_counters *c, u32 tgid, u64 cgroup, u64 *workload)
 {
 	*workload = 0;
 	c->seen++;
@@ -208,10 +214,10 @@ static __always_inline bool wanted_of(struct tracker_counters *c, u32 tgid, u64 
 		c->filtered__self++;
 		return false;
 	}
-	if (agent_gate) {
-		struct gate_verdict *known = bpf_map_lookup_elem(&gate, &cgroup);
+	if (agent_filters_containers) {
+		struct container_verdict *known = bpf_map_lookup_elem(&container_filter, &cgroup);
 
-		if (known && known->verdict == GATE_UNWANTED) {
+		if (known && known->verdict == CONTAINER_FILTERED) {
 			c->filtered__container++;
 			return false;
 		}
@@ -221,18 +227,18 @@ static __always_inline bool wanted_of(struct tracker_counters *c, u32 tgid, u64 
 	return true;
 }
 
-static __always_inline bool wanted_from(struct tracker_counters *c, u32 tgid, u64 cgroup)
+static __always_inline bool is_collected_from(struct tracker_counters *c, u32 tgid, u64 cgroup)
 {
 	u64 workload;
 
-	return wanted_of(c, tgid, cgroup, &workload);
+	return is_collected_of(c, tgid, cgroup, &workload);
 }
 
 /* The same for the current process, whose cgroup it tells. */
-static __always_inline bool wanted(struct tracker_counters *c, u64 *cgroup)
+static __always_inline bool is_collected(struct tracker_counters *c, u64 *cgroup)
 {
 	*cgroup = current_cgroup();
-	return wanted_from(c, bpf_get_current_pid_tgid() >> 32, *cgroup);
+	return is_collected_from(c, bpf_get_current_pid_tgid() >> 32, *cgroup);
 }
 
 /* The capabilities of a task itself: not those that the kernel borrows for it, as overlayfs does. */
@@ -300,7 +306,7 @@ static __always_inline u64 wakeup(u64 size)
 		return BPF_RB_FORCE_WAKEUP;
 	waiting = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA);
 	return waiting < agent_wakeup_bytes && waiting + size >= agent_wakeup_bytes ? BPF_RB_FORCE_WAKEUP :
-										       BPF_RB_NO_WAKEUP;
+										      BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void submit_as(struct tracker_counters *c, void *record, u64 size, u64 flags)

@@ -63,7 +63,7 @@ int BPF_PROG(deny_open, struct file *file)
 
 	if (!(LOAD(file, f_mode) & FMODE_WRITE))
 		return 0;
-	if (!concerns(&deed, OP_write, DENY | KILL | (is_of_here(file) ? EXACT : 0), current_program()))
+	if (!concerns(&deed, OP_write, DENY | KILL | (is_of_here(file) ? EXACT : 0), current_executable()))
 		return 0;
 	match_path(&deed, LOAD(file, f_path.mnt), LOAD(file, f_path.dentry));
 	return conclude(&deed);
@@ -107,7 +107,7 @@ int BPF_PROG(kill_connect, const struct sock *sk, int from, int to)
 	struct deed deed = {};
 	ip_address peer;
 
-	if (to != SYN_SENT || !is_tcp(sk) || !concerns(&deed, OP_connect, AFTER | EXACT, current_program()))
+	if (to != SYN_SENT || !is_tcp(sk) || !concerns(&deed, OP_connect, AFTER | EXACT, current_executable()))
 		return 0;
 	set_peer(&peer, sk);
 	match_peer(&deed, &peer, peer_port(sk));
@@ -121,7 +121,7 @@ int BPF_PROG(deny_connect, struct socket *socket, void *address)
 	struct sock *sk = LOAD(socket, sk);
 	struct deed deed = {};
 
-	if (!concerns(&deed, OP_connect, DENY | KILL | (is_tcp(sk) ? EXACT : 0), current_program()))
+	if (!concerns(&deed, OP_connect, DENY | KILL | (is_tcp(sk) ? EXACT : 0), current_executable()))
 		return 0;
 	match_address(&deed, address, false);
 	return conclude(&deed);
@@ -145,7 +145,7 @@ static __always_inline int deny_any(u32 operation, enum verdicts exact)
 {
 	struct deed deed = {};
 
-	if (!concerns(&deed, operation, DENY | KILL | exact, current_program()))
+	if (!concerns(&deed, operation, DENY | KILL | exact, current_executable()))
 		return 0;
 	return conclude(&deed);
 }

@@ -154,7 +154,7 @@ static __always_inline bool is_of_here(struct file *file)
 	return file && LOAD(mount_of(LOAD(file, f_path.mnt)), mnt_ns) == LOAD(task, nsproxy, mnt_ns);
 }
 
-static __always_inline struct file *current_program(void)
+static __always_inline struct file *current_executable(void)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct mm_struct *mm = LOAD(task, mm);
@@ -378,8 +378,8 @@ static __always_inline void match_peer(struct deed *deed, const ip_address *addr
 		if (!(deed->candidates & (1ULL << i)))
 			continue;
 		peer = bpf_map_lookup_elem(&peers, &policy);
-		if (peer && (words[0] & peer->mask[0]) == peer->address[0] && (words[1] & peer->mask[1]) == peer->address[1] &&
-		    (!peer->port || peer->port == e->port))
+		if (peer && (words[0] & peer->mask[0]) == peer->address[0] &&
+		    (words[1] & peer->mask[1]) == peer->address[1] && (!peer->port || peer->port == e->port))
 			e->policies |= 1ULL << i;
 	}
 	barrier();

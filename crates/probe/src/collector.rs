@@ -1,98 +1,33 @@
 //! Trackers as they start and stop while everything else goes on.
 
+mod verdicts;
+
 use std::{
     collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
-    time::Duration,
 };
 
 use crossbeam_channel::Sender;
 use ethogram_model::{TrackerSchema, nearest::nearest, schema::Role};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::{
-    Batch, Counters, Demand, Error, HabitCount, TrackerObject, TrackerStatus,
+    Batch, Counters, Error, Settings, Start, TrackerObject, TrackerStatus,
     counters::Outcome,
-    dispatcher::Dispatcher,
-    habits::Habits,
-    interest::Interest,
-    kernel::check_kernel,
-    kernel_types::KernelTypes,
-    object::{self, Environment, Loaded},
-    reader::{Reader, Source},
+    kernel::{check_kernel, types::KernelTypes},
+    object::{
+        dispatcher::Dispatcher,
+        load::{self, Environment},
+        loaded::Loaded,
+    },
+    read::reader::{Reader, Source},
+    tables::{Tables, subscription::Demand},
     tracker::{Running, Tracker},
 };
-
-/// How this host is.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Bytes of the ring of a busy tracker, others have an eighth; rounded up to a power of two of pages.
-    pub ring_bytes: u32,
-    /// Where containers are told apart: 0 in cgroup v2, else in a hierarchy of v1: 1 memory, 2 pids, 3 cpu.
-    pub controller: u32,
-    /// That hierarchy's id, as in `/proc/self/cgroup`.
-    pub hierarchy: u32,
-    /// Attach points that are not to be used: kinds (`fexit`, `kretprobe.multi`, `sys_exit`), or single ones
-    /// (`fexit/vfs_read`).
-    pub avoid: Vec<String>,
-}
-
-/// How a tracker is to be started.
-#[derive(Debug, Clone)]
-pub struct Start {
-    /// Values of its parameters.
-    pub params: BTreeMap<String, String>,
-    /// Whether the gate decides by cgroup.
-    pub gated: bool,
-    /// Whether its records are read at once, and not a tenth of a second later.
-    pub urgent: bool,
-    /// How often its samples are read.
-    pub interval: Duration,
-    /// Which of its events somebody wants.
-    pub demand: Demand,
-    /// Whether programs are attached that others pay for, even where not all events are wanted.
-    pub thorough: bool,
-}
-
-impl Default for Start {
-    fn default() -> Self {
-        let (params, interval) = (BTreeMap::new(), Duration::from_secs(3));
-        Self { params, gated: false, urgent: false, interval, demand: Demand::All, thorough: false }
-    }
-}
-
-/// What the gate does with a cgroup's events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// They pass. What stands for the cgroup's workload is part of what its habits are told by; zero where it has none, and
-    /// so no habits.
-    Wanted(u64),
-    /// They are counted as filtered, in the kernel.
-    Unwanted,
-}
-
-/// Bytes of `struct gate_verdict`.
-const GATE_VERDICT: u32 = 16;
-
-impl Verdict {
-    fn to_bytes(self) -> [u8; GATE_VERDICT as usize] {
-        let (verdict, workload): (u32, u64) = match self {
-            Self::Wanted(workload) => (1, workload),
-            Self::Unwanted => (2, 0),
-        };
-        let mut out = [0; GATE_VERDICT as usize];
-        out[..4].copy_from_slice(&verdict.to_ne_bytes());
-        out[8..].copy_from_slice(&workload.to_ne_bytes());
-        out
-    }
-}
 
 /// All trackers. Safe to share: starting one takes no lock that an event needs.
 pub struct Collector {
     settings: Settings,
-    gate: MapHandle,
-    interest: Interest,
-    habits: Habits,
+    tables: Tables,
     dispatcher: Dispatcher,
     reader: Reader,
     /// What the known trackers' programs may read of the kernel; made when the first one starts.
@@ -109,19 +44,14 @@ impl Collector {
     /// Where this kernel or these privileges cannot run trackers at all.
     pub fn new(settings: Settings, trackers: Vec<TrackerObject>, output: Sender<Batch>) -> Result<Self, Error> {
         check_kernel()?;
-        let options = libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-            map_flags: libbpf_sys::BPF_F_NO_PREALLOC,
-            ..Default::default()
-        };
-        let gate = MapHandle::create(MapType::Hash, Some("gate"), 8, GATE_VERDICT, 32768, &options)
-            .map_err(|source| Error::Kernel { doing: "making the gate's map".into(), source })?;
         let type_names = trackers.iter().flat_map(|t| &t.type_names).cloned().collect();
-        let (interest, habits) = (Interest::new()?, Habits::new()?);
-        let known = |object: TrackerObject| (object.schema.name.to_string(), Tracker::shared(object, interest.place()));
+        let tables = Tables::new()?;
+        let known = |object: TrackerObject| {
+            (object.schema.name.to_string(), Tracker::shared(object, tables.subscriptions.place()))
+        };
         let trackers = RwLock::new(trackers.into_iter().map(known).collect());
-        let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output, interest.wake_request()?)?);
-        Ok(Self { settings, gate, interest, habits, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
+        let (dispatcher, reader) = (Dispatcher::new()?, Reader::spawn(output, tables.subscriptions.wake_request()?)?);
+        Ok(Self { settings, tables, dispatcher, reader, types: OnceLock::new(), type_names, trackers })
     }
 
     /// Adds a tracker, or gives a known one another object. One that runs is replaced: its programs are loaded before
@@ -133,7 +63,7 @@ impl Collector {
         let name = object.schema.name.to_string();
         let mut trackers = self.trackers.write().unwrap_or_else(PoisonError::into_inner);
         let Some(known) = trackers.get(&name).cloned() else {
-            let tracker = Tracker::shared(object, self.interest.place());
+            let tracker = Tracker::shared(object, self.tables.subscriptions.place());
             let status = lock(&tracker).status();
             trackers.insert(name, tracker);
             return Ok(status);
@@ -249,9 +179,9 @@ impl Collector {
         let mut tracker = lock(&known);
         let Tracker { object, start, running, place, .. } = &mut *tracker;
         let Some(running) = running.as_mut().filter(|_| start.demand != demand) else { return Ok(()) };
-        self.interest.set(*place, &object.schema, &demand)?;
+        self.tables.subscriptions.set(*place, &object.schema, &demand)?;
         start.demand = demand.clone();
-        let told = running.attached.set_demand(&running.object, demand, || object::forget(&running.object));
+        let told = running.attached.set_demand(&running.object, demand, || load::forget(&running.object, &self.tables));
         let is_idle = running.attached.is_idle();
         if is_idle {
             self.forget_lineages_of(&tracker)?;
@@ -265,66 +195,9 @@ impl Collector {
         self.run(tracker, object, start)
     }
 
-    /// Says that an event about this object, as its field `_object` has it, is of no interest. Events about it are counted
-    /// as filtered from then on, where the tracker's [`Demand`] allows, until [`Collector::renew_verdicts`].
-    ///
-    /// # Errors
-    /// Where the kernel's table cannot be written.
-    pub fn set_ordinary(&self, object: u64) -> Result<(), Error> {
-        self.interest.set_ordinary(object)
-    }
-
-    /// Voids what was said of objects.
-    ///
-    /// # Errors
-    /// Where the kernel's table cannot be written.
-    pub fn renew_verdicts(&self) -> Result<(), Error> {
-        self.interest.renew()
-    }
-
-    /// Says that events of this habit, as their field `_habit` has it, are known. They are counted from then on, and not
-    /// handed on, where the tracker's [`Demand`] allows; until [`Collector::end_habit`] or [`Collector::renew_habits`].
-    ///
-    /// # Errors
-    /// Where the kernel's table is full or cannot be written.
-    pub fn habituate(&self, habit: u64) -> Result<(), Error> {
-        self.habits.begin(habit, self.interest.habits_generation())
-    }
-
-    /// Has events of a habit handed on again. What was counted of it comes with the next [`Collector::habit_counts`].
-    ///
-    /// # Errors
-    /// Where the kernel's table cannot be written.
-    pub fn end_habit(&self, habit: u64) -> Result<(), Error> {
-        self.habits.end(habit)
-    }
-
-    /// What was counted of each habit since the last call; of those that there was something of.
-    ///
-    /// # Errors
-    /// Where the kernel's table cannot be read.
-    pub fn habit_counts(&self) -> Result<Vec<HabitCount>, Error> {
-        self.habits.counts()
-    }
-
-    /// Has events of all habits handed on again, at once. What was counted of them comes with the next
-    /// [`Collector::habit_counts`].
-    ///
-    /// # Errors
-    /// Where the kernel's tables cannot be written.
-    pub fn renew_habits(&self) -> Result<(), Error> {
-        self.interest.renew_habits()?;
-        self.habits.end_all()
-    }
-
-    /// How many habits the kernel knows.
-    pub fn habits(&self) -> usize {
-        self.habits.len()
-    }
-
     /// A tracker that keeps lineages does not look at processes any more, or not yet.
     fn forget_lineages_of(&self, tracker: &Tracker) -> Result<(), Error> {
-        if keeps_lineages(tracker) { self.interest.forget_lineages() } else { Ok(()) }
+        if keeps_lineages(tracker) { self.tables.subscriptions.forget_lineages() } else { Ok(()) }
     }
 
     fn each_running(&self, names: &[String], act: impl Fn(&mut Tracker) -> Result<(), Error>) -> Result<(), Error> {
@@ -383,30 +256,10 @@ impl Collector {
         self.reader.flush()
     }
 
-    /// Tells the gate what to do with a cgroup; `None` leaves the decision to the agent.
-    ///
-    /// # Errors
-    /// Where the kernel's table is full.
-    pub fn set_gate(&self, cgroup: u64, verdict: Option<Verdict>) -> Result<(), Error> {
-        let key = cgroup.to_ne_bytes();
-        let done = match verdict {
-            Some(verdict) => self.gate.update(&key, &verdict.to_bytes(), MapFlags::ANY),
-            None => self.gate.delete(&key),
-        };
-        match done {
-            Err(e) if e.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
-            done => {
-                done.map_err(|source| Error::Kernel { doing: format!("setting the gate for cgroup {cgroup}"), source })
-            }
-        }
-    }
-
     fn run(&self, tracker: &mut Tracker, object: TrackerObject, start: Start) -> Result<(), Error> {
         let ring_bytes = self.ring_bytes(object.manifest.busy);
         let environment = Environment {
-            gate: &self.gate,
-            interest: &self.interest,
-            habits: &self.habits,
+            tables: &self.tables,
             place: tracker.place,
             dispatcher: &self.dispatcher,
             types: self.types.get_or_init(|| KernelTypes::of(self.type_names.clone())).as_ref(),
@@ -417,12 +270,12 @@ impl Collector {
             ring_bytes,
             avoid: &self.settings.avoid,
         };
-        self.interest.set(tracker.place, &object.schema, &start.demand)?;
+        self.tables.subscriptions.set(tracker.place, &object.schema, &start.demand)?;
         let keeps_lineages = object.schema.role == Some(Role::Lineage);
-        let forget_lineages = || if keeps_lineages { self.interest.forget_lineages() } else { Ok(()) };
+        let forget_lineages = || if keeps_lineages { self.tables.subscriptions.forget_lineages() } else { Ok(()) };
         let mut old = tracker.running.take();
         let (mut ended, mut lost) = (Counters::default(), None);
-        let started = object::start(&object, &start.params, (&start.demand, start.thorough), environment, || {
+        let started = load::start(&object, &start.params, (&start.demand, start.thorough), environment, || {
             if let Some(old) = old.take() {
                 match self.end(old).and_then(|ended| forget_lineages().map(|()| ended)) {
                     Ok(counters) => ended = counters,

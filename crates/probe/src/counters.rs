@@ -8,8 +8,6 @@ use std::{
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use crate::layout::Refusal;
-
 /// A tracker's counts since the agent started, over all its starts. None ever falls.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -65,6 +63,15 @@ impl AddAssign<&Counters> for Counters {
             *self.dropped.entry(reason.clone()).or_default() += n;
         }
     }
+}
+
+/// Why a record is no event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It fits no schema.
+    Malformed,
+    /// The tracker's hook found it to be something else.
+    Unparsed,
 }
 
 /// What became of a tracker's records in user space, over all its starts. Whoever takes events from the collector's

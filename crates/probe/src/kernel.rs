@@ -1,5 +1,10 @@
 //! What this kernel and these privileges allow, and what libbpf says when they do not.
 
+pub(crate) mod abilities;
+pub(crate) mod cgroup;
+pub(crate) mod syscalls;
+pub(crate) mod types;
+
 use std::{cell::RefCell, fs, path::Path, sync::Once};
 
 use libbpf_rs::{ErrorKind, MapHandle, MapType, PrintLevel, set_print};

@@ -1,287 +1,100 @@
-//! From a tracker's object to programs in the kernel: which of several ways this kernel has is found by trying.
+//! A tracker's object: what it is made of, how it is loaded, and how its programs are attached.
 
-use std::{collections::BTreeMap, os::fd::AsFd};
+pub(crate) mod attach;
+pub(crate) mod builtin;
+pub(crate) mod dispatcher;
+pub(crate) mod elf;
+pub(crate) mod load;
+pub(crate) mod loaded;
+mod missed;
+mod params;
+pub(crate) mod plan;
+pub(crate) mod schema;
 
-use libbpf_rs::{MapCore, MapHandle, MapType, Object, OpenObject, ProgramAttachType};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
-use crate::{
-    Error, TrackerObject,
-    attach::Attached,
-    counters::KernelCounters,
-    dispatcher::{Dispatcher, Place},
-    habits::Habits,
-    interest::{Demand, Interest},
-    kernel::{capture_log, explain},
-    kernel_types::KernelTypes,
-    layout::Layout,
-    params,
-    plan::{Hook, How, Plan},
-    sample::Sample,
-    schema,
+use ethogram_model::TrackerSchema;
+
+use self::{
+    elf::Elf,
+    plan::{Plan, Program},
 };
+use crate::{Error, Manifest, hook::Hook};
 
-/// What the agent tells every object when it loads it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Environment<'a> {
-    pub(crate) gate: &'a MapHandle,
-    pub(crate) interest: &'a Interest,
-    pub(crate) habits: &'a Habits,
-    /// The tracker's place in the table of interest.
-    pub(crate) place: u32,
-    pub(crate) dispatcher: &'a Dispatcher,
-    pub(crate) types: Option<&'a KernelTypes>,
-    pub(crate) gated: bool,
-    pub(crate) controller: u32,
-    pub(crate) hierarchy: u32,
-    pub(crate) wakeup_bytes: u32,
-    pub(crate) ring_bytes: u32,
-    /// Kinds of attach points that are not to be used.
-    pub(crate) avoid: &'a [String],
+/// A tracker that can be started: its object, its manifest, and the schema they make.
+#[derive(Debug, Clone)]
+pub struct TrackerObject {
+    /// What it sends, counts and takes.
+    pub schema: Arc<TrackerSchema>,
+    pub(crate) manifest: Manifest,
+    pub(crate) elf: Elf,
+    /// The kernel's types that its programs may read, and its own.
+    pub(crate) type_names: Vec<String>,
+    pub(crate) hook: Option<Hook>,
 }
 
-/// An object in the kernel.
-#[derive(Debug)]
-pub(crate) struct Loaded {
-    pub(crate) object: Object,
-    pub(crate) layout: Layout,
-    pub(crate) ring: Option<MapHandle>,
-    pub(crate) samples: Vec<Sample>,
-    pub(crate) counters: KernelCounters,
-    /// The programs that were loaded.
-    pub(crate) hooks: Vec<Hook>,
-    /// Where the object stands in the dispatcher.
-    pub(crate) place: Option<Place>,
-}
-
-/// Loads a tracker and attaches what is wanted of it. `before_attach` runs when it is loaded, for what has to be done at the last moment.
-pub(crate) fn start(
-    tracker: &TrackerObject,
-    values: &BTreeMap<String, String>,
-    (demand, thorough): (&Demand, bool),
-    environment: Environment<'_>,
-    mut before_attach: impl FnMut(),
-) -> Result<(Loaded, Attached), Error> {
-    let name = &*tracker.schema.name;
-    let first = open(tracker, environment)?;
-    let mut plan = Plan::new(&first, name, &tracker.manifest)?;
-    plan.refuse_kinds(environment.avoid);
-    plan.refuse_tracepoints(environment.types);
-    // An object can be loaded once: the one that was opened for the plan serves the first attempt.
-    let mut opened = Some(first);
-    loop {
-        let mut loaded = load(tracker, values, environment, &mut plan, &mut opened)?;
-        before_attach();
-        match Attached::attach(&mut loaded, &tracker.manifest.repeat, (demand, thorough)) {
-            Ok(mut attached) => {
-                attached.programs = plan.status();
-                return Ok((loaded, attached));
-            }
-            Err(refused) => plan.refuse(&refused.0, refused.1),
-        }
+impl TrackerObject {
+    /// Makes a tracker of an object and its manifest.
+    ///
+    /// # Errors
+    /// Where the object is not one of a tracker, or does not fit its manifest.
+    pub fn new(name: &str, elf: &[u8], manifest: Manifest) -> Result<Self, Error> {
+        Self::of(name, Elf::Plain(elf.into()), manifest)
     }
-}
 
-fn open(tracker: &TrackerObject, environment: Environment<'_>) -> Result<OpenObject, Error> {
-    let types = environment.types.filter(|types| types.cover(&tracker.type_names));
-    tracker.elf.open(&tracker.schema.name, types)
-}
+    pub(crate) fn of(name: &str, elf: Elf, manifest: Manifest) -> Result<Self, Error> {
+        let object = elf.open(name, None)?;
+        let schema = Arc::new(schema::read(name, &object, &manifest)?);
+        let type_names = schema::type_names(&object);
+        let object = Self { schema, manifest, elf, type_names, hook: None };
+        object.check(&object.manifest.server)?;
+        Ok(object)
+    }
 
-fn load(
-    tracker: &TrackerObject,
-    values: &BTreeMap<String, String>,
-    environment: Environment<'_>,
-    plan: &mut Plan,
-    opened: &mut Option<OpenObject>,
-) -> Result<Loaded, Error> {
-    loop {
-        let hooks = plan.choose()?;
-        let place = place(tracker, environment.dispatcher, &hooks)?;
-        let level = place.as_ref().map_or(0, Place::level);
-        let open = opened.take().map_or_else(|| open(tracker, environment), Ok)?;
-        let open = prepare(open, tracker, values, environment, &hooks, level)?;
-        let names = schema::btf_of(&open).map(|b| schema::counter_names(&b, "__counters")).unwrap_or_default();
-        match capture_log(|| open.load()) {
-            Ok(object) => return finish(tracker, object, names, hooks, place),
-            Err((error, log)) => {
-                let culprits = culprits(tracker, values, environment, &hooks, level)?;
-                if culprits.is_empty() {
-                    let name = &tracker.schema.name;
-                    return Err(Error::Unsupported(format!("tracker '{name}': {}", explain(&error, &log))));
-                }
-                culprits.into_iter().for_each(|(hook, reason)| plan.refuse(&hook, reason));
-            }
-        }
+    /// Reads a tracker from a file `NAME.bpf.o`, with `NAME.toml` beside it if there is one.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or is not a tracker.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let bad = |problem: String| Error::BadObject { origin: path.display().to_string(), problem };
+        let file = path.file_name().and_then(|f| f.to_str()).unwrap_or_default();
+        let name = file.strip_suffix(".bpf.o").or(file.strip_suffix(".o")).unwrap_or(file);
+        let elf = fs::read(path).map_err(|e| bad(format!("cannot be read: {e}")))?;
+        let manifest = match fs::read_to_string(path.with_file_name(format!("{name}.toml"))) {
+            Ok(text) => Manifest::parse(name, &text)?,
+            Err(_) => Manifest::default(),
+        };
+        Self::new(name, &elf, manifest)
+    }
+
+    /// Values of its parameters in the server, where nobody says otherwise.
+    pub fn server_params(&self) -> &BTreeMap<String, String> {
+        &self.manifest.server
+    }
+
+    /// What it needs: of each need the ways to it in the order in which they are tried, and of each way the programs
+    /// that are needed together.
+    ///
+    /// # Errors
+    /// Where the object is not one of a tracker, or its manifest names a program that it does not have.
+    pub fn needs(&self) -> Result<Vec<Vec<Vec<Program>>>, Error> {
+        let object = self.elf.open(&self.schema.name, None)?;
+        Ok(Plan::new(&object, &self.schema.name, &self.manifest)?.needs())
+    }
+
+    /// Checks values of its parameters without starting it.
+    ///
+    /// # Errors
+    /// Names the parameter that there is not, or whose value does not fit.
+    pub fn check(&self, values: &BTreeMap<String, String>) -> Result<(), Error> {
+        params::apply(&self.schema, values, &mut [])
+    }
+
+    /// The same tracker with another object, as when it is replaced while the agent runs.
+    ///
+    /// # Errors
+    /// Where the object is not one of a tracker, or does not fit the manifest.
+    pub fn with_object(&self, elf: &[u8]) -> Result<Self, Error> {
+        Ok(Self { hook: self.hook, ..Self::new(&self.schema.name, elf, self.manifest.clone())? })
     }
 }
-
-/// Room in the dispatcher for those programs that need it.
-fn place(tracker: &TrackerObject, dispatcher: &Dispatcher, hooks: &[Hook]) -> Result<Option<Place>, Error> {
-    let dispatched = hooks.iter().filter_map(|h| match &h.how {
-        How::Dispatched(wanted) => Some(wanted.slots.keys().copied()),
-        _ => None,
-    });
-    let slots: Vec<_> = dispatched.flatten().collect();
-    if slots.is_empty() {
-        return Ok(None);
-    }
-    let full = || {
-        let name = &tracker.schema.name;
-        Error::Unsupported(format!("tracker '{name}': too many trackers want the same system calls; stop one of them"))
-    };
-    dispatcher.reserve(slots).map(Some).ok_or_else(full)
-}
-
-/// Which of the programs this kernel refuses, each loaded alone.
-fn culprits(
-    tracker: &TrackerObject,
-    values: &BTreeMap<String, String>,
-    environment: Environment<'_>,
-    hooks: &[Hook],
-    level: u32,
-) -> Result<Vec<(Hook, String)>, Error> {
-    let mut culprits = Vec::new();
-    for hook in hooks {
-        let open =
-            prepare(open(tracker, environment)?, tracker, values, environment, std::slice::from_ref(hook), level)?;
-        if let Err((error, log)) = capture_log(|| open.load()) {
-            culprits.push((hook.clone(), explain(&error, &log)));
-        }
-    }
-    Ok(culprits)
-}
-
-/// Sets parameters, the agent's own constants, the maps that it owns or sizes, and which programs to load.
-fn prepare(
-    mut open: OpenObject,
-    tracker: &TrackerObject,
-    values: &BTreeMap<String, String>,
-    environment: Environment<'_>,
-    hooks: &[Hook],
-    level: u32,
-) -> Result<OpenObject, Error> {
-    let name = &tracker.schema.name;
-    let kernel = |source| Error::Kernel { doing: format!("preparing tracker '{name}'"), source };
-    for mut program in open.progs_mut() {
-        let hook = hooks.iter().find(|h| program.name() == h.program.as_str());
-        program.set_autoload(hook.is_some());
-        if hook.is_some_and(|h| matches!(h.how, How::Returns(_))) {
-            program.set_attach_type(ProgramAttachType::KprobeMulti);
-        }
-    }
-    let rodata = constants(&open, environment, hooks, level);
-    let sends = tracker.schema.events.iter().any(|e| !e.sample);
-    let mut values_set = false;
-    for mut map in open.maps_mut() {
-        let name = map.name().to_string_lossy().into_owned();
-        if name == "gate" {
-            map.reuse_fd(environment.gate.as_fd()).map_err(kernel)?;
-        } else if name == "interest" {
-            map.reuse_fd(environment.interest.interest.as_fd()).map_err(kernel)?;
-        } else if name == "relevance" {
-            map.reuse_fd(environment.interest.relevance.as_fd()).map_err(kernel)?;
-        } else if name == "ordinary" {
-            map.reuse_fd(environment.interest.ordinary.as_fd()).map_err(kernel)?;
-        } else if name == "programs" {
-            map.reuse_fd(environment.interest.programs.as_fd()).map_err(kernel)?;
-        } else if name == "habits" {
-            map.reuse_fd(environment.habits.map.as_fd()).map_err(kernel)?;
-        } else if name == "calls" {
-            map.reuse_fd(environment.dispatcher.calls().as_fd()).map_err(kernel)?;
-        } else if name == "events" && sends {
-            map.set_max_entries(environment.ring_bytes).map_err(kernel)?;
-        } else if name == "events" {
-            map.set_autocreate(false).map_err(kernel)?;
-        } else if name.ends_with(".rodata")
-            && let Some(data) = map.initial_value_mut()
-        {
-            for (at, bytes) in &rodata {
-                if let Some(place) = data.get_mut(*at..at + bytes.len()) {
-                    place.copy_from_slice(bytes);
-                }
-            }
-            params::apply(&tracker.schema, values, data)?;
-            values_set = true;
-        }
-    }
-    if !values_set {
-        params::apply(&tracker.schema, values, &mut [])?;
-    }
-    Ok(open)
-}
-
-/// What the agent writes into the object's read-only data, and where.
-fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], level: u32) -> Vec<(usize, Vec<u8>)> {
-    let offsets = schema::btf_of(open).map(|b| schema::rodata_offsets(&b)).unwrap_or_default();
-    let mut constants = Vec::new();
-    let numbers = [
-        ("agent_tgid", std::process::id()),
-        ("agent_gate", environment.gated.into()),
-        ("agent_cgroup_controller", environment.controller),
-        ("agent_cgroup_hierarchy", environment.hierarchy),
-        ("agent_page_size", rustix::param::page_size() as u32),
-        ("agent_wakeup_bytes", environment.wakeup_bytes),
-        ("agent_interest", environment.place),
-        ("agent_level", level),
-    ];
-    for (name, value) in numbers {
-        if let Some((at, _)) = offsets.get(name) {
-            constants.push((*at, value.to_ne_bytes().to_vec()));
-        }
-    }
-    if let Some((at, _)) = offsets.get("agent_salt") {
-        constants.push((*at, environment.interest.salt.to_ne_bytes().to_vec()));
-    }
-    for hook in hooks {
-        if let How::Returns(wanted) | How::EachReturn(wanted) | How::Dispatched(wanted) = &hook.how
-            && let Some((at, size)) = offsets.get(&format!("{}_which", hook.name))
-        {
-            let slots = wanted.slots.iter().filter(|(slot, _)| (**slot as usize) < *size);
-            constants.extend(slots.map(|(slot, which)| (at + *slot as usize, vec![*which])));
-        }
-    }
-    constants
-}
-
-fn finish(
-    tracker: &TrackerObject,
-    object: Object,
-    names: Vec<(String, usize)>,
-    hooks: Vec<Hook>,
-    place: Option<Place>,
-) -> Result<Loaded, Error> {
-    let kernel =
-        |source| Error::Kernel { doing: format!("opening the maps of tracker '{}'", tracker.schema.name), source };
-    let bad =
-        |problem: String| Error::BadObject { origin: format!("object of tracker '{}'", tracker.schema.name), problem };
-    let handle = |name: &str| {
-        let map = object.maps().find(|m| m.name() == name);
-        map.ok_or_else(|| bad(format!("has no map '{name}'"))).and_then(|m| MapHandle::try_from(&m).map_err(kernel))
-    };
-    let counters = KernelCounters { map: handle("counters")?, names };
-    let ring = if tracker.schema.events.iter().any(|e| !e.sample) { Some(handle("events")?) } else { None };
-    let mut samples = Vec::new();
-    for event in tracker.schema.events.iter().filter(|e| e.sample) {
-        let slot = handle(&format!("{}_tables", event.name))?;
-        let [first, second] = ["first", "second"].map(|which| handle(&format!("{}_{which}", event.name)));
-        samples.push(Sample::new(event.clone(), slot, first?, second?));
-    }
-    let layout = Layout::new(&tracker.schema.events, tracker.hook);
-    Ok(Loaded { object, layout, ring, samples, counters, hooks, place })
-}
-
-/// Empties the tables in which the object's programs remember what they met. What they counted stays.
-pub(crate) fn forget(object: &Object) {
-    let remembers = |map: &libbpf_rs::Map<'_>| {
-        let name = map.name().to_string_lossy();
-        let is_sample = ["_first", "_second"].iter().any(|end| name.ends_with(end));
-        matches!(map.map_type(), MapType::Hash | MapType::LruHash) && !is_sample && !SHARED.contains(&&*name)
-    };
-    for map in object.maps().filter(remembers) {
-        let keys: Vec<_> = map.keys().collect();
-        // What is gone meanwhile is forgotten as well.
-        keys.iter().for_each(|key| _ = map.delete(key));
-    }
-}
-
-/// Maps of the agent, which all objects use.
-const SHARED: [&str; 7] = ["gate", "interest", "ordinary", "relevance", "programs", "habits", "calls"];

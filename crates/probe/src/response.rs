@@ -9,6 +9,6 @@ pub use self::{
     enforcer::{Enforcement, Enforcer, Watch},
     policy::{Matcher, Operation, Policy, Ruling},
 };
-use crate::builtin::Elf;
+use crate::object::elf::Elf;
 
 include!(concat!(env!("OUT_DIR"), "/response.rs"));

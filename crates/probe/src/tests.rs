@@ -14,7 +14,8 @@ use crossbeam_channel::{Receiver, unbounded};
 use ethogram_model::{Event, Value, render};
 
 use crate::{
-    Batch, Collector, Counters, ProgramStatus, Settings, Start, State, TrackerStatus, builtin, builtin::builtin_named,
+    Batch, Collector, Counters, ProgramStatus, Settings, Start, State, TrackerStatus, builtin,
+    object::builtin::builtin_named,
 };
 
 include!(concat!(env!("OUT_DIR"), "/tracker_tests.rs"));

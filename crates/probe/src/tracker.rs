@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     Counters, Start, State, TrackerObject, TrackerStatus,
-    attach::Attached,
     counters::{KernelCounters, Outcome},
+    object::attach::Attached,
 };
 
 /// A tracker, whether or not it runs.
@@ -17,7 +17,7 @@ pub(crate) struct Tracker {
     pub(crate) start: Start,
     pub(crate) running: Option<Running>,
     pub(crate) refused: Option<String>,
-    /// Its place in the table of interest.
+    /// Its place in the tables.
     pub(crate) place: u32,
     /// The kernel's counts of its earlier starts.
     pub(crate) before: Counters,

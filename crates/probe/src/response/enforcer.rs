@@ -16,11 +16,12 @@ use super::{
     policy::{KILL_CONNECT, KILL_EXEC, Matcher, Operation, Policy, Ruling, path_key, peer},
 };
 use crate::{
-    Error, Manifest, TrackerObject, abilities,
-    kernel::{capture_log, explain},
-    layout::Layout,
-    reader::{boot_ns, realtime_ns},
-    schema,
+    Error, Manifest, TrackerObject,
+    clock::{boot_ns, realtime_ns},
+    kernel::{abilities, capture_log, explain},
+    object::schema,
+    read::layout::Layout,
+    tables::shared::{OperationPolicies, table},
 };
 
 /// Bytes between the programs and whoever reads what they did.
@@ -71,9 +72,9 @@ pub struct Enforcement {
 
 impl Enforcer {
     /// Policies at most: each is a bit of a word.
-    pub const MAX_POLICIES: usize = 64;
+    pub const MAX_POLICIES: usize = table::PEERS.entries as usize;
     /// Paths of all policies at most.
-    pub const MAX_PATHS: usize = 4096;
+    pub const MAX_PATHS: usize = table::PATHS.entries as usize;
 
     /// Attaches what the policies need. They hold for nobody yet. `controller` is that of [`Settings`]. In a dry run what they lead to
     /// is told, and not done.
@@ -180,8 +181,9 @@ impl Loaded {
         let programs = groups.iter().copied().flatten().copied().collect();
         let in_kernel = load(&programs, constants)?;
         let map = |name: &str| handle(&in_kernel, name);
-        write(policies, &map("operations")?, &map("paths")?, &map("peers")?).map_err(|e| e.to_string())?;
-        let (subjects, hits) = (map("subjects")?, map("hits")?);
+        write(policies, &map(table::OPERATIONS.name)?, &map(table::PATHS.name)?, &map(table::PEERS.name)?)
+            .map_err(|e| e.to_string())?;
+        let (subjects, hits) = (map(table::SUBJECTS.name)?, map(table::HITS.name)?);
         let links = attach(&in_kernel, &programs)?;
         let layout = Layout::new(&object.schema.events, None);
         Ok(Self { _links: links, object: in_kernel, subjects, hits, layout })
@@ -189,7 +191,7 @@ impl Loaded {
 
     fn watch(&self) -> Result<Watch, Error> {
         let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
-        let ring = handle(&self.object, "events").map_err(Error::Unsupported)?;
+        let ring = handle(&self.object, table::EVENTS.name).map_err(Error::Unsupported)?;
         let inbox: Rc<RefCell<Vec<Event>>> = Rc::default();
         let (sink, layout) = (Rc::clone(&inbox), self.layout.clone());
         let keep = move |record: &[u8]| {
@@ -269,9 +271,9 @@ fn load(programs: &BTreeSet<&str>, constants: Constants) -> Result<Object, Strin
     let offsets = schema::btf_of(&open).map(|b| schema::rodata_offsets(&b)).unwrap_or_default();
     for mut map in open.maps_mut() {
         let name = map.name().to_string_lossy().into_owned();
-        if name == "events" {
+        if name == table::EVENTS.name {
             map.set_max_entries(RING_BYTES).map_err(|e| e.to_string())?;
-        } else if name == "gate" {
+        } else if name == table::CONTAINER_FILTER.name {
             map.set_max_entries(1).map_err(|e| e.to_string())?;
         } else if name.ends_with(".rodata")
             && let Some(data) = map.initial_value_mut()
@@ -306,31 +308,31 @@ fn write(
     paths: &MapHandle,
     peers: &MapHandle,
 ) -> libbpf_rs::Result<()> {
-    let mut of_paths: BTreeMap<[u8; 16], u64> = BTreeMap::new();
+    let mut of_paths = BTreeMap::<_, u64>::new();
     for operation in Operation::ALL {
-        let [mut deny, mut kill, mut anything, mut exact, mut after] = [0u64; 5];
+        let mut of = OperationPolicies::default();
         for (index, policy, group) in policies.iter().filter(|(_, p, _)| p.operation == operation) {
             let bit = 1u64 << index;
-            *(if policy.ruling == Ruling::Deny { &mut deny } else { &mut kill }) |= bit;
-            exact |= if policy.exact { bit } else { 0 };
-            after |= if policy.after() == Some(*group) { bit } else { 0 };
+            *(if policy.ruling == Ruling::Deny { &mut of.deny } else { &mut of.kill }) |= bit;
+            of.exact |= if policy.exact { bit } else { 0 };
+            of.after |= if policy.after() == Some(*group) { bit } else { 0 };
             for matcher in &policy.matchers {
                 match matcher {
                     Matcher::Any if operation == Operation::Connect => {
-                        let anybody = peer(Ipv6Addr::UNSPECIFIED.into(), 0, None);
+                        let anybody = peer(Ipv6Addr::UNSPECIFIED.into(), 0, None).to_bytes();
                         peers.update(&(*index as u32).to_ne_bytes(), &anybody, MapFlags::ANY)?;
                     }
-                    Matcher::Any => anything |= bit,
-                    Matcher::Path(path) => *of_paths.entry(path_key(path, false)).or_default() |= bit,
-                    Matcher::Below(path) => *of_paths.entry(path_key(path, true)).or_default() |= bit,
+                    Matcher::Any => of.anything |= bit,
+                    Matcher::Path(path) => *of_paths.entry(path_key(path, false).to_bytes()).or_default() |= bit,
+                    Matcher::Below(path) => *of_paths.entry(path_key(path, true).to_bytes()).or_default() |= bit,
                     Matcher::Peer { address, bits, port } => {
-                        peers.update(&(*index as u32).to_ne_bytes(), &peer(*address, *bits, *port), MapFlags::ANY)?;
+                        let peer = peer(*address, *bits, *port).to_bytes();
+                        peers.update(&(*index as u32).to_ne_bytes(), &peer, MapFlags::ANY)?;
                     }
                 }
             }
         }
-        let value = [deny, kill, anything, exact, after].map(u64::to_ne_bytes).concat();
-        operations.update(&(operation as u32).to_ne_bytes(), &value, MapFlags::ANY)?;
+        operations.update(&(operation as u32).to_ne_bytes(), &of.to_bytes(), MapFlags::ANY)?;
     }
     of_paths.iter().try_for_each(|(key, bits)| paths.update(key, &bits.to_ne_bytes(), MapFlags::ANY))
 }

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::tables::shared::{HASH_PRIME, HASH_SEED, PathKey, Peer, operation};
+
 /// Something that the kernel decides as it happens. For which containers it holds, [`Enforcer::assign`] says.
 ///
 /// [`Enforcer::assign`]: crate::Enforcer::assign
@@ -22,19 +24,19 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     /// Run a program.
-    Exec = 0,
+    Exec = operation::OP_EXEC as isize,
     /// Open or create a file for writing, or truncate it.
-    Write = 1,
+    Write = operation::OP_WRITE as isize,
     /// Connect to an IP address, or send to one without.
-    Connect = 2,
+    Connect = operation::OP_CONNECT as isize,
     /// Mount a file system, or move a mount.
-    Mount = 3,
+    Mount = operation::OP_MOUNT as isize,
     /// Trace another process, or read or write its memory.
-    Ptrace = 4,
+    Ptrace = operation::OP_PTRACE as isize,
     /// Load a kernel module, or have one loaded.
-    Module = 5,
+    Module = operation::OP_MODULE as isize,
     /// Make any bpf call.
-    Bpf = 6,
+    Bpf = operation::OP_BPF as isize,
 }
 
 /// To what it is done.
@@ -68,7 +70,7 @@ pub enum Ruling {
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 7] =
+    pub const ALL: [Self; operation::OPERATIONS as usize] =
         [Self::Exec, Self::Write, Self::Connect, Self::Mount, Self::Ptrace, Self::Module, Self::Bpf];
 
     /// The programs that decide it, all of which are needed.
@@ -106,34 +108,32 @@ pub(super) const KILL_EXEC: &[&str] = &["kill_exec"];
 /// The program that kills for a connection where a rule asks for it.
 pub(super) const KILL_CONNECT: &[&str] = &["kill_connect"];
 
-/// As `struct path_key` has it.
-pub(super) fn path_key(path: &str, below: bool) -> [u8; 16] {
-    let mut key = [0; 16];
-    key[..8].copy_from_slice(&hash_path(path).to_ne_bytes());
-    key[8..12].copy_from_slice(&u32::from(below).to_ne_bytes());
-    key
+pub(super) fn path_key(path: &str, below: bool) -> PathKey {
+    PathKey { hash: hash_path(path), below: below.into(), ..PathKey::default() }
 }
 
-/// As `struct peer` has it.
-pub(super) fn peer(address: IpAddr, bits: u8, port: Option<u16>) -> [u8; 40] {
+pub(super) fn peer(address: IpAddr, bits: u8, port: Option<u16>) -> Peer {
     let (address, bits) = match address {
         IpAddr::V4(v4) => (v4.to_ipv6_mapped(), 96 + u32::from(bits.min(32))),
         IpAddr::V6(v6) => (v6, u32::from(bits.min(128))),
     };
     let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-    let mut out = [0; 40];
-    out[..16].copy_from_slice(&(u128::from(address) & mask).to_be_bytes());
-    out[16..32].copy_from_slice(&mask.to_be_bytes());
-    out[32..36].copy_from_slice(&u32::from(port.unwrap_or(0)).to_ne_bytes());
-    out
+    Peer {
+        address: words(u128::from(address) & mask),
+        mask: words(mask),
+        port: port.unwrap_or(0).into(),
+        ..Peer::default()
+    }
 }
 
-const SEED: u64 = 0xcbf2_9ce4_8422_2325;
-const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
+/// An address as it lies in the kernel's memory, in two words.
+fn words(address: u128) -> [u64; 2] {
+    [(address >> 64) as u64, address as u64].map(u64::to_be)
+}
 
 /// The hash that `match_path` makes of the names on the way down to a path.
 fn hash_path(path: &str) -> u64 {
-    path.split('/').filter(|name| !name.is_empty()).fold(SEED, |hash, name| mix(hash, hash_name(name.as_bytes())))
+    path.split('/').filter(|name| !name.is_empty()).fold(HASH_SEED, |hash, name| mix(hash, hash_name(name.as_bytes())))
 }
 
 fn hash_name(name: &[u8]) -> u64 {
@@ -142,12 +142,12 @@ fn hash_name(name: &[u8]) -> u64 {
         bytes[..part.len()].copy_from_slice(part);
         u64::from_ne_bytes(bytes)
     };
-    let hash = name.chunks(8).fold(SEED, |hash, part| mix(hash, word(part)));
+    let hash = name.chunks(8).fold(HASH_SEED, |hash, part| mix(hash, word(part)));
     mix(hash, name.len() as u64)
 }
 
 fn mix(hash: u64, word: u64) -> u64 {
-    let hash = (hash ^ word).wrapping_mul(PRIME);
+    let hash = (hash ^ word).wrapping_mul(HASH_PRIME);
     hash ^ hash >> 32
 }
 
@@ -167,11 +167,11 @@ mod tests {
 
     #[test]
     fn networks_are_masked_and_ipv4_is_mapped() {
-        let net = peer("10.1.2.3".parse().unwrap(), 8, Some(80));
+        let net = peer("10.1.2.3".parse().unwrap(), 8, Some(80)).to_bytes();
         assert_eq!(net[..16], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 0, 0, 0]);
         assert_eq!(net[16..32], [&[255; 13][..], &[0; 3]].concat()[..]);
         assert_eq!(net[32..36], 80u32.to_ne_bytes());
-        assert_eq!(peer("::".parse().unwrap(), 0, None), [0; 40]);
-        assert_eq!(peer("::1".parse().unwrap(), 128, None)[16..32], [255; 16]);
+        assert_eq!(peer("::".parse().unwrap(), 0, None), Peer::default());
+        assert_eq!(peer("::1".parse().unwrap(), 128, None).mask, [u64::MAX; 2]);
     }
 }

@@ -5,7 +5,7 @@ use std::{fs::File, thread};
 use crossbeam_channel::bounded;
 
 use super::*;
-use crate::reader::{IDLE_WAIT, SLEEP};
+use crate::read::reader::{IDLE_WAIT, SLEEP};
 
 #[test]
 fn a_flood_into_a_tiny_ring_is_accounted_for_to_the_last_event() {

@@ -124,7 +124,7 @@ fn a_habit_is_counted_and_not_told() {
     assert!(!habits.rig.all().iter().any(|e| of(e, pid) && opens(&file)(e)));
     assert_eq!(habits.rig.counters().aggregated, before + 1);
     act();
-    let now = crate::reader::realtime_ns;
+    let now = crate::clock::realtime_ns;
     let asked = now();
     let counts = habits.counts();
     assert_eq!(counts.iter().map(|c| (c.habit, c.count)).collect::<Vec<_>>(), [(habit, 2)]);

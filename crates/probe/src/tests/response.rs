@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{child::forked, patience};
-use crate::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, cgroup};
+use crate::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, kernel::cgroup};
 
 /// A cgroup of a test's own, removed when it is dropped.
 struct Cgroup(PathBuf);
@@ -81,7 +81,7 @@ impl Rig {
         if let Some(reason) = enforcer.refusal(0) {
             eprintln!("skipped, as this kernel cannot: {reason}");
             assert!(
-                crate::abilities::refusal("lsm").is_some(),
+                crate::kernel::abilities::refusal("lsm").is_some(),
                 "a kernel with LSM programs takes all of ours: {reason}"
             );
             return None;

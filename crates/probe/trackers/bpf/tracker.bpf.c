@@ -86,7 +86,8 @@ struct bpf_program_load {
 	struct event_header header;
 	char name[NAME_BYTES] FIELD("bpf.program.name", "its name, chosen by whoever wrote it");
 	enum bpf_prog_type type FIELD("bpf.program.type", "kind of program");
-	enum attach_type attach_type FIELD("bpf.program.attach_type", "what it can be attached to, where its kind leaves a choice");
+	enum attach_type attach_type FIELD("bpf.program.attach_type",
+					   "what it can be attached to, where its kind leaves a choice");
 	u32 id FIELD("bpf.program.id", "the kernel's number for it; 0 where it was refused");
 	u32 instructions FIELD("bpf.program.instructions", "instructions given to the kernel");
 	error_number error FIELD("error.type", "why it was refused");
@@ -321,7 +322,7 @@ SYSCALLS(bpf)
 		return; /* lookups, queries and the like */
 	}
 	c = count();
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (command == BPF_PROG_LOAD)
 		report_load(c, cgroup, call);

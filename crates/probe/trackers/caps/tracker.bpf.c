@@ -11,7 +11,7 @@ struct check_key {
 	enum capability capability FIELD("capability.name", "the capability");
 	error_number error FIELD("error.type", "why the check failed");
 	u32 level FIELD("capability.user_namespace_level",
-				"how deep the user namespace is nested that it was needed in; 0: the host's");
+			"how deep the user namespace is nested that it was needed in; 0: the host's");
 	u32 padding INTERNAL("padding");
 };
 
@@ -29,7 +29,7 @@ static __always_inline void count_check(struct user_namespace *where, int capabi
 	void *table;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (!result && !granted) {
 		c->filtered__parameter++;

@@ -53,15 +53,15 @@ int BPF_PROG(cgroup_mkdir, struct cgroup *cgroup, const char *path)
 	describe_current(&e->header, EVENT_create, current_cgroup());
 	e->id = LOAD(cgroup, kn, id);
 	e->path = append_long_string(r, path);
-	if (agent_gate) {
+	if (agent_filters_containers) {
 		/* A cgroup within one that is decided shares its verdict: nested containers need no answer. */
 		u64 parent = parent_of(cgroup);
-		u32 *verdict = parent ? bpf_map_lookup_elem(&gate, &parent) : NULL;
+		u32 *verdict = parent ? bpf_map_lookup_elem(&container_filter, &parent) : NULL;
 
-		if (verdict && *verdict == GATE_WANTED) {
+		if (verdict && *verdict == CONTAINER_COLLECTED) {
 			u64 id = e->id;
 
-			bpf_map_update_elem(&gate, &id, verdict, BPF_ANY);
+			bpf_map_update_elem(&container_filter, &id, verdict, BPF_ANY);
 		}
 	}
 	send(c, r);

@@ -6,7 +6,7 @@
 #include "packet.bpf.h"
 #include "record.bpf.h"
 
-#define MESSAGE_MIN 17   /* header, root name, type and class */
+#define MESSAGE_MIN 17	 /* header, root name, type and class */
 #define MESSAGE_MAX 4096 /* bytes of it that are looked at, a power of two */
 
 enum dns_type {
@@ -202,7 +202,7 @@ static __always_inline void report_query(const struct sock *sk, const struct mes
 	if (!c)
 		return;
 	describe_task(&question.who, EVENT_query, cgroup_of(task), task);
-	if (!wanted_from(c, question.who.pid, question.who.cgroup))
+	if (!is_collected_from(c, question.who.pid, question.who.cgroup))
 		return;
 	bpf_map_update_elem(&pending, &key, &question, BPF_ANY);
 	r = begin(c, sizeof(*e));
@@ -226,7 +226,7 @@ static __always_inline void report_answer(const struct sock *sk, const struct me
 	struct dns_answer *e;
 	struct record *r;
 
-	if (!question || !c || !wanted_from(c, question->who.pid, question->who.cgroup))
+	if (!question || !c || !is_collected_from(c, question->who.pid, question->who.cgroup))
 		return;
 	r = begin(c, sizeof(*e));
 	if (!r)

@@ -103,7 +103,7 @@ static __always_inline void report(struct file *file, u32 operation, u32 streams
 	if (!sk)
 		return;
 	c = count();
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (is_ip(LOAD(sk, __sk_common.skc_family)))
 		report_inet(c, cgroup, sk, operation, streams);

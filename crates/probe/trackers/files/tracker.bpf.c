@@ -61,7 +61,7 @@ static __always_inline void count_use(struct file *file, u64 bytes, bool is_writ
 	c = count();
 	process = bpf_get_current_pid_tgid() >> 32;
 	cgroup = current_cgroup();
-	if (!c || !wanted_from(c, process, cgroup))
+	if (!c || !is_collected_from(c, process, cgroup))
 		return;
 	key.process = process;
 	key.device = LOAD(inode, i_sb, s_dev);

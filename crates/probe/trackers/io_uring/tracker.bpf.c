@@ -217,7 +217,7 @@ static __always_inline void count_operation(u32 operation)
 	void *table;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	table = table_in(&operations_tables);
 	key.process = bpf_get_current_pid_tgid() >> 32;
@@ -279,7 +279,7 @@ SYSCALLS(rings)
 	u32 error = call->result < 0 ? -call->result : 0;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (call->which == SYS_io_uring_setup) {
 		struct io_uring_made e = {};

@@ -8,7 +8,8 @@
 #include "socket.bpf.h"
 #include "syscall.bpf.h"
 
-PARAM(bool8, pipes, 1, "whether processes that are connected by pipes are listed every interval, which looks at all descriptors");
+PARAM(bool8, pipes, 1,
+      "whether processes that are connected by pipes are listed every interval, which looks at all descriptors");
 
 enum ipc_kind { ipc_kind_shared_memory = 1, ipc_kind_semaphores, ipc_kind_queue, ipc_kind_posix_queue };
 
@@ -78,7 +79,8 @@ struct pipe_use {
 	u32 reader FIELD("process.reader.pid", "a process that can read what this one writes");
 	char reader_name[16] FIELD("process.reader.executable.name", "name of the reader");
 	u32 readers FIELD("pipe.readers", "processes that can read it, this one too if it can");
-	bool8 elsewhere FIELD("process.reader.other_cgroup", "whether the reader runs in another cgroup, as in another container");
+	bool8 elsewhere FIELD("process.reader.other_cgroup",
+			      "whether the reader runs in another cgroup, as in another container");
 	path_buf path FIELD("file.path", "where the pipe has a name");
 };
 SAMPLE(pipe, struct pipe_key, struct pipe_use, 5, 8192);
@@ -145,7 +147,8 @@ static __always_inline void count_use(struct tracker_counters *c, u64 cgroup, st
 
 		describe_current(&first.header, EVENT_use, cgroup);
 		if (queue)
-			bpf_probe_read_kernel_str(first.name, sizeof(first.name), LOAD(queue, f_path.dentry, d_name.name));
+			bpf_probe_read_kernel_str(first.name, sizeof(first.name),
+						  LOAD(queue, f_path.dentry, d_name.name));
 		bpf_map_update_elem(table, key, &first, BPF_NOEXIST);
 		row = bpf_map_lookup_elem(table, key);
 	}
@@ -184,7 +187,7 @@ SYSCALLS(ipc)
 	if (call->which >= SYS_msgsnd && call->result < 0)
 		return;
 	c = count();
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (call->which <= SYS_msgget) {
 		report_get(c, cgroup, call, call->which);
@@ -339,7 +342,7 @@ int pipes_written(struct bpf_iter__task_file *ctx)
 	key.writer = LOAD(task, tgid);
 	reader = readers->first.pid == key.writer ? &readers->second : &readers->first;
 	c = count();
-	if (!reader->pid || !c || !wanted_from(c, key.writer, cgroup_of(task)))
+	if (!reader->pid || !c || !is_collected_from(c, key.writer, cgroup_of(task)))
 		return 0;
 	key.id = LOAD(inode, i_ino);
 	key.device = LOAD(inode, i_sb, s_dev);

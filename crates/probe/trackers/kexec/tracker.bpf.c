@@ -46,7 +46,7 @@ SYSCALLS(kexec)
 	struct record *r;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	r = begin(c, sizeof(*e));
 	if (!r)
@@ -93,7 +93,7 @@ static __always_inline void report_stop(u32 command, u32 error)
 	default: /* what the keyboard may do, or nothing at all */
 		return;
 	}
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	describe_current(&e.header, EVENT_reboot, cgroup);
 	e.error = error;

@@ -57,6 +57,22 @@ fn memory_that_becomes_executable_is_reported_each_time_on_request() {
 }
 
 #[test]
+fn each_kind_is_reported_for_a_process() {
+    let mut rig = Rig::start("mem");
+    let child = forked(|| {
+        map(PAGE, READ_WRITE | libc::PROT_EXEC);
+        let memory = map(PAGE, READ_WRITE);
+        // SAFETY: the memory was just mapped, and nobody else uses it.
+        unsafe { libc::mprotect(memory, PAGE, READ_EXEC) }
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    for kind in ["writable_executable", "made_executable"] {
+        rig.expect(kind, |e| is(e, "executable") && of(e, pid) && shown(e, "memory.kind") == kind);
+    }
+}
+
+#[test]
 fn ordinary_memory_is_not_reported() {
     let mut rig = Rig::start("mem");
     let file = std::fs::File::open("/proc/self/exe").unwrap();

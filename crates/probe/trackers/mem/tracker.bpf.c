@@ -35,12 +35,14 @@ struct memory_executable {
 	struct event_header header;
 	enum memory_kind kind FIELD("memory.kind", "what is unusual about it");
 	protection_flags protection FIELD("memory.protection", "protection asked for");
-	enum memory_operation operation FIELD("memory.operation", "the system call: mmap, or mprotect and pkey_mprotect");
+	enum memory_operation operation FIELD("memory.operation",
+					      "the system call: mmap, or mprotect and pkey_mprotect");
 	error_number error FIELD("error.type", "why it was refused");
 	u64 address FIELD("memory.address", "where it begins");
 	u64 size FIELD("memory.size", "bytes");
-	path_ref path FIELD("file.path", "the file mapped there; absent for anonymous memory, and for mprotect where only "
-					 "the system call can be observed");
+	path_ref path FIELD("file.path",
+			    "the file mapped there; absent for anonymous memory, and for mprotect where only "
+			    "the system call can be observed");
 };
 EVENT(executable, struct memory_executable, 1);
 
@@ -66,12 +68,15 @@ EVENT(memfd, struct memory_file, 2);
 
 struct memory_access {
 	struct event_header header;
-	enum memory_operation operation FIELD("memory.operation", "the system call: process_vm_readv or process_vm_writev");
-	u32 target FIELD("process.target.pid", "whose memory it was, in the host's namespace; 0 where there is no such process");
+	enum memory_operation operation FIELD("memory.operation",
+					      "the system call: process_vm_readv or process_vm_writev");
+	u32 target FIELD("process.target.pid",
+			 "whose memory it was, in the host's namespace; 0 where there is no such process");
 	char target_name[16] FIELD("process.target.executable.name", "name of the target's thread");
 	u64 size FIELD("memory.size", "bytes copied");
 	error_number error FIELD("error.type", "why it was refused");
-	bool8 elsewhere FIELD("process.target.other_cgroup", "whether the target runs in another cgroup, as in another container");
+	bool8 elsewhere FIELD("process.target.other_cgroup",
+			      "whether the target runs in another cgroup, as in another container");
 };
 EVENT(access, struct memory_access, 3);
 
@@ -86,7 +91,7 @@ struct memory_userfault {
 EVENT(userfault, struct memory_userfault, 4);
 
 /* What a process has been reported for. Another program in the same process counts anew. */
-struct habit {
+struct reported_key {
 	u64 process_start;
 	u64 program;
 	u64 inode;
@@ -100,31 +105,31 @@ struct habit {
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 8192);
-	__type(key, struct habit);
+	__type(key, struct reported_key);
 	__type(value, u8);
-} habits SEC(".maps");
+} reported SEC(".maps");
 
 #define EEXIST 17
 
-static __always_inline bool is_habit(u32 kind, struct file *file, u32 error)
+static __always_inline bool was_reported(u32 kind, struct file *file, u32 error)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct habit habit = { .kind = kind, .refused = error };
+	struct reported_key key = { .kind = kind, .refused = error };
 	struct inode *inode;
 	u8 one = 1;
 
 	if (repeats)
 		return false;
-	habit.process_start = LOAD(task, group_leader, start_boottime);
-	habit.program = LOAD(task, group_leader, self_exec_id);
-	habit.pid = bpf_get_current_pid_tgid() >> 32;
+	key.process_start = LOAD(task, group_leader, start_boottime);
+	key.program = LOAD(task, group_leader, self_exec_id);
+	key.pid = bpf_get_current_pid_tgid() >> 32;
 	if (file && kind != memory_kind_executable_memfd) {
 		inode = LOAD(file, f_inode);
-		habit.inode = LOAD(inode, i_ino);
-		habit.device = LOAD(inode, i_sb, s_dev);
+		key.inode = LOAD(inode, i_ino);
+		key.device = LOAD(inode, i_sb, s_dev);
 	}
 	/* Before 6.4 this returns an int, whatever its type says. */
-	return (int)bpf_map_update_elem(&habits, &habit, &one, BPF_NOEXIST) == -EEXIST;
+	return (int)bpf_map_update_elem(&reported, &key, &one, BPF_NOEXIST) == -EEXIST;
 }
 
 static __always_inline void report_executable(u32 operation, u32 kind, u32 protection, u64 address, u64 size,
@@ -137,9 +142,9 @@ static __always_inline void report_executable(u32 operation, u32 kind, u32 prote
 	struct record *r;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
-	if (is_habit(kind, file, error)) {
+	if (was_reported(kind, file, error)) {
 		c->aggregated++;
 		return;
 	}
@@ -231,7 +236,8 @@ SYSCALLS(protections)
 
 	if (protection & PROT_EXEC)
 		report_executable(memory_operation_mprotect,
-				  protection & PROT_WRITE ? memory_kind_writable_executable : memory_kind_made_executable,
+				  protection & PROT_WRITE ? memory_kind_writable_executable :
+							    memory_kind_made_executable,
 				  protection, argument(call, 0), argument(call, 1), NULL, call->result);
 }
 
@@ -297,7 +303,7 @@ SYSCALLS(rare)
 	struct tracker_counters *c = count();
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (call->which <= SYS_memfd_secret)
 		report_memfd(c, cgroup, call);

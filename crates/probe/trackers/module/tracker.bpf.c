@@ -29,8 +29,9 @@ struct module_request {
 	str_ref parameters FIELD("module.parameters", "parameters for it");
 	u64 size FIELD("module.size", "size of the module, where it comes from memory");
 	taint_flags taints FIELD("module.taints", "for what the kernel counts as tainted because of it");
-	bool8 signature_missing FIELD("module.signature_missing",
-				      "whether the kernel checks signatures, and the one that was loaded has no valid one");
+	bool8 signature_missing
+		FIELD("module.signature_missing",
+		      "whether the kernel checks signatures, and the one that was loaded has no valid one");
 	char name[56] FIELD("module.name", "name of the module that was loaded, or is to be removed");
 };
 EVENT(request, struct module_request, 1);
@@ -75,7 +76,7 @@ SYSCALLS(request)
 	struct record *r;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	r = begin(c, sizeof(*e));
 	if (!r)

@@ -338,7 +338,7 @@ SYSCALLS(changes)
 	if (call->which == SYS_open_tree && !(argument(call, 2) & OPEN_TREE_CLONE))
 		return;
 	c = count();
-	if (c && wanted(c, &cgroup)) {
+	if (c && is_collected(c, &cgroup)) {
 		r = begin(c, 0);
 		if (r) {
 			__builtin_memset(change_of(r), 0, sizeof(struct change));

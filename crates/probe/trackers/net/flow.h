@@ -27,11 +27,11 @@ SAMPLE(flow, struct flow_key, struct udp_flow, 1, 16384);
 
 struct udp_peer {
 	struct event_header header;
-	ip_address address FIELD("network.peer.address", "the peer's address");
-	ip_address local_address FIELD("network.local.address", "own address");
-	u16 port FIELD("network.peer.port", "the peer's port");
+	ip_address address FIELD("network.peer.address", "the peer's address") HABIT_KEY;
+	ip_address local_address FIELD("network.local.address", "own address") HABIT_KEY;
+	u16 port FIELD("network.peer.port", "the peer's port") HABIT_KEY;
 	u16 local_port FIELD("network.local.port", "own port");
-	enum transport transport FIELD("network.transport", "udp");
+	enum transport transport FIELD("network.transport", "udp") HABIT_KEY;
 };
 EVENT(peer, struct udp_peer, 2);
 
@@ -106,7 +106,7 @@ static __always_inline void report_peer(struct tracker_counters *c, const struct
 
 	if (bpf_map_lookup_elem(&peers, &key) || bpf_map_update_elem(&peers, &key, &seen, BPF_NOEXIST))
 		return;
-	if (!wanted_of(c, owner->who.pid, owner->who.cgroup, &workload))
+	if (!is_collected_of(c, owner->who.pid, owner->who.cgroup, &workload))
 		return;
 	e.header = owner->who;
 	e.header.event = EVENT_peer;
@@ -156,7 +156,7 @@ static __always_inline struct owner *owner_of(struct tracker_counters *c, struct
 		c->dropped__owner__unknown += datagrams;
 		return NULL;
 	}
-	if (!wanted_from(c, owner->who.pid, owner->who.cgroup))
+	if (!is_collected_from(c, owner->who.pid, owner->who.cgroup))
 		return NULL;
 	c->seen += datagrams - 1;
 	if (owner->begun == BEGUN_BY_NOBODY)
@@ -164,9 +164,9 @@ static __always_inline struct owner *owner_of(struct tracker_counters *c, struct
 	return owner;
 }
 
-static __always_inline bool flows_are_wanted(void)
+static __always_inline bool flows_are_subscribed(void)
 {
-	return !(interest_at(agent_interest) >> EVENT_flow & 1);
+	return !(subscription_at(agent_tracker) >> EVENT_flow & 1);
 }
 
 /* Counts them. The key has the peer already. */
@@ -180,7 +180,7 @@ static __always_inline void count_flow(struct tracker_counters *c, struct owner 
 	} else if (sent) {
 		report_peer(c, owner, key, sk);
 	}
-	if (flows_are_wanted())
+	if (flows_are_subscribed())
 		count_datagrams(c, owner, key, datagrams, bytes, sent);
 	else
 		c->filtered__unwanted += datagrams;

@@ -33,11 +33,12 @@ EVENT(socket, struct net_socket, 3);
 
 struct net_bind {
 	struct event_header header;
-	ip_address local_address FIELD("network.local.address", "own address");
-	u16 local_port FIELD("network.local.port", "own port");
-	u16 asked_port FIELD("network.local.requested_port", "own port as asked for; 0: any");
-	enum transport transport FIELD("network.transport", "protocol of the socket; raw: all that the socket is for");
-	error_number error FIELD("error.type", "why it was refused");
+	ip_address local_address FIELD("network.local.address", "own address") HABIT_KEY;
+	u16 local_port FIELD("network.local.port", "own port") HABIT_KEY;
+	u16 asked_port FIELD("network.local.requested_port", "own port as asked for; 0: any") HABIT_KEY;
+	enum transport transport FIELD("network.transport", "protocol of the socket; raw: all that the socket is for")
+		HABIT_KEY;
+	error_number error FIELD("error.type", "why it was refused") HABIT_KEY;
 };
 EVENT(bind, struct net_bind, 4);
 
@@ -45,7 +46,8 @@ struct unix_use {
 	struct event_header header;
 	path_ref path FIELD("file.path", "the socket, as whoever made it named it; absent where it has no file");
 	path_at asked FIELD("file.requested_path", "the socket as asked for; with its directory where it was refused");
-	str_ref abstract FIELD("network.socket.abstract_name", "name of a socket that has no file, up to its first NUL");
+	str_ref abstract FIELD("network.socket.abstract_name",
+			       "name of a socket that has no file, up to its first NUL");
 	enum socket_type type FIELD("network.socket.type", "type of socket");
 	error_number error FIELD("error.type", "why it was refused");
 };
@@ -63,7 +65,7 @@ static __always_inline void report_socket(const struct call *call)
 	if (e.family == AF_UNIX || e.family == AF_NETLINK || (is_ip(e.family) && e.type != SOCK_RAW))
 		return;
 	c = count();
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	describe_current(&e.header, EVENT_socket, cgroup);
 	e.protocol = argument(call, 2);
@@ -82,7 +84,7 @@ static __always_inline void report_bind(const struct call *call, struct sock *sk
 	struct tracker_counters *c = count();
 	u64 cgroup = current_cgroup(), workload;
 
-	if (!c || !wanted_of(c, bpf_get_current_pid_tgid() >> 32, cgroup, &workload))
+	if (!c || !is_collected_of(c, bpf_get_current_pid_tgid() >> 32, cgroup, &workload))
 		return;
 	describe_current(&e.header, EVENT_bind, cgroup);
 	bpf_probe_read_user(&e.asked_port, sizeof(e.asked_port), (void *)argument(call, 1) + 2);
@@ -142,7 +144,7 @@ static __always_inline void report_unix(const struct call *call, struct sock *sk
 	struct record *r;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (event == EVENT_unix_connect && call->result == -ENOENT && !missing) {
 		c->filtered__parameter++;

@@ -12,7 +12,8 @@ struct oom_kill {
 	u64 file FIELD("oom.file.size", "memory of the victim that maps files, about, in bytes");
 	u64 shared FIELD("oom.shared.size", "shared memory of the victim, about, in bytes");
 	u64 virtual FIELD("oom.virtual.size", "address space of the victim, in bytes");
-	u64 limit FIELD("oom.limit.size", "the memory limit that is used up, in bytes; 0: none is, the host has run out");
+	u64 limit FIELD("oom.limit.size",
+			"the memory limit that is used up, in bytes; 0: none is, the host has run out");
 	bool8 cgroup_limit FIELD("oom.cgroup_limit",
 				 "whether a memory limit of the victim's cgroup, or of one above it, is used up");
 	char trigger_name[16] FIELD("oom.trigger.name", "name of that process");
@@ -81,7 +82,7 @@ static __always_inline void report(struct task_struct *victim)
 	u64 cgroup = cgroup_of(victim);
 	struct oom_kill e = {};
 
-	if (!c || !wanted_from(c, LOAD(victim, tgid), cgroup))
+	if (!c || !is_collected_from(c, LOAD(victim, tgid), cgroup))
 		return;
 	describe_task(&e.header, EVENT_kill, cgroup, victim);
 	e.trigger = bpf_get_current_pid_tgid() >> 32;
@@ -104,7 +105,7 @@ static __always_inline void report_unknown(u32 pid)
 	struct tracker_counters *c = count();
 	struct oom_kill e = {};
 
-	if (!c || !wanted_from(c, pid, 0))
+	if (!c || !is_collected_from(c, pid, 0))
 		return;
 	e.header.time = bpf_ktime_get_boot_ns();
 	e.header.event = EVENT_kill;

@@ -94,7 +94,8 @@ static __always_inline u64 mixed_asked(u64 hash, const struct request *request, 
 	}
 	hash = mixed(hash, LOAD(base, dentry, d_name.hash));
 	hash = mixed(hash, LOAD(base, dentry, d_inode, i_ino));
-	hash = mixed(hash, (u64)LOAD(base, dentry, d_inode, i_sb, s_dev) << 32 | (u32)LOAD(mount_of(LOAD(base, mnt)), mnt_id));
+	hash = mixed(hash, (u64)LOAD(base, dentry, d_inode, i_sb, s_dev) << 32 |
+				   (u32)LOAD(mount_of(LOAD(base, mnt)), mnt_id));
 	return hash | 1;
 }
 

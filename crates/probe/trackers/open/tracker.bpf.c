@@ -11,16 +11,17 @@ PARAM(bool8, reads, 1, "whether opens for reading only are reported");
 struct file_open {
 	struct event_header header;
 	u64 object INTERNAL("object"); /* stands for the file where it lies, see ordinary.bpf.h */
-	path_ref path FIELD("file.path", "the file that was opened, symbolic links resolved");
-	requested_path requested FIELD("file.requested_path", "the path as asked for, where it is another");
-	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's");
+	path_ref path FIELD("file.path", "the file that was opened, symbolic links resolved") HABIT_KEY;
+	requested_path requested FIELD("file.requested_path", "the path as asked for, where it is another") HABIT_KEY;
+	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's")
+		HABIT_KEY;
 	file_mode mode FIELD("file.mode", "permissions asked for of the file that it created, the process's umask not "
-					  "taken off");
-	bool8 created FIELD("file.created", "whether this open created the file");
-	bool8 write FIELD("file.open.write", "whether it was opened for writing");
+					  "taken off") HABIT_KEY;
+	bool8 created FIELD("file.created", "whether this open created the file") HABIT_KEY;
+	bool8 write FIELD("file.open.write", "whether it was opened for writing") HABIT_KEY;
 	bool8 writable_layer FIELD("file.writable_layer",
-				   "whether it was written in the container and is not from its image");
-	file_type type FIELD("file.type", "kind of file");
+				   "whether it was written in the container and is not from its image") HABIT_KEY;
+	file_type type FIELD("file.type", "kind of file") HABIT_KEY;
 };
 EVENT(open, struct file_open, 1);
 
@@ -49,7 +50,8 @@ struct failure_key {
 
 struct open_failures {
 	struct event_header header;
-	u64 failures FIELD("file.open.failures", "opens by this program in this cgroup that failed so since the last row");
+	u64 failures FIELD("file.open.failures",
+			   "opens by this program in this cgroup that failed so since the last row");
 };
 SAMPLE(failure, struct failure_key, struct open_failures, 2, 4096);
 
@@ -60,7 +62,7 @@ static __always_inline void count_failure(struct tracker_counters *c, u32 error)
 	struct open_failures *row;
 	u64 cgroup;
 
-	if (!somebody_wants(c, EVENT_failure) || !wanted(c, &cgroup))
+	if (!is_subscribed(c, EVENT_failure) || !is_collected(c, &cgroup))
 		return;
 	key.in_cgroup = cgroup;
 	if (!failures) {
@@ -91,7 +93,7 @@ static __always_inline u64 object_asked_for(struct record *r, u32 start)
 {
 	u64 hash = agent_salt;
 
-	if (!verdicts_count() || r->size > start + ASKED_MAX)
+	if (!verdicts_apply() || r->size > start + ASKED_MAX)
 		return 0;
 	/* What is left of the last word is an older record's. */
 	__builtin_memset(tail(r), 0, 8);
@@ -107,7 +109,7 @@ static __always_inline void report_failure(struct tracker_counters *c, u32 error
 	struct record *r;
 	u64 cgroup;
 
-	if (!is_wanted(EVENT_failed) || !wanted(c, &cgroup))
+	if (!has_subscriber(EVENT_failed) || !is_collected(c, &cgroup))
 		return;
 	if (!failures) {
 		c->filtered__parameter++;
@@ -149,7 +151,7 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 	struct file_open *e;
 	struct record *r;
 
-	if (!wanted_of(c, bpf_get_current_pid_tgid() >> 32, cgroup, &workload))
+	if (!is_collected_of(c, bpf_get_current_pid_tgid() >> 32, cgroup, &workload))
 		return;
 	if (!reads && !(mode & (FMODE_WRITE | FMODE_CREATED))) {
 		c->filtered__parameter++;
@@ -160,7 +162,8 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 		return;
 	r->habit = 0;
 	if (workload)
-		r->habit = current_habit(EVENT_open, workload, habitual_object(&r->walk, file, inode, request, mode, task));
+		r->habit = current_habit(EVENT_open, workload,
+					 habitual_object(&r->walk, file, inode, request, mode, task));
 	barrier();
 	if (is_habitual(c, r->habit)) {
 		discard(r);
@@ -393,7 +396,7 @@ SYSCALLS(opened)
 	}
 	file = file_of((struct task_struct *)bpf_get_current_task(), call->result);
 	if (!file) {
-		if (wanted(c, &cgroup))
+		if (is_collected(c, &cgroup))
 			c->dropped__file__closed++;
 		return;
 	}

@@ -45,14 +45,17 @@ enum perf_counter {
 
 struct perf_open {
 	struct event_header header;
-	enum perf_type type FIELD("perf.type", "kind of event; a number where the kernel gave it out, as to kprobe and uprobe");
+	enum perf_type type FIELD("perf.type",
+				  "kind of event; a number where the kernel gave it out, as to kprobe and uprobe");
 	enum perf_counter counter FIELD("perf.counter", "which hardware or software event");
 	u64 config FIELD("perf.config", "which event of that kind: for a tracepoint its id");
 	u32 target FIELD("process.target.pid", "whom it observes, in the host's namespace; 0: all, or no such process");
 	s32 cpu FIELD("perf.cpu", "the CPU that it observes; -1: all");
 	error_number error FIELD("error.type", "why it was refused");
 	char target_name[16] FIELD("process.target.executable.name", "name of the thread that it observes");
-	str_ref unit FIELD("perf.unit", "what measures, as the kernel names it: cpu, tracepoint, kprobe; absent where it was refused");
+	str_ref unit
+		FIELD("perf.unit",
+		      "what measures, as the kernel names it: cpu, tracepoint, kprobe; absent where it was refused");
 };
 EVENT(open, struct perf_open, 1);
 
@@ -76,7 +79,7 @@ SYSCALLS(perf)
 	struct record *r;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	r = begin(c, sizeof(*e));
 	if (!r)

@@ -69,7 +69,7 @@ static __always_inline void report_thread(struct task_struct *child)
 	struct thread_start e = {};
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	describe_current(&e.header, EVENT_thread, cgroup);
 	e.thread = LOAD(child, pid);
@@ -89,7 +89,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 		return 0;
 	}
 	lineage_forked(parent, child);
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_fork, cgroup);
 	e.child = LOAD(child, tgid);
@@ -173,7 +173,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	file = LOAD(bprm, file);
 	lineage_began(&now, task, file, current_cgroup());
 	lineage_put(&now);
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return 0;
 	r = begin(c, sizeof(*e));
 	if (!r)
@@ -224,7 +224,7 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	if (LOAD(task, signal, live.counter) != 0)
 		return 0;
 	lineage_ended(task);
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_exit, cgroup);
 	code = LOAD(task, signal, group_exit_code);

@@ -48,8 +48,9 @@ struct ptrace_use {
 	error_number error FIELD("error.type", "why it was refused");
 	enum ptrace_request request FIELD("ptrace.request", "what was asked for");
 	optional_id asked FIELD("ptrace.requested.pid", "the target as the caller named it, in the caller's namespace");
-	optional_id target FIELD("ptrace.target.pid",
-				 "process id of the target in the host's namespace; absent where a refusal left it unknown");
+	optional_id target
+		FIELD("ptrace.target.pid",
+		      "process id of the target in the host's namespace; absent where a refusal left it unknown");
 	char target_name[16] FIELD("ptrace.target.name", "name of the target");
 	u64 address FIELD("ptrace.address", "the address, or the number of the registers, that it is about");
 	u64 target_cgroup FIELD("ptrace.target.cgroup.id", "cgroup of the target; 0 where it is unknown");
@@ -125,7 +126,7 @@ SYSCALLS(trace)
 	struct task_struct *target;
 	u64 cgroup;
 
-	if (!c || !wanted(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup))
 		return;
 	if (!all_requests && !is_grave(request)) {
 		c->filtered__parameter++;

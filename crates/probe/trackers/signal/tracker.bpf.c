@@ -68,7 +68,7 @@ int BPF_PROG(signal_generate, int signal, struct kernel_siginfo *info, struct ta
 	e.target_cgroup = cgroup_of(target);
 	cgroup = e.by_kernel ? e.target_cgroup : current_cgroup();
 	sender = e.by_kernel ? e.target : bpf_get_current_pid_tgid() >> 32;
-	if (!wanted_from(c, sender, cgroup))
+	if (!is_collected_from(c, sender, cgroup))
 		return 0;
 	if ((only && signal != only) || (signal == SIGCHLD && !children) || (e.by_kernel && !kernel) ||
 	    (!e.by_kernel && sender == e.target && !own)) {

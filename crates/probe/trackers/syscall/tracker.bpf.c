@@ -26,7 +26,8 @@ struct call_key {
 
 struct call_use {
 	struct event_header header;
-	u64 calls FIELD("system_call.count", "calls since the last row; those that a seccomp filter refused do not count");
+	u64 calls FIELD("system_call.count",
+			"calls since the last row; those that a seccomp filter refused do not count");
 	u64 errors FIELD("system_call.errors", "of the calls that returned since the last row, those that failed");
 	u64 total FIELD("system_call.duration.sum", "nanoseconds that the calls took that returned since the last row");
 	u64 longest FIELD("system_call.duration.max", "nanoseconds that the longest of them took");
@@ -165,7 +166,7 @@ int BPF_PROG(entered, struct pt_regs *regs, long unused)
 	struct call_use *row;
 	u64 cgroup;
 
-	if (!c || number >= CALLS || !wanted(c, &cgroup))
+	if (!c || number >= CALLS || !is_collected(c, &cgroup))
 		return 0;
 	row = use_of(cgroup, number);
 	if (row) {

@@ -12,29 +12,31 @@ enum { ESTABLISHED = 1, SYN_SENT = 2, SYN_RECV = 3, CLOSE = 7, LISTEN = 10 };
 
 struct tcp_connect {
 	struct event_header header;
-	ip_address address FIELD("network.peer.address", "the peer's address");
-	ip_address local_address FIELD("network.local.address", "own address");
-	u16 port FIELD("network.peer.port", "the peer's port");
+	ip_address address FIELD("network.peer.address", "the peer's address") HABIT_KEY;
+	ip_address local_address FIELD("network.local.address", "own address") HABIT_KEY;
+	u16 port FIELD("network.peer.port", "the peer's port") HABIT_KEY;
 	u16 local_port FIELD("network.local.port", "own port");
-	error_number error FIELD("error.type", "why the connection failed, if the peer or the network said so");
-	duration_ns latency FIELD("network.connection.latency", "from the first packet until it was open, or had failed");
-	bool8 established FIELD("network.connection.established", "whether it was opened");
+	error_number error FIELD("error.type", "why the connection failed, if the peer or the network said so")
+		HABIT_KEY;
+	duration_ns latency FIELD("network.connection.latency",
+				  "from the first packet until it was open, or had failed");
+	bool8 established FIELD("network.connection.established", "whether it was opened") HABIT_KEY;
 };
 EVENT(connect, struct tcp_connect, 1);
 
 struct tcp_accept {
 	struct event_header header;
 	ip_address address FIELD("network.peer.address", "the peer's address");
-	ip_address local_address FIELD("network.local.address", "own address");
+	ip_address local_address FIELD("network.local.address", "own address") HABIT_KEY;
 	u16 port FIELD("network.peer.port", "the peer's port");
-	u16 local_port FIELD("network.local.port", "own port");
+	u16 local_port FIELD("network.local.port", "own port") HABIT_KEY;
 };
 EVENT(accept, struct tcp_accept, 2);
 
 struct tcp_listen {
 	struct event_header header;
-	ip_address local_address FIELD("network.local.address", "own address");
-	u16 local_port FIELD("network.local.port", "own port");
+	ip_address local_address FIELD("network.local.address", "own address") HABIT_KEY;
+	u16 local_port FIELD("network.local.port", "own port") HABIT_KEY;
 };
 EVENT(listen, struct tcp_listen, 3);
 
@@ -47,8 +49,10 @@ struct tcp_close {
 	bool8 accepted FIELD("network.connection.accepted", "whether the peer had opened it");
 	u64 sent FIELD("network.connection.sent_bytes", "bytes sent, repeated ones not counted");
 	u64 received FIELD("network.connection.received_bytes", "bytes received");
-	duration_ns duration FIELD("network.connection.duration", "from the first packet; absent if the agent came later");
-	duration_ns round_trip FIELD("network.connection.round_trip", "usual time to the peer and back; absent if unknown");
+	duration_ns duration FIELD("network.connection.duration",
+				   "from the first packet; absent if the agent came later");
+	duration_ns round_trip FIELD("network.connection.round_trip",
+				     "usual time to the peer and back; absent if unknown");
 	u32 retransmits FIELD("network.connection.retransmits", "segments sent again");
 };
 EVENT(close, struct tcp_close, 4);
@@ -83,7 +87,8 @@ struct route_key {
 struct tcp_route {
 	struct event_header header;
 	u64 retransmits FIELD("network.connection.retransmits", "segments sent again since the last row");
-	u64 closed FIELD("network.connection.closed", "connections closed since the last row, of which there is a round trip");
+	u64 closed FIELD("network.connection.closed",
+			 "connections closed since the last row, of which there is a round trip");
 	u64 to_16us FIELD("network.connection.round_trip.to_16us", "of these, round trips up to 16 microseconds");
 	u64 to_64us FIELD("network.connection.round_trip.to_64us", "up to 64 microseconds");
 	u64 to_256us FIELD("network.connection.round_trip.to_256us", "up to 256 microseconds");
@@ -150,7 +155,7 @@ static __always_inline void report_connect(struct tracker_counters *c, const str
 
 	if (!connection)
 		return;
-	if (wanted_of(c, connection->who.pid, connection->who.cgroup, &workload)) {
+	if (is_collected_of(c, connection->who.pid, connection->who.cgroup, &workload)) {
 		e.header = connection->who;
 		e.header.event = EVENT_connect;
 		e.established = established;
@@ -158,8 +163,9 @@ static __always_inline void report_connect(struct tracker_counters *c, const str
 		set_local(&e.local_address, sk);
 		e.port = peer_port(sk);
 		e.error = established ? 0 : LOAD(sk, sk_err);
-		e.header.habit = habit_of(&e.header, workload, object_between(&e.address, &e.local_address,
-									       (u64)e.error << 32 | established << 16 | e.port));
+		e.header.habit = habit_of(&e.header, workload,
+					  object_between(&e.address, &e.local_address,
+							 (u64)e.error << 32 | established << 16 | e.port));
 		if (!is_habitual(c, e.header.habit)) {
 			e.header.time = bpf_ktime_get_boot_ns();
 			e.latency = e.header.time - connection->started;
@@ -184,7 +190,7 @@ static __always_inline void report_accept(struct tracker_counters *c, const stru
 	connection.who = *listener;
 	connection.started = bpf_ktime_get_boot_ns();
 	bpf_map_update_elem(&connections, &id, &connection, BPF_ANY);
-	if (!wanted_of(c, connection.who.pid, connection.who.cgroup, &workload))
+	if (!is_collected_of(c, connection.who.pid, connection.who.cgroup, &workload))
 		return;
 	e.header = connection.who;
 	e.header.event = EVENT_accept;
@@ -207,7 +213,7 @@ static __always_inline void report_listen(struct tracker_counters *c, const stru
 
 	describe_current(&e.header, EVENT_listen, cgroup);
 	bpf_map_update_elem(&listeners, &key, &e.header, BPF_ANY);
-	if (!wanted_of(c, e.header.pid, cgroup, &workload))
+	if (!is_collected_of(c, e.header.pid, cgroup, &workload))
 		return;
 	set_local(&e.local_address, sk);
 	e.local_port = local_port(sk);
@@ -249,15 +255,15 @@ static __always_inline struct tcp_route *route_of(struct tracker_counters *c, co
 static __always_inline void count_round_trip(struct tcp_route *row, u32 us)
 {
 	__sync_fetch_and_add(&row->closed, 1);
-	__sync_fetch_and_add(us <= 16	   ? &row->to_16us :
-			     us <= 64	   ? &row->to_64us :
-			     us <= 256	   ? &row->to_256us :
-			     us <= 1024	   ? &row->to_1ms :
-			     us <= 4096	   ? &row->to_4ms :
-			     us <= 16384   ? &row->to_16ms :
-			     us <= 65536   ? &row->to_65ms :
-			     us <= 262144  ? &row->to_262ms :
-					     &row->longer,
+	__sync_fetch_and_add(us <= 16	  ? &row->to_16us :
+			     us <= 64	  ? &row->to_64us :
+			     us <= 256	  ? &row->to_256us :
+			     us <= 1024	  ? &row->to_1ms :
+			     us <= 4096	  ? &row->to_4ms :
+			     us <= 16384  ? &row->to_16ms :
+			     us <= 65536  ? &row->to_65ms :
+			     us <= 262144 ? &row->to_262ms :
+					    &row->longer,
 			     1);
 }
 
@@ -271,7 +277,7 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 
 	if (!connection)
 		return;
-	if (somebody_wants(c, EVENT_close) && wanted_from(c, connection->who.pid, connection->who.cgroup)) {
+	if (is_subscribed(c, EVENT_close) && is_collected_from(c, connection->who.pid, connection->who.cgroup)) {
 		e.header = connection->who;
 		e.header.event = EVENT_close;
 		e.header.time = bpf_ktime_get_boot_ns();
@@ -290,8 +296,8 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 		e.retransmits = LOAD(tcp, total_retrans);
 		submit(c, &e, sizeof(e));
 	}
-	if (round_trip && somebody_wants(c, EVENT_route) &&
-	    wanted_from(c, connection->who.pid, connection->who.cgroup)) {
+	if (round_trip && is_subscribed(c, EVENT_route) &&
+	    is_collected_from(c, connection->who.pid, connection->who.cgroup)) {
 		row = route_of(c, sk, connection);
 		if (row)
 			count_round_trip(row, round_trip);
@@ -330,7 +336,7 @@ int BPF_PROG(tcp_retransmit_skb, const struct sock *sk)
 	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
 	struct tcp_route *row;
 
-	if (!c || !connection || !wanted_from(c, connection->who.pid, connection->who.cgroup))
+	if (!c || !connection || !is_collected_from(c, connection->who.pid, connection->who.cgroup))
 		return 0;
 	row = route_of(c, sk, connection);
 	if (row)
@@ -356,7 +362,7 @@ static __always_inline void report_reset(const struct sock *sk, enum direction d
 		describe_current(&e.header, EVENT_reset, current_cgroup());
 	else
 		return;
-	if (!wanted_from(c, e.header.pid, e.header.cgroup))
+	if (!is_collected_from(c, e.header.pid, e.header.cgroup))
 		return;
 	e.header.event = EVENT_reset;
 	e.header.time = bpf_ktime_get_boot_ns();
@@ -388,7 +394,7 @@ static __always_inline void report_listening(const struct sock *sk, struct event
 	struct tracker_counters *c = count();
 	struct tcp_listening e = {};
 
-	if (!c || !wanted_from(c, who->pid, who->cgroup))
+	if (!c || !is_collected_from(c, who->pid, who->cgroup))
 		return;
 	e.header = *who;
 	set_local(&e.local_address, sk);

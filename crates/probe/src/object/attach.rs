@@ -1,19 +1,20 @@
 //! An object's programs as they are attached: how many ways there are to that, the rest of the loader need not know.
 
-use std::{
-    io::Read as _,
-    os::fd::{AsFd, AsRawFd, OwnedFd},
-};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use libbpf_rs::{Iter, KprobeMultiOpts, Link, Object};
+use libbpf_rs::{KprobeMultiOpts, Link, Object};
 
-use crate::{
-    Demand, Error, ProgramState, ProgramStatus, cgroup,
+use super::{
     dispatcher::Place,
-    kernel::{capture_log, explain},
+    loaded::Loaded,
     missed,
-    object::Loaded,
     plan::{Hook, How},
+};
+use crate::{
+    Error, ProgramState, ProgramStatus,
+    kernel::{capture_log, cgroup, explain},
+    read::sample::walk,
+    tables::subscription::Demand,
 };
 
 /// A program that cannot be attached, and why.
@@ -241,11 +242,4 @@ fn descriptor(object: &Object, hook: &Hook) -> Result<OwnedFd, String> {
 
 fn attach(attach: impl FnOnce() -> libbpf_rs::Result<Link>) -> Result<Link, String> {
     capture_log(attach).map_err(|(e, log)| explain(&e, &log))
-}
-
-/// Runs an iterator over all that it walks.
-pub(crate) fn walk(link: &Link) -> Result<(), String> {
-    let mut iter = Iter::new(link).map_err(|e| e.to_string())?;
-    let mut sink = Vec::new();
-    iter.read_to_end(&mut sink).map(|_| ()).map_err(|e| format!("walking what is there already: {e}"))
 }

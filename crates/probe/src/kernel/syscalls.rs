@@ -7,13 +7,15 @@ use std::{
     sync::OnceLock,
 };
 
+use crate::tables::shared::SYSCALL_NUMBERS;
+
 #[cfg(target_arch = "aarch64")]
 use syscalls::{aarch64::Sysno as Native, arm::Sysno as Compat};
 #[cfg(target_arch = "x86_64")]
 use syscalls::{x86::Sysno as Compat, x86_64::Sysno as Native};
 
 /// Numbers of an architecture, and places in each of `syscall.bpf.h`'s tables; those of 32-bit programs follow.
-pub(crate) const NUMBERS: u32 = 512;
+const NUMBERS: u32 = SYSCALL_NUMBERS as u32;
 
 /// The prefixes of the functions behind system calls: of native ones, and of those of 32-bit programs.
 #[cfg(target_arch = "x86_64")]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use ethogram_model::{EventSchema, Field, FieldKind, Param, TrackerSchema};
 use libbpf_rs::{
-    AsRawLibbpf, MapType, ObjectBuilder, OpenObject,
+    AsRawLibbpf, MapType, OpenObject,
     btf::{
         Btf, BtfKind, BtfType, HasSize, ReferencesType, TypeId,
         types::{Array, Composite, DataSec, DeclTag, Enum, Enum64, Int, IntEncoding, MemberAttr, Ptr, Typedef, Var},
@@ -12,9 +12,8 @@ use libbpf_rs::{
 };
 
 use crate::{
-    Error, Manifest, kernel,
-    kernel_types::{KernelTypes, essential},
-    syscalls,
+    Error, Manifest,
+    kernel::{syscalls, types::essential},
 };
 
 /// Reads the schema of the tracker `name` from its object.
@@ -90,18 +89,6 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
         events,
         params: params(object, &btf, &tags).map_err(bad)?,
     })
-}
-
-/// Opens an object without loading anything into the kernel. It will look for kernel types in those of `types`.
-pub(crate) fn open(elf: &[u8], types: Option<&KernelTypes>) -> Result<OpenObject, String> {
-    let open = || {
-        let mut builder = ObjectBuilder::default();
-        if let Some(types) = types {
-            builder.btf_custom_path(types.path())?;
-        }
-        builder.open_memory(elf)
-    };
-    kernel::capture_log(open).map_err(|(e, log)| kernel::explain(&e, &log))
 }
 
 /// The types that the object has, by what their names begin with: those of the kernel among them are looked up by these names.

@@ -2,24 +2,15 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use ethogram_model::{Event, EventSchema, Value, event};
+use ethogram_model::{Event, EventSchema};
 
-use crate::hook::Hook;
+use crate::{counters::Refusal, hook::Hook, tables::shared::EventHeader};
 
 /// Finds a record's schema by its code.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
     events: Vec<Arc<EventSchema>>,
     hook: Option<Hook>,
-}
-
-/// Why a record is no event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It fits no schema.
-    Malformed,
-    /// The tracker's hook found it to be something else.
-    Unparsed,
 }
 
 impl Layout {
@@ -29,10 +20,8 @@ impl Layout {
 
     /// Makes an event of a record, its time still nanoseconds since boot.
     pub(crate) fn event(&self, record: &[u8]) -> Result<Event, Refusal> {
-        // The header is the same in all events of an object, so any of them tells where the code is.
-        let header = self.events.first().ok_or(Refusal::Malformed)?;
-        let code = number(header, record, "_event").ok_or(Refusal::Malformed)?;
-        let schema = self.events.iter().find(|e| u64::from(e.code) == code).ok_or(Refusal::Malformed)?;
+        let header = EventHeader::from_bytes(record).ok_or(Refusal::Malformed)?;
+        let schema = self.events.iter().find(|e| e.code == header.event).ok_or(Refusal::Malformed)?;
         if record.len() < schema.size {
             return Err(Refusal::Malformed);
         }
@@ -48,14 +37,7 @@ impl Layout {
         if record.len() < schema.size {
             return None;
         }
-        let time_ns = number(schema, record, "_time")?;
+        let time_ns = EventHeader::from_bytes(record)?.time;
         Some(Event { schema: Arc::clone(schema), time_ns, record: record.into(), context: Default::default() })
-    }
-}
-
-fn number(schema: &EventSchema, record: &[u8], field: &str) -> Option<u64> {
-    match event::read(record, schema.field(field)?) {
-        Value::Unsigned(n) => Some(n),
-        _ => None,
     }
 }

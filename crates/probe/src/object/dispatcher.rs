@@ -6,19 +6,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, MapType, Object};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
 
+use super::elf;
 use crate::{
     Error,
     kernel::{capture_log, explain},
-    schema,
-    syscalls::NUMBERS,
+    tables::shared::{SYSCALL_LEVELS, SYSCALL_NUMBERS, table},
 };
 
 include!(concat!(env!("OUT_DIR"), "/dispatcher.rs"));
 
-/// Trackers that can share a system call: SYSCALL_LEVELS in `syscall.bpf.h`.
-const LEVELS: usize = 4;
+/// Trackers that can share a system call.
+const LEVELS: usize = SYSCALL_LEVELS as usize;
+/// Numbers of an architecture.
+const NUMBERS: u32 = SYSCALL_NUMBERS as u32;
 /// Places of one level in the kernel's table.
 const SLOTS: u32 = 2 * NUMBERS;
 
@@ -57,14 +59,13 @@ pub(crate) struct Place {
 
 impl Dispatcher {
     pub(crate) fn new() -> Result<Self, Error> {
-        let options = libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-            ..Default::default()
+        let state = State {
+            calls: Arc::new(table::CALLS.make()?),
+            slots: BTreeMap::new(),
+            object: None,
+            wanted: None,
+            link: None,
         };
-        let entries = (LEVELS as u32 + 1) * SLOTS;
-        let calls = MapHandle::create(MapType::ProgArray, Some("calls"), 4, 4, entries, &options)
-            .map_err(|source| Error::Kernel { doing: "making the dispatcher's map".into(), source })?;
-        let state = State { calls: Arc::new(calls), slots: BTreeMap::new(), object: None, wanted: None, link: None };
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -187,7 +188,7 @@ impl State {
     fn attach(&mut self) -> Result<(), String> {
         if self.object.is_none() {
             let object = self.load()?;
-            let wanted = object.maps().find(|m| m.name().to_string_lossy().ends_with(".data.wanted"));
+            let wanted = object.maps().find(|m| m.name().to_string_lossy().ends_with(".data.subscribed"));
             let wanted = wanted.ok_or("the dispatcher has no table of wanted calls")?;
             self.wanted = Some(MapHandle::try_from(&wanted).map_err(|e| e.to_string())?);
             self.object = Some(object);
@@ -208,9 +209,9 @@ impl State {
     }
 
     fn load(&self) -> Result<Object, String> {
-        let mut open = schema::open(DISPATCHER, None)?;
+        let mut open = elf::open(DISPATCHER, None)?;
         for mut map in open.maps_mut() {
-            if map.name() == "calls" {
+            if map.name() == table::CALLS.name {
                 map.reuse_fd(self.calls.as_fd()).map_err(|e| e.to_string())?;
             }
         }

@@ -7,28 +7,21 @@ use std::{
 };
 
 use ethogram_model::{EventSchema, FieldTest, TrackerSchema};
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
+use super::shared::{
+    Relevance, TESTED_BYTES, TESTED_EVENTS, TESTED_MASK_BIT, TESTED_TRACKERS, TESTED_ZERO_BIT,
+    subscription_entries::{ASLEEP, HABITS, LINEAGES, OBJECTS},
+    table,
+};
 use crate::Error;
 
-/// Entries of the kernel's table of interest, as in `interest.bpf.h`: what is for all, and then one for each tracker.
-const TRACKERS: u32 = 256;
-/// The entries that are generations.
-const OBJECTS: u32 = 0;
-const HABITS: u32 = 1;
-const LINEAGES: u32 = 2;
-/// The entry that says whether the reader sleeps until it is woken.
-const ASLEEP: u32 = 3;
-/// Trackers, and events of each, that the kernel's table of relevance has room for, as in `relevance.bpf.h`.
-const TESTED_TRACKERS: u32 = 64;
-const TESTED_EVENTS: u32 = 32;
 /// The field that every event's header has.
 const USER: &str = "process.user.id";
-/// Ordinary objects that the kernel remembers.
-const ORDINARY: u32 = 16_384;
-/// Processes whose programs the kernel remembers, and bytes of each, as in `lineage.bpf.h`.
-const PROGRAMS: u32 = 32_768;
-const PROGRAM: u32 = 64;
+/// The last place in the table, which all trackers beyond its end share.
+const SHARED_PLACE: u32 = table::SUBSCRIPTION.entries - 1;
+/// Of the kernel's generations, those that this side begins.
+const GENERATIONS: [u32; 3] = [OBJECTS, HABITS, LINEAGES];
 
 /// Which of a tracker's events somebody wants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -77,76 +70,58 @@ impl Demand {
     }
 }
 
-/// Bytes of `struct relevance`: a word for each of two tests.
-const RELEVANCE: u32 = 16;
-/// Bytes of a record, the first, that can be tested.
-const TESTED_BYTES: usize = 256;
-
-/// Tests of one event as the kernel has them: one of the user and one of another field. What it cannot look at is not tested.
-fn relevance(event: &EventSchema, tests: &[FieldTest]) -> [u8; RELEVANCE as usize] {
-    let mut out = [0; RELEVANCE as usize];
+/// Field filters of one event as the kernel has them: one of the user and one of another field. What it cannot look at is not
+/// tested.
+fn relevance(event: &EventSchema, tests: &[FieldTest]) -> Relevance {
+    let mut out = Relevance::default();
     for test in tests {
         let Some(field) = event.fields.iter().find(|f| f.name == test.field) else { continue };
-        if !(1..=4).contains(&field.size) || field.offset >= TESTED_BYTES {
+        if !(1..=4).contains(&field.size) || field.offset as u64 >= TESTED_BYTES {
             continue;
         }
         // A test looks at four bytes, of which those beyond the field are another's.
         let mask = test.mask & (u32::MAX >> (8 * (4 - field.size)));
-        let at = if test.field == USER { 0 } else { 8 };
-        let word = field.offset as u64 | u64::from(test.zero) << 16 | u64::from(mask) << 32;
-        out[at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        let word = field.offset as u64 | u64::from(test.zero) << TESTED_ZERO_BIT | u64::from(mask) << TESTED_MASK_BIT;
+        *(if test.field == USER { &mut out.user } else { &mut out.field }) = word;
     }
     out
 }
 
-/// The tables that all trackers share, and the agent owns.
+/// The tables of subscriptions, and of what depends on them.
 #[derive(Debug)]
-pub(crate) struct Interest {
-    pub(crate) interest: MapHandle,
-    pub(crate) ordinary: MapHandle,
-    pub(crate) relevance: MapHandle,
-    /// What each process runs, as the tracker of processes keeps it.
-    pub(crate) programs: MapHandle,
+pub(crate) struct Subscriptions {
+    pub(super) map: MapHandle,
+    pub(super) ordinary: MapHandle,
+    pub(super) relevance: MapHandle,
     /// Of verdicts on objects, of those on habits, and of lineages.
-    generations: [AtomicU32; 3],
+    generations: [AtomicU32; GENERATIONS.len()],
     places: AtomicU32,
     /// Part of what stands for something, so that nobody can choose a thing that stands for another.
     pub(crate) salt: u64,
 }
 
-impl Interest {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let options = libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-            ..Default::default()
-        };
-        let make = |kind, name, key, value, entries| {
-            MapHandle::create(kind, Some(name), key, value, entries, &options)
-                .map_err(|source| Error::Kernel { doing: format!("making the map '{name}'"), source })
-        };
+impl Subscriptions {
+    pub(super) fn new() -> Result<Self, Error> {
         let this = Self {
-            interest: make(MapType::Array, "interest", 4, 4, TRACKERS)?,
-            ordinary: make(MapType::LruHash, "ordinary", 8, 4, ORDINARY)?,
-            relevance: make(MapType::Array, "relevance", 4, RELEVANCE, TESTED_TRACKERS * TESTED_EVENTS)?,
-            programs: make(MapType::LruHash, "programs", 4, PROGRAM, PROGRAMS)?,
-            generations: [const { AtomicU32::new(0) }; 3],
+            map: table::SUBSCRIPTION.make()?,
+            ordinary: table::ORDINARY.make()?,
+            relevance: table::RELEVANCE.make()?,
+            generations: [const { AtomicU32::new(0) }; GENERATIONS.len()],
             places: AtomicU32::new(ASLEEP),
             salt: RandomState::new().hash_one(std::process::id()),
         };
-        for which in [OBJECTS, HABITS, LINEAGES] {
-            this.begin_generation(which)?;
-        }
+        GENERATIONS.into_iter().try_for_each(|which| this.begin_generation(which))?;
         Ok(this)
     }
 
     /// A tracker's entry in the table. Beyond its end, trackers share one, and all of their events are wanted.
     pub(crate) fn place(&self) -> u32 {
         let place = self.places.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        place.min(TRACKERS - 1)
+        place.min(SHARED_PLACE)
     }
 
     pub(crate) fn set(&self, place: u32, schema: &TrackerSchema, demand: &Demand) -> Result<(), Error> {
-        let unwanted = if place < TRACKERS - 1 { demand.unwanted(schema) } else { 0 };
+        let unwanted = if place < SHARED_PLACE { demand.unwanted(schema) } else { 0 };
         self.set_tests(place, schema, demand)?;
         self.put(place, unwanted)
     }
@@ -154,7 +129,7 @@ impl Interest {
     /// What the tracker's events must be like. Of those that there is no room for, all are reported.
     fn set_tests(&self, place: u32, schema: &TrackerSchema, demand: &Demand) -> Result<(), Error> {
         for event in &schema.events {
-            let code = u32::from(event.code);
+            let (place, code) = (u64::from(place), u64::from(event.code));
             if place >= TESTED_TRACKERS || code >= TESTED_EVENTS {
                 continue;
             }
@@ -162,10 +137,10 @@ impl Interest {
                 Demand::Only(events) => events.get(&*event.name).map(Vec::as_slice).unwrap_or_default(),
                 Demand::All => &[],
             };
-            let key = (place * TESTED_EVENTS + code).to_ne_bytes();
+            let key = ((place * TESTED_EVENTS + code) as u32).to_ne_bytes();
             self.relevance
-                .update(&key, &relevance(event, tests), MapFlags::ANY)
-                .map_err(|source| Error::Kernel { doing: "telling the programs what is relevant".into(), source })?;
+                .update(&key, &relevance(event, tests).to_bytes(), MapFlags::ANY)
+                .map_err(|source| Error::Kernel { doing: "writing field filters".into(), source })?;
         }
         Ok(())
     }
@@ -210,13 +185,13 @@ impl Interest {
     }
 
     fn put(&self, place: u32, value: u32) -> Result<(), Error> {
-        put(&self.interest, place, value)
+        put(&self.map, place, value)
     }
 
     /// For the reader.
     pub(crate) fn wake_request(&self) -> Result<WakeRequest, Error> {
-        let table = MapHandle::try_from(&self.interest)
-            .map_err(|source| Error::Kernel { doing: "sharing the table of interest".into(), source })?;
+        let table = MapHandle::try_from(&self.map)
+            .map_err(|source| Error::Kernel { doing: "sharing the table of subscriptions".into(), source })?;
         Ok(WakeRequest(table))
     }
 }
@@ -230,10 +205,10 @@ impl WakeRequest {
     }
 }
 
-fn put(interest: &MapHandle, place: u32, value: u32) -> Result<(), Error> {
-    interest
+fn put(subscriptions: &MapHandle, place: u32, value: u32) -> Result<(), Error> {
+    subscriptions
         .update(&place.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
-        .map_err(|source| Error::Kernel { doing: "telling the programs what is wanted".into(), source })
+        .map_err(|source| Error::Kernel { doing: "writing the table of subscriptions".into(), source })
 }
 
 #[cfg(test)]
@@ -267,14 +242,13 @@ mod tests {
             layout: Default::default(),
         };
         let words = |test| {
-            let bytes = relevance(&event, &[test]);
-            let word = |at: usize| bytes[at..at + 8].try_into().map(u64::from_ne_bytes).ok();
-            (word(0), word(8))
+            let Relevance { user, field } = relevance(&event, &[test]);
+            (user, field)
         };
-        assert_eq!(words(FieldTest::zero(USER)), (Some(0xffff_ffff_0001_0034), Some(0)));
-        assert_eq!(words(FieldTest::not_zero("byte")), (Some(0), Some(0xff_0000_0051)));
+        assert_eq!(words(FieldTest::zero(USER)), (0xffff_ffff_0001_0034, 0));
+        assert_eq!(words(FieldTest::not_zero("byte")), (0, 0xff_0000_0051));
         for cannot in ["wide", "far", "absent"] {
-            assert_eq!(words(FieldTest::zero(cannot)), (Some(0), Some(0)), "{cannot}");
+            assert_eq!(words(FieldTest::zero(cannot)), (0, 0), "{cannot}");
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Reading what the kernel counted: an empty table takes the place of the full one, then the full one is read.
 
-use std::{os::fd::AsFd, os::fd::AsRawFd, sync::Arc};
+use std::{
+    io::Read as _,
+    os::fd::{AsFd, AsRawFd},
+    sync::Arc,
+};
 
 use ethogram_model::{Event, EventSchema};
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle};
 
-use crate::layout::Layout;
+use super::layout::Layout;
 
 /// A sample's tables: one that the programs write, one that is being read.
 #[derive(Debug)]
@@ -40,4 +44,11 @@ impl Sample {
         }
         Ok(rows)
     }
+}
+
+/// Runs an iterator over all that it walks.
+pub(crate) fn walk(link: &Link) -> Result<(), String> {
+    let mut iter = Iter::new(link).map_err(|e| e.to_string())?;
+    let mut sink = Vec::new();
+    iter.read_to_end(&mut sink).map(|_| ()).map_err(|e| format!("walking what is there already: {e}"))
 }

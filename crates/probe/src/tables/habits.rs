@@ -7,14 +7,11 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use crate::{Error, reader::realtime_ns};
+use super::shared::{Habit, table};
+use crate::{Error, clock::realtime_ns};
 
-/// Habits that the kernel has room for.
-const HABITS: u32 = 32_768;
-/// Bytes of `struct habit`, as in `habit.bpf.h`.
-const HABIT: usize = 16;
 /// How many are read at once.
 const BATCH: u32 = 4_096;
 
@@ -32,7 +29,7 @@ pub struct HabitCount {
 /// The habits that the kernel was told of.
 #[derive(Debug)]
 pub(crate) struct Habits {
-    pub(crate) map: MapHandle,
+    pub(super) map: MapHandle,
     /// Locked while the kernel's table is changed or read.
     known: Mutex<Known>,
 }
@@ -48,20 +45,13 @@ struct Known {
 impl Known {
     fn end(&mut self, habit: u64, value: &[u8], read: u64, now_ns: u64) {
         let last = count(habit, value, read, now_ns);
-        self.ended.extend(last.filter(|_| self.ended.len() < HABITS as usize));
+        self.ended.extend(last.filter(|_| self.ended.len() < table::HABITS.entries as usize));
     }
 }
 
 impl Habits {
-    pub(crate) fn new() -> Result<Self, Error> {
-        let options = libbpf_sys::bpf_map_create_opts {
-            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
-            map_flags: libbpf_sys::BPF_F_NO_PREALLOC,
-            ..Default::default()
-        };
-        let map = MapHandle::create(MapType::Hash, Some("habits"), 8, HABIT as u32, HABITS, &options)
-            .map_err(|source| Error::Kernel { doing: "making the map 'habits'".into(), source })?;
-        Ok(Self { map, known: Mutex::default() })
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self { map: table::HABITS.make()?, known: Mutex::default() })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -73,10 +63,9 @@ impl Habits {
         if known.read.contains_key(&habit) {
             return Ok(());
         }
-        let mut value = [0; HABIT];
-        value[..4].copy_from_slice(&generation.to_ne_bytes());
+        let value = Habit { generation, ..Habit::default() };
         self.map
-            .update(&habit.to_ne_bytes(), &value, MapFlags::ANY)
+            .update(&habit.to_ne_bytes(), &value.to_bytes(), MapFlags::ANY)
             .map_err(|source| Error::Kernel { doing: "telling the programs of a habit".into(), source })?;
         known.read.insert(habit, 0);
         Ok(())
@@ -170,8 +159,7 @@ fn reading(source: libbpf_rs::Error) -> Error {
 
 /// What was counted beyond what was read before.
 fn count(habit: u64, value: &[u8], read: u64, now_ns: u64) -> Option<HabitCount> {
-    let counted = value.get(8..16).and_then(|b| b.try_into().ok()).map(u64::from_ne_bytes)?;
-    let more = counted.checked_sub(read).filter(|more| *more > 0)?;
+    let more = Habit::from_bytes(value)?.count.checked_sub(read).filter(|more| *more > 0)?;
     Some(HabitCount { habit, count: more, last_ns: now_ns })
 }
 
@@ -181,11 +169,7 @@ mod tests {
 
     #[test]
     fn only_what_is_new_is_counted() {
-        let value = |count: u64| {
-            let mut value = vec![0; HABIT];
-            value[8..].copy_from_slice(&count.to_ne_bytes());
-            value
-        };
+        let value = |count: u64| Habit { count, ..Habit::default() }.to_bytes();
         assert_eq!(count(7, &value(5), 3, 1000), Some(HabitCount { habit: 7, count: 2, last_ns: 1000 }));
         assert_eq!(count(7, &value(5), 5, 1000), None);
         assert_eq!(count(7, &value(5)[..12], 0, 1000), None);

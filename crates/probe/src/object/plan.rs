@@ -10,10 +10,22 @@ use libbpf_rs::{
     },
 };
 
+use super::schema;
 use crate::{
-    Error, Manifest, Program, ProgramState, ProgramStatus, abilities, kernel_types::KernelTypes, schema,
-    syscalls::Wanted,
+    Error, Manifest, ProgramState, ProgramStatus,
+    kernel::{abilities, syscalls::Wanted, types::KernelTypes},
 };
+
+/// A program of a tracker's object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Its name in C, or that of its list of system calls.
+    pub name: String,
+    /// Where it attaches: `tp_btf/sched_process_exec`.
+    pub attach: String,
+    /// What it costs others, if it is attached only for who wants all events.
+    pub thorough: Option<Arc<str>>,
+}
 
 /// A program and where it attaches.
 #[derive(Debug, Clone)]

@@ -17,10 +17,19 @@ use ethogram_model::Event;
 use libbpf_rs::{Link, MapHandle, RingBuffer, RingBufferBuilder};
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
-    time::{ClockId, Timespec, clock_gettime},
+    time::Timespec,
 };
 
-use crate::{Batch, Error, attach, counters::Outcome, interest::WakeRequest, layout::Layout, sample::Sample};
+use super::{
+    layout::Layout,
+    sample::{Sample, walk},
+};
+use crate::{
+    Batch, Error,
+    clock::{boot_ns, realtime_ns},
+    counters::Outcome,
+    tables::subscription::WakeRequest,
+};
 
 /// Records taken from a ring before the next one has its turn.
 const TURN: usize = 2048;
@@ -334,7 +343,7 @@ fn next_due(began: Instant, interval: Duration) -> Instant {
 
 fn drain(source: &mut Active, inbox: &Inbox) {
     for link in &source.walks {
-        if let Err(error) = attach::walk(link) {
+        if let Err(error) = walk(link) {
             tracing::warn!("{error}; the next interval tries again");
         }
     }
@@ -344,18 +353,4 @@ fn drain(source: &mut Active, inbox: &Inbox) {
             Err(error) => tracing::warn!("reading a sample's table: {error}; the next interval has its rows"),
         }
     }
-}
-
-fn nanoseconds(time: Timespec) -> u64 {
-    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap_or(0)
-}
-
-/// Nanoseconds since boot.
-pub(crate) fn boot_ns() -> u64 {
-    nanoseconds(clock_gettime(ClockId::Boottime))
-}
-
-/// Nanoseconds since the Unix epoch.
-pub(crate) fn realtime_ns() -> u64 {
-    nanoseconds(clock_gettime(ClockId::Realtime))
 }

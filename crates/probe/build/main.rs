@@ -1,5 +1,8 @@
 //! Compiles every `trackers/*/tracker.bpf.c` and lists the results: a tracker's folder is all that a tracker needs.
 
+mod shared;
+mod strip;
+
 use std::{
     env,
     error::Error,
@@ -18,7 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         "aarch64" => "arm64",
         other => return Err(format!("no tracker is written for {other} yet: x86_64 and aarch64 are").into()),
     };
+    println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-changed=include");
+    println!("cargo:rerun-if-changed=shared.bpf.c");
     println!("cargo:rerun-if-changed=trackers");
     println!("cargo:rerun-if-changed=dispatcher");
     println!("cargo:rerun-if-changed=response");
@@ -80,6 +85,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         writeln!(list, "/// The object of `{name}.bpf.c`.\nstatic {constant}: Elf = {elf};")?;
     }
     fs::write(out.join("response.rs"), list)?;
+    let object = out.join("shared.bpf.o");
+    compile(&root.join("shared.bpf.c"), &object, &root.join("include"), &libbpf, arch)?;
+    let source = shared::source(&fs::read(&object)?).map_err(|e| format!("shared.bpf.c: {e}"))?;
+    fs::write(out.join("shared.rs"), source)?;
     Ok(())
 }
 
@@ -103,66 +112,9 @@ fn compile(source: &Path, object: &Path, include: &Path, libbpf: &str, arch: &st
     if !output.status.success() {
         return Err(format!("{}:\n{}", source.display(), String::from_utf8_lossy(&output.stderr)).into());
     }
-    strip(object)
-}
-
-/// Takes out what only debuggers and linkers read: the types that the agent and the kernel read are in BTF, and DWARF
-/// would be half of the binary. The sections stay, empty, so that nothing has to be renumbered.
-fn strip(object: &Path) -> Result<(), Box<dyn Error>> {
-    let elf = fs::read(object)?;
-    let number = |at: usize, bytes: usize| -> Option<usize> {
-        let bytes = elf.get(at..at + bytes)?;
-        Some(bytes.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b)))
-    };
-    let stripped = || -> Option<Vec<u8>> {
-        // Offsets are those of Elf64_Ehdr and Elf64_Shdr.
-        let (headers, entry, count) = (number(0x28, 8)?, number(0x3a, 2)?, number(0x3c, 2)?);
-        let names = number(headers + number(0x3e, 2)? * entry + 0x18, 8)?;
-        let mut out = elf.get(..0x40)?.to_vec();
-        let mut table = elf.get(headers..headers + count * entry)?.to_vec();
-        for (index, header) in table.chunks_exact_mut(entry).enumerate() {
-            let at = headers + index * entry;
-            let (kind, from, size) = (number(at + 4, 4)?, number(at + 0x18, 8)?, number(at + 0x20, 8)?);
-            let name = elf.get(names + number(at, 4)?..)?;
-            let is_unread = [&b".debug"[..], b".rel.debug", b".rel.BTF"].iter().any(|n| name.starts_with(n));
-            const NOBITS: usize = 8;
-            out.resize(out.len().next_multiple_of(8), 0);
-            header[0x18..0x20].copy_from_slice(&(out.len() as u64).to_le_bytes());
-            if kind == NOBITS {
-                continue;
-            }
-            let kept = match elf.get(from..from + size)? {
-                _ if is_unread => Vec::new(),
-                section if name.starts_with(b".BTF.ext\0") => without_lines(section)?,
-                section => section.to_vec(),
-            };
-            header[0x20..0x28].copy_from_slice(&(kept.len() as u64).to_le_bytes());
-            out.extend_from_slice(&kept);
-        }
-        out.resize(out.len().next_multiple_of(8), 0);
-        let at = out.len() as u64;
-        out.get_mut(0x28..0x30)?.copy_from_slice(&at.to_le_bytes());
-        out.extend_from_slice(&table);
-        Some(out)
-    };
-    let stripped = stripped().ok_or_else(|| format!("{} is no ELF object", object.display()))?;
-    fs::write(object, stripped)?;
+    let elf = strip::stripped(&fs::read(object)?).map_err(|e| format!("{}: {e}", object.display()))?;
+    fs::write(object, elf)?;
     Ok(())
-}
-
-/// A section `.BTF.ext` without the lines of its programs' sources, which are a third of an object. Of them the verifier
-/// only makes remarks in its log.
-fn without_lines(section: &[u8]) -> Option<Vec<u8>> {
-    let number = |at: usize| Some(u32::from_le_bytes(section.get(at..at + 4)?.try_into().ok()?));
-    // Offsets are those of struct btf_ext_header; what they point at is counted from its end.
-    let (header, line_from, line_bytes, relocations) = (number(4)?, number(16)?, number(20)?, number(24)?);
-    let (from, to) = ((header + line_from) as usize, (header + line_from + line_bytes) as usize);
-    let mut out = [section.get(..from)?, section.get(to..)?].concat();
-    out.get_mut(20..24)?.fill(0);
-    if relocations > line_from {
-        out.get_mut(24..28)?.copy_from_slice(&(relocations - line_bytes).to_le_bytes());
-    }
-    Some(out)
 }
 
 fn clang() -> String {
@@ -170,7 +122,7 @@ fn clang() -> String {
 }
 
 fn flags(include: &Path, libbpf: &str, arch: &str) -> Vec<String> {
-    let flags = ["-g", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"].map(str::to_owned);
+    let flags = ["-g", "-fno-addrsig", "-O2", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"].map(str::to_owned);
     let places = [
         format!("-D__TARGET_ARCH_{arch}"),
         format!("-I{}", include.display()),

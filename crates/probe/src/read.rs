@@ -1,0 +1,5 @@
+//! From the kernel's rings and tables to events.
+
+pub(crate) mod layout;
+pub(crate) mod reader;
+pub(crate) mod sample;

@@ -1,0 +1,54 @@
+//! Which containers' events are collected, by cgroup.
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use super::shared::{ContainerVerdict, container_verdicts, table};
+use crate::Error;
+
+/// What the container filter does with a cgroup's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// They pass. What stands for the cgroup's workload is part of what its habits are told by; zero where it has none, and
+    /// so no habits.
+    Wanted(u64),
+    /// They are counted as filtered, in the kernel.
+    Unwanted,
+}
+
+impl From<Verdict> for ContainerVerdict {
+    fn from(verdict: Verdict) -> Self {
+        let (verdict, workload) = match verdict {
+            Verdict::Wanted(workload) => (container_verdicts::CONTAINER_COLLECTED, workload),
+            Verdict::Unwanted => (container_verdicts::CONTAINER_FILTERED, 0),
+        };
+        Self { verdict, workload, ..Self::default() }
+    }
+}
+
+/// The table of verdicts.
+#[derive(Debug)]
+pub(crate) struct ContainerFilter {
+    pub(super) map: MapHandle,
+}
+
+impl ContainerFilter {
+    pub(super) fn new() -> Result<Self, Error> {
+        Ok(Self { map: table::CONTAINER_FILTER.make()? })
+    }
+
+    /// Sets the verdict on a cgroup; `None` leaves the decision to the agent.
+    pub(crate) fn set(&self, cgroup: u64, verdict: Option<Verdict>) -> Result<(), Error> {
+        let key = cgroup.to_ne_bytes();
+        let done = match verdict {
+            Some(verdict) => self.map.update(&key, &ContainerVerdict::from(verdict).to_bytes(), MapFlags::ANY),
+            None => self.map.delete(&key),
+        };
+        match done {
+            Err(e) if e.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
+            done => done.map_err(|source| Error::Kernel {
+                doing: format!("setting the container filter for cgroup {cgroup}"),
+                source,
+            }),
+        }
+    }
+}
