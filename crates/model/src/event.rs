@@ -258,7 +258,8 @@ mod tests {
 
     fn field(kind: FieldKind, offset: usize, size: usize) -> Field {
         let (name, label) = ("f".into(), "f".into());
-        Field { name, label, kind, offset, size, doc: String::new(), names: Vec::new(), header: false }
+        let (doc, names) = (String::new(), Vec::new());
+        Field { name, label, kind, offset, size, doc, names, habit_key: false, header: false }
     }
 
     fn text(record: &[u8], f: &Field) -> String {

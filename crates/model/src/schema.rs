@@ -70,6 +70,12 @@ impl EventSchema {
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.name == name)
     }
+
+    /// Whether its fields say which of them are the same in all events of one habit. They did not yet when an old
+    /// recording was made.
+    pub fn has_habit_key(&self) -> bool {
+        self.fields.iter().any(|f| f.habit_key)
+    }
 }
 
 /// One field of a record.
@@ -90,6 +96,9 @@ pub struct Field {
     /// What its numbers are called, where they stand for something: the enumerators of its C type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<(u64, String)>,
+    /// Whether it is the same in all events of one habit: the tag `HABIT_KEY` in C says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub habit_key: bool,
     /// Part of the common header: shown through the event's process and container, not as a field of its own.
     pub header: bool,
 }

@@ -28,6 +28,7 @@ mod demand;
 mod dispatcher;
 mod examples;
 mod habit;
+mod habit_keys;
 mod response;
 mod schemas;
 

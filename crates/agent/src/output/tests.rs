@@ -34,7 +34,8 @@ fn output(format: Format, tracker: &TrackerSchema, terminal: Option<usize>) -> (
 }
 
 fn field(name: &str, label: &str, kind: FieldKind, offset: usize, size: usize, header: bool) -> Field {
-    Field { name: name.into(), label: label.into(), kind, offset, size, doc: String::new(), names: Vec::new(), header }
+    let (name, label) = (name.into(), label.into());
+    Field { name, label, kind, offset, size, doc: String::new(), names: Vec::new(), habit_key: false, header }
 }
 
 fn schema(name: &str, code: u16, sample: bool, own: Vec<Field>) -> Arc<EventSchema> {

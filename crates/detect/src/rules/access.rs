@@ -82,10 +82,6 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    pub(super) fn is_server(self) -> bool {
-        self.is_server
-    }
-
     fn of(schema: &EventSchema) -> Self {
         let place = |name: &str| place(schema, name);
         let is_server = schema.rules.as_ref().is_some_and(|r| r.fd == Some(Descriptor::Server));
@@ -104,6 +100,24 @@ impl Ends {
             _ => Value::Absent,
         };
         self.pick(side, || read(self.peer), || read(self.own))
+    }
+
+    /// The places of the addresses on a side.
+    pub(super) fn addresses(self, side: Side) -> Vec<Option<usize>> {
+        self.places(side, self.peer, self.own)
+    }
+
+    /// The places of the ports on a side.
+    pub(super) fn ports(self, side: Side) -> Vec<Option<usize>> {
+        self.places(side, self.peer_port, self.own_port)
+    }
+
+    fn places(self, side: Side, peer: Option<usize>, own: Option<usize>) -> Vec<Option<usize>> {
+        match (side, self.is_server) {
+            (Side::Any, _) => vec![peer, own],
+            (Side::Remote, _) | (Side::Client, true) | (Side::Server, false) => vec![peer],
+            (Side::Local, _) | (Side::Client, false) | (Side::Server, true) => vec![own],
+        }
     }
 
     pub(super) fn port(self, event: &Event, side: Side) -> Value<'static> {

@@ -221,7 +221,7 @@ impl<'e> Case<'e> {
         match self.known {
             Known::All => true,
             Known::OfObject => slot.is_of_object,
-            Known::OfHabit => predicate.asks_for_host || slot.of_habit.is_told_by(self.event),
+            Known::OfHabit => predicate.asks_for_host || slot.of_habit.is_same_in_habit_of(self.event),
         }
     }
 

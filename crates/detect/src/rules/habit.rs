@@ -1,13 +1,16 @@
 //! What all events of a habit have in common: the kernel tells habits apart by who does what to what, and what is part of
-//! that is the same in each (`habit.bpf.h`, `lineage.bpf.h`, and what the trackers take for their objects).
+//! that is the same in each. Who it is, lineages say (`habit.bpf.h`, `lineage.bpf.h`); of the event's own fields, a tag in C
+//! says which are part of it.
+
+mod untagged;
 
 use std::sync::Arc;
 
-use ethogram_model::{Event, EventSchema, Exec, schema::Descriptor, vocabulary::Lasts};
+use ethogram_model::{Event, EventSchema, Exec, vocabulary::Lasts};
 
 use super::{
     access::Access,
-    field::{ContainerPart, ProcessPart, Side, UserPart},
+    field::{ContainerPart, ProcessPart, UserPart},
     test::Test,
 };
 
@@ -26,28 +29,22 @@ pub(super) enum OfHabit {
 impl OfHabit {
     pub(super) fn of(access: &Access, schema: &EventSchema) -> Self {
         let yes = |is: bool| if is { Self::Yes } else { Self::No };
-        let name = |at: usize| schema.fields.get(at).map_or("", |f| f.name.as_str());
+        let is_key = |at: usize| is_key(schema, at);
         match access {
             Access::Absent | Access::Constant(_) | Access::ConstantBool(_) | Access::ConstantNumber(_) => Self::Yes,
-            Access::Types(_) | Access::IsServer(_) | Access::SocketType(..) => Self::Yes,
-            Access::Directory(at) | Access::FileName(at) | Access::FileType(at, _) => yes(is_of_key(schema, name(*at))),
-            Access::Field(at) | Access::UserId(at) | Access::OpenRead(at) => yes(is_of_key(schema, name(*at))),
-            Access::OpenExec { created, mode } => {
-                yes(is_of_key(schema, name(*created)) && is_of_key(schema, name(*mode)))
+            Access::Types(_) | Access::IsServer(_) => Self::Yes,
+            Access::Directory(at) | Access::FileName(at) | Access::FileType(at, _) => yes(is_key(*at)),
+            Access::Field(at) | Access::UserId(at) | Access::OpenRead(at) | Access::SocketType(at, _) => {
+                yes(is_key(*at))
             }
-            Access::Result(error) | Access::RawResult(error) | Access::Failed(error) => {
-                yes(error.is_none_or(|at| is_of_key(schema, name(at))))
+            Access::OpenExec { created, mode } => yes(is_key(*created) && is_key(*mode)),
+            Access::Result(error) | Access::RawResult(error) | Access::Failed(error) => yes(error.is_none_or(is_key)),
+            Access::RawName { requested, path } => yes(is_key(*requested) && is_key(*path)),
+            Access::Address(ends, side) => yes(ends.addresses(*side).into_iter().all(|at| at.is_some_and(is_key))),
+            Access::Port(ends, side) => yes(ends.ports(*side).into_iter().all(|at| at.is_some_and(is_key))),
+            Access::Process(part) | Access::Ancestor(part, 0) => {
+                yes(is_program_identity(*part) || is_arguments(*part) || is_of_file(*part))
             }
-            Access::RawName { path, .. } => yes(is_of_key(schema, name(*path))),
-            Access::Address(ends, side) => match (side, ends.is_server()) {
-                (Side::Local, _) | (Side::Server, true) | (Side::Client, false) => Self::Yes,
-                (Side::Any | Side::Remote | Side::Server | Side::Client, is_server) => yes(!is_server),
-            },
-            Access::Port(ends, side) => match (side, ends.is_server()) {
-                (Side::Local | Side::Server, true) | (Side::Remote | Side::Server, false) => Self::Yes,
-                _ => Self::No,
-            },
-            Access::Process(part) | Access::Ancestor(part, 0) => yes(names(*part) || says(*part) || is_of_file(*part)),
             Access::ProcessArgument(_) => Self::Yes,
             Access::Parent(part) | Access::Ancestor(part, 1) => Self::above(*part, Some(0)),
             Access::Ancestor(part, n) => Self::above(*part, Some(n - 1)),
@@ -62,14 +59,14 @@ impl OfHabit {
 
     fn above(part: ProcessPart, which: Option<usize>) -> Self {
         match part {
-            part if names(part) => Self::Yes,
-            part if says(part) || is_of_file(part) => Self::Inside(which),
+            part if is_program_identity(part) => Self::Yes,
+            part if is_arguments(part) || is_of_file(part) => Self::Inside(which),
             _ => Self::No,
         }
     }
 
     /// Whether the value in this event is that in all of its habit.
-    pub(super) fn is_told_by(self, event: &Event) -> bool {
+    pub(super) fn is_same_in_habit_of(self, event: &Event) -> bool {
         let context = &event.context;
         // Where nothing is known above, something may be.
         match (self, &context.process, &context.container) {
@@ -84,35 +81,24 @@ impl OfHabit {
     }
 }
 
-/// Whether a field of the record is part of what a habit is told by, or follows from it.
-fn is_of_key(schema: &EventSchema, name: &str) -> bool {
-    let is_server = schema.rules.as_ref().is_some_and(|r| r.fd == Some(Descriptor::Server));
-    match name {
-        "process.user.id" | "error.type" | "network.transport" | "network.connection.established" => true,
-        "file.path" | "file.type" | "file.mode" | "file.created" | "file.writable_layer" => true,
-        "file.requested_path"
-        | "file.open.flags"
-        | "file.open.write"
-        | "network.local.address"
-        | "network.local.requested_port" => true,
-        "network.peer.address" | "network.peer.port" => !is_server,
-        "network.local.port" => is_server,
-        _ => false,
-    }
+/// Whether a field, by its place, is the same in all events of a habit.
+fn is_key(schema: &EventSchema, at: usize) -> bool {
+    let has_tags = schema.has_habit_key();
+    schema.fields.get(at).is_some_and(|f| if has_tags { f.habit_key } else { untagged::is_key(schema, &f.name) })
 }
 
-/// By which program something is done.
-fn names(part: ProcessPart) -> bool {
+/// Whether it says which program does something.
+fn is_program_identity(part: ProcessPart) -> bool {
     matches!(part, ProcessPart::Name | ProcessPart::Path)
 }
 
-/// By which arguments.
-fn says(part: ProcessPart) -> bool {
+/// Whether it says with which arguments.
+fn is_arguments(part: ProcessPart) -> bool {
     use ProcessPart::{Arguments, Called, CalledLine, CommandLength, CommandLine};
     matches!(part, Called | Arguments | CommandLine | CalledLine | CommandLength)
 }
 
-/// Of which kind of file.
+/// Whether it says of which kind of file the program is.
 fn is_of_file(part: ProcessPart) -> bool {
     matches!(part, ProcessPart::InWritableLayer | ProcessPart::InMemory)
 }

@@ -34,6 +34,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         size,
         doc: String::new(),
         names: Vec::new(),
+        habit_key: false,
         header: name == "process.executable.name",
     };
     let object = match kind {
@@ -287,6 +288,7 @@ pub(crate) fn answer(of: &Sandbox, name: &str, address: &str, at: u64) -> Event 
         size: 4,
         doc: String::new(),
         names: Vec::new(),
+        habit_key: false,
         header: false,
     };
     let schema = Arc::new(EventSchema {

@@ -194,7 +194,8 @@ fn flatten(
             (None, None, Ok(values)) => (kind, enumerators(&values)),
             (None, None, Err(_)) => (kind, Vec::new()),
         };
-        out.push(Field { name, label, kind, offset, size, doc, names, header });
+        let habit_key = tag("habit key").is_some();
+        out.push(Field { name, label, kind, offset, size, doc, names, habit_key, header });
     }
     Ok(())
 }

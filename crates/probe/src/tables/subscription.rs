@@ -227,6 +227,7 @@ mod tests {
             size,
             doc: String::new(),
             names: Vec::new(),
+            habit_key: false,
             header: false,
         };
         let fields = vec![field(USER, 52, 4), field("byte", 81, 1), field("wide", 88, 8), field("far", 256, 4)];

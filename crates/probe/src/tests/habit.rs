@@ -13,13 +13,13 @@ use crate::{Demand, HabitCount, Verdict};
 const WORKLOAD: u64 = 0x1122_3344_5566_7788;
 
 /// A collector with the tracker of processes and another, for which this process's cgroup is of a workload.
-struct Habits {
-    rig: Rig,
+pub(super) struct Habits {
+    pub(super) rig: Rig,
     directory: tempfile::TempDir,
 }
 
 impl Habits {
-    fn of(tracker: &'static str, events: &[&str]) -> Self {
+    pub(super) fn of(tracker: &'static str, events: &[&str]) -> Self {
         let (output, received) = unbounded();
         let objects = vec![builtin_named("process"), builtin_named(tracker)];
         let collector = Collector::new(settings(), objects, output).unwrap();
@@ -38,11 +38,11 @@ impl Habits {
         self.rig.collector.set_gate(cgroup(), Some(Verdict::Wanted(workload))).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().canonicalize().unwrap().join(name)
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    pub(super) fn file(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, "x").unwrap();
         path
@@ -73,7 +73,7 @@ impl Habits {
     }
 
     /// Stops everything: what was seen is accounted for.
-    fn finish(mut self) {
+    pub(super) fn finish(mut self) {
         self.rig.all();
         self.rig.collector.stop(self.rig.tracker).unwrap();
         self.rig.all();

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use ethogram_model::Event;
+use ethogram_model::{Event, EventSchema};
 
-use super::support::{event, right, rule};
+use super::{
+    support::{event, right, rule},
+    trackers::trackers,
+};
+use crate::rules::{access::Access, habit::OfHabit};
 
 const SERVER: [(&str, &str); 6] = [
     ("process.executable.path", "/usr/sbin/nginx"),
@@ -153,5 +157,28 @@ fn of_whom_nothing_is_known_anything_may_be() {
         let mut event = open();
         forget(&mut event);
         assert!(rules.may_match_habit(&event));
+    }
+}
+
+#[test]
+fn a_field_is_known_where_its_tag_says_so() {
+    for event in trackers().iter().flat_map(|t| &t.events) {
+        for (at, field) in event.fields.iter().enumerate() {
+            let known = OfHabit::of(&Access::Field(at), event) == OfHabit::Yes;
+            assert_eq!(known, field.habit_key, "{}.{}: {}", event.tracker, event.name, field.name);
+        }
+    }
+}
+
+#[test]
+fn a_recording_without_tags_is_judged_as_it_was() {
+    for event in trackers().iter().flat_map(|t| &t.events) {
+        let mut old = EventSchema::clone(event);
+        old.fields.iter_mut().for_each(|field| field.habit_key = false);
+        let is_habitual = event.fields.iter().any(|f| f.habit_key && !f.header);
+        for at in (0..old.fields.len()).filter(|_| is_habitual) {
+            let [then, now] = [&old, &**event].map(|schema| OfHabit::of(&Access::Field(at), schema));
+            assert_eq!(then, now, "{}.{}: {}", event.tracker, event.name, event.fields[at].name);
+        }
     }
 }

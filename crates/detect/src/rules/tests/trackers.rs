@@ -10,7 +10,19 @@ use ethogram_model::{
 
 use FieldKind::{Args, Bool, FileMode, Ip, Name, OpenFlags, Path, Str, Unsigned};
 
-fn event_schema(tracker: &str, name: &str, own: &[(&str, FieldKind)], rules: RuleSpec) -> Arc<EventSchema> {
+/// What the habits of an event are told apart by, of its own fields.
+fn habit_key(tracker: &str, event: &str) -> &'static [&'static str] {
+    match (tracker, event) {
+        ("open", "open") => {
+            &["file.path", "file.open.write", "file.created", "file.open.flags", "file.mode", "file.type"]
+        }
+        ("tcp", "connect") => &["network.peer.address", "network.peer.port", "network.local.address"],
+        ("tcp", "accept") => &["network.local.address", "network.local.port"],
+        _ => &[],
+    }
+}
+
+fn event_schema(tracker: &str, event: &str, own: &[(&str, FieldKind)], rules: RuleSpec) -> Arc<EventSchema> {
     const HEADER: [(&str, FieldKind); 4] = [
         ("process.pid", Unsigned),
         ("process.parent_pid", Unsigned),
@@ -38,21 +50,22 @@ fn event_schema(tracker: &str, name: &str, own: &[(&str, FieldKind)], rules: Rul
             size: bytes,
             doc: String::new(),
             names,
+            habit_key: *name == "process.user.id" || habit_key(tracker, event).contains(name),
             header: place < HEADER.len(),
         });
         size += bytes;
     }
-    let policy = match (tracker, name) {
+    let policy = match (tracker, event) {
         ("process", "exec") => Some(PolicyOperation::Exec),
         ("open", "open") => Some(PolicyOperation::Write),
         ("tcp", "connect") => Some(PolicyOperation::Connect),
         ("module", "request") => Some(PolicyOperation::Module),
         _ => None,
     };
-    let (sample, behaviours, rules) = (false, Vec::new(), Some(RuleSpec { event: name.into(), policy, ..rules }));
+    let (sample, behaviours, rules) = (false, Vec::new(), Some(RuleSpec { event: event.into(), policy, ..rules }));
     Arc::new(EventSchema {
         tracker: tracker.into(),
-        name: name.into(),
+        name: event.into(),
         code: 1,
         size,
         sample,
