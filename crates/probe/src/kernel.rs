@@ -34,7 +34,7 @@ pub(crate) fn capture_log<T>(f: impl FnOnce() -> libbpf_rs::Result<T>) -> Result
     result.map_err(|e| (e, log))
 }
 
-fn keep(_: PrintLevel, line: String) {
+pub(crate) fn keep(_: PrintLevel, line: String) {
     LOG.with_borrow_mut(|log| {
         if let Some(log) = log
             && log.len() < LOG_LINES

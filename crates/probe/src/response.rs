@@ -4,6 +4,8 @@ mod cut;
 mod enforcer;
 mod policy;
 
+#[cfg(test)]
+pub(crate) use self::enforcer::load_each_program;
 pub use self::{
     cut::NetworkCut,
     enforcer::{Enforcement, Enforcer, Watch},

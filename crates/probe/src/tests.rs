@@ -31,6 +31,7 @@ mod habit;
 mod habit_keys;
 mod response;
 mod schemas;
+pub(crate) mod verifier;
 
 /// How many times slower than usual this machine is, as under emulation: `ETHOGRAM_TEST_PATIENCE`, 1 by default.
 fn slowness() -> u32 {

@@ -210,6 +210,8 @@ impl State {
 
     fn load(&self) -> Result<Object, String> {
         let mut open = elf::open(DISPATCHER, None)?;
+        #[cfg(test)]
+        open.progs_mut().for_each(|mut program| program.set_log_level(crate::tests::verifier::STATISTICS));
         for mut map in open.maps_mut() {
             if map.name() == table::CALLS.name {
                 map.reuse_fd(self.calls.as_fd()).map_err(|e| e.to_string())?;

@@ -147,6 +147,8 @@ fn prepare(
     for mut program in open.progs_mut() {
         let hook = hooks.iter().find(|h| program.name() == h.program.as_str());
         program.set_autoload(hook.is_some());
+        #[cfg(test)]
+        program.set_log_level(crate::tests::verifier::STATISTICS);
         if hook.is_some_and(|h| matches!(h.how, How::Returns(_))) {
             program.set_attach_type(ProgramAttachType::KprobeMulti);
         }

@@ -262,11 +262,22 @@ fn try_group(group: Group, constants: Constants) -> Result<(), String> {
     attach(&object, &programs).map(drop)
 }
 
+/// Loads each program alone, as far as this kernel takes it.
+#[cfg(test)]
+pub(crate) fn load_each_program() {
+    let all = Operation::ALL.into_iter().flat_map(Operation::programs).chain(KILL_EXEC).chain(KILL_CONNECT);
+    for program in all {
+        _ = load(&BTreeSet::from([*program]), Constants { controller: 0, dry_run: false });
+    }
+}
+
 fn load(programs: &BTreeSet<&str>, constants: Constants) -> Result<Object, String> {
     let mut open: OpenObject = POLICY.open("policy", None).map_err(|e| e.to_string())?;
     for mut program in open.progs_mut() {
         let wanted = program.name().to_str().is_some_and(|name| programs.contains(name));
         program.set_autoload(wanted);
+        #[cfg(test)]
+        program.set_log_level(crate::tests::verifier::STATISTICS);
     }
     let offsets = schema::btf_of(&open).map(|b| schema::rodata_offsets(&b)).unwrap_or_default();
     for mut map in open.maps_mut() {

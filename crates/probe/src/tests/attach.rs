@@ -14,7 +14,8 @@ const REPORT: &str = "ETHOGRAM_TEST_ATTACH_REPORT";
 fn every_tracker_attaches_or_says_why_not() {
     let (output, _events) = unbounded();
     let collector = Collector::new(settings(), builtin().unwrap(), output).unwrap();
-    let mut lines = Vec::new();
+    let (mut lines, mut verified) = (Vec::new(), Vec::new());
+    verifier::collect();
     for tracker in builtin().unwrap() {
         let name = &*tracker.schema.name;
         match collector.start(name, Start::default()) {
@@ -23,13 +24,19 @@ fn every_tracker_attaches_or_says_why_not() {
                 read_descriptors();
                 lines.extend(status.programs.iter().map(|p| line(name, &p.name, &p.attach, &p.state)));
                 collector.stop(name).unwrap();
+                verified.extend(verifier::take(name));
             }
             Err(error) => {
                 assert!(error.is_unsupported(), "{name}: {error}");
                 lines.push(line(name, "", "", &ProgramState::Refused(error.to_string())));
+                verifier::take(name);
             }
         }
     }
+    crate::response::load_each_program();
+    verified.extend(verifier::take("policy"));
+    assert!(!verified.is_empty(), "the verifier has said nothing");
+    verifier::report(&verified);
     if let Some(path) = std::env::var_os(REPORT) {
         let mut file = std::fs::File::create(path).unwrap();
         lines.iter().for_each(|l| writeln!(file, "{l}").unwrap());
