@@ -40,5 +40,4 @@ KNOWN_CIRCLES = [
 ]
 KNOWN_LONG = [
     "crates/agent/src/cli/args.rs",
-    "crates/probe/src/tests/response.rs",
 ]
