@@ -34,7 +34,6 @@ KNOWN_CIRCLES = [
     "agent/src/pipeline: found processes",
     "agent/src/response: cgroups processes",
     "agent/src/server: backend profiles",
-    "detect/src: behaviour model profile workload",
     "detect/src/rules: compile patterns plan",
     "detect/src/rules: definitions document prepared sigma",
 ]

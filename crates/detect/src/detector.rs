@@ -7,8 +7,9 @@ use ethogram_model::{Event, Finding, render};
 use crate::{
     Profile,
     accepted::{Acceptance, Acceptances},
-    model::{FindingUpdate, HabitChange, HabitCount, Model, Recall},
+    model::{HabitChange, HabitCount, Model, Recall},
     rules::{File, RuleSet, Rules},
+    update::FindingUpdate,
 };
 
 /// How much less sure a rule's finding is where the workload's profile knows the behaviour.

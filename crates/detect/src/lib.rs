@@ -1,26 +1,34 @@
 //! What a workload usually does, and what it never did: events and time in, findings out.
 //!
-//! [`behaviour`] reads from an event what was done, by which executable, to what. [`behaviour::normalise`] takes the accidental out
-//! of names. [`workload`] says which containers are the same. A [`profile`] holds what a workload did, and the [`model`]
-//! learns profiles and judges events by them. Nothing here knows a tracker: trackers declare their behaviours.
+//! [`subject`] says who did it: which containers are the same workload, and how programs are called. [`channels`] are what is
+//! learnt of a workload, one kind each: the first is its behaviour, who did what to what. [`learning`] says how far that is, and
+//! how much surprise is ordinary. A [`profile`] is both of one workload, and the [`model`] learns profiles and judges events by
+//! them. [`rules`] say what is known to be bad. Nothing here knows a tracker: trackers declare their behaviours.
 #![forbid(unsafe_code)]
 
 pub mod accepted;
-pub mod behaviour;
+pub mod channels;
 pub mod detector;
+pub mod learning;
 pub mod model;
-mod names;
 pub mod profile;
 pub mod rules;
+mod settings;
+pub mod subject;
 mod uid;
-pub mod workload;
+mod update;
 
 pub use accepted::{Acceptance, Acceptances};
-pub use behaviour::{Behaviour, is_ordinary};
+pub use channels::behaviour::{Behaviour, read::is_ordinary};
 pub use detector::{Decision, Detector};
-pub use model::{Counters, FindingUpdate, HabitChange, HabitCount, MAX_HABITS, Model, Settings, UnknownVersion};
-pub use profile::diff::ProfileDiff;
-pub use profile::file::{FileProblem, FileProblems, MAX_FILE_BYTES};
-pub use profile::view::{ProfileSummary, ProfileTree, render_profile, render_tree, short};
-pub use profile::{Profile, Seen, State, Unjudged};
-pub use workload::Workload;
+pub use learning::{ProfileState, Seen};
+pub use model::{HabitChange, HabitCount, MAX_HABITS, Model, ModelCounters, UnknownVersion};
+pub use profile::{
+    Profile,
+    diff::ProfileDiff,
+    file::{FileProblem, FileProblems, MAX_FILE_BYTES},
+    view::{ProfileSummary, ProfileTree, render_profile, render_tree, short},
+};
+pub use settings::Settings;
+pub use subject::workload::Workload;
+pub use update::FindingUpdate;

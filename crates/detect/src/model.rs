@@ -1,15 +1,12 @@
 //! Learns profiles and judges events by them.
 
-mod calibration;
-mod clock;
+mod counters;
 mod decide;
-pub(crate) mod finding;
+mod entry;
 mod habits;
 mod judge;
-mod quarantine;
-mod score;
+mod news;
 mod sessions;
-mod settings;
 mod workloads;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -18,40 +15,27 @@ use ethogram_model::{Container, EventSchema, Finding, render};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    Profile, ProfileSummary, ProfileTree, Workload,
-    names::Names,
-    profile::{Bits, Seen, window_ns},
+    Profile, ProfileSummary, ProfileTree, Settings, Workload,
+    learning::{Bits, Seen, calibration, clock::Clock, quarantine::Quarantine, window_ns},
+    subject::names::Names,
+    update::FindingUpdate,
 };
-use clock::Clock;
+pub use counters::ModelCounters;
+use entry::ProfileEntry;
 use habits::Habits;
 pub use habits::{HabitChange, HabitCount, MAX_HABITS};
-use quarantine::Quarantine;
 use sessions::Sessions;
-pub use settings::{Counters, Settings};
 
 /// How long counts alone, without anything new learnt, may wait to be stored. Nanoseconds.
 const COUNTS_WAIT_NS: u64 = 5_000_000_000;
-/// How often counts are folded into profiles, at most, nanoseconds.
-const FOLD_NS: u64 = 10_000_000_000;
+/// How often counts are flushed into profiles, at most, nanoseconds.
+const FLUSH_NS: u64 = 10_000_000_000;
 /// Containers whose workload is remembered; beyond, all are looked up anew.
 const MAX_CONTAINERS: usize = 4_096;
 /// Other workloads that are asked whether they show a behaviour, those seen latest.
 const MAX_ASKED: usize = 64;
 /// How long what comes with the first start of a container that is seen is learnt, at most, nanoseconds.
 const START_NS: u64 = 10_000_000_000;
-
-/// How a finding went on. The numbers are totals: whoever misses one update misses nothing.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FindingUpdate {
-    /// Of which finding.
-    pub uid: String,
-    /// How often it was seen by now.
-    pub count: u64,
-    /// When last, nanoseconds since the Unix epoch.
-    pub last_seen_ns: u64,
-    /// Evidence to append, so that it has [`Finding::MAX_EVIDENCE`] at most.
-    pub evidence: Vec<serde_json::Value>,
-}
 
 /// What a workload's profile says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +72,7 @@ impl std::error::Error for UnknownVersion {}
 #[derive(Debug, Default)]
 pub struct Model {
     settings: Settings,
-    profiles: BTreeMap<Arc<str>, Held>,
+    profiles: BTreeMap<Arc<str>, ProfileEntry>,
     /// The workload of a container, by cgroup id, as long as nothing else is known of it.
     containers: FxHashMap<u64, (Arc<Container>, Arc<str>)>,
     /// The workload of a service of the host.
@@ -104,72 +88,13 @@ pub struct Model {
     updates: BTreeMap<String, FindingUpdate>,
     evicted: Vec<String>,
     clock: Clock,
-    /// When, on its clock, counts were folded last.
-    folded_ns: u64,
+    /// When, on its clock, counts were flushed last.
+    flushed_ns: u64,
     /// Other workloads that are asked whether they show a behaviour: those that judge, seen latest.
     asked: Vec<Arc<str>>,
-    /// From which score on what is new is told.
+    /// From which score on what is new raises an alert.
     threshold: Bits,
-    counters: Counters,
-}
-
-/// A profile in memory.
-#[derive(Debug)]
-struct Held {
-    profile: Profile,
-    /// Up to when, on the model's clock, `profile.watched_ns` is counted.
-    counted_ns: u64,
-    /// When, on the model's clock, it was last taken to be stored.
-    taken_ns: u64,
-    /// The window in which it was last looked through for what was not seen for long.
-    forgot_in: u64,
-    /// What was known of it at the last fold. What depends on several profiles goes by this: it makes no difference then when
-    /// somebody has looked, or when the kernel has counted.
-    folded: Folded,
-    /// Something was learnt or told since it was taken.
-    is_dirty: bool,
-    /// Something was counted since it was taken.
-    is_touched: bool,
-    /// Something was noted that is not counted yet.
-    is_pending: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Folded {
-    last_seen_ns: u64,
-    is_judged: bool,
-    /// What is noted until the next one belongs to this window.
-    window: u64,
-}
-
-impl Folded {
-    fn of(profile: &Profile) -> Self {
-        Self { last_seen_ns: profile.last_seen_ns, is_judged: profile.is_judged, window: profile.window() }
-    }
-}
-
-impl Held {
-    fn new(profile: Profile, clock: &Clock) -> Self {
-        let now = clock.elapsed_ns;
-        let (forgot_in, folded) = (profile.window(), Folded::of(&profile));
-        Self {
-            profile,
-            counted_ns: now,
-            taken_ns: now,
-            forgot_in,
-            folded,
-            is_dirty: true,
-            is_touched: false,
-            is_pending: false,
-        }
-    }
-
-    /// Brings the time that the agent has looked up to date. It does not matter how often this is done.
-    fn settle(&mut self, clock: &Clock, learning_period_ns: u64) {
-        let passed = clock.elapsed_ns - self.counted_ns;
-        self.counted_ns = clock.elapsed_ns;
-        self.is_dirty |= self.profile.watch(passed, learning_period_ns);
-    }
+    counters: ModelCounters,
 }
 
 impl Model {
@@ -179,7 +104,7 @@ impl Model {
         Self { settings, threshold, ..Self::default() }
     }
 
-    /// Takes up a stored profile. When it is full, the profile unseen for longest is given up.
+    /// Goes on with a stored profile. When it is full, the profile unseen for longest is given up.
     ///
     /// # Errors
     /// The profile was written by a program that stores them in another form.
@@ -189,21 +114,21 @@ impl Model {
         }
         profile.migrate();
         // While profiles were locked, nothing of it was learnt.
-        if profile.is_empty() && !self.settings.is_locked && profile.approved_ns.is_none() {
-            let alerted = std::mem::take(&mut profile.alerted);
-            profile = Profile::new(profile.workload, profile.since_ns);
-            profile.alerted = alerted;
+        if profile.is_empty() && !self.settings.is_locked && profile.lifecycle.approved_ns.is_none() {
+            let alerted = std::mem::take(&mut profile.channels.behaviour.alerted);
+            profile = Profile::new(profile.workload, profile.lifecycle.since_ns);
+            profile.channels.behaviour.alerted = alerted;
         }
         let uid: Arc<str> = profile.workload.uid.as_str().into();
-        let mut held = Held::new(profile, &self.clock);
+        let mut held = ProfileEntry::new(profile, &self.clock);
         held.is_dirty = false;
-        self.hold(uid, held);
+        self.insert(uid, held);
         self.calibrate();
         self.choose_asked();
         Ok(())
     }
 
-    /// Goes on with an alert that was told before: what led to it is not learnt from.
+    /// Goes on with an alert that was raised before: what led to it is not learnt from.
     pub fn restore_alert(&mut self, finding: &Finding) {
         self.quarantine.suspect(finding);
     }
@@ -211,32 +136,32 @@ impl Model {
     /// Lets time go by without an event, so that quiet hours count as learnt too. Nanoseconds since the Unix epoch.
     pub fn advance(&mut self, now_ns: u64) {
         self.clock.advance(now_ns);
-        let every_ns = FOLD_NS.min(window_ns(self.settings.learning_period_ns));
-        if self.clock.elapsed_ns / every_ns != self.folded_ns / every_ns {
-            self.folded_ns = self.clock.elapsed_ns;
-            self.fold();
+        let every_ns = FLUSH_NS.min(window_ns(self.settings.learning_period_ns));
+        if self.clock.elapsed_ns / every_ns != self.flushed_ns / every_ns {
+            self.flushed_ns = self.clock.elapsed_ns;
+            self.flush_counts();
         }
     }
 
     /// Events were lost: what was seen in this window is not all that happened.
     pub fn note_loss(&mut self) {
         for held in self.profiles.values_mut() {
-            held.settle(&self.clock, self.settings.learning_period_ns);
-            held.profile.count_loss();
+            held.advance(&self.clock, self.settings.learning_period_ns);
+            held.profile.lifecycle.count_loss();
         }
     }
 
     /// Counts what was noted since the last time, forgets what was not seen for long, and sets the threshold anew.
-    fn fold(&mut self) {
+    fn flush_counts(&mut self) {
         let Self { habits, profiles, settings, counters, .. } = self;
-        habits.fold(self.clock.elapsed_ns, |habit, times, last_ns| {
+        habits.flush_counts(self.clock.elapsed_ns, |habit, times, last_ns| {
             let Some(held) = profiles.get_mut(&habit.workload) else { return false };
             counters.habitual = counters.habitual.saturating_add(times);
             (held.is_pending, held.is_touched) = (true, true);
-            held.profile.last_seen_ns = held.profile.last_seen_ns.max(last_ns);
+            held.profile.lifecycle.last_seen_ns = held.profile.lifecycle.last_seen_ns.max(last_ns);
             let mut is_known = true;
             for usual in &habit.usual {
-                is_known &= held.profile.knows(&usual.behaviour(), |seen| seen.note(times, last_ns));
+                is_known &= held.profile.channels.behaviour.knows(&usual.behaviour(), |seen| seen.note(times, last_ns));
             }
             is_known
         });
@@ -245,12 +170,16 @@ impl Model {
         let mut changed = Vec::new();
         for (uid, held) in profiles.iter_mut() {
             if std::mem::take(&mut held.is_pending) {
-                held.profile.settle(held.folded.window);
+                held.profile.flush_counts(held.flushed.window);
             }
-            held.settle(&self.clock, settings.learning_period_ns);
-            held.folded = Folded::of(&held.profile);
-            let window = held.profile.window();
-            if forgets && held.forgot_in != window && held.profile.is_judged && held.profile.approved_ns.is_none() {
+            held.advance(&self.clock, settings.learning_period_ns);
+            held.flushed = entry::Flushed::of(&held.profile);
+            let window = held.profile.lifecycle.window();
+            if forgets
+                && held.forgot_in != window
+                && held.profile.lifecycle.is_judged
+                && held.profile.lifecycle.approved_ns.is_none()
+            {
                 held.forgot_in = window;
                 let gone = held.profile.forget(forget_before_ns);
                 if gone > 0 {
@@ -267,16 +196,16 @@ impl Model {
     }
 
     fn choose_asked(&mut self) {
-        let mut judging: Vec<_> = self.profiles.iter().filter(|(_, held)| held.folded.is_judged).collect();
+        let mut judging: Vec<_> = self.profiles.iter().filter(|(_, held)| held.flushed.is_judged).collect();
         if judging.len() > MAX_ASKED {
-            judging.select_nth_unstable_by_key(MAX_ASKED, |(uid, held)| (std::cmp::Reverse(held.folded), *uid));
+            judging.select_nth_unstable_by_key(MAX_ASKED, |(uid, held)| (std::cmp::Reverse(held.flushed), *uid));
             judging.truncate(MAX_ASKED);
         }
         self.asked = judging.into_iter().map(|(uid, _)| Arc::clone(uid)).collect();
     }
 
     fn calibrate(&mut self) {
-        let profiles = self.profiles.values().map(|held| &held.profile);
+        let profiles = self.profiles.values().map(|held| &held.profile.lifecycle.calibration);
         self.threshold = calibration::threshold(profiles, self.settings.alerts_per_day);
     }
 
@@ -292,7 +221,7 @@ impl Model {
 
     /// The same at the end, when nothing can wait any more.
     pub fn take_last(&mut self) -> Vec<(String, Profile)> {
-        self.fold();
+        self.flush_counts();
         self.take_changed(0)
     }
 
@@ -300,7 +229,7 @@ impl Model {
         let mut out = Vec::new();
         for (uid, held) in &mut self.profiles {
             let has_waited = self.clock.elapsed_ns - held.taken_ns >= counts_wait_ns;
-            if held.is_dirty || has_waited && (held.is_touched || !held.profile.is_judged) {
+            if held.is_dirty || has_waited && (held.is_touched || !held.profile.lifecycle.is_judged) {
                 held.is_dirty = false;
                 held.is_touched = false;
                 held.taken_ns = self.clock.elapsed_ns;
@@ -315,7 +244,7 @@ impl Model {
         std::mem::take(&mut self.evicted)
     }
 
-    /// All profiles in brief, by name. Like all that is looked at, as of the last fold or event of each: looking changes nothing.
+    /// All profiles in brief, by name. As of the last flush or event of each: asking changes nothing.
     pub fn profiles(&self) -> Vec<ProfileSummary> {
         let all = self.profiles.values().map(|held| ProfileSummary::of(&held.profile, &self.settings));
         let mut out: Vec<ProfileSummary> = all.collect();
@@ -328,7 +257,7 @@ impl Model {
         self.profiles.get(uid).map(|held| &held.profile)
     }
 
-    /// The same for people to look at.
+    /// The same as people see it.
     pub fn describe(&self, uid: &str) -> Option<ProfileTree> {
         self.profile(uid).map(|profile| profile.describe(&self.settings, Some(self.threshold.tenths())))
     }
@@ -344,11 +273,11 @@ impl Model {
         let this = &self.profiles.get(uid)?.profile;
         let others = self.profiles.values().map(|held| &held.profile);
         let versions = others.filter(|p| p.workload.is_version_of(&this.workload));
-        versions.max_by_key(|p| (p.since_ns <= this.since_ns, p.last_seen_ns))
+        versions.max_by_key(|p| (p.lifecycle.since_ns <= this.lifecycle.since_ns, p.lifecycle.last_seen_ns))
     }
 
     /// What it did so far.
-    pub fn counters(&self) -> Counters {
+    pub fn counters(&self) -> ModelCounters {
         self.counters
     }
 
@@ -357,7 +286,7 @@ impl Model {
         self.habits.len()
     }
 
-    /// From which score on what is new is told, in bits.
+    /// From which score on what is new raises an alert, in bits.
     pub fn threshold(&self) -> f64 {
         self.threshold.tenths()
     }

@@ -15,6 +15,17 @@ pub fn rfc3339(time_ns: u64) -> String {
     Timestamp::from_nanosecond(i128::from(time_ns)).map_or_else(|_| time_ns.to_string(), |t| format!("{t:.9}"))
 }
 
+/// A duration as people say it: its largest unit that loses little.
+pub fn duration(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 /// An event as one JSON object: `time`, `tracker`, `event`, and the vocabulary nested.
 pub fn to_json(event: &Event) -> Json {
     let mut out = Map::new();

@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use ethogram_detect::{MAX_FILE_BYTES, ProfileDiff, ProfileTree, State as DetectState};
+use ethogram_detect::{MAX_FILE_BYTES, ProfileDiff, ProfileState as DetectState, ProfileTree};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use ethogram_model::{Event, Finding};
 
-use super::{HabitChange, HabitCount, Held, Model};
-use crate::{Acceptance, Behaviour, Profile};
+use super::{HabitChange, HabitCount, Model, ProfileEntry};
+use crate::{Acceptance, Profile, channels::behaviour::Behaviour};
 
 impl Model {
-    /// A workload's profile is right as it is, with what was told: it judges by it from now on, and learns nothing more.
+    /// A workload's profile is right as it is, with what was raised: it judges by it from now on, and learns nothing more.
     /// False where there is none.
     pub fn approve(&mut self, uid: &str) -> bool {
         let now_ns = self.clock.now_ns();
         let Some(held) = self.profiles.get_mut(uid) else { return false };
         held.profile.learn_alerted(&self.settings);
-        held.profile.approve(now_ns);
+        held.profile.lifecycle.approve(now_ns);
         held.is_dirty = true;
         let workload = held.profile.workload.name.clone();
         self.quarantine.release_workload(&workload);
@@ -29,18 +29,18 @@ impl Model {
         true
     }
 
-    /// Takes up a profile that somebody wrote or reviewed, in the place of the one that there is. What that had seen and told is
-    /// kept, so that taking up the same again changes nothing.
+    /// Judges by a profile that somebody wrote or reviewed, in the place of the one that there is. What that had seen and raised is
+    /// kept, so that importing the same again changes nothing.
     pub fn import(&mut self, mut profile: Profile) {
         profile.version = Profile::VERSION;
         let uid: Arc<str> = profile.workload.uid.as_str().into();
         if let Some(held) = self.profiles.get_mut(&uid) {
-            held.settle(&self.clock, self.settings.learning_period_ns);
+            held.advance(&self.clock, self.settings.learning_period_ns);
             profile.replace(&held.profile);
         }
         self.quarantine.release_workload(&profile.workload.name);
         self.habits.end_of(&uid);
-        self.hold(uid, Held::new(profile, &self.clock));
+        self.insert(uid, ProfileEntry::new(profile, &self.clock));
     }
 
     /// Somebody said that something is normal: who led to it is learnt from again.
@@ -71,9 +71,10 @@ impl Model {
             return;
         }
         let Some(uid) = self.workload_of(event) else { return };
-        let Some(held) = self.profiles.get_mut(&uid).filter(|held| held.profile.is_judged) else { return };
+        let Some(held) = self.profiles.get_mut(&uid).filter(|held| held.profile.lifecycle.is_judged) else { return };
         let shown: Vec<_> = Behaviour::of(event).map(|shown| shown.named(event, &self.names)).collect();
-        let is_usual = !shown.is_empty() && shown.iter().all(|behaviour| held.profile.knows(behaviour, |_| ()));
+        let is_usual =
+            !shown.is_empty() && shown.iter().all(|behaviour| held.profile.channels.behaviour.knows(behaviour, |_| ()));
         if !is_usual || self.quarantine.holds(event) {
             return;
         }

@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 use ethogram_model::ObjectKind;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::Behaviour;
+use crate::channels::behaviour::Behaviour;
 
 /// Habits at one time; beyond, the quarter that was idle for longest ends.
 pub const MAX_HABITS: usize = 32_768;
@@ -41,7 +41,7 @@ pub struct HabitCount {
 }
 
 /// A behaviour that outlives its event.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Usual {
     operation: String,
     executable: String,
@@ -80,7 +80,7 @@ impl Usual {
 pub(super) struct Habit {
     pub(super) workload: Arc<str>,
     pub(super) usual: Vec<Usual>,
-    /// Counted since the last time that it was folded into the profile.
+    /// Counted since the last time that it was flushed into the profile.
     pending: u64,
     last_ns: u64,
     ends_ns: u64,
@@ -205,13 +205,13 @@ impl Habits {
         }
     }
 
-    /// Ends those whose time is over, and hands out what was counted: to whom, how often, and when last. `fold` tells whether
+    /// Ends those whose time is over, and hands out what was counted: to which, how often, and when last. `add` says whether
     /// the profile still holds it.
-    pub(super) fn fold(&mut self, elapsed_ns: u64, mut fold: impl FnMut(&Habit, u64, u64) -> bool) {
+    pub(super) fn flush_counts(&mut self, elapsed_ns: u64, mut add: impl FnMut(&Habit, u64, u64) -> bool) {
         let mut lost = FxHashSet::default();
         for (key, habit) in &mut self.by_key {
             let times = std::mem::take(&mut habit.pending);
-            if times > 0 && !fold(habit, times, habit.last_ns) {
+            if times > 0 && !add(habit, times, habit.last_ns) {
                 lost.insert(*key);
             }
         }

@@ -7,7 +7,7 @@ use ethogram_model::{Container, Event, Exec};
 
 use super::habits::Usual;
 
-/// Sessions remembered; beyond, the oldest are forgotten, and told anew.
+/// Sessions remembered; beyond, the oldest are forgotten, and raised anew.
 const MAX: usize = 1_024;
 
 /// What runs in a session: a program that was started from outside, and is not what the container is there for.
@@ -42,23 +42,23 @@ impl Session {
 /// What each session led to.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
-    told: VecDeque<(Session, Usual)>,
+    raised: VecDeque<(Session, Usual)>,
 }
 
 impl Sessions {
-    /// What was told first of a session.
-    pub(super) fn told(&self, session: &Session) -> Option<&Usual> {
-        self.told.iter().find(|(known, _)| known == session).map(|(_, first)| first)
+    /// What was raised first of a session.
+    pub(super) fn first_of(&self, session: &Session) -> Option<&Usual> {
+        self.raised.iter().find(|(known, _)| known == session).map(|(_, first)| first)
     }
 
-    /// Something is told of a session.
-    pub(super) fn tell(&mut self, session: Session, first: Usual) {
-        if self.told(&session).is_some() {
+    /// Something of a session is raised.
+    pub(super) fn raise(&mut self, session: Session, first: Usual) {
+        if self.first_of(&session).is_some() {
             return;
         }
-        if self.told.len() >= MAX {
-            self.told.pop_front();
+        if self.raised.len() >= MAX {
+            self.raised.pop_front();
         }
-        self.told.push_back((session, first));
+        self.raised.push_back((session, first));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ethogram_model::{Container, Event};
 
-use super::{Held, MAX_CONTAINERS, Model};
+use super::{MAX_CONTAINERS, Model, ProfileEntry};
 use crate::{Profile, Workload};
 
 /// Versions of an image, the latest, whose behaviour the next one begins with.
@@ -51,7 +51,7 @@ impl Model {
         }
         let uid: Arc<str> = workload.uid.as_str().into();
         let profile = self.begin(workload, now_ns);
-        self.hold(Arc::clone(&uid), Held::new(profile, &self.clock));
+        self.insert(Arc::clone(&uid), ProfileEntry::new(profile, &self.clock));
         uid
     }
 
@@ -59,15 +59,15 @@ impl Model {
     pub(super) fn begin(&self, workload: Workload, now_ns: u64) -> Profile {
         let all = self.profiles.values();
         let mut versions: Vec<_> = all.filter(|held| workload.is_version_of(&held.profile.workload)).collect();
-        versions.sort_by_key(|held| std::cmp::Reverse(held.folded));
-        let judging = versions.iter().find(|held| held.folded.is_judged).map(|held| &held.profile);
+        versions.sort_by_key(|held| std::cmp::Reverse(held.flushed));
+        let judging = versions.iter().find(|held| held.flushed.is_judged).map(|held| &held.profile);
         let versions: Vec<&Profile> = versions.iter().take(MAX_VERSIONS).map(|held| &held.profile).collect();
-        Profile::heir(workload, now_ns, judging, &versions, &self.settings)
+        Profile::inherit_from(workload, now_ns, judging, &versions, &self.settings)
     }
 
-    pub(super) fn hold(&mut self, uid: Arc<str>, held: Held) {
+    pub(super) fn insert(&mut self, uid: Arc<str>, held: ProfileEntry) {
         if self.profiles.len() >= self.settings.max_profiles.max(1) && !self.profiles.contains_key(&uid) {
-            let oldest = self.profiles.iter().min_by_key(|(_, held)| held.folded).map(|(uid, _)| uid);
+            let oldest = self.profiles.iter().min_by_key(|(_, held)| held.flushed).map(|(uid, _)| uid);
             if let Some(oldest) = oldest.cloned() {
                 self.remove(&oldest);
                 self.counters.evicted += 1;
@@ -80,7 +80,7 @@ impl Model {
     pub(super) fn remove(&mut self, uid: &str) -> Option<Profile> {
         let held = self.profiles.remove(uid)?;
         self.habits.end_of(uid);
-        // Whoever never asks for them does not want to know.
+        // A caller that never takes them has no use for them.
         if self.evicted.len() < self.settings.max_profiles {
             self.evicted.push(uid.to_owned());
         }

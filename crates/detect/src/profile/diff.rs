@@ -1,15 +1,18 @@
 //! What two profiles have not in common, as a reviewer wants to see it.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use ethogram_model::render::escape;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Executable, Operation, Unjudged,
+    Profile,
     file::{natural, rank},
 };
-use crate::Profile;
+use crate::channels::behaviour::{Executable, Operation, Unjudged};
 
 /// What differs between two profiles. What is counted, when it was seen and what was told does not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,12 +51,12 @@ pub struct ExecutableDiff {
 impl ProfileDiff {
     /// What differs from one to the other.
     pub fn of(from: &Profile, to: &Profile) -> Self {
-        let names: BTreeSet<&String> = from.operations.keys().chain(to.operations.keys()).collect();
+        let names: BTreeSet<&String> = operations(from).keys().chain(operations(to).keys()).collect();
         let mut names: Vec<_> = names.into_iter().collect();
         names.sort_by_key(|name| rank(name));
         let nothing = Operation::default();
         let operations = names.into_iter().filter_map(|name| {
-            let [from, to] = [from, to].map(|profile| profile.operations.get(name).unwrap_or(&nothing));
+            let [from, to] = [from, to].map(|profile| operations(profile).get(name).unwrap_or(&nothing));
             operation(name, from, to)
         });
         Self { operations: operations.collect(), from: from.workload.name.clone(), to: to.workload.name.clone() }
@@ -86,6 +89,10 @@ impl ProfileDiff {
         }
         out
     }
+}
+
+fn operations(profile: &Profile) -> &BTreeMap<String, Operation> {
+    &profile.channels.behaviour.operations
 }
 
 fn operation(name: &str, from: &Operation, to: &Operation) -> Option<OperationDiff> {

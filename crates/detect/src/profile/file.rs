@@ -12,7 +12,8 @@ use std::{borrow::Cow, fmt};
 
 use ethogram_model::{ObjectKind, render};
 
-use crate::{Profile, Unjudged, behaviour::places};
+use super::Profile;
+use crate::channels::behaviour::{Unjudged, places};
 
 /// The version of the file that this program writes, and the latest that it reads.
 pub const FILE_VERSION: u64 = 1;

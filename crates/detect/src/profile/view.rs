@@ -2,11 +2,15 @@
 
 use std::fmt::Write;
 
-use ethogram_model::render::{escape, rfc3339};
+use ethogram_model::render::{duration, escape, rfc3339};
 use serde::{Deserialize, Serialize};
 
-use super::{Executable, State, Unjudged, file::rank};
-use crate::{Profile, Seen, Settings, model::finding::duration};
+use super::{Profile, file::rank};
+use crate::{
+    Settings,
+    channels::behaviour::{Executable, Unjudged},
+    learning::{ProfileState, Seen},
+};
 
 /// Lines that the text should have at most: a page that is read at once.
 const LINES: usize = 49;
@@ -25,7 +29,7 @@ pub struct ProfileSummary {
     /// As the first container's user wrote it.
     pub image: String,
     /// How far it is.
-    pub state: State,
+    pub state: ProfileState,
     /// When the workload was first seen, nanoseconds since the Unix epoch.
     pub since_ns: u64,
     /// When it was last seen, nanoseconds since the Unix epoch.
@@ -57,14 +61,14 @@ impl ProfileSummary {
             name: profile.workload.name.clone(),
             image: profile.workload.image.clone(),
             state: profile.state(),
-            since_ns: profile.since_ns,
-            last_seen_ns: profile.last_seen_ns,
-            learnt_ns: profile.learnt_ns,
-            approved_ns: profile.approved_ns,
-            missing: profile.missing(settings.learning_period_ns),
+            since_ns: profile.lifecycle.since_ns,
+            last_seen_ns: profile.lifecycle.last_seen_ns,
+            learnt_ns: profile.lifecycle.learnt_ns,
+            approved_ns: profile.lifecycle.approved_ns,
+            missing: profile.lifecycle.missing(settings.learning_period_ns),
             containers: profile.containers(),
             entries: profile.entries(),
-            observations: profile.observations,
+            observations: profile.lifecycle.observations,
             alerts: profile.alerts(),
         }
     }
@@ -148,16 +152,9 @@ pub struct AlertView {
 }
 
 impl Profile {
-    /// In how many containers it was seen.
-    fn containers(&self) -> u32 {
-        let mut all = Seen::default();
-        self.executables().for_each(|e| all.add(e.objects.seen_at_all()));
-        all.containers()
-    }
-
     /// All that it holds, ordered for people, and the threshold by which it judges.
     pub fn describe(&self, settings: &Settings, threshold: Option<f64>) -> ProfileTree {
-        let operations = self.operations.iter().map(|(name, operation)| {
+        let operations = self.channels.behaviour.operations.iter().map(|(name, operation)| {
             let mut executables: Vec<ExecutableView> = operation
                 .executables
                 .iter()
@@ -170,7 +167,7 @@ impl Profile {
         let mut operations: Vec<OperationView> = operations.collect();
         operations.sort_by_key(|operation| rank(&operation.operation));
         let mut alerted: Vec<AlertView> = Vec::new();
-        for (operation, executables) in &self.alerted {
+        for (operation, executables) in &self.channels.behaviour.alerted {
             for (executable, objects) in executables {
                 alerted.extend(objects.iter().map(|(object, alert)| AlertView {
                     uid: alert.uid.clone(),
@@ -182,7 +179,7 @@ impl Profile {
             }
         }
         alerted.sort_by_key(|a| std::cmp::Reverse(a.seen.last_seen_ns));
-        let (summary, predecessor) = (ProfileSummary::of(self, settings), self.predecessor.clone());
+        let (summary, predecessor) = (ProfileSummary::of(self, settings), self.lifecycle.predecessor.clone());
         ProfileTree { summary, predecessor, threshold, operations, alerted }
     }
 }
@@ -233,7 +230,7 @@ fn page(tree: &ProfileTree, executables: usize, objects: usize) -> String {
         (n, _) => format!("{} alerts", short(n as u64)),
     };
     let from = match tree.threshold {
-        _ if s.state == State::Learning => String::new(),
+        _ if s.state == ProfileState::Learning => String::new(),
         _ if s.approved_ns.is_some() => "; whatever is new is told".to_owned(),
         Some(bits) => format!("; what is new is told where it is grave, or tells {bits:.1} bits or more"),
         None => String::new(),
@@ -273,10 +270,10 @@ fn standing(s: &ProfileSummary) -> String {
         (_, Some(approved_ns)) => {
             format!("{}, approved {}: it learns nothing more", s.state.name(), minute(approved_ns))
         }
-        (State::Learning, _) => format!("learning for {learnt}: what is new is learnt, and not told"),
-        (State::Partial, _) => format!("partial, learnt in {learnt}: it judges, though not all was seen"),
-        (State::Stable, _) => format!("stable, learnt in {learnt}: it judges"),
-        (State::Drifted, _) => format!("drifted, learnt in {learnt}: it judges, and much is new of late"),
+        (ProfileState::Learning, _) => format!("learning for {learnt}: what is new is learnt, and not told"),
+        (ProfileState::Partial, _) => format!("partial, learnt in {learnt}: it judges, though not all was seen"),
+        (ProfileState::Stable, _) => format!("stable, learnt in {learnt}: it judges"),
+        (ProfileState::Drifted, _) => format!("drifted, learnt in {learnt}: it judges, and much is new of late"),
     }
 }
 

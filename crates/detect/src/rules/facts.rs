@@ -1,6 +1,6 @@
 //! What is known besides the event at hand.
 
-use crate::names::Names;
+use crate::subject::names::Names;
 
 /// What is known besides the event at hand.
 #[derive(Debug, Default)]

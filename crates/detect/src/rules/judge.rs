@@ -16,7 +16,11 @@ use super::{
     story::{Stories, Told},
     subject::Subjects,
 };
-use crate::{accepted::Acceptances, behaviour, model::FindingUpdate, names::tells_names};
+use crate::{
+    accepted::Acceptances,
+    subject::{names::tells_names, program::label},
+    update::FindingUpdate,
+};
 
 /// Kinds of events that are not of the trackers the set was compiled for: of objects loaded later.
 const MAX_KINDS: usize = 512;
@@ -366,7 +370,7 @@ fn finding(
 /// What did it, as profiles name it.
 fn executable(event: &Event) -> String {
     match &event.context.process {
-        Some(process) => behaviour::label(&process.exec).into_owned(),
+        Some(process) => label(&process.exec).into_owned(),
         None => event.thread_name().to_text().into_owned(),
     }
 }

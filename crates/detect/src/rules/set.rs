@@ -102,7 +102,7 @@ impl RuleSet {
         set.compile_all(&schemas);
         set.naming = schemas
             .iter()
-            .filter(|s| crate::names::tells_names(s))
+            .filter(|s| crate::subject::names::tells_names(s))
             .map(|s| (s.tracker.to_string(), s.name.to_string()))
             .collect();
         set.states = (0..set.definitions.rules.len()).map(|rule| set.find_state(rule, &schemas)).collect();

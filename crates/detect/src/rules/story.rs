@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use ethogram_model::{Container, Event, Process, render};
 use rustc_hash::FxHashMap;
 
-use crate::{Workload, behaviour, model::FindingUpdate, uid};
+use crate::{Workload, subject::program::label, uid, update::FindingUpdate};
 
 /// Stories remembered; beyond, the oldest are forgotten, and told anew when they go on.
 const MAX_STORIES: usize = 16_384;
@@ -102,10 +102,10 @@ fn key(rule: &str, workload: &str, process: Option<&Process>, event: &Event) -> 
     let mut parts = vec![rule.to_owned(), workload.to_owned()];
     match process {
         Some(process) => {
-            parts.push(behaviour::label(&process.exec).into_owned());
+            parts.push(label(&process.exec).into_owned());
             let inside = process.exec.container_cgroup;
             let above = process.ancestors.iter().take_while(|exec| exec.container_cgroup == inside);
-            parts.extend(above.map(|exec| behaviour::label(exec).into_owned()));
+            parts.extend(above.map(|exec| label(exec).into_owned()));
         }
         None => parts.push(event.thread_name().to_text().into_owned()),
     }

@@ -1,6 +1,6 @@
 //! Profiles as files: written, read, refused, and taken up.
 
-use ethogram_detect::{Decision, Detector, Model, Profile, ProfileDiff, Settings, State};
+use ethogram_detect::{Decision, Detector, Model, Profile, ProfileDiff, ProfileState, Settings};
 use proptest::prelude::*;
 
 use crate::{properties::any_event, support::*};
@@ -77,7 +77,7 @@ fn an_imported_profile_judges_as_the_learnt_one_and_learns_nothing() {
     let text = profile(&mut learnt, &web).to_file();
     let mut model = model();
     model.import(read(&text).unwrap());
-    assert_eq!(model.profiles()[0].state, State::Stable);
+    assert_eq!(model.profiles()[0].state, ProfileState::Stable);
     assert_eq!(judge(&mut model, web_server(&web, 0)), []);
     let new = |at| web.write("/www/cgi-bin/count", "/tmp/new", at);
     assert_eq!(judge(&mut model, [new(SECOND)]).len(), 1, "while others would still learn");
@@ -85,7 +85,7 @@ fn an_imported_profile_judges_as_the_learnt_one_and_learns_nothing() {
     assert_eq!(profile(&mut model, &web).to_file(), text);
     model.take_last();
     let before = profile(&mut model, &web);
-    assert!(before.observations > 0 && before.alerts() == 1);
+    assert!(before.lifecycle.observations > 0 && before.alerts() == 1);
 
     // The same once more, as a server does that starts anew.
     model.import(Profile::from_file(&text, START + LATER).unwrap());
@@ -104,7 +104,7 @@ fn what_people_decide_is_an_input_like_events() {
     let uid = learnt.profile_of(&web.container).unwrap();
     let mut detector = Detector { model: learnt, ..Detector::default() };
     detector.decide(Decision::ApproveProfile(uid.clone()));
-    assert!(profile(&mut detector.model, &web).approved_ns.is_some());
+    assert!(profile(&mut detector.model, &web).lifecycle.approved_ns.is_some());
     detector.decide(Decision::ResetProfile(uid.clone()));
     assert_eq!(detector.model.profile_of(&web.container), None);
     detector.decide(Decision::ImportProfile(Box::new(reviewed)));
@@ -187,7 +187,7 @@ fn hostile_names_hide_nothing_in_a_review() {
     assert!(!text.contains(['\u{202e}', '\u{1b}', '\u{1}', '\u{200b}']), "{text:?}");
     let back = read(&text).unwrap();
     assert_eq!(back.to_file(), text);
-    assert!(back.operations["write"].executables.keys().any(|name| name.contains("\"]\n[execute]")));
+    assert!(back.channels.behaviour.operations["write"].executables.keys().any(|name| name.contains("\"]\n[execute]")));
     let diff = ProfileDiff::of(&back, &Profile::new(back.workload.clone(), 0)).render();
     assert!(!diff.contains(['\u{202e}', '\u{1b}', '\u{1}']), "{diff:?}");
 }
@@ -217,7 +217,7 @@ proptest! {
         let mut imported = Model::new(settings());
         let stored = model.take_last();
         // What a profile never holds is no file.
-        prop_assume!(stored.iter().all(|(_, p)| !p.operations.is_empty()));
+        prop_assume!(stored.iter().all(|(_, p)| !p.channels.behaviour.operations.is_empty()));
         for (_, learnt) in stored {
             let text = learnt.to_file();
             let back = read(&text).unwrap();

@@ -8,4 +8,5 @@ mod habits;
 mod knowing;
 mod properties;
 mod scenarios;
+mod stored;
 mod support;

@@ -35,7 +35,7 @@ fn a_new_executable_is_one_finding_with_its_story() {
     assert_eq!(
         finding.reason,
         "/bin/busybox (httpd) ran /usr/bin/curl, which this workload never did in 20 s of learning; usual: /www/cgi-bin/count; \
-         6.0 bits where 2.0 are told: another object of execute was new to this executable in 0 of 1 windows (2.0), \
+         6.0 bits where 2.0 raise an alert: another object of execute was new to this executable in 0 of 1 windows (2.0), \
          0 of 0 other workloads show it (1.0), medium severity (3.0)"
     );
     assert_eq!(finding.analytic, "behaviour.execute");

@@ -52,7 +52,7 @@ impl Health for Server {
     }
 }
 
-fn behaviours(counters: ethogram_detect::Counters) -> BTreeMap<&'static str, u64> {
+fn behaviours(counters: ethogram_detect::ModelCounters) -> BTreeMap<&'static str, u64> {
     BTreeMap::from([
         ("learnt", counters.learnt),
         ("known", counters.known),

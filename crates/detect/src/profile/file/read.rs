@@ -15,7 +15,12 @@ use super::{
     EXACTLY, FILE_VERSION, FileProblem, FileProblems, KINDS, LIKE, MAX_FILE_BYTES, MAX_NAME, MAX_PATTERNS,
     MAX_PROBLEMS, OBJECTS, UNJUDGED, UNJUDGED_WORDS, VERSION, WORKLOAD, is_pattern,
 };
-use crate::{Profile, Seen, Workload, behaviour::normalise::MAX_PATH, profile::peers};
+use crate::{
+    Profile,
+    channels::behaviour::peers,
+    learning::Seen,
+    subject::{normalise::MAX_PATH, workload::Workload},
+};
 
 /// What to do where a file is no profile at all.
 const HOW_TO_GET_ONE: &str = "`ethogram profile export ID` writes a profile";
@@ -106,14 +111,14 @@ impl Reader<'_> {
             self.operation(&mut profile, operation, kind, executables);
         }
         for (operation, unjudged) in unjudged {
-            let entry = profile.operations.entry(operation.clone()).or_default();
+            let entry = profile.channels.behaviour.operations.entry(operation.clone()).or_default();
             entry.kind = kinds.get(&operation).copied().flatten();
             entry.unjudged = unjudged;
         }
-        if profile.operations.is_empty() && self.problems.is_empty() {
+        if profile.channels.behaviour.operations.is_empty() && self.problems.is_empty() {
             self.lacks("it says nothing of what the workload does, and would make everything an alert".into());
         }
-        profile.approve(now_ns);
+        profile.lifecycle.approve(now_ns);
         Some(profile)
     }
 
@@ -220,7 +225,7 @@ impl Reader<'_> {
                 self.wrong(executable.span(), format!("an executable's name has at most {MAX_NAME} bytes"));
                 continue;
             }
-            let operation = profile.operations.entry(name.to_owned()).or_default();
+            let operation = profile.channels.behaviour.operations.entry(name.to_owned()).or_default();
             operation.kind = kind;
             let held = operation.executables.entry(executable.get_ref().to_string()).or_default();
             let mut patterns = Vec::new();

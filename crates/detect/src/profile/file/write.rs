@@ -6,8 +6,8 @@ use ethogram_model::{ObjectKind, render};
 
 use super::{EXACTLY, FILE_VERSION, KINDS, LIKE, OBJECTS, UNJUDGED, VERSION, WORKLOAD, is_pattern, natural, rank};
 use crate::{
-    Profile, Unjudged,
-    profile::{Executable, Operation},
+    Profile,
+    channels::behaviour::{Executable, Operation, Unjudged},
 };
 
 pub(super) fn file(profile: &Profile) -> String {
@@ -35,7 +35,7 @@ pub(super) fn file(profile: &Profile) -> String {
     // No tracker has an operation that is called as one of the file's own tables.
     let is_table = |name: &str| [VERSION, WORKLOAD, UNJUDGED, OBJECTS].contains(&name);
     let mut operations: Vec<(&String, &Operation)> =
-        profile.operations.iter().filter(|(name, _)| !is_table(name)).collect();
+        profile.channels.behaviour.operations.iter().filter(|(name, _)| !is_table(name)).collect();
     operations.sort_by_key(|(name, _)| rank(name));
     for (name, operation) in &operations {
         if operation.executables.values().all(|executable| executable.objects.is_empty()) {

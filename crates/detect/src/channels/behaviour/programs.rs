@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::Seen;
+use crate::learning::Seen;
 
 /// Different arguments of one program from which any are meant.
 const MANY: usize = 16;

@@ -4,11 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::Seen;
-use crate::behaviour::{
-    alike,
-    normalise::{self, MAX_PATH},
-    places,
+use super::{alike, places};
+use crate::{
+    learning::Seen,
+    subject::normalise::{self, MAX_PATH},
 };
 
 /// Different files, or different directories, in one place from which they are treated as one.
@@ -99,8 +98,8 @@ impl PathTree {
     }
 
     /// Counts what was noted. How much that was.
-    pub(crate) fn settle(&mut self) -> u64 {
-        self.top.settle()
+    pub(crate) fn flush_counts(&mut self) -> u64 {
+        self.top.flush_counts()
     }
 
     /// Adds all that it was seen of.
@@ -255,9 +254,9 @@ impl Directory {
         files + self.directories.iter().map(|(name, directory)| name.len() + directory.bytes()).sum::<usize>()
     }
 
-    fn settle(&mut self) -> u64 {
-        let files: u64 = self.files.values_mut().map(Seen::settle).sum();
-        files + self.directories.values_mut().map(Self::settle).sum::<u64>()
+    fn flush_counts(&mut self) -> u64 {
+        let files: u64 = self.files.values_mut().map(Seen::flush_counts).sum();
+        files + self.directories.values_mut().map(Self::flush_counts).sum::<u64>()
     }
 
     fn add_to(&self, all: &mut Seen) {
@@ -342,7 +341,7 @@ fn most_in(directory: &str) -> usize {
     let directory = directory.strip_suffix('/').unwrap_or(directory);
     match directory {
         _ if places::is_temporary(directory) => MANY_TEMPORARY,
-        _ if places::is_crossroads(directory) => usize::MAX,
+        _ if places::is_common_parent(directory) => usize::MAX,
         _ => MANY,
     }
 }

@@ -1,14 +1,14 @@
-//! What of a workload was told.
+//! What of a workload was raised.
 
 use std::collections::BTreeMap;
 
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, Profile, Seen, alike};
-use crate::{Behaviour, Settings, uid};
+use super::{Behaviour, BehaviourChannel, Operation, equivalents};
+use crate::{Settings, channels::Channel, learning::Seen, uid};
 
-/// A behaviour that was told.
+/// A behaviour that was raised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alerted {
     /// Of its finding.
@@ -23,26 +23,21 @@ pub struct Alerted {
     pub is_guarded: bool,
 }
 
-/// What became of a behaviour that is told.
-pub(crate) enum Raised {
-    /// It is told for the first time, about this object: [`OTHERS`] where that executable had many alerts already.
-    First { uid: String, object: String },
+/// What became of a behaviour that is raised.
+pub(crate) enum Dedup {
+    /// It is raised for the first time, about this object: [`OTHERS`] where that executable had many alerts already.
+    New { uid: String, object: String },
     /// It goes on.
-    Again { uid: String, seen: Seen },
-    /// There is no room to tell it.
+    Repeat { uid: String, seen: Seen },
+    /// There is no room for another.
     Full,
 }
 
 /// The object of the one alert for everything else that an executable with many alerts does.
 pub(crate) const OTHERS: &str = "*";
 
-impl Profile {
-    /// Behaviours that were told.
-    pub fn alerts(&self) -> usize {
-        self.alerted.values().flat_map(|executables| executables.values()).map(|objects| objects.len()).sum()
-    }
-
-    /// What was told, without what these operations hold.
+impl BehaviourChannel {
+    /// What was raised, without what these operations hold.
     pub(super) fn alerted_but(
         &self,
         operations: &BTreeMap<String, Operation>,
@@ -64,42 +59,55 @@ impl Profile {
         out
     }
 
-    /// What was told of a behaviour before.
-    fn alerted_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Alerted> {
-        let operation = alike(behaviour).iter().find(|operation| {
-            let objects = self.alerted.get(**operation).and_then(|e| e.get(&*behaviour.executable));
-            objects.is_some_and(|o| o.contains_key(&*behaviour.object))
-        })?;
-        self.alerted.get_mut(*operation)?.get_mut(&*behaviour.executable)?.get_mut(&*behaviour.object)
+    /// Whether a behaviour was raised before.
+    pub(crate) fn was_raised(&self, behaviour: &Behaviour<'_>) -> bool {
+        self.raised_as(behaviour).is_some()
     }
 
-    /// Notes that a behaviour goes on that was told before. None where it was not.
-    pub(crate) fn raise_again(&mut self, behaviour: &Behaviour<'_>, time_ns: u64) -> Option<Raised> {
+    /// The operation under which a behaviour was raised before.
+    fn raised_as<'a>(&self, behaviour: &'a Behaviour<'_>) -> Option<&'a str> {
+        let all = equivalents(behaviour).iter().copied();
+        all.into_iter().find(|operation| {
+            let objects = self.alerted.get(*operation).and_then(|e| e.get(&*behaviour.executable));
+            objects.is_some_and(|o| o.contains_key(&*behaviour.object))
+        })
+    }
+
+    /// What was raised of a behaviour before.
+    fn alerted_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Alerted> {
+        let operation = self.raised_as(behaviour)?;
+        self.alerted.get_mut(operation)?.get_mut(&*behaviour.executable)?.get_mut(&*behaviour.object)
+    }
+
+    /// Notes that a behaviour goes on that was raised before. None where it was not.
+    pub(crate) fn raise_again(&mut self, behaviour: &Behaviour<'_>, time_ns: u64) -> Option<Dedup> {
         let alerted = self.alerted_mut(behaviour)?;
         alerted.seen.add(Seen::at(time_ns));
-        Some(Raised::Again { uid: alerted.uid.clone(), seen: alerted.seen })
+        Some(Dedup::Repeat { uid: alerted.uid.clone(), seen: alerted.seen })
     }
 
-    /// Notes that a behaviour is told. A grave one is told by itself, whatever else its executable did.
+    /// Notes that a behaviour of the workload with that uid is raised. One of high severity is raised by itself, whatever else its
+    /// executable did.
     pub(crate) fn raise(
         &mut self,
+        workload: &str,
         behaviour: &Behaviour<'_>,
         time_ns: u64,
-        grave: bool,
+        is_severe: bool,
         settings: &Settings,
-    ) -> Raised {
+    ) -> Dedup {
         let room = self.alerts() < settings.max_alerts;
         let objects = self.alerted.get_mut(behaviour.operation).and_then(|e| e.get_mut(&*behaviour.executable));
         let many = objects.as_ref().is_some_and(|o| o.len() >= settings.alerts_per_executable);
-        let object = if many && !grave { OTHERS } else { &*behaviour.object };
+        let object = if many && !is_severe { OTHERS } else { &*behaviour.object };
         if let Some(alerted) = objects.and_then(|o| o.get_mut(object)) {
             alerted.seen.add(Seen::at(time_ns));
-            return Raised::Again { uid: alerted.uid.clone(), seen: alerted.seen };
+            return Dedup::Repeat { uid: alerted.uid.clone(), seen: alerted.seen };
         }
         if !room {
-            return Raised::Full;
+            return Dedup::Full;
         }
-        let uid = uid::of([&self.workload.uid, behaviour.operation, &behaviour.executable, object]);
+        let uid = uid::of([workload, behaviour.operation, &behaviour.executable, object]);
         let alerted = Alerted {
             uid: uid.clone(),
             seen: Seen::at(time_ns),
@@ -108,12 +116,12 @@ impl Profile {
         };
         let executables = self.alerted.entry(behaviour.operation.to_owned()).or_default();
         executables.entry(behaviour.executable.to_string()).or_default().insert(object.to_owned(), alerted);
-        Raised::First { uid, object: object.to_owned() }
+        Dedup::New { uid, object: object.to_owned() }
     }
 
-    /// Takes what was told as usual. The one alert for everything else of an executable says too little for that, and is
+    /// Takes what was raised as usual. The one alert for everything else of an executable says too little for that, and is
     /// forgotten.
-    pub(crate) fn learn_alerted(&mut self, settings: &Settings) {
+    pub(super) fn learn_all_alerted(&mut self, window: u64, settings: &Settings) {
         for (operation, executables) in std::mem::take(&mut self.alerted) {
             // That there was no profile is no behaviour, and done by nobody.
             for (executable, objects) in executables.into_iter().filter(|(name, _)| !name.is_empty()) {
@@ -121,7 +129,7 @@ impl Profile {
                     let Some(kind) = kind.filter(|_| object != OTHERS) else { continue };
                     let behaviour = Behaviour::by_name(&operation, &executable, &object, kind, is_guarded);
                     if !self.knows(&behaviour, |known| known.add(seen)) {
-                        self.learn(&behaviour, seen, settings);
+                        self.learn(&behaviour, seen, window, settings);
                     }
                 }
             }

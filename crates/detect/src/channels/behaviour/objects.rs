@@ -5,8 +5,8 @@ use std::{borrow::Cow, collections::BTreeMap};
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Seen, paths::PathTree, peers, programs};
-use crate::Behaviour;
+use super::{Behaviour, paths::PathTree, peers, programs};
+use crate::learning::Seen;
 
 /// Objects with how often each was seen. Paths, peers and arguments that become many are treated as one; guarded paths
 /// never.
@@ -80,8 +80,8 @@ impl Objects {
         }
     }
 
-    /// Takes over patterns that it does not hold, until it has as many as it may.
-    pub(crate) fn take_over(&mut self, other: &Self, most: usize) {
+    /// Adds the patterns of another that it does not hold, until it has as many as it may.
+    pub(crate) fn merge(&mut self, other: &Self, most: usize) {
         for (pattern, is_path, seen) in other.patterns() {
             if self.len() >= most {
                 return;
@@ -155,9 +155,9 @@ impl Objects {
     }
 
     /// Counts what was noted. How much that was.
-    pub(crate) fn settle(&mut self) -> u64 {
-        let named: u64 = self.named.values_mut().map(Seen::settle).sum();
-        named + self.paths.settle()
+    pub(crate) fn flush_counts(&mut self) -> u64 {
+        let named: u64 = self.named.values_mut().map(Seen::flush_counts).sum();
+        named + self.paths.flush_counts()
     }
 
     /// Every pattern with what was seen, most frequent first.

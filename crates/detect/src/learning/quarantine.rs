@@ -1,10 +1,10 @@
-//! Who is under an open alert: nothing is learnt from them.
+//! Processes with an open alert, and all that they run: nothing is learnt from them.
 
 use std::collections::VecDeque;
 
 use ethogram_model::{Event, Exec, Finding, Process, Severity};
 
-use crate::{Acceptance, behaviour};
+use crate::{Acceptance, subject::program::label};
 
 /// Programs under an alert that are remembered; beyond, the oldest are forgotten.
 const MAX: usize = 1_024;
@@ -13,7 +13,7 @@ const OPEN_NS: u64 = 24 * 3_600_000_000_000;
 
 /// The programs that led to alerts, as they were run: with them all that they run and fork.
 #[derive(Debug, Default)]
-pub(super) struct Quarantine {
+pub(crate) struct Quarantine {
     suspects: VecDeque<Suspect>,
 }
 
@@ -32,13 +32,13 @@ struct Suspect {
 
 impl Suspect {
     fn is(&self, exec: &Exec) -> bool {
-        self.pid == exec.pid && self.cgroup == exec.container_cgroup && self.program == behaviour::label(exec)
+        self.pid == exec.pid && self.cgroup == exec.container_cgroup && self.program == label(exec)
     }
 }
 
 impl Quarantine {
-    /// A finding says that its process is to be looked at. What is hardly grave does not: it is part of ordinary life.
-    pub(super) fn suspect(&mut self, finding: &Finding) {
+    /// A finding is open: nothing is learnt from its process. Below medium severity it is part of ordinary life.
+    pub(crate) fn suspect(&mut self, finding: &Finding) {
         let Some(process) = &finding.process else { return };
         if finding.severity < Severity::Medium || self.suspects.iter().any(|s| s.is(&process.exec)) {
             return;
@@ -49,7 +49,7 @@ impl Quarantine {
         self.suspects.push_back(Suspect {
             cgroup: process.exec.container_cgroup,
             pid: process.exec.pid,
-            program: behaviour::label(&process.exec).into_owned(),
+            program: label(&process.exec).into_owned(),
             analytic: finding.analytic.clone(),
             workload: finding.workload.clone(),
             executable: finding.executable.clone(),
@@ -57,8 +57,8 @@ impl Quarantine {
         });
     }
 
-    /// Whether whoever did it, or whatever ran it, is under an open alert.
-    pub(super) fn holds(&self, event: &Event) -> bool {
+    /// Whether the process that did it, or one that it comes from, has an open alert.
+    pub(crate) fn holds(&self, event: &Event) -> bool {
         if self.suspects.is_empty() {
             return false;
         }
@@ -67,19 +67,19 @@ impl Quarantine {
     }
 
     /// Somebody said that it is normal.
-    pub(super) fn release(&mut self, accepted: &Acceptance) {
+    pub(crate) fn release(&mut self, accepted: &Acceptance) {
         self.suspects.retain(|s| {
             !(s.analytic == accepted.analytic && s.workload == accepted.workload && s.executable == accepted.executable)
         });
     }
 
     /// The profile of a workload was approved, or begins anew.
-    pub(super) fn release_workload(&mut self, workload: &str) {
+    pub(crate) fn release_workload(&mut self, workload: &str) {
         self.suspects.retain(|s| s.workload != workload);
     }
 
     /// Time goes by.
-    pub(super) fn expire(&mut self, now_ns: u64) {
+    pub(crate) fn expire(&mut self, now_ns: u64) {
         self.suspects.retain(|s| now_ns.saturating_sub(s.since_ns) < OPEN_NS);
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use ethogram_model::Exec;
 
-use super::{normalise, places};
+use crate::subject::{normalise, program::file_name};
 
 /// Arguments that are looked at.
 const MOST: usize = 16;
@@ -23,13 +23,13 @@ pub(crate) fn is_interpreter(name: &str) -> bool {
 /// Whether a program as profiles name it is an interpreter: `/bin/sh`, `/bin/busybox (sh)`.
 pub(crate) fn is_program(label: &str) -> bool {
     let called = label.strip_suffix(')').and_then(|label| label.rsplit_once(" (")).map(|(_, called)| called);
-    is_interpreter(called.unwrap_or_else(|| places::file_name(label)))
+    is_interpreter(called.unwrap_or_else(|| file_name(label)))
 }
 
 /// The part of its arguments that says what an interpreter runs: `-c backup`, `-m http.server`, `-e`, `/app/job.py`. None for
 /// other programs, and where it reads what to do from elsewhere.
 pub(crate) fn of(exec: &Exec) -> Option<String> {
-    if !is_interpreter(&exec.name) && !is_interpreter(places::file_name(&exec.path)) {
+    if !is_interpreter(&exec.name) && !is_interpreter(file_name(&exec.path)) {
         return None;
     }
     let mut args = exec.args.iter().skip(1).take(MOST).map(String::as_str);
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn told(line: &[&str]) -> Option<String> {
-        let name = places::file_name(line[0]).to_owned();
+        let name = file_name(line[0]).to_owned();
         let args = line.iter().map(|a| (*a).to_owned()).collect();
         of(&Exec { path: line[0].into(), name, args, ..Exec::default() })
     }

@@ -1,86 +1,103 @@
-//! Whether a profile knows its workload: by windows of the time in which the agent looked at it.
+//! Whether a profile knows its workload: from the first event of a workload to the end of learning, and what comes after.
 
-use ethogram_model::ObjectKind;
+use ethogram_model::render::duration;
 use serde::{Deserialize, Serialize};
 
-use super::{Profile, peers};
-use crate::{Behaviour, behaviour::OUTSIDE, model::finding::duration};
+use super::{
+    calibration::Calibration,
+    state::ProfileState,
+    window::{Window, window_ns},
+};
 
-/// How far a profile is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// It is being learnt, and what is new is not told; with a predecessor, only what is grave.
-    #[default]
-    Learning,
-    /// It judges, but the agent saw only part of what the workload does: no start of any of its containers, or events
-    /// were lost. What the next start brings is learnt, unless it is grave.
-    Partial,
-    /// It judges.
-    Stable,
-    /// It judges, but much that is new has come of late: the workload has changed, and somebody should look.
-    Drifted,
-}
-
-impl State {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Learning => "learning",
-            Self::Partial => "partial",
-            Self::Stable => "stable",
-            Self::Drifted => "drifted",
-        }
-    }
-}
-
-/// What happened within a window.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Window {
-    number: u64,
-    /// Behaviours seen.
-    seen: u64,
-    /// Of these, such as the profile did not hold.
-    new: u64,
-    /// Whether events were lost.
-    lossy: bool,
-}
-
-/// Windows of a learning period.
-pub(crate) const WINDOWS: u64 = 10;
-/// Of so many behaviours, one may be new in a quiet window.
-const SEEN_FOR_ONE_NEW: u64 = 1_000;
 /// Learning periods after which a workload is judged even if it never was quiet: what is always new is no surprise.
 const MOST_PERIODS: u64 = 4;
-/// New behaviours within a window that make a judged workload one that has changed, and of how many seen one is.
-const DRIFT: (u64, u64) = (16, 100);
 
-/// A window is never shorter, nanoseconds.
-const SHORTEST_NS: u64 = 100_000_000;
-
-/// How long windows are, nanoseconds.
-pub(crate) fn window_ns(learning_period_ns: u64) -> u64 {
-    learning_period_ns.div_ceil(WINDOWS).max(SHORTEST_NS)
+/// How long a workload was watched and learnt, and by what it is judged since.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// When the workload was first seen, nanoseconds since the Unix epoch.
+    pub since_ns: u64,
+    /// When it was last seen, nanoseconds since the Unix epoch.
+    pub last_seen_ns: u64,
+    /// How long it was learnt, nanoseconds: time in which the agent did not watch does not count.
+    pub learnt_ns: u64,
+    /// How long the agent has watched at all, nanoseconds.
+    #[serde(default)]
+    pub watched_ns: u64,
+    /// Whether learning is over. It does not begin again by itself.
+    #[serde(alias = "is_stable")]
+    pub is_judged: bool,
+    /// Whether much that is new has come of late.
+    #[serde(default)]
+    pub is_drifted: bool,
+    /// Whether events were lost up to the end of learning.
+    #[serde(default)]
+    pub is_lossy: bool,
+    /// Since when somebody has said that it is right, nanoseconds since the Unix epoch. It learns nothing from then on.
+    #[serde(default)]
+    pub approved_ns: Option<u64>,
+    /// The workload whose profile it began with, and what is left of that: as long as it is learnt.
+    #[serde(default)]
+    pub predecessor: Option<String>,
+    /// How long its predecessors were learnt, nanoseconds.
+    #[serde(default)]
+    pub inherited_ns: u64,
+    /// Starts of its containers that were seen.
+    #[serde(default)]
+    pub starts: u64,
+    /// Until when what is new and of less than high severity is learnt after the first such start, on the clock of `watched_ns`.
+    #[serde(default)]
+    lenient_until_ns: u64,
+    /// How often something was seen of it.
+    pub observations: u64,
+    #[serde(default)]
+    window: Window,
+    #[serde(default)]
+    before: Window,
+    /// What was new and normal.
+    #[serde(flatten)]
+    pub(crate) calibration: Calibration,
 }
 
-impl Window {
-    fn is_quiet(&self) -> bool {
-        !self.lossy && (self.new == 0 || self.new.saturating_mul(SEEN_FOR_ONE_NEW) < self.seen)
+impl Lifecycle {
+    /// One that begins now.
+    pub(crate) fn new(now_ns: u64) -> Self {
+        Self { since_ns: now_ns, last_seen_ns: now_ns, ..Self::default() }
     }
 
-    fn is_drift(&self) -> bool {
-        self.new >= DRIFT.0 && self.new.saturating_mul(DRIFT.1) > self.seen
+    /// One that begins now with what another workload's has learnt, by that workload's name.
+    pub(crate) fn inherit_from(predecessor: &Self, name: &str, now_ns: u64) -> Self {
+        Self {
+            predecessor: Some(name.to_owned()),
+            inherited_ns: predecessor.all_learnt_ns(),
+            starts: predecessor.starts,
+            calibration: predecessor.calibration.clone(),
+            ..Self::new(now_ns)
+        }
     }
-}
 
-impl Profile {
+    /// The same of a profile that takes this one's place, as somebody wrote it.
+    pub(crate) fn replaced(&self, is_judged: bool, approved_ns: Option<u64>) -> Self {
+        Self { is_judged, approved_ns, is_drifted: false, predecessor: None, ..self.clone() }
+    }
+
+    /// How long it was learnt, with its predecessors.
+    pub(crate) fn all_learnt_ns(&self) -> u64 {
+        self.inherited_ns.saturating_add(self.learnt_ns)
+    }
+
+    /// Whether whatever is new is judged, however little it surprises: somebody approved what there is.
+    pub(crate) fn is_approved(&self) -> bool {
+        self.approved_ns.is_some()
+    }
+
     /// How far it is.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ProfileState {
         match () {
-            () if !self.is_judged => State::Learning,
-            () if self.is_drifted => State::Drifted,
-            () if (self.starts == 0 || self.is_lossy) && self.approved_ns.is_none() => State::Partial,
-            () => State::Stable,
+            () if !self.is_judged => ProfileState::Learning,
+            () if self.is_drifted => ProfileState::Drifted,
+            () if (self.starts == 0 || self.is_lossy) && self.approved_ns.is_none() => ProfileState::Partial,
+            () => ProfileState::Stable,
         }
     }
 
@@ -91,7 +108,7 @@ impl Profile {
         let windows =
             || format!("two windows of {} in a row with next to nothing new", duration(window_ns(learning_period_ns)));
         match self.state() {
-            State::Learning => {
+            ProfileState::Learning => {
                 let left_ns = learning_period_ns.saturating_sub(self.watched_ns);
                 if left_ns > 0 {
                     out.push(format!("{} more of looking", duration(left_ns.max(1_000_000_000))));
@@ -102,7 +119,7 @@ impl Profile {
                     out.push("no start of a container seen".to_owned());
                 }
             }
-            State::Partial => {
+            ProfileState::Partial => {
                 if self.starts == 0 {
                     out.push("no start of a container seen".to_owned());
                 }
@@ -110,8 +127,10 @@ impl Profile {
                     out.push("events were lost while it was learnt: reset it, or approve it as it is".to_owned());
                 }
             }
-            State::Drifted => out.push(format!("much is new of late: {}, or that somebody approves it", windows())),
-            State::Stable => {}
+            ProfileState::Drifted => {
+                out.push(format!("much is new of late: {}, or that somebody approves it", windows()))
+            }
+            ProfileState::Stable => {}
         }
         out
     }
@@ -121,13 +140,13 @@ impl Profile {
         self.window.number
     }
 
-    /// The agent has looked for so much longer. Goes through the windows that are over by now.
+    /// The agent has watched for so much longer. Goes through the windows that are over by now.
     pub(crate) fn watch(&mut self, ns: u64, learning_period_ns: u64) -> bool {
         let length = window_ns(learning_period_ns);
         let untested_until_ns = self.watched_ns.max(learning_period_ns / 2);
         self.watched_ns = self.watched_ns.saturating_add(ns);
         let tested_ns = self.watched_ns.saturating_sub(untested_until_ns);
-        self.normal_news_ns = self.normal_news_ns.saturating_add(tested_ns);
+        self.calibration.watch(tested_ns);
         let mut changed = false;
         if learning_period_ns == 0 && !self.is_judged {
             self.end_learning(self.watched_ns);
@@ -209,18 +228,16 @@ impl Profile {
         self.starts = self.starts.saturating_add(1);
     }
 
-    /// Whether something new is learnt, and not judged. What is grave or the first of its kind is not, where it comes with a
-    /// start or another version; and with a start neither is what came from outside, or goes beyond the own network.
-    pub(crate) fn learns(&self, behaviour: &Behaviour<'_>, is_odd: bool, is_locked: bool) -> bool {
-        if is_locked || self.approved_ns.is_some() {
+    /// Whether something new is learnt, and not judged. What is odd (of high severity, or the first of its kind) is not, where it
+    /// comes with a start or another version; and with a start, only what `may_come_with_start` is.
+    pub(crate) fn learns(&self, is_start: bool, is_odd: bool, may_come_with_start: bool, is_locked: bool) -> bool {
+        if is_locked || self.is_approved() {
             return false;
         }
-        if behaviour.is_start || !self.is_judged && self.predecessor.is_none() {
+        if is_start || !self.is_judged && self.predecessor.is_none() {
             return true;
         }
-        let is_of_start = self.watched_ns < self.lenient_until_ns
-            && behaviour.executable != OUTSIDE
-            && !(behaviour.kind == ObjectKind::Peer && peers::is_public(&behaviour.object));
+        let is_of_start = self.watched_ns < self.lenient_until_ns && may_come_with_start;
         !is_odd && (is_of_start || self.predecessor.is_some())
     }
 

@@ -1,25 +1,18 @@
 //! What an event shows: who did what to what, with the accidental taken out.
 
-pub(crate) mod alike;
-pub mod normalise;
-pub mod places;
-pub(crate) mod template;
-
 use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
-use ethogram_model::{BehaviourSpec, Container, Event, Exec, ObjectKind, Process, Value, layout::BehaviourLayout};
+use ethogram_model::{BehaviourSpec, Container, Event, ObjectKind, Process, Value, layout::BehaviourLayout};
 
-use crate::{names::Names, profile::peers};
+use super::{peers, places, template};
+use crate::subject::{
+    names::Names,
+    normalise,
+    program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, is_runc_init, label},
+};
 
-/// How a parent is called that is not of the container: its runtime, which starts the entrypoint and `docker exec`.
-pub const OUTSIDE: &str = "(outside)";
-/// How a process is called of which nothing is known.
-pub const UNKNOWN: &str = "(unknown)";
 /// The port of the DNS.
 const DNS: u16 = 53;
-/// Bytes the kernel keeps of the name by which a program was called.
-const CALLED: usize = 15;
-
 /// One thing that a process of a container did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behaviour<'e> {
@@ -41,7 +34,7 @@ pub struct Behaviour<'e> {
     /// Whether the object is never one among many: an executable, a secret, what decides what runs.
     pub is_guarded: bool,
     /// What reading or writing the object gives away or decides, where that is known.
-    pub stake: Option<&'static str>,
+    pub sensitivity: Option<&'static str>,
 }
 
 impl<'e> Behaviour<'e> {
@@ -69,7 +62,7 @@ impl<'e> Behaviour<'e> {
             kind,
             is_start: false,
             is_guarded,
-            stake: None,
+            sensitivity: None,
         }
     }
 
@@ -94,7 +87,7 @@ impl<'e> Behaviour<'e> {
             return true;
         }
         let called = executable.rsplit_once(" (").and_then(|(_, name)| name.strip_suffix(')'));
-        is_called(called.unwrap_or_else(|| places::file_name(executable)), &self.executable)
+        is_called(called.unwrap_or_else(|| program::file_name(executable)), &self.executable)
     }
 }
 
@@ -144,7 +137,7 @@ fn read<'e>(
         kind: spec.kind,
         is_start: false,
         is_guarded: true,
-        stake: None,
+        sensitivity: None,
     };
     match spec.kind {
         ObjectKind::Executable => {
@@ -164,9 +157,9 @@ fn read<'e>(
                 return None;
             }
             let sensitive = spec.kind == ObjectKind::SensitivePath;
-            let stake = if sensitive { places::secret(&path) } else { places::control(&path) };
+            let sensitivity = if sensitive { places::secret(&path) } else { places::control(&path) };
             let is_guarded = sensitive || places::is_guarded(&path);
-            Some(Behaviour { is_guarded, stake, ..behaviour(actor(event, container)?, normalised(path)) })
+            Some(Behaviour { is_guarded, sensitivity, ..behaviour(actor(event, container)?, normalised(path)) })
         }
         ObjectKind::Peer => {
             let (address, port) = (address(layout, event)?, port(layout, event)?);
@@ -174,8 +167,8 @@ fn read<'e>(
             if address.to_canonical().is_loopback() && port == DNS {
                 return None;
             }
-            let stake = places::gives_away(address);
-            Some(Behaviour { stake, ..behaviour(actor(event, container)?, peers::name(address, port).into()) })
+            let sensitivity = places::sensitive_peer(address);
+            Some(Behaviour { sensitivity, ..behaviour(actor(event, container)?, peers::name(address, port).into()) })
         }
         ObjectKind::Port => {
             let object = match port(layout, event)? {
@@ -242,42 +235,6 @@ fn is_start(process: &Process, event: &Event, container: &Container) -> bool {
         && process.exec.args == container.command
         && process.ancestors.first().is_some_and(|parent| is_outside(parent, container))
         && !is_in_writable_layer(event)
-}
-
-/// Whether the file that an event is about was written in the container.
-pub(crate) fn is_in_writable_layer(event: &Event) -> bool {
-    ["file.writable_layer", "process.executable.writable_layer"].iter().any(|field| event.get(field).is_truthy())
-}
-
-fn is_outside(exec: &Exec, container: &Container) -> bool {
-    exec.container_cgroup != container.cgroup_id
-}
-
-/// Whether this is runc before it becomes the container's program: it runs a sealed copy of itself as `runc init`,
-/// which some versions do inside the container's cgroup already. Only what comes from outside can be that.
-fn is_runc_init(process: &Process, container: &Container) -> bool {
-    let exec = &process.exec;
-    exec.args.get(1).is_some_and(|a| a == "init")
-        && (exec.path.starts_with("memfd:runc_cloned:") || places::file_name(&exec.path) == "runc")
-        && process.ancestors.first().is_none_or(|parent| is_outside(parent, container))
-}
-
-/// A program as profiles name it: its path, and the name by which it was called where that says more.
-pub fn label(exec: &Exec) -> Cow<'_, str> {
-    let called = exec.name.as_str();
-    if exec.path.is_empty() {
-        return if called.is_empty() { Cow::Borrowed(UNKNOWN) } else { normalise::segment(called) };
-    }
-    let path = normalise::path(&exec.path);
-    if called.is_empty() || is_called(places::file_name(&exec.path), called) {
-        return path;
-    }
-    format!("{path} ({})", normalise::segment(called)).into()
-}
-
-/// Whether the kernel, which cuts names, would call a file so.
-fn is_called(file: &str, called: &str) -> bool {
-    file.as_bytes().get(..CALLED).unwrap_or(file.as_bytes()) == called.as_bytes()
 }
 
 /// The first of the object's fields that holds a text, or a number that has a name.

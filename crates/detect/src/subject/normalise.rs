@@ -1,7 +1,7 @@
 //! Takes the accidental out of names: ids, numbers, dates and random suffixes become classes.
 //!
 //! A class stands for what varies from run to run: `<n>`, `<hex>`, `<uuid>`, `<date>`, and a random token is `*` beside
-//! other text, `<id>` alone. A segment that is just `*` comes from [`crate::profile::objects`], never from here: a file really
+//! other text, `<id>` alone. A segment that is just `*` comes from the profile's objects, never from here: a file really
 //! named so is `\*`.
 
 use std::borrow::Cow;

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::subject::program::file_name;
+
 /// What reading this file gives away; nothing for an ordinary one.
 pub fn secret(path: &str) -> Option<&'static str> {
     let name = file_name(path);
@@ -66,7 +68,7 @@ pub fn control(path: &str) -> Option<&'static str> {
 
 /// What a peer gives away to whoever talks to it; nothing for an ordinary one. The addresses are those at which clouds tell
 /// machines and containers who they are.
-pub fn gives_away(peer: IpAddr) -> Option<&'static str> {
+pub fn sensitive_peer(peer: IpAddr) -> Option<&'static str> {
     let is_metadata = match peer.to_canonical() {
         IpAddr::V4(address) => {
             matches!(address.octets(), [169, 254, 169, 254] | [169, 254, 170, 2 | 23] | [100, 100, 100, 200])
@@ -107,7 +109,7 @@ pub fn is_temporary(path: &str) -> bool {
 }
 
 /// Whether what lies directly there is too different to be treated as one.
-pub(crate) fn is_crossroads(directory: &str) -> bool {
+pub(crate) fn is_common_parent(directory: &str) -> bool {
     matches!(
         directory,
         "" | "/" | "/usr" | "/usr/local" | "/usr/lib" | "/var" | "/var/lib" | "/opt" | "/srv" | "/home" | "/dev"
@@ -124,11 +126,6 @@ fn has(path: &str, directory: &str) -> bool {
     let mut segments = path.split('/');
     segments.next_back();
     segments.any(|s| s == directory)
-}
-
-/// The last segment of a path.
-pub(crate) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 fn is_shared_library(path: &str) -> bool {

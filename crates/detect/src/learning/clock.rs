@@ -8,15 +8,15 @@ const DISORDER_NS: u64 = 10_000_000_000;
 
 /// Time that went by.
 #[derive(Debug, Default)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     last_ns: Option<u64>,
-    pub(super) elapsed_ns: u64,
+    pub(crate) elapsed_ns: u64,
     /// When, of the time that went by, it was last set forward, or woke up.
     jumped_ns: Option<u64>,
 }
 
 impl Clock {
-    pub(super) fn advance(&mut self, now_ns: u64) {
+    pub(crate) fn advance(&mut self, now_ns: u64) {
         let last = self.last_ns.unwrap_or(now_ns);
         if now_ns >= last {
             let step = now_ns - last;
@@ -31,12 +31,12 @@ impl Clock {
     }
 
     /// Whether moments that lie so far back say that so much time went by: since it jumped, somebody has looked for as long.
-    pub(super) fn is_steady_for(&self, ns: u64) -> bool {
+    pub(crate) fn is_steady_for(&self, ns: u64) -> bool {
         self.jumped_ns.is_none_or(|jumped_ns| self.elapsed_ns - jumped_ns >= ns)
     }
 
     /// The latest moment that it knows of, nanoseconds since the Unix epoch.
-    pub(super) fn now_ns(&self) -> u64 {
+    pub(crate) fn now_ns(&self) -> u64 {
         self.last_ns.unwrap_or(0)
     }
 }

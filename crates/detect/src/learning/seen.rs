@@ -14,7 +14,7 @@ pub struct Seen {
     /// Which containers showed it: a bit for each, by a hash of its id, so that those of two places can be united.
     #[serde(default, skip_serializing_if = "is_zero")]
     shown_by: u64,
-    /// What is not yet counted, see [`Seen::settle`].
+    /// What is not yet counted, see [`Seen::flush_counts`].
     #[serde(skip)]
     pending: u64,
     #[serde(skip)]
@@ -74,7 +74,7 @@ impl Seen {
     }
 
     /// Counts what was noted. How much that was.
-    pub(crate) fn settle(&mut self) -> u64 {
+    pub(crate) fn flush_counts(&mut self) -> u64 {
         let times = std::mem::take(&mut self.pending);
         if times > 0 {
             if self.count == 0 {
@@ -88,7 +88,7 @@ impl Seen {
 
     /// With all that was noted: what people are shown.
     pub(crate) fn up_to_now(mut self) -> Self {
-        self.settle();
+        self.flush_counts();
         self
     }
 }
@@ -121,13 +121,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_noted_counts_when_it_is_settled() {
+    fn what_is_noted_counts_when_it_is_flushed() {
         let mut seen = Seen::at(5);
         seen.note(3, 9);
         seen.note_in(7, 8);
         assert_eq!((seen.count, seen.last_seen_ns), (1, 5));
         assert_eq!((seen.up_to_now().count, seen.containers()), (5, 1));
-        assert_eq!((seen.settle(), seen.settle()), (4, 0));
+        assert_eq!((seen.flush_counts(), seen.flush_counts()), (4, 0));
         assert_eq!((seen.count, seen.first_seen_ns, seen.last_seen_ns), (5, 5, 9));
     }
 }

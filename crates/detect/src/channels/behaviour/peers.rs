@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, net::IpAddr};
 
-use super::Seen;
+use crate::learning::Seen;
 
 /// The first port of those that the kernel hands out for a moment.
 pub(crate) const FIRST_EPHEMERAL: u16 = 32_768;

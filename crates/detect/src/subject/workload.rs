@@ -3,7 +3,8 @@
 use ethogram_model::Container;
 use serde::{Deserialize, Serialize};
 
-use crate::{behaviour::normalise, uid};
+use super::normalise;
+use crate::uid;
 
 /// Arguments of the entrypoint that count.
 const MAX_ARGS: usize = 64;

@@ -1,0 +1,319 @@
+//! What a workload does: which executable does what to what.
+
+mod alerted;
+mod alike;
+pub(crate) mod assessment;
+pub(crate) mod finding;
+mod objects;
+mod paths;
+pub(crate) mod peers;
+pub mod places;
+mod programs;
+pub mod read;
+mod room;
+pub(crate) mod score;
+mod template;
+
+use std::collections::BTreeMap;
+
+use ethogram_model::ObjectKind;
+use serde::{Deserialize, Serialize};
+
+use super::Channel;
+use crate::{
+    Settings,
+    learning::{Novelty, Seen},
+    subject::program::{OUTSIDE, UNKNOWN},
+};
+pub use alerted::Alerted;
+pub(crate) use alerted::{Dedup, OTHERS};
+pub use objects::Objects;
+pub use read::Behaviour;
+
+/// What is learnt of what a workload's executables do.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BehaviourChannel {
+    /// Patterns that made room for others, or were not seen for long.
+    #[serde(default)]
+    pub forgotten: u64,
+    /// How much tells that an operation is new.
+    #[serde(default)]
+    pub(crate) novelty: Novelty,
+    /// By operation.
+    pub operations: BTreeMap<String, Operation>,
+    /// What was raised: by operation, executable and object.
+    pub alerted: BTreeMap<String, BTreeMap<String, BTreeMap<String, Alerted>>>,
+}
+
+/// What a workload did of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// What its objects are. Profiles of earlier agents do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ObjectKind>,
+    /// What of it was too various to be held, and is not judged.
+    #[serde(default)]
+    pub unjudged: Unjudged,
+    /// How much tells that another executable does it.
+    #[serde(default)]
+    pub novelty: Novelty,
+    /// By executable; executions by the parent's.
+    pub executables: BTreeMap<String, Executable>,
+}
+
+/// What one executable did of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Executable {
+    /// How much tells that it does so to another object.
+    #[serde(default)]
+    pub novelty: Novelty,
+    /// To what.
+    #[serde(flatten)]
+    pub objects: Objects,
+}
+
+/// What of an operation is not judged, since a workload did more of it than a profile holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unjudged {
+    /// All is judged.
+    #[default]
+    Nothing,
+    /// Ordinary paths are not. Secrets, and what decides what runs, are.
+    Ordinary,
+    /// Nothing of it is judged.
+    All,
+}
+
+/// Bytes that a profile takes for an executable or an operation besides its name.
+const PLACE_BYTES: usize = 96;
+/// New peers of one executable in so short a time that it looks for something, nanoseconds. A service that is deployed anew meets
+/// fewer: those of one network and port become one.
+const SWEEP_PEERS: usize = 10;
+const SWEEP_NS: u64 = 60_000_000_000;
+
+impl Channel for BehaviourChannel {
+    fn is_empty(&self) -> bool {
+        self.operations.is_empty()
+    }
+
+    fn entries(&self) -> usize {
+        self.executables().map(|e| e.objects.len()).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        let names = |(name, operation): (&String, &Operation)| {
+            let executables = operation.executables.iter();
+            name.len()
+                + PLACE_BYTES
+                + executables.map(|(n, e)| n.len() + PLACE_BYTES + e.objects.bytes()).sum::<usize>()
+        };
+        self.operations.iter().map(names).sum()
+    }
+
+    fn alerts(&self) -> usize {
+        self.alerted.values().flat_map(|executables| executables.values()).map(|objects| objects.len()).sum()
+    }
+
+    fn seen_at_all(&self) -> Seen {
+        let mut all = Seen::default();
+        self.executables().for_each(|e| all.add(e.objects.seen_at_all()));
+        all
+    }
+
+    fn flush_counts(&mut self, window: u64) -> u64 {
+        let mut all = 0;
+        for operation in self.operations.values_mut() {
+            let mut of_operation = 0;
+            for executable in operation.executables.values_mut() {
+                let times = executable.objects.flush_counts();
+                if times > 0 {
+                    executable.novelty.touch(window);
+                    of_operation += times;
+                }
+            }
+            if of_operation > 0 {
+                operation.novelty.touch(window);
+                all += of_operation;
+            }
+        }
+        if all > 0 {
+            self.novelty.touch(window);
+        }
+        all
+    }
+
+    fn forget(&mut self, before_ns: u64) -> usize {
+        let mut gone = 0;
+        for operation in self.operations.values_mut() {
+            operation.executables.retain(|_, executable| {
+                gone += executable.objects.retain(|_, seen| seen.up_to_now().last_seen_ns >= before_ns);
+                !executable.objects.is_empty()
+            });
+        }
+        self.operations.retain(|_, o| !o.executables.is_empty() || o.unjudged != Unjudged::Nothing);
+        self.forgotten = self.forgotten.saturating_add(gone as u64);
+        gone
+    }
+
+    fn learn_alerted(&mut self, window: u64, settings: &Settings) {
+        self.learn_all_alerted(window, settings);
+    }
+}
+
+impl BehaviourChannel {
+    fn executables(&self) -> impl Iterator<Item = &Executable> {
+        self.operations.values().flat_map(|o| o.executables.values())
+    }
+
+    /// The same for a workload that takes another's place: windows begin anew, and nothing was raised.
+    pub(super) fn inherited(&self) -> Self {
+        Self {
+            novelty: self.novelty.of_another(),
+            operations: self.operations.iter().map(|(name, operation)| (name.clone(), operation.inherited())).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds what another holds besides, as far as there is room.
+    pub(super) fn merge(&mut self, other: &Self, settings: &Settings) {
+        for (name, operation) in &other.operations {
+            let own = self.operations.entry(name.clone()).or_default();
+            own.unjudged = own.unjudged.max(operation.unjudged);
+            for (name, executable) in &operation.executables {
+                let own = own.executables.entry(name.clone()).or_default();
+                own.objects.merge(&executable.objects, settings.max_entries);
+            }
+        }
+    }
+
+    /// Takes over what was seen by what it takes the place of, and what was raised that it does not hold.
+    pub(super) fn remember(&mut self, before: &Self) {
+        for (name, operation) in &mut self.operations {
+            let Some(known) = before.operations.get(name) else { continue };
+            operation.novelty = known.novelty;
+            for (name, executable) in &mut operation.executables {
+                let Some(known) = known.executables.get(name) else { continue };
+                executable.novelty = known.novelty;
+                executable.objects.remember(&known.objects);
+            }
+        }
+        self.alerted = before.alerted_but(&self.operations);
+        (self.novelty, self.forgotten) = (before.novelty, before.forgotten);
+    }
+
+    /// Brings what an older version has stored up to this one.
+    pub(super) fn migrate(&mut self, version: u32) {
+        // The first version does not say what interpreters were given as arguments.
+        if version < 2
+            && let Some(execute) = self.operations.get_mut("execute")
+        {
+            for (_, executable) in execute.executables.iter_mut().filter(|(parent, _)| *parent != OUTSIDE) {
+                executable.objects.allow_any_arguments(template::is_program);
+            }
+        }
+    }
+
+    /// Whether it holds the behaviour; `note` notes in what it holds that it was seen again.
+    pub(crate) fn knows(&mut self, behaviour: &Behaviour<'_>, note: impl Fn(&mut Seen)) -> bool {
+        equivalents(behaviour).iter().any(|operation| {
+            let Some(Operation { unjudged, executables, .. }) = self.operations.get_mut(*operation) else {
+                return false;
+            };
+            if *unjudged >= room::unjudged_by_lack_of_room(behaviour) {
+                return true;
+            }
+            let holds = |executable: &mut Executable| executable.objects.get_mut(behaviour).map(&note);
+            if behaviour.is_vague {
+                let mut candidates = executables.iter_mut().filter(|(name, _)| behaviour.may_be_by(name));
+                return candidates.find_map(|(_, executable)| holds(executable)).is_some();
+            }
+            // What somebody did while it was learnt, anybody may do.
+            [&*behaviour.executable, UNKNOWN].into_iter().any(|n| executables.get_mut(n).and_then(holds).is_some())
+        })
+    }
+
+    /// What was seen of a behaviour.
+    pub(crate) fn recall(&self, behaviour: &Behaviour<'_>) -> Option<Seen> {
+        equivalents(behaviour).iter().find_map(|operation| {
+            let executables = &self.operations.get(*operation)?.executables;
+            executables.get(&*behaviour.executable)?.objects.get(behaviour).copied()
+        })
+    }
+
+    /// What the executable, which the workload knows, never did at all until this behaviour, as a sentence. What comes from outside
+    /// is judged by what it runs, a shell is there to run programs, and what others of the workload do all the time is no surprise.
+    pub(crate) fn first_of_kind(&self, behaviour: &Behaviour<'_>) -> Option<&'static str> {
+        let executable = &*behaviour.executable;
+        if behaviour.is_vague || executable == OUTSIDE || self.shows(behaviour) {
+            return None;
+        }
+        let what = match behaviour.kind {
+            ObjectKind::Executable if !template::is_program(executable) => "it never ran a program before",
+            ObjectKind::Peer => "it never connected to anything before",
+            ObjectKind::Name if behaviour.operation == "generate" => "it never made code before",
+            ObjectKind::Name => "it never did that to anybody before",
+            _ => return None,
+        };
+        let does = |operation: &Operation| operation.executables.contains_key(executable);
+        if let Some(known) = self.operations.get(behaviour.operation).and_then(|o| o.executables.get(executable)) {
+            let is_farther = behaviour.kind == ObjectKind::Peer
+                && peers::is_public(behaviour.address.as_ref().unwrap_or(&behaviour.object))
+                && !known.objects.patterns().iter().any(|(peer, ..)| peers::is_public(peer));
+            return is_farther.then_some("it never connected beyond its own network before");
+        }
+        let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
+        (self.operations.values().any(does) || self.shows(&run)).then_some(what)
+    }
+
+    /// Whether the executable connects to one new peer after another, as who looks for something does.
+    pub(crate) fn is_sweep(&self, behaviour: &Behaviour<'_>, time_ns: u64) -> bool {
+        let operation =
+            (behaviour.kind == ObjectKind::Peer).then(|| self.operations.get(behaviour.operation)).flatten();
+        let does = operation.and_then(|operation| operation.executables.get(&*behaviour.executable));
+        does.is_some_and(|does| does.objects.newer_than(time_ns.saturating_sub(SWEEP_NS)) >= SWEEP_PEERS)
+    }
+
+    /// Whether anybody in this workload does such a thing to the behaviour's object.
+    pub(crate) fn shows(&self, behaviour: &Behaviour<'_>) -> bool {
+        let Some(operation) = self.operations.get(behaviour.operation) else { return false };
+        operation.executables.values().any(|e| e.objects.get(behaviour).is_some())
+    }
+
+    /// What the workload did of the same kind, most frequent first: by the same executable, or else by any.
+    pub(crate) fn usual(&self, behaviour: &Behaviour<'_>, most: usize) -> Vec<String> {
+        let Some(operation) = self.operations.get(behaviour.operation) else { return Vec::new() };
+        let own = operation.executables.get(&*behaviour.executable);
+        let own: Vec<_> = own.map(|e| e.objects.by_frequency()).unwrap_or_default();
+        if !own.is_empty() {
+            return own.into_iter().take(most).map(|(object, _)| object).collect();
+        }
+        let mut all: Vec<(String, u64)> = Vec::new();
+        for (name, executable) in &operation.executables {
+            let theirs = executable.objects.by_frequency().into_iter().take(most);
+            all.extend(theirs.map(|(object, seen)| (format!("{object} by {name}"), seen.count)));
+        }
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all.into_iter().take(most).map(|(object, _)| object).collect()
+    }
+}
+
+impl Operation {
+    fn inherited(&self) -> Self {
+        let executables = self.executables.iter().map(|(name, executable)| {
+            let novelty = executable.novelty.of_another();
+            (name.clone(), Executable { novelty, objects: executable.objects.clone() })
+        });
+        let (kind, unjudged, novelty) = (self.kind, self.unjudged, self.novelty.of_another());
+        Self { kind, unjudged, novelty, executables: executables.collect() }
+    }
+}
+
+/// The operations that stand for a behaviour. A port that is listened on may be accepted on, and the other way round:
+/// whether a client came while the workload was learnt is no trait of the workload.
+pub(crate) fn equivalents<'a>(behaviour: &'a Behaviour<'_>) -> &'a [&'a str] {
+    match behaviour.kind {
+        ObjectKind::Port if matches!(behaviour.operation, "listen" | "accept") => &["listen", "accept"],
+        _ => std::slice::from_ref(&behaviour.operation),
+    }
+}

@@ -1,0 +1,57 @@
+//! How severe a new behaviour is.
+
+use ethogram_model::{Event, ObjectKind, Severity};
+
+use super::{Behaviour, peers, places};
+use crate::subject::program::is_in_writable_layer;
+
+/// How severe a behaviour is, how sure that is, and what makes it so.
+pub(crate) struct Assessment {
+    pub(crate) severity: Severity,
+    pub(super) confidence: u8,
+    pub(super) because: Option<String>,
+}
+
+impl Assessment {
+    pub(crate) fn of(behaviour: &Behaviour<'_>, event: &Event) -> Self {
+        let (severity, confidence, because) = match behaviour.kind {
+            ObjectKind::Executable if behaviour.object.starts_with("memfd:") => {
+                (Severity::High, 90, Some("the program lies in memory only, in no file".to_owned()))
+            }
+            ObjectKind::Executable if is_in_writable_layer(event) => {
+                let because = "the program is not part of the image: it lies in the container's writable layer";
+                (Severity::High, 90, Some(because.to_owned()))
+            }
+            ObjectKind::Executable => (Severity::Medium, 70, None),
+            ObjectKind::SensitivePath => {
+                (Severity::High, 80, behaviour.sensitivity.map(|what| format!("it gives away {what}")))
+            }
+            ObjectKind::Path => match behaviour.sensitivity {
+                Some(what) => (Severity::High, 80, Some(format!("it concerns {what}"))),
+                None if places::is_temporary(&behaviour.object) => (Severity::Low, 40, None),
+                None => (Severity::Medium, 50, None),
+            },
+            ObjectKind::Peer if behaviour.sensitivity.is_some() => {
+                (Severity::High, 80, behaviour.sensitivity.map(|what| format!("it gives away {what}")))
+            }
+            ObjectKind::Peer if peers::is_loopback(behaviour.address.as_ref().unwrap_or(&behaviour.object)) => {
+                (Severity::Low, 50, None)
+            }
+            ObjectKind::Peer => (Severity::Medium, 60, None),
+            ObjectKind::Port if behaviour.operation == "accept" => (Severity::Low, 50, None),
+            ObjectKind::Port => (Severity::Medium, 60, None),
+            ObjectKind::Name => (Severity::Medium, 70, None),
+        };
+        // Who did it is half of a behaviour.
+        let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };
+        Self { severity, confidence, because }
+    }
+
+    /// The same where its executable never did anything like it.
+    pub(crate) fn raise_severity(self, because: &str) -> Self {
+        if self.severity != Severity::Medium {
+            return self;
+        }
+        Self { severity: Severity::High, confidence: self.confidence, because: Some(because.to_owned()) }
+    }
+}

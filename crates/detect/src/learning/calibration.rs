@@ -1,0 +1,141 @@
+//! From which score on new behaviour raises an alert: so that what is normal leads to so many alerts a day on this host.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use super::Bits;
+
+/// What surprises less than this raises no alert, however few there are.
+const LEAST: i32 = 4;
+/// Half bits that are looked at; whatever scores more counts as this much.
+const MOST: i32 = 63;
+const DAY_NS: u128 = 24 * 3_600_000_000_000;
+/// Fixed point of rates.
+const ONE: u128 = 1 << 16;
+/// Alike news of a profile at which all are halved, with the time in which they came.
+const MANY: u32 = 4_096;
+
+/// What of a workload was new and normal: by this is known how much surprise is ordinary.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Calibration {
+    /// Scores in half bits, and how often.
+    #[serde(
+        default,
+        rename = "normal_news",
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "numbered_by_texts"
+    )]
+    scores: BTreeMap<i32, u32>,
+    /// In which time, nanoseconds that the agent has watched.
+    #[serde(default, rename = "normal_news_ns")]
+    watched_ns: u64,
+}
+
+/// The keys of JSON are texts, and stay so where a struct is a part of another's table.
+fn numbered_by_texts<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<i32, u32>, D::Error> {
+    let texts = BTreeMap::<String, u32>::deserialize(from)?;
+    texts.into_iter().map(|(key, count)| Ok((key.parse().map_err(D::Error::custom)?, count))).collect()
+}
+
+impl Calibration {
+    /// Something new of that score was normal.
+    pub(crate) fn note(&mut self, score: Bits) {
+        let count = self.scores.entry(score.halves().clamp(0, MOST)).or_default();
+        *count = count.saturating_add(1);
+        if *count > MANY {
+            self.scores.values_mut().for_each(|count| *count /= 2);
+            self.watched_ns /= 2;
+        }
+    }
+
+    /// The agent has watched for so much longer.
+    pub(super) fn watch(&mut self, ns: u64) {
+        self.watched_ns = self.watched_ns.saturating_add(ns);
+    }
+}
+
+/// The score from which on what is new raises an alert: the lowest at which the normal behaviour that profiles were tested with
+/// leads to no more than so many alerts a day. Each profile counts with the lower bound of its rate, one standard deviation
+/// of a Poisson count and one alert below what it saw: few events in a short time say little.
+pub(crate) fn threshold<'p>(profiles: impl Iterator<Item = &'p Calibration>, alerts_per_day: u32) -> Bits {
+    let mut rates = [0_u128; MOST as usize + 1];
+    for profile in profiles.filter(|p| !p.scores.is_empty()) {
+        let mut above = 0_u128;
+        for (half_bits, rate) in (0..MOST + 1).zip(&mut rates).rev() {
+            above += profile.scores.get(&half_bits).map_or(0, |count| u128::from(*count));
+            let sure = (above * ONE).saturating_sub(ONE + (above * ONE * ONE).isqrt());
+            *rate += sure * DAY_NS / u128::from(profile.watched_ns.max(1));
+        }
+    }
+    let allowed = u128::from(alerts_per_day) * ONE;
+    let lowest = (0..=MOST).zip(rates).find(|(half_bits, rate)| *half_bits >= LEAST && *rate <= allowed);
+    Bits::half(lowest.map_or(MOST, |(half_bits, _)| half_bits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile(days: u64, news: &[(i32, u32)]) -> Calibration {
+        let mut profile = Calibration::default();
+        for (bits, times) in news {
+            (0..*times).for_each(|_| profile.note(Bits::whole(*bits)));
+        }
+        profile.watched_ns = days * DAY_NS as u64;
+        profile
+    }
+
+    fn raised_from(profiles: &[Calibration], alerts_per_day: u32) -> f64 {
+        threshold(profiles.iter(), alerts_per_day).tenths()
+    }
+
+    #[test]
+    fn without_news_everything_is_raised() {
+        assert_eq!(raised_from(&[], 1), 2.0);
+        assert_eq!(raised_from(&[profile(1, &[])], 1), 2.0);
+        assert_eq!(raised_from(&[profile(10, &[(9, 2)])], 1), 2.0, "two in ten days");
+    }
+
+    #[test]
+    fn what_is_normal_every_hour_raises_nothing_and_what_surprises_more_is() {
+        let restless = profile(10, &[(3, 500), (5, 240), (9, 3)]);
+        assert_eq!(raised_from(std::slice::from_ref(&restless), 1), 5.5);
+        assert_eq!(raised_from(std::slice::from_ref(&restless), 25), 3.5);
+        assert_eq!(raised_from(std::slice::from_ref(&restless), 100), 2.0);
+        let more = [restless, profile(10, &[(6, 100)])];
+        assert_eq!(raised_from(&more, 1), 6.5);
+    }
+
+    #[test]
+    fn a_few_news_in_a_short_time_say_little() {
+        let mut short = profile(0, &[(6, 2)]);
+        short.watched_ns = 10_000_000_000;
+        assert_eq!(raised_from(std::slice::from_ref(&short), 1), 2.0);
+        (0..20).for_each(|_| short.note(Bits::whole(6)));
+        assert_eq!(raised_from(std::slice::from_ref(&short), 1), 6.5);
+    }
+
+    #[test]
+    fn it_is_stored_as_a_part_of_what_holds_it() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Whole {
+            #[serde(flatten)]
+            part: Calibration,
+        }
+        let whole = Whole { part: profile(1, &[(3, 2), (9, 1)]) };
+        let stored = r#"{"normal_news":{"6":2,"18":1},"normal_news_ns":86400000000000}"#;
+        assert_eq!(serde_json::to_string(&whole).unwrap(), stored);
+        assert_eq!(serde_json::from_str::<Whole>(stored).unwrap(), whole);
+        assert_eq!(serde_json::from_str::<Whole>("{}").unwrap().part, Calibration::default());
+        assert!(serde_json::from_str::<Whole>(r#"{"normal_news":{"x":2}}"#).is_err());
+    }
+
+    #[test]
+    fn counts_fade_and_end() {
+        let mut long = profile(100, &[(4, 20_000)]);
+        assert!(long.scores.values().sum::<u32>() <= MANY);
+        long.watched_ns = u64::MAX;
+        threshold([long].iter(), u32::MAX);
+    }
+}

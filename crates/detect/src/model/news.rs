@@ -1,0 +1,241 @@
+//! Judges what a profile does not hold: it is learnt, raised, or neither.
+
+use std::sync::Arc;
+
+use ethogram_model::{Event, Finding, Severity};
+
+use super::{Model, habits::Usual, sessions::Session};
+use crate::{
+    Profile,
+    channels::behaviour::{
+        Behaviour, BehaviourChannel, Dedup, OTHERS,
+        assessment::Assessment,
+        finding::{self, Known, USUAL},
+        peers,
+        score::Scored,
+    },
+    learning::Seen,
+    subject::program::OUTSIDE,
+};
+
+/// A new behaviour, and all that it is judged by.
+struct News<'b, 'e> {
+    behaviour: &'b Behaviour<'e>,
+    event: &'b Event,
+    assessment: Assessment,
+    scored: Scored,
+    /// What it is part of, where people or scripts started it in the container.
+    session: Option<Session>,
+    /// Its process has an open alert.
+    is_suspect: bool,
+    /// It is one new peer after another.
+    is_sweep: bool,
+    /// It says how much is new of normal behaviour.
+    is_tested: bool,
+    /// The profile learns what is new.
+    learns: bool,
+}
+
+/// What becomes of it.
+enum Verdict {
+    /// It was raised before, and goes on.
+    Repeated,
+    /// It is learnt.
+    Learnt,
+    /// It would be learnt, if its process had no open alert.
+    Withheld,
+    /// Somebody has said that it is normal.
+    Accepted,
+    /// It surprises too little for an alert.
+    Unsurprising,
+    /// It is part of a session of which this was raised.
+    PartOf(Usual),
+    /// It is raised.
+    Raised,
+}
+
+impl News<'_, '_> {
+    fn is_severe(&self) -> bool {
+        self.assessment.severity >= Severity::High
+    }
+
+    /// The session, where somebody types into it: what comes of it is one story.
+    fn interactive(&self) -> Option<&Session> {
+        self.session.as_ref().filter(|session| session.is_interactive)
+    }
+}
+
+impl Model {
+    /// A behaviour that the profile does not hold.
+    pub(super) fn judge_new(
+        &mut self,
+        uid: &Arc<str>,
+        behaviour: &Behaviour<'_>,
+        event: &Event,
+        accepted: &mut impl FnMut(&str, &str, &str) -> bool,
+    ) -> Option<Finding> {
+        let news = self.weigh(uid, behaviour, event)?;
+        self.count_new(uid, &news);
+        let verdict = self.decide_new(uid, &news, accepted)?;
+        self.settle_new(uid, news, verdict)
+    }
+
+    /// How severe it is, how surprising, and whether it is the time to learn it.
+    fn weigh<'b, 'e>(&self, uid: &Arc<str>, behaviour: &'b Behaviour<'e>, event: &'b Event) -> Option<News<'b, 'e>> {
+        let profile = &self.profiles.get(uid)?.profile;
+        let channel = &profile.channels.behaviour;
+        let session = self.session_of(event);
+        let mut assessment = Assessment::of(behaviour, event);
+        let first = channel.first_of_kind(behaviour).filter(|_| session.is_none());
+        if let Some(what) = first {
+            assessment = assessment.raise_severity(what);
+        }
+        let is_sweep = channel.is_sweep(behaviour, event.time_ns);
+        if is_sweep {
+            assessment = assessment.raise_severity("it connects to one new peer after another");
+        }
+        let is_tested = profile.lifecycle.is_tested(self.settings.learning_period_ns);
+        // A score that is not used is not worth it.
+        let others = if is_tested { self.ask_others(uid, behaviour) } else { (0, 0) };
+        let scored = Scored::of(behaviour, channel, others, assessment.severity);
+        let is_odd = first.is_some() || is_sweep || assessment.severity >= Severity::High;
+        let learns = profile.lifecycle.learns(
+            behaviour.is_start,
+            is_odd,
+            may_come_with_start(behaviour),
+            self.settings.is_locked,
+        );
+        let is_suspect = self.quarantine.holds(event);
+        Some(News { behaviour, event, assessment, scored, session, is_suspect, is_sweep, is_tested, learns })
+    }
+
+    /// It counts as seen, and as new where that says something of the workload.
+    fn count_new(&mut self, uid: &Arc<str>, news: &News<'_, '_>) {
+        let Some(held) = self.profiles.get_mut(uid) else { return };
+        held.is_dirty = true;
+        let lifecycle = &mut held.profile.lifecycle;
+        lifecycle.count_seen(1);
+        if lifecycle.is_judged || news.learns && !news.is_suspect {
+            lifecycle.count_new();
+        }
+    }
+
+    /// The first of these that is so.
+    fn decide_new(
+        &self,
+        uid: &Arc<str>,
+        news: &News<'_, '_>,
+        accepted: &mut impl FnMut(&str, &str, &str) -> bool,
+    ) -> Option<Verdict> {
+        let Profile { workload, lifecycle, channels, .. } = &self.profiles.get(uid)?.profile;
+        let behaviour = news.behaviour;
+        if lifecycle.is_judged && channels.behaviour.was_raised(behaviour) {
+            return Some(Verdict::Repeated);
+        }
+        if news.learns {
+            let is_withheld = news.is_suspect && !behaviour.is_start;
+            return Some(if is_withheld { Verdict::Withheld } else { Verdict::Learnt });
+        }
+        if accepted(&format!("behaviour.{}", behaviour.operation), &workload.name, &behaviour.executable) {
+            return Some(Verdict::Accepted);
+        }
+        let is_strict = self.settings.is_locked || lifecycle.is_approved();
+        if !news.is_severe() && !is_strict && news.scored.bits() < self.threshold {
+            return Some(Verdict::Unsurprising);
+        }
+        let session = news.interactive().filter(|_| !news.is_severe());
+        let first = session.and_then(|session| self.sessions.first_of(session));
+        if let Some(first) = first.filter(|first| channels.behaviour.was_raised(&first.behaviour())) {
+            return Some(Verdict::PartOf(first.clone()));
+        }
+        Some(Verdict::Raised)
+    }
+
+    fn settle_new(&mut self, uid: &Arc<str>, news: News<'_, '_>, verdict: Verdict) -> Option<Finding> {
+        match verdict {
+            Verdict::Repeated => self.repeat(uid, news.behaviour, news.event),
+            Verdict::PartOf(first) => self.repeat(uid, &first.behaviour(), news.event),
+            Verdict::Accepted => {}
+            Verdict::Withheld => self.counters.withheld += 1,
+            Verdict::Learnt => self.learn(uid, &news, news.is_tested && !news.behaviour.is_start),
+            Verdict::Unsurprising => {
+                self.counters.unsurprising += 1;
+                if news.is_suspect {
+                    self.counters.withheld += 1;
+                } else {
+                    self.learn(uid, &news, true);
+                }
+            }
+            Verdict::Raised => return self.raise(uid, news),
+        }
+        None
+    }
+
+    /// It is part of the profile from now on; where it `calibrates`, its surprise is an ordinary one.
+    fn learn(&mut self, uid: &Arc<str>, news: &News<'_, '_>, calibrates: bool) {
+        let Some(held) = self.profiles.get_mut(uid) else { return };
+        let Profile { lifecycle, channels, .. } = &mut held.profile;
+        if calibrates {
+            lifecycle.calibration.note(news.scored.bits());
+        }
+        let container = news.event.context.container.as_ref().map_or(0, |c| c.cgroup_id);
+        let seen = Seen::shown(news.event.time_ns, container);
+        let fits = channels.behaviour.learn(news.behaviour, seen, lifecycle.window(), &self.settings);
+        self.counters.learnt += u64::from(fits);
+        self.counters.overflowed += u64::from(!fits);
+    }
+
+    /// What was raised goes on.
+    fn repeat(&mut self, uid: &Arc<str>, behaviour: &Behaviour<'_>, event: &Event) {
+        let channel = self.profiles.get_mut(uid).map(|held| &mut held.profile.channels.behaviour);
+        if let Some(again) = channel.and_then(|channel| channel.raise_again(behaviour, event.time_ns)) {
+            self.go_on(again, event);
+        }
+    }
+
+    fn raise(&mut self, uid: &Arc<str>, news: News<'_, '_>) -> Option<Finding> {
+        let is_severe = news.is_severe();
+        let Profile { workload, lifecycle, channels, .. } = &mut self.profiles.get_mut(uid)?.profile;
+        let channel: &mut BehaviourChannel = &mut channels.behaviour;
+        // One alert for all that a sweep finds.
+        let many = Behaviour { object: OTHERS.into(), ..news.behaviour.clone() };
+        let behaviour = if news.is_sweep { &many } else { news.behaviour };
+        let dedup = channel.raise(&workload.uid, behaviour, news.event.time_ns, is_severe, &self.settings);
+        let Dedup::New { uid: finding, object } = dedup else {
+            self.go_on(dedup, news.event);
+            return None;
+        };
+        self.counters.findings += 1;
+        if let Some(session) = news.interactive() {
+            self.sessions.raise(session.clone(), Usual::of(behaviour.clone()));
+        }
+        let known = Known {
+            workload: &workload.name,
+            image: &workload.image,
+            learnt_ns: lifecycle.all_learnt_ns(),
+            usual: channel.usual(behaviour, USUAL),
+        };
+        let score = news.scored.to_score(self.threshold);
+        Some(finding::make(behaviour, news.assessment, score, news.event, known, finding, object))
+    }
+
+    /// The session that an event belongs to.
+    fn session_of(&self, event: &Event) -> Option<Session> {
+        let container = event.context.container.as_ref()?;
+        Session::of(event, container, self.inits.get(&container.cgroup_id).copied())
+    }
+
+    /// In how many of how many other workloads that are known the same is done to the same object.
+    fn ask_others(&self, uid: &Arc<str>, behaviour: &Behaviour<'_>) -> (u64, u64) {
+        let asked = self.asked.iter().filter(|other| *other != uid).filter_map(|other| self.profiles.get(other));
+        asked.fold((0, 0), |(shown_by, others), held| {
+            (shown_by + u64::from(held.profile.channels.behaviour.shows(behaviour)), others + 1)
+        })
+    }
+}
+
+/// Whether it can be part of what a start brings: what comes from outside, or goes beyond the own network, is not.
+fn may_come_with_start(behaviour: &Behaviour<'_>) -> bool {
+    let goes_out = behaviour.kind == ethogram_model::ObjectKind::Peer && peers::is_public(&behaviour.object);
+    behaviour.executable != OUTSIDE && !goes_out
+}

@@ -1,0 +1,6 @@
+//! Who did it: which containers are the same workload, how programs and addresses are called, and what of a name is accidental.
+
+pub(crate) mod names;
+pub mod normalise;
+pub mod program;
+pub mod workload;

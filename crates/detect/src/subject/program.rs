@@ -1,0 +1,56 @@
+//! Programs as profiles name them, and which of them are not a container's own.
+
+use std::borrow::Cow;
+
+use ethogram_model::{Container, Event, Exec, Process};
+
+use super::normalise;
+
+/// How a parent is called that is not of the container: its runtime, which starts the entrypoint and `docker exec`.
+pub const OUTSIDE: &str = "(outside)";
+/// How a process is called of which nothing is known.
+pub const UNKNOWN: &str = "(unknown)";
+/// Bytes the kernel keeps of the name by which a program was called.
+const CALLED: usize = 15;
+
+/// A program as profiles name it: its path, and the name by which it was called where that says more.
+pub fn label(exec: &Exec) -> Cow<'_, str> {
+    let called = exec.name.as_str();
+    if exec.path.is_empty() {
+        return if called.is_empty() { Cow::Borrowed(UNKNOWN) } else { normalise::segment(called) };
+    }
+    let path = normalise::path(&exec.path);
+    if called.is_empty() || is_called(file_name(&exec.path), called) {
+        return path;
+    }
+    format!("{path} ({})", normalise::segment(called)).into()
+}
+
+/// Whether the kernel, which cuts names, would call a file so.
+pub(crate) fn is_called(file: &str, called: &str) -> bool {
+    file.as_bytes().get(..CALLED).unwrap_or(file.as_bytes()) == called.as_bytes()
+}
+
+/// Whether the file that an event is about was written in the container.
+pub(crate) fn is_in_writable_layer(event: &Event) -> bool {
+    ["file.writable_layer", "process.executable.writable_layer"].iter().any(|field| event.get(field).is_truthy())
+}
+
+/// Whether a program was started outside of the container.
+pub(crate) fn is_outside(exec: &Exec, container: &Container) -> bool {
+    exec.container_cgroup != container.cgroup_id
+}
+
+/// Whether this is runc before it becomes the container's program: it runs a sealed copy of itself as `runc init`,
+/// which some versions do inside the container's cgroup already. Only what comes from outside can be that.
+pub(crate) fn is_runc_init(process: &Process, container: &Container) -> bool {
+    let exec = &process.exec;
+    exec.args.get(1).is_some_and(|a| a == "init")
+        && (exec.path.starts_with("memfd:runc_cloned:") || file_name(&exec.path) == "runc")
+        && process.ancestors.first().is_none_or(|parent| is_outside(parent, container))
+}
+
+/// The last segment of a path.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
