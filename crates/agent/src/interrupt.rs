@@ -1,4 +1,4 @@
-//! Being told to end, by Ctrl-C or by whoever supervises the process.
+//! Requests to end, by Ctrl-C or by a supervisor of the process.
 
 use std::io;
 

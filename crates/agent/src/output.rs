@@ -32,7 +32,7 @@ pub enum Format {
 /// Why nothing more can be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
-    /// Whoever read the output, such as `head`, has enough: not an error to speak of.
+    /// The reader of the output, such as `head`, has enough: not an error to report.
     #[error("the reader of the output has gone")]
     ReaderGone,
     /// A file could not be made.

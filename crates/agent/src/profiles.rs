@@ -12,7 +12,7 @@ use crate::{failure::Usage, files, pipeline::now_ns};
 
 /// Files read at most: as many as a server holds profiles.
 const MAX_FILES: usize = 1_024;
-/// Files whose problems are told; of more, how many.
+/// Files whose problems are listed; of more, how many.
 const MAX_TOLD: usize = 8;
 
 /// Reads the text of a profile's file; `-` is standard input.
@@ -117,7 +117,7 @@ mod tests {
         put("c.toml", &GOOD.replace("= 1", "= 7"));
         put("d.toml", GOOD);
         put("e.toml", "\u{1}");
-        let told = read(&[folder.path().to_owned(), "/nonexistent/f.toml".into()]).unwrap_err().to_string();
+        let problems = read(&[folder.path().to_owned(), "/nonexistent/f.toml".into()]).unwrap_err().to_string();
         for part in [
             "c.toml, line 1: it is of version 7",
             "a.toml and ",
@@ -125,7 +125,7 @@ mod tests {
             "e.toml, line 1: it is damaged",
             "cannot read the profile /nonexistent/f.toml: No such file",
         ] {
-            assert!(told.contains(part), "{told}");
+            assert!(problems.contains(part), "{problems}");
         }
         assert!(read(&["/dev/zero".into()]).unwrap_err().to_string().contains("longer than 8 MiB"));
     }

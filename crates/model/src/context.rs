@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Context {
     /// The container, found by cgroup id.
     pub container: Option<Arc<Container>>,
-    /// The service of the host, found by cgroup id; none where a container did it, or services are not told apart.
+    /// The service of the host, found by cgroup id; none where a container did it, or services are not identified.
     pub service: Option<Arc<str>>,
     /// The process, found by pid and start time.
     pub process: Option<Arc<Process>>,
@@ -31,7 +31,7 @@ impl Users {
     pub const MAX: usize = 1_024;
 }
 
-/// A container, as its cgroup and, later, its runtime tell.
+/// A container, as its cgroup and, later, its runtime show it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Container {
     /// The runtime's full id.
@@ -40,9 +40,9 @@ pub struct Container {
     pub cgroup_id: u64,
     /// `docker`, `containerd`, `cri-o` or `podman`.
     pub runtime: String,
-    /// The name, once the runtime has told it.
+    /// The name, once the runtime has reported it.
     pub name: Option<String>,
-    /// The image, once the runtime has told it.
+    /// The image, once the runtime has reported it.
     pub image: Option<Image>,
     /// Entrypoint and arguments, as configured.
     pub command: Vec<String>,
@@ -50,13 +50,13 @@ pub struct Container {
     pub labels: BTreeMap<String, String>,
     /// The Kubernetes pod it belongs to.
     pub pod: Option<Pod>,
-    /// Whether it runs with all privileges, once the runtime has told.
+    /// Whether it runs with all privileges, once the runtime has reported it.
     #[serde(default)]
     pub privileged: Option<bool>,
     /// What of the host is mounted into it, at most [`Container::MAX_MOUNTS`].
     #[serde(default)]
     pub mounts: Vec<Mount>,
-    /// When it was started, nanoseconds since the Unix epoch, once the runtime has told.
+    /// When it was started, nanoseconds since the Unix epoch, once the runtime has reported it.
     #[serde(default)]
     pub started_ns: Option<u64>,
     /// What its `/etc/passwd` and `/etc/group` say, once they were read. For events, and not for every finding again.
@@ -71,7 +71,7 @@ pub struct Mount {
     pub source: String,
     /// Where it is in the container.
     pub destination: String,
-    /// Options, as the runtime tells them.
+    /// Options, as the runtime reports them.
     pub mode: String,
     /// Whether the container may write there.
     pub writable: bool,
@@ -100,7 +100,7 @@ impl Container {
         self.name.as_deref() == Some(wanted) || self.id == wanted || (wanted.len() >= 4 && self.id.starts_with(wanted))
     }
 
-    /// Whether the runtime has told all that a finding and a profile need.
+    /// Whether the runtime has reported all that a finding and a profile need.
     pub fn is_resolved(&self) -> bool {
         self.name.is_some() && self.image.is_some()
     }
@@ -179,7 +179,7 @@ pub struct Exec {
     pub pid: u32,
     /// Resolved path, as the process itself sees it.
     pub path: String,
-    /// The name by which it was called, at most fifteen bytes: tells a multi-call binary's applets apart.
+    /// The name by which it was called, at most fifteen bytes: it distinguishes the applets of a multi-call binary.
     pub name: String,
     /// Arguments, secrets masked.
     pub args: Vec<String>,

@@ -1,4 +1,4 @@
-//! What somebody may have meant.
+//! The nearest right name: what a user may have meant.
 
 /// How alike two names must be, of 1, for one to be offered for the other.
 const ALIKE: f64 = 0.75;

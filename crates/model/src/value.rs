@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-/// A field's value. Texts are bytes as the kernel saw them: whoever shows them escapes them.
+/// A field's value. Texts are bytes as the kernel saw them: an output that shows them escapes them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value<'a> {
     /// Not present in this record.

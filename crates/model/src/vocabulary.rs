@@ -266,7 +266,7 @@ pub static CONTEXT: &[ContextField] = {
         .in_findings()
         .in_falco(&["container.name"])
         .set(|e, v| one(v, e.container().name.get_or_insert_default())),
-        field("container.image.name", Text, Workload, "the image, as whoever started the container wrote it", |s| {
+        field("container.image.name", Text, Workload, "the image, as the container was started with it", |s| {
             text(s.image().map(|i| i.name.as_str()))
         })
         .in_events()

@@ -40,7 +40,7 @@ struct Report {
     unable: Option<String>,
 }
 
-/// How containers are told apart.
+/// How containers are identified.
 #[derive(Debug, Default, Serialize)]
 struct Cgroups {
     mode: Option<String>,
@@ -48,7 +48,7 @@ struct Cgroups {
     root: Option<PathBuf>,
     /// The controller of cgroup v1 whose hierarchy it is.
     controller: Option<String>,
-    /// Why they cannot be told apart.
+    /// Why they cannot be identified.
     problem: Option<String>,
 }
 

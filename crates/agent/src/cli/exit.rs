@@ -1,4 +1,4 @@
-//! How a command ends: one clear line on standard error, and the exit code that tells what kind of end it was.
+//! How a command ends: one clear line on standard error, and the exit code for the kind of end.
 
 use std::process::ExitCode;
 
@@ -20,13 +20,13 @@ pub(super) fn failed(error: &anyhow::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if error.downcast_ref::<Differ>().is_none() {
-        say(&told(error));
+        print_error(&message(error));
     }
     ExitCode::from(code(error))
 }
 
-/// The error and its causes; a cause that was already told with its effect is not repeated.
-fn told(error: &anyhow::Error) -> String {
+/// The error and its causes; a cause that its effect names already is not repeated.
+fn message(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |so_far, cause| match so_far.as_str() {
         "" => cause,
         _ if so_far.contains(&cause) => so_far,
@@ -57,7 +57,7 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
             ExitCode::from(USAGE)
         }
         _ => {
-            say(&one_line(&error.render().to_string()));
+            print_error(&one_line(&error.render().to_string()));
             ExitCode::from(USAGE)
         }
     }
@@ -65,14 +65,14 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
 
 /// Clap explains in paragraphs: the first says what is wrong, tips say what would be right.
 fn one_line(explanation: &str) -> String {
-    let told = explanation.split("\nUsage:").next().unwrap_or_default();
-    let told = told.split("\nFor more information").next().unwrap_or_default();
-    let told = told.trim().strip_prefix("error: ").unwrap_or(told);
-    let lines: Vec<&str> = told.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let text = explanation.split("\nUsage:").next().unwrap_or_default();
+    let text = text.split("\nFor more information").next().unwrap_or_default();
+    let text = text.trim().strip_prefix("error: ").unwrap_or(text);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     lines.join(" ").replace(" tip: ", "; ").replace(" [possible", "; [possible")
 }
 
-fn say(what: &str) {
+fn print_error(what: &str) {
     let line: Vec<&str> = what.lines().map(str::trim).collect();
     eprintln!("ethogram: {}", render::escape(&line.join(" ")));
 }
@@ -91,8 +91,8 @@ mod tests {
     fn the_kind_of_end_is_seen_through_what_was_added() {
         let unable = || anyhow::Error::new(Unable("no BTF".into())).context("cannot start");
         assert_eq!(code(&unable()), UNABLE);
-        assert_eq!(told(&unable()), "cannot start: no BTF");
-        let twice = Config::load(Some(Path::new("/nonexistent"))).map_err(|e| told(&e.into()));
+        assert_eq!(message(&unable()), "cannot start: no BTF");
+        let twice = Config::load(Some(Path::new("/nonexistent"))).map_err(|e| message(&e.into()));
         let once = "cannot read the configuration /nonexistent: No such file or directory (os error 2)";
         assert_eq!(twice, Err(once.to_owned()));
         assert_eq!(code(&anyhow::Error::new(Usage("x".into()))), USAGE);
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_wrong_command_line_is_one_line_with_what_is_right() {
-        for (line, told) in [
+        for (line, expected) in [
             ("ethogram alerts --folow", "unexpected argument '--folow' found; a similar argument exists: '--follow'"),
             (
                 "ethogram run open -o yaml",
@@ -117,7 +117,7 @@ mod tests {
             ("ethogram run", "the following required arguments were not provided: <TRACKER>"),
         ] {
             let error = Cli::try_parse_from(line.split(' ')).err().map(|e| one_line(&e.render().to_string()));
-            assert_eq!(error.as_deref(), Some(told));
+            assert_eq!(error.as_deref(), Some(expected));
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::{
 pub(super) async fn answer(args: &ProfileArgs, client: &Client) -> anyhow::Result<()> {
     let one = |id: &str, what: &str| format!("/v1/profiles/{}{what}", encode(id));
     let text = match &args.action {
-        ProfileAction::List => told(&client.get::<Vec<_>>("/v1/profiles").await?, args.output),
+        ProfileAction::List => summaries(&client.get::<Vec<_>>("/v1/profiles").await?, args.output),
         ProfileAction::Show { id } => {
             let profile: ProfileTree = client.get(&one(id, "")).await?;
             match args.output {
@@ -43,9 +43,13 @@ pub(super) async fn answer(args: &ProfileArgs, client: &Client) -> anyhow::Resul
                 }
             }
         }
-        ProfileAction::Import { files, any_digest } => told(&import(files, *any_digest, client).await?, args.output),
-        ProfileAction::Approve { id } => told(&[client.post(&one(id, "/approve"), &json!({})).await?], args.output),
-        ProfileAction::Reset { id } => told(&[client.delete(&one(id, "")).await?], args.output),
+        ProfileAction::Import { files, any_digest } => {
+            summaries(&import(files, *any_digest, client).await?, args.output)
+        }
+        ProfileAction::Approve { id } => {
+            summaries(&[client.post(&one(id, "/approve"), &json!({})).await?], args.output)
+        }
+        ProfileAction::Reset { id } => summaries(&[client.delete(&one(id, "")).await?], args.output),
         ProfileAction::Diff { from, to } => {
             let diff: ProfileDiff = match to {
                 Some(to) => ProfileDiff::of(&profile(from, client).await?, &profile(to, client).await?),
@@ -115,7 +119,7 @@ fn differ(diff: &ProfileDiff, format: ListFormat) -> anyhow::Result<()> {
     if diff.is_empty() { Ok(()) } else { Err(Differ.into()) }
 }
 
-fn told(all: &[ProfileSummary], format: ListFormat) -> String {
+fn summaries(all: &[ProfileSummary], format: ListFormat) -> String {
     match format {
         ListFormat::Json => format!("{:#}\n", json!(all)),
         ListFormat::Table => list(all, output::width()),

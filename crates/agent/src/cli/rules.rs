@@ -141,10 +141,10 @@ pub(super) fn cost_on(
     let mut accepted = Acceptances::default();
     let mut round = |rules: &mut Rules| {
         let began = Instant::now();
-        let told: usize = events.iter().map(|event| rules.judge(event, &mut accepted).len()).sum();
-        (began.elapsed().as_secs_f64(), told)
+        let findings: usize = events.iter().map(|event| rules.judge(event, &mut accepted).len()).sum();
+        (began.elapsed().as_secs_f64(), findings)
     };
-    let (_, told) = round(&mut rules);
+    let (_, findings) = round(&mut rules);
     let mut rounds: Vec<f64> = Vec::new();
     while began.elapsed() < LONG_ENOUGH || rounds.len() < 5 {
         rounds.push(events.len() as f64 / round(&mut rules).0);
@@ -157,17 +157,17 @@ pub(super) fn cost_on(
     round(&mut rules);
     let costs = rules.costs();
     let tested = tested(rules.set());
-    let told = json!({
+    let measured = json!({
         "rules": rules.set().len(),
         "load_ms": load.as_secs_f64() * 1e3,
         "events": events.len(),
-        "findings": told,
+        "findings": findings,
         "rounds": rounds.len(),
         "events_per_second": median,
         "costs": costs,
     });
     output::print(&match args.output {
-        ListFormat::Json => format!("{told:#}\n"),
+        ListFormat::Json => format!("{measured:#}\n"),
         ListFormat::Table => {
             let of = |c: &Cost| RuleStatus {
                 name: c.rule.to_string(),
@@ -183,7 +183,7 @@ pub(super) fn cost_on(
             format!(
                 "{}{} rules loaded in {load:.1} ms ({number} problems); {} events judged {} times: {median:.0} a second\n",
                 cost(&rules, &tested, output::width()),
-                told["rules"],
+                measured["rules"],
                 events.len(),
                 rounds.len(),
             )

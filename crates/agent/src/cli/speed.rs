@@ -42,7 +42,7 @@ pub(super) fn measure(recording: &Path, output: ListFormat) -> anyhow::Result<()
     let known_ns = per_event(known.len(), || findings += judge(&mut model, &known));
     let mut states = BTreeMap::new();
     model.profiles().iter().for_each(|p| *states.entry(p.state.name()).or_insert(0) += 1);
-    let told = json!({
+    let speed = json!({
         "profiles": states,
         "events": events.len(),
         "known": known.len(),
@@ -54,7 +54,7 @@ pub(super) fn measure(recording: &Path, output: ListFormat) -> anyhow::Result<()
         "new_ns": learning,
     });
     output::print(&match output {
-        ListFormat::Json => format!("{told:#}\n"),
+        ListFormat::Json => format!("{speed:#}\n"),
         ListFormat::Table => {
             let shown = |ns: Option<f64>| ns.map_or("-".to_owned(), |ns| format!("{ns:.0} ns"));
             let (known_number, new_number) = (known.len(), new.len());

@@ -45,12 +45,12 @@ impl Until<'_> {
     async fn missing(&self, runtimes: &Runtimes, unfound: &Cell<Option<anyhow::Error>>) -> Option<anyhow::Error> {
         let deadline = tokio::time::Instant::now() + self.wait.get();
         for wanted in self.containers {
-            let mut told = false;
+            let mut announced = false;
             while let Err(error) = runtimes.find(wanted).await {
                 if tokio::time::Instant::now() >= deadline {
                     return Some(Usage(error.to_string()).into());
                 }
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut announced, true) {
                     eprintln!("ethogram: waiting {} for container '{wanted}' to be created", self.wait);
                 }
                 unfound.set(Some(Usage(error.to_string()).into()));

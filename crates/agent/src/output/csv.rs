@@ -65,7 +65,7 @@ impl Rows for Csv {
     }
 }
 
-/// The writer's error as it was: that the reader has gone must be told from a full disk.
+/// The writer's error as it was: that the reader has gone must be distinguished from a full disk.
 fn io_error(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -84,7 +84,7 @@ fn text(value: Json) -> String {
     }
 }
 
-/// A spreadsheet would run a text that begins like a formula, and texts come from whoever is watched.
+/// A spreadsheet would run a text that begins like a formula, and texts come from watched processes.
 fn guarded(text: String) -> String {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
 }

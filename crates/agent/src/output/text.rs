@@ -5,10 +5,10 @@ use std::{borrow::Cow, os::fd::AsFd};
 use ethogram_model::render;
 use jiff::Timestamp;
 
-/// Columns of a line where nobody says otherwise.
+/// Columns of a line by default.
 pub(super) const DEFAULT_WIDTH: usize = 120;
 
-/// Columns of the terminal; 120 where it does not tell, and never so few that nothing would fit.
+/// Columns of the terminal; 120 where it does not say, and never so few that nothing would fit.
 pub fn terminal_width(of: &impl AsFd) -> usize {
     match rustix::termios::tcgetwinsize(of) {
         Ok(size) if size.ws_col > 0 => usize::from(size.ws_col).max(80),
@@ -52,7 +52,7 @@ pub(super) fn bytes(n: u64) -> String {
     format!("{value:.1}{}", UNITS.get(unit).copied().unwrap_or_default())
 }
 
-/// A text safe in a terminal, and quoted as a shell would need it, so that one can tell where it ends.
+/// A text safe in a terminal, and quoted as a shell would need it, so that one can see where it ends.
 pub(super) fn quoted(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,…~[]".contains(c);
     let text = render::escape(text);
@@ -86,7 +86,7 @@ fn fit_end(text: &str, width: usize) -> Cow<'_, str> {
 pub enum Align {
     /// Texts.
     Left,
-    /// Paths, which are told apart by their ends.
+    /// Paths, which differ in their ends.
     Path,
     /// Numbers.
     Right,

@@ -1,6 +1,6 @@
 //! The records of all that was done: a file of JSON lines, and the newest of them in memory.
 //!
-//! A record that changes is written again; of lines with one id, the last counts. So the file also tells a later agent what
+//! A record that changes is written again; of lines with one id, the last counts. So the file also shows a later agent what
 //! an earlier one left behind.
 
 use std::{

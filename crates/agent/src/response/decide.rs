@@ -76,7 +76,7 @@ pub(super) fn protected_container(config: &Response, myself: &Myself, container:
     }
     // What has no name yet could be what is protected.
     (!config.protect.is_empty() && !container.is_resolved())
-        .then(|| "no runtime has told its name and image yet, and protect in [response] goes by them".into())
+        .then(|| "its name and image are not known yet, and protect in [response] needs them".into())
 }
 
 fn protected(config: &Response, myself: &Myself, act: Act, finding: &Finding) -> Option<String> {
@@ -220,9 +220,9 @@ mod tests {
         for (protect, reason) in
             [("shop-*", "shop-*"), ("*/web:*", "*/web:*"), ("kube-system", "kube-system"), ("shop", "")]
         {
-            let told = why(&format!("protect = ['{protect}']\n{all}"), Myself::default(), &finding());
-            assert_eq!(told.is_empty(), reason.is_empty(), "{told}");
-            assert!(told.contains(reason), "{told}");
+            let given = why(&format!("protect = ['{protect}']\n{all}"), Myself::default(), &finding());
+            assert_eq!(given.is_empty(), reason.is_empty(), "{given}");
+            assert!(given.contains(reason), "{given}");
         }
         let mine = |id: &str| Myself { container: Some(id.into()), ..Myself::default() };
         assert!(why(all, mine("c0ffee"), &finding()).contains("agent itself"));

@@ -61,8 +61,7 @@ impl OfRules {
             is_meant = true;
             if !is_grave_enough(action, info) {
                 reasons.push(
-                    "what is usual for a workload is one step less grave, and may be below `severity` in [response]"
-                        .into(),
+                    "what is usual for a workload is one step lower, and may be below `severity` in [response]".into(),
                 );
                 continue;
             }
@@ -108,11 +107,11 @@ fn is_accepted(analytic: &str, container: &Container, accepted: &Accepted) -> bo
     if !accepted.iter().any(|(of, _)| of == analytic) {
         return false;
     }
-    // Of one that nobody has told of yet, the workload is not known.
+    // The workload of one that no runtime has reported yet is not known.
     !container.is_resolved() || accepted.contains(&(analytic.to_owned(), workload_of(container)))
 }
 
-/// Whether an action is about a rule, but for how grave its findings are.
+/// Whether an action is about a rule, whatever the severity of its findings.
 fn names(action: &Action, info: &RuleInfo) -> bool {
     action.rule.as_ref().is_none_or(|glob| glob.matches(&info.name))
         && action.tag.as_ref().is_none_or(|tag| info.tags.contains(tag))
@@ -260,8 +259,8 @@ mod tests {
             ("Errs", "ERROR", &format!("{RUN} and proc.exepath = /y")),
         ]);
         let all = derived("[[action]]\nseverity = 'medium'\ndo = 'kill'", &set);
-        assert_eq!(all.policies.iter().map(|p| p.of).collect::<Vec<_>>(), [1], "only one is that grave in any case");
-        assert!(all.rules[0].reasons[0].contains("less grave") && all.rules[1].reasons.is_empty());
+        assert_eq!(all.policies.iter().map(|p| p.of).collect::<Vec<_>>(), [1], "only one is that severe in any case");
+        assert!(all.rules[0].reasons[0].contains("one step lower") && all.rules[1].reasons.is_empty());
         assert!(derived("[[action]]\ntag = 'u'\ndo = 'kill'", &set).rules.is_empty());
     }
 

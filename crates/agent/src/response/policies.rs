@@ -43,7 +43,7 @@ pub struct PolicyStatus {
 pub enum PolicyState {
     /// The mode is `off`.
     Off,
-    /// It is only told what it would have led to.
+    /// What it would have led to is only recorded.
     DryRun,
     /// The kernel enforces it.
     Enforced,
@@ -69,7 +69,7 @@ impl PolicyState {
     }
 }
 
-/// All policies, as far as this kernel takes them. Shared between whoever assigns and whoever asks.
+/// All policies, as far as this kernel takes them. Shared between the one that assigns and those that ask.
 pub(super) struct Policies {
     config: Response,
     controller: u32,
@@ -176,7 +176,7 @@ impl Policies {
                 }
             }
         }
-        // They hold for everybody before the earlier ones end: nobody gets away in between.
+        // They apply to all before the earlier ones end: there is no gap in between.
         if let Some(enforcer) = &next.enforcer {
             for (container, accepted) in subjects.all() {
                 let bits = next.of(&self.config, myself, container, accepted);

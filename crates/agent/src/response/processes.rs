@@ -14,7 +14,7 @@ use rustix::{
 
 use super::cgroups::Refused;
 
-/// procfs tells start times in hundredths of a second.
+/// procfs counts start times in hundredths of a second.
 const TICK_NS: u64 = 10_000_000;
 /// How long a process may take to end.
 const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };

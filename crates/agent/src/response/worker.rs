@@ -41,7 +41,7 @@ const GLANCE: Duration = Duration::from_millis(100);
 /// Where cuts are pinned that are to outlive the agent.
 const PINS: &str = "/sys/fs/bpf/ethogram";
 
-/// What the thread is told.
+/// What the thread is sent.
 pub(super) enum Message {
     Finding(Arc<Finding>),
     Container(Arc<Container>),
@@ -105,14 +105,14 @@ impl Worker {
         }
     }
 
-    /// Runs until it is told to end.
+    /// Runs until it is stopped.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         self.take_over();
         let mut watched = self.policies.watch();
         loop {
             let pause = if watched.is_some() { self.pause().min(GLANCE) } else { self.pause() };
             let message = messages.recv_timeout(pause);
-            // Before a finding is acted upon, what the kernel did about the same is known: it was told of first.
+            // Before a finding is acted upon, what the kernel did about the same is known: it was reported first.
             self.glance(watched.as_ref());
             match message {
                 Ok(Message::Finding(finding)) => self.take(&finding),
@@ -126,7 +126,7 @@ impl Worker {
                 }
                 Ok(Message::Accepted(accepted)) => self.subjects.accept(&self.policies, &self.myself, accepted),
                 Ok(Message::Undo(id, answer)) => {
-                    // Whoever asked may have gone meanwhile.
+                    // The caller may have gone meanwhile.
                     _ = answer.send(self.undo(id, "request"));
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -227,7 +227,7 @@ impl Worker {
         match record.action {
             Act::Kill => match (record.target.pid, record.target.start_ns) {
                 (Some(pid), Some(start_ns)) => processes::kill(pid, start_ns, done),
-                _ => Err(Refused::Failed("the finding does not tell which process it was".into())),
+                _ => Err(Refused::Failed("the finding names no process".into())),
             },
             Act::KillContainer => self.cgroups.find(cgroup(record))?.kill(done),
             Act::Freeze | Act::CutNetwork => self.begin(record, done),
@@ -235,7 +235,7 @@ impl Worker {
                 // What was refused is no finding: whatever comes here has happened.
                 let of_rule = |s: &PolicyStatus| s.of_rule && s.action == Act::Deny && s.name == record.rule;
                 let reason = self.policies.status().into_iter().find(of_rule).and_then(|s| s.reason);
-                let reason = reason.unwrap_or_else(|| "the kernel had not been told of the container".into());
+                let reason = reason.unwrap_or_else(|| "the kernel did not know the container yet".into());
                 Err(Refused::Failed(format!("it had happened before anybody could refuse it: {reason}")))
             }
         }
@@ -301,7 +301,7 @@ impl Worker {
         }
     }
 
-    /// Whether the kernel has done already what a finding leads to. Its record then tells of the finding.
+    /// Whether the kernel has done already what a finding leads to. Its record then names the finding.
     fn was_done(&mut self, finding: &Finding, planned: &Planned) -> bool {
         let Target { pid, start_ns, .. } = planned.target;
         let deed = Deed { rule: rule_of(finding).to_owned(), act: planned.act, pid, start_ns };
@@ -431,8 +431,8 @@ impl Worker {
                 }
             }
         }
-        let told = serde_json::to_string(record).unwrap_or_default();
-        tracing::info!("response {told}");
+        let line = serde_json::to_string(record).unwrap_or_default();
+        tracing::info!("response {line}");
     }
 }
 

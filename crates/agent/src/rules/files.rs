@@ -32,7 +32,7 @@ pub(crate) struct Origin {
     paths: Vec<PathBuf>,
 }
 
-/// Rule files as they were read, and by what one can tell whether they have changed since.
+/// Rule files as they were read, and what shows whether they have changed since.
 #[derive(Debug, Default)]
 pub(crate) struct RuleFiles {
     pub(crate) files: Vec<File>,
@@ -78,7 +78,7 @@ impl Origin {
         Ok(read)
     }
 
-    /// What tells whether any file has changed. An error is a change, too.
+    /// What shows whether any file has changed. An error is a change, too.
     pub(crate) fn marks(&self) -> Option<Vec<Mark>> {
         self.all().ok()?.iter().map(|path| mark(path).ok()).collect()
     }

@@ -83,9 +83,9 @@ fn leave_the_reads_of_ordinary_files_to_the_kernel() {
     let schema = trackers.iter().find(|t| &*t.name == "open").and_then(|t| t.events.first()).unwrap();
     let mut rules = Rules::new(Arc::new(RuleSet::load(&shipped(), &trackers).set));
     let mut may_match = |path: &str| {
-        let told = [("file.path", path), ("file.type", "regular"), ("container.name", "web")];
-        let told: Vec<_> = told.map(|(field, value)| (field.to_owned(), vec![value.to_owned()])).into();
-        rules.may_match_object(&build::event(schema, &told).unwrap())
+        let fields = [("file.path", path), ("file.type", "regular"), ("container.name", "web")];
+        let fields: Vec<_> = fields.map(|(field, value)| (field.to_owned(), vec![value.to_owned()])).into();
+        rules.may_match_object(&build::event(schema, &fields).unwrap())
     };
     for path in
         ["/srv/www/index.html", "/usr/lib/x86_64-linux-gnu/libc.so.6", "/var/lib/postgresql/data/base/1", "/tmp/x"]
@@ -111,8 +111,8 @@ fn leave_the_habits_of_a_server_to_the_kernel() {
             ("user.name", "www-data"),
             ("container.image.name", "nginx:1.27"),
         ];
-        let told = server.iter().chain(own).map(|(field, value)| ((*field).into(), vec![(*value).into()]));
-        rules.may_match_habit(&build::event(schema, &told.collect::<Vec<_>>()).unwrap())
+        let fields = server.iter().chain(own).map(|(field, value)| ((*field).into(), vec![(*value).into()]));
+        rules.may_match_habit(&build::event(schema, &fields.collect::<Vec<_>>()).unwrap())
     };
     let open =
         |path, more: &[(&'static str, &'static str)]| [&[("file.path", path), ("file.type", "regular")], more].concat();

@@ -1,4 +1,4 @@
-//! A thread that saves, so that nobody waits for the disk.
+//! A thread that saves, so that nothing else waits for the disk.
 
 use std::{
     io,

@@ -29,7 +29,7 @@ impl Report {
         out.extend(self.cgroups.problem.clone());
         if privileges.host_pid_namespace == Some(false) {
             out.push(
-                "a pid namespace of its own: it cannot look processes up, nor tell itself from others; start the \
+                "a pid namespace of its own: it cannot look up processes, not even its own; start the \
                  container with --pid=host (in Kubernetes hostPID: true)"
                     .to_owned(),
             );
@@ -72,7 +72,7 @@ impl Report {
         out
     }
 
-    /// Such a hook puts every system call on the kernel's slow path, whoever makes it.
+    /// Such a hook puts every system call on the kernel's slow path, in every process.
     fn on_every_system_call(&self) -> Option<String> {
         let costly = |p: &&Program| p.state == Use::Attached && is_on_every_system_call(&p.attach);
         let by: Vec<&Tracker> = self.trackers.iter().filter(|t| t.programs.iter().any(|p| costly(&p))).collect();
@@ -143,9 +143,9 @@ mod tests {
             trackers: vec![tracker("files", dear()), tracker("open", dear()), tracker("process", cheap)],
             ..Report::default()
         };
-        let told = report.find_costs();
-        assert_eq!(told.len(), 1);
-        assert!(told[0].contains("refuses fexit;") && told[0].contains("for files and open:"), "{}", told[0]);
+        let costs = report.find_costs();
+        assert_eq!(costs.len(), 1);
+        assert!(costs[0].contains("refuses fexit;") && costs[0].contains("for files and open:"), "{}", costs[0]);
         report.trackers.truncate(1);
         report.trackers[0].programs = vec![program("tp_btf/sys_exit", None)];
         assert!(!report.find_costs()[0].contains("refuses"), "nothing else was tried");

@@ -26,7 +26,7 @@ pub(super) struct Denial {
 
 impl Denial {
     pub(super) fn look(config: &Config, kernel: &Kernel) -> Self {
-        // They hold for nobody, and are gone at once.
+        // They apply to no container, and are gone at once.
         let tries = Operation::ALL.map(|operation| Policy {
             operation,
             matchers: vec![Matcher::Any],
@@ -47,7 +47,7 @@ impl Denial {
         }
     }
 
-    /// What is wrong, for who wants something to be refused.
+    /// What is wrong, where the configuration asks for denials.
     pub(super) fn problems(&self) -> Vec<String> {
         let remedy = self.remedy.as_deref().unwrap_or("see the reason");
         let refused = self.not_enforced.iter();

@@ -1,4 +1,4 @@
-//! The kernel: what it is, how it was built, and what it was told not to allow.
+//! The kernel: what it is, how it was built, and what it does not allow.
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -57,7 +57,7 @@ impl Report {
             self.place(),
             match (&cgroups.problem, &cgroups.mode, &cgroups.root) {
                 (None, Some(mode), Some(root)) => {
-                    let by = cgroups.controller.as_ref().map(|c| format!(", containers told apart by {c}"));
+                    let by = cgroups.controller.as_ref().map(|c| format!(", containers identified by {c}"));
                     fact("cgroups", "ok", format!("{mode}{} at {}", by.unwrap_or_default(), root.display()))
                 }
                 (problem, ..) => fact("cgroups", "MISSING", problem.clone().unwrap_or_default()),
@@ -115,7 +115,7 @@ impl Report {
             let mut lines = match &tracker.reason {
                 Some(reason) => vec![reason.clone()],
                 None if tracker.programs.iter().all(|p| p.state != Use::Attached) => {
-                    vec!["nothing while not all is wanted that it sees: see below".to_owned()]
+                    vec!["nothing without a subscription to all its events: see below".to_owned()]
                 }
                 None => packed(attached, room),
             };

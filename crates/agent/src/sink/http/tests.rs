@@ -33,7 +33,7 @@ fn a_connection_is_kept_and_made_anew_once_it_has_gone() {
     assert!(matches!(client.post(b"{}".to_vec()), Err(Outcome::Failed { .. })));
     let web = Web::back_at(address);
     assert_eq!(client.post(b"{}".to_vec()), Ok(Bytes::new()));
-    // It is closed while nobody looks.
+    // It is closed while it is not in use.
     web.kill();
     let web = Web::back_at(address);
     assert_eq!(client.post(b"{}".to_vec()), Ok(Bytes::new()));
@@ -66,7 +66,7 @@ fn who_is_not_there_or_speaks_otherwise_is_a_failure() {
     assert!(text.contains("not HTTP/1.1"), "{text}");
     let text = why(client("http://name.invalid/").post(Vec::new()).unwrap_err());
     assert!(text.contains("name.invalid:80: cannot connect"), "{text}");
-    // More than anybody wants to know: the status counts all the same.
+    // More than is read: the status counts all the same.
     let web =
         Web::answering(|_| format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}", 1 << 20, " ".repeat(1 << 20)));
     assert_eq!(client(&web.url()).post(Vec::new()), Ok(Bytes::new()));

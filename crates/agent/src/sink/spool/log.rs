@@ -49,7 +49,7 @@ pub(super) struct Log {
     /// Those that the disk did not take, with their numbers: all are later than those on disk.
     memory: VecDeque<(u64, Vec<u8>)>,
     position: File,
-    /// Whether the disk's failure was told.
+    /// Whether the disk's failure was logged.
     failing: bool,
 }
 
