@@ -22,7 +22,7 @@ pub struct Counters {
     pub delivered: u64,
     /// Events that were counted in the kernel and went no further.
     pub aggregated: u64,
-    /// Events that nobody asked for, by reason.
+    /// Events that were left out on purpose, by reason.
     pub filtered: BTreeMap<String, u64>,
     /// Events that were lost, by stage and reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,
@@ -50,11 +50,11 @@ impl From<&ethogram_probe::Counters> for Counters {
 pub enum TrackerState {
     /// At least one of its programs is attached.
     Running,
-    /// Nobody wants its events: its programs are attached as soon as somebody does.
+    /// Its events have no subscription: its programs are attached with the first one.
     Idle,
-    /// Its programs are detached until somebody resumes it.
+    /// Its programs are detached until it is resumed.
     Paused,
-    /// Nobody has started it.
+    /// It was not started.
     Stopped,
     /// This kernel refused all its programs.
     Refused,
@@ -119,9 +119,9 @@ pub struct MetricsSnapshot {
     pub profiles: BTreeMap<String, u64>,
     /// What workloads are known to do all day, each counted in the kernel.
     pub habits: u64,
-    /// Events and alerts that somebody who followed them did not take in time.
+    /// Events and alerts dropped because the client of a stream was too slow.
     pub stream_dropped: u64,
-    /// What became of containers, cgroups and processes to be told apart, by what.
+    /// What became of containers, cgroups and processes to be identified, by what.
     pub identity: BTreeMap<&'static str, u64>,
     /// What became of behaviours, by outcome.
     pub behaviours: BTreeMap<&'static str, u64>,
@@ -144,10 +144,14 @@ impl MetricsSnapshot {
         for ((action, outcome), n) in &self.responses {
             page.sample(&[("action", action), ("outcome", outcome)], *n);
         }
-        let help = "Events and alerts that somebody who follows them did not take in time.";
+        let help = "Events and alerts dropped because the client of a stream was too slow.";
         page.family("ethogram_stream_dropped", Kind::Counter, help);
         page.sample(&[], self.stream_dropped);
-        page.family("ethogram_identity", Kind::Counter, "Containers told apart, and what could not be told, by what.");
+        page.family(
+            "ethogram_identity",
+            Kind::Counter,
+            "Containers and processes identified, and what could not be, by what.",
+        );
         for (what, n) in &self.identity {
             page.sample(&[("what", what)], *n);
         }
@@ -168,7 +172,11 @@ impl MetricsSnapshot {
         for (state, n) in &self.profiles {
             page.sample(&[("state", state)], *n);
         }
-        page.family("ethogram_habits", Kind::Gauge, "What workloads do all day, counted in the kernel and not sent.");
+        page.family(
+            "ethogram_habits",
+            Kind::Gauge,
+            "Habits: what workloads do all day, counted in the kernel and not sent.",
+        );
         page.sample(&[], self.habits);
         page.family("ethogram_build_info", Kind::Gauge, "Always 1; the version is in the label.");
         page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
@@ -229,7 +237,7 @@ impl MetricsSnapshot {
                 page.sample(&[("tracker", tracker)], of(counters));
             }
         }
-        page.family("ethogram_events_filtered", Kind::Counter, "Events that nobody asked for, by reason.");
+        page.family("ethogram_events_filtered", Kind::Counter, "Events that were left out on purpose, by reason.");
         for (tracker, _, counters) in &self.trackers {
             for (reason, n) in &counters.filtered {
                 page.sample(&[("tracker", tracker), ("reason", reason)], *n);

@@ -75,7 +75,7 @@ impl Event {
         self.schema.field(name).map_or(Value::Absent, |f| self.value(f))
     }
 
-    /// A path just as the caller gave it, with its `.` and `..`, where the field tells that.
+    /// A path just as the caller gave it, with its `.` and `..`, where the field is such a one.
     pub fn as_asked(&self, field: &Field) -> Value<'_> {
         let within = match field.kind {
             FieldKind::PathAt => 4,

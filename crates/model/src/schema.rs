@@ -235,7 +235,7 @@ pub struct RuleSpec {
     /// Fields by their names in Falco that have always the same value in this event.
     #[serde(default)]
     pub constants: BTreeMap<String, String>,
-    /// What policies of the kernel call the operation that it tells of, where they can decide it. Each operation that they
+    /// What policies of the kernel call the operation that it reports, where they can decide it. Each operation that they
     /// decide is then such an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyOperation>,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
- * System calls as they return, on any architecture and from 32-bit programs too. A tracker lists those it wants, by
+ * System calls as they return, on any architecture and from 32-bit programs too. A tracker lists those it hooks, by
  * their names and counted from 1, and says what it does with one:
  *
  *   enum removals_calls { SYS_unlink = 1, SYS_unlinkat, SYS_rmdir };
@@ -120,7 +120,7 @@ static __always_inline struct pt_regs *entry_registers(void)
 	return LOAD((struct task_struct *)bpf_get_current_task(), stack) + 16384 - bpf_core_type_size(struct pt_regs);
 }
 
-/* Lets the next program have the call that wants it too. Does not come back if there is one. */
+/* Passes the call on to the next program that hooks it. Does not come back if there is one. */
 static __always_inline void pass_on(void *ctx, u32 slot)
 {
 	if (agent_level < 1)

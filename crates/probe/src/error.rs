@@ -46,7 +46,7 @@ pub enum Error {
     #[error("tracker '{0}' is not running")]
     NotRunning(String),
     /// The agent itself needs the tracker.
-    #[error("tracker '{0}' tells the agent which container and process did what; it runs as long as the agent does")]
+    #[error("tracker '{0}' identifies containers and processes for the agent; it runs as long as the agent does")]
     Needed(String),
     /// An object is not one of a tracker.
     #[error("{origin}: {problem}")]

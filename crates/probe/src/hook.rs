@@ -4,7 +4,7 @@
 use ethogram_model::EventSchema;
 
 /// Makes the final record of one from the kernel, whose length is at least that of the schema. None where the record
-/// turns out not to be what the kernel took it for. It has to bear any bytes: they come from whoever is watched.
+/// turns out not to be what the kernel took it for. It has to accept arbitrary bytes: they come from watched processes.
 pub(crate) type Hook = fn(&[u8], &EventSchema) -> Option<Vec<u8>>;
 
 include!(concat!(env!("OUT_DIR"), "/tracker_hooks.rs"));

@@ -90,7 +90,7 @@ pub fn check_kernel() -> Result<(), Error> {
     })
 }
 
-/// Tries what every tracker needs. The kernel's version would not tell: some distributions carry it in older ones.
+/// Tries what every tracker needs. The kernel's version would not show it: some distributions carry it in older ones.
 fn make_ring() -> libbpf_rs::Result<()> {
     let options =
         libbpf_sys::bpf_map_create_opts { sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _, ..Default::default() };

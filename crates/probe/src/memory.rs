@@ -1,6 +1,6 @@
 //! Memory that is free, and given back to the system.
 
-/// Gives back what was allocated for a while and is free: the allocator keeps it for later, and nobody else can use it. What is
+/// Gives back what was allocated for a while and is free: the allocator keeps it for later, and no other process can use it. What is
 /// read when programs and rules are loaded is several times what remains of it. Takes some milliseconds; other threads
 /// that allocate meanwhile wait for a part of them.
 pub fn give_back_memory() {

@@ -46,7 +46,7 @@ resource!(Alerts: alerts, accept, accepted, revoke);
 pub struct AlertFilter {
     /// Of the container of this name or id.
     pub container: Option<String>,
-    /// At least this grave.
+    /// Of this severity or a higher one.
     pub severity: Option<Severity>,
     /// Of the rule of this name, or this analytic.
     pub rule: Option<String>,
@@ -95,7 +95,7 @@ pub struct Accepted {
     /// When that ends, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// How often something was not told because of it.
+    /// How many findings raised no alert because of it.
     pub matched: u64,
 }
 
@@ -135,7 +135,7 @@ pub(super) struct Accept {
 pub(super) struct AlertQuery {
     /// Of the container of this name or id.
     container: Option<String>,
-    /// At least this grave: `informational`, `low`, `medium`, `high` or `critical`.
+    /// Of this severity or a higher one: `informational`, `low`, `medium`, `high` or `critical`.
     #[param(value_type = Option<String>)]
     severity: Option<Severity>,
     /// Of the rule of this name, or this analytic: `behaviour.execute`.
@@ -187,7 +187,7 @@ fn moment(text: Option<String>) -> Answered<Option<u64>> {
     read.map(Some).ok_or_else(|| Refusal::Invalid(wrong()).into())
 }
 
-/// Accepts what an alert tells: the same of the same workload and executable is not told again.
+/// Accepts an alert as normal: the same of the same workload and executable raises none again.
 #[utoipa::path(post, path = "/v1/alerts/{uid}/accept", params(("uid" = String, Path, description = "The alert")),
     request_body = Option<Accept>,
     responses(
@@ -210,7 +210,7 @@ pub(super) async fn accepted<B: Alerts>(State(agent): State<Arc<B>>) -> Answered
     Ok(Json(agent.accepted().await?))
 }
 
-/// Takes an acceptance back: from then on it is told again.
+/// Takes an acceptance back: from then on it raises alerts again.
 #[utoipa::path(delete, path = "/v1/accepted/{id}", params(("id" = String, Path, description = "Its id")), responses(
     (status = 200, body = Accepted),
     (status = 404, description = "No such acceptance", body = Problem, content_type = "application/problem+json"),

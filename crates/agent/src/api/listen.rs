@@ -171,8 +171,8 @@ fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ListenError> {
         Ok(_) if UnixStream::connect(path).is_ok() => return Err(ListenError::SocketInUse(path.to_owned())),
         _ => {}
     }
-    // It listens only once it has its mode, and is moved to its place only once it listens: nobody else ever gets in,
-    // and nobody finds it dead.
+    // It listens only once it has its mode, and is moved to its place only once it listens: no other user ever gets in,
+    // and no client finds it dead.
     let mut new = path.as_os_str().to_owned();
     new.push(".new");
     let new = PathBuf::from(new);

@@ -44,7 +44,7 @@ resource!(Profiles: list, import up to MAX_FILE_BYTES, show, reset, file, diff, 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ProfileState {
-    /// What is new is added. Where the workload is another version of one that was learnt, what is grave is an alert.
+    /// What is new is added. Where the workload is another version of one that was learnt, severity high and above raises an alert.
     Learning,
     /// What is new is an alert, though the agent has seen only part: no start of a container, or events were lost.
     Partial,
@@ -96,7 +96,7 @@ pub struct ProfileSummary {
     /// Seconds until learning ends; none once it has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub learning_seconds_left: Option<u64>,
-    /// Since when somebody has said that it is right, RFC 3339; it learns nothing more from then on.
+    /// Since when it is approved, RFC 3339; it learns nothing more from then on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<String>,
     /// What it lacks to be stable, in words.
@@ -109,7 +109,7 @@ pub struct ProfileSummary {
     pub observations: u64,
     /// How many behaviours it holds.
     pub behaviours: u64,
-    /// How many behaviours were told.
+    /// How many behaviours raised an alert.
     #[serde(default)]
     pub alerts: u64,
 }
@@ -176,7 +176,7 @@ pub(super) async fn import<B: Profiles>(
     Ok(Json(agent.import_profile(file, query.any_digest).await?))
 }
 
-/// Says that a profile is right as it is, with what was told of it: it judges at once, and learns nothing more.
+/// Approves a profile as it is, with what raised alerts: it judges at once, and learns nothing more.
 #[utoipa::path(post, path = "/v1/profiles/{id}/approve", params(("id" = String, Path, description = "The profile")),
     responses(
         (status = 200, body = ProfileSummary),
@@ -207,7 +207,7 @@ pub(super) async fn reset<B: Profiles>(
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DiffQuery {
-    /// The profile from which on it is told what differs; without it, that of the version of the image before.
+    /// The profile that it is compared with; without it, that of the image's version before.
     with: Option<String>,
 }
 

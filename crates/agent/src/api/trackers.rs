@@ -101,7 +101,7 @@ pub struct Program {
     pub name: String,
     /// Where it is attached, such as `tp_btf/sched_process_exec`.
     pub attach: String,
-    /// `attached`, `idle` while nobody wants what it is for, `withheld` unless all its tracker's events are, `skipped` or `refused`.
+    /// `attached`, `idle` while its events have no subscription, `withheld` unless all its tracker's events have one, `skipped` or `refused`.
     pub state: String,
     /// Why it is not attached.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,7 +128,7 @@ pub struct Param {
     pub name: String,
     /// Its value now.
     pub value: String,
-    /// Its value where nobody sets it.
+    /// Its value where it is not set.
     pub default: String,
     /// What it does.
     pub doc: String,

@@ -54,7 +54,7 @@ impl Client {
 
     /// GETs a text.
     pub(super) async fn get_text(&self, path: &str) -> Result<String, ClientError> {
-        let answer = self.http.send(Method::GET, path, Bytes::new()).await.map_err(|e| self.told(e))?;
+        let answer = self.http.send(Method::GET, path, Bytes::new()).await.map_err(|e| self.explain(e))?;
         if !answer.status.is_success() {
             return Err(self.problem(answer.status, &answer.body));
         }
@@ -78,20 +78,20 @@ impl Client {
         begins: impl FnOnce() -> Result<(), OutputError>,
         mut line: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let (status, mut lines) = self.http.lines(path).await.map_err(|e| self.told(e))?;
+        let (status, mut lines) = self.http.lines(path).await.map_err(|e| self.explain(e))?;
         if !status.is_success() {
-            let problem = lines.next().await.map_err(|e| self.told(e))?;
+            let problem = lines.next().await.map_err(|e| self.explain(e))?;
             return Err(self.problem(status, &problem.unwrap_or_default()).into());
         }
         begins()?;
-        while let Some(next) = lines.next().await.map_err(|e| self.told(e))? {
+        while let Some(next) = lines.next().await.map_err(|e| self.explain(e))? {
             line(&next)?;
         }
         Ok(())
     }
 
     async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, ClientError> {
-        let answer = self.http.send(method, path, body).await.map_err(|e| self.told(e))?;
+        let answer = self.http.send(method, path, body).await.map_err(|e| self.explain(e))?;
         if !answer.status.is_success() {
             return Err(self.problem(answer.status, &answer.body));
         }
@@ -105,7 +105,7 @@ impl Client {
         }
     }
 
-    fn told(&self, error: HttpError) -> ClientError {
+    fn explain(&self, error: HttpError) -> ClientError {
         let socket = self.http.socket().to_owned();
         match error {
             HttpError::Connect(source) => match source.kind() {
@@ -201,9 +201,9 @@ mod tests {
                 let _ = stream.read(&mut [0; 1024]).await;
             };
             let client = Client::new(socket.clone());
-            let (told, ()) = tokio::join!(client.get::<Json>("/"), serve);
-            let told = told.unwrap_err().to_string();
-            assert!(told.starts_with(&format!("the server on {} answers nonsense", socket.display())), "{told}");
+            let (refused, ()) = tokio::join!(client.get::<Json>("/"), serve);
+            let message = refused.unwrap_err().to_string();
+            assert!(message.starts_with(&format!("the server on {} answers nonsense", socket.display())), "{message}");
         }
     }
 

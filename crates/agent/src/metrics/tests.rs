@@ -37,7 +37,7 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_events_aggregated_total Events that were counted in the kernel and went no further.
     # TYPE ethogram_events_aggregated_total counter
     ethogram_events_aggregated_total{tracker="open"} 5
-    # HELP ethogram_events_filtered_total Events that nobody asked for, by reason.
+    # HELP ethogram_events_filtered_total Events that were left out on purpose, by reason.
     # TYPE ethogram_events_filtered_total counter
     ethogram_events_filtered_total{tracker="open",reason="container"} 3
     # HELP ethogram_events_dropped_total Events that were lost, by stage and reason.
@@ -71,10 +71,10 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_responses_total What was done about findings, by action and outcome.
     # TYPE ethogram_responses_total counter
     ethogram_responses_total{action="kill",outcome="done"} 2
-    # HELP ethogram_stream_dropped_total Events and alerts that somebody who follows them did not take in time.
+    # HELP ethogram_stream_dropped_total Events and alerts dropped because the client of a stream was too slow.
     # TYPE ethogram_stream_dropped_total counter
     ethogram_stream_dropped_total 4
-    # HELP ethogram_identity_total Containers told apart, and what could not be told, by what.
+    # HELP ethogram_identity_total Containers and processes identified, and what could not be, by what.
     # TYPE ethogram_identity_total counter
     ethogram_identity_total{what="cgroups_unknown"} 2
     # HELP ethogram_behaviours_total Behaviours seen, by what the model made of them.
@@ -89,7 +89,7 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_profiles Behaviour profiles, by state.
     # TYPE ethogram_profiles gauge
     ethogram_profiles{state="learning"} 1
-    # HELP ethogram_habits What workloads do all day, counted in the kernel and not sent.
+    # HELP ethogram_habits Habits: what workloads do all day, counted in the kernel and not sent.
     # TYPE ethogram_habits gauge
     ethogram_habits 3
     # HELP ethogram_build_info Always 1; the version is in the label.

@@ -231,7 +231,7 @@ mod tests {
             container: Some(Arc::new(Container { name: None, image: None, pod: None, ..container() })),
             ..finding()
         };
-        assert!(why(&format!("protect = ['x']\n{all}"), Myself::default(), &nameless).contains("no runtime"));
+        assert!(why(&format!("protect = ['x']\n{all}"), Myself::default(), &nameless).contains("not known yet"));
         assert_eq!(why(all, Myself::default(), &nameless), "");
         assert!(why(all, Myself::default(), &Finding { container: None, ..finding() }).contains("host"));
     }

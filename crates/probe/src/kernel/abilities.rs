@@ -9,7 +9,7 @@ use libbpf_sys::{
 };
 
 /// Why this kernel refuses all programs of a kind, which is a section's name up to the slash. None where it does not,
-/// or where only trying tells.
+/// or where only trying shows it.
 pub(crate) fn refusal(kind: &str) -> Option<&'static str> {
     static KINDS: OnceLock<[(&str, Option<String>); 5]> = OnceLock::new();
     let kinds = KINDS.get_or_init(|| {
@@ -46,7 +46,7 @@ fn try_load(program: bpf_prog_type, attach: bpf_attach_type) -> io::Result<Owned
             &mut options,
         )
     };
-    // SAFETY: a descriptor that is not negative was just opened for us and belongs to nobody else.
+    // SAFETY: a descriptor that is not negative was just opened for us and has no other owner.
     if fd < 0 { Err(io::Error::from_raw_os_error(-fd)) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd) }) }
 }
 
@@ -62,7 +62,7 @@ fn lsm_refusal() -> Option<String> {
     match fs::read_to_string("/sys/kernel/security/lsm") {
         Ok(active) if active.trim().split(',').any(|lsm| lsm == "bpf") => None,
         Ok(active) => Some(format!("'bpf' is not among the active security modules ({})", active.trim())),
-        Err(error) => Some(format!("cannot tell whether BPF is an active security module: {error}")),
+        Err(error) => Some(format!("cannot find out whether BPF is an active security module: {error}")),
     }
 }
 
@@ -87,7 +87,7 @@ fn multi_refusal() -> Option<String> {
         let error = io::Error::from_raw_os_error(-fd);
         return Some(format!("this kernel attaches no program to many functions at once: {error}"));
     }
-    // SAFETY: a descriptor that is not negative was just opened for us and belongs to nobody else.
+    // SAFETY: a descriptor that is not negative was just opened for us and has no other owner.
     drop(unsafe { OwnedFd::from_raw_fd(fd) });
     None
 }

@@ -3,7 +3,7 @@
 //! To load an object, libbpf looks every type that its programs read up by name among all of the kernel's, and does so
 //! for each object anew: with all trackers, half of what starting takes. So the agent gives it BTF that holds the wanted
 //! types only, and ends behind the last of them. What is left out is a nameless pointer there, because a type's number
-//! has to stay what it is in the kernel: programs tell it the kernel.
+//! has to stay what it is in the kernel: programs pass it to the kernel.
 //!
 //! The format: <https://docs.kernel.org/bpf/btf.html>.
 

@@ -31,10 +31,10 @@ pub(crate) struct Dispatcher(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     calls: Arc<MapHandle>,
-    /// Who wants each slot, by level.
+    /// Which program has each slot, by level.
     slots: BTreeMap<u32, [Entry; LEVELS]>,
     object: Option<Object>,
-    /// The program's table of numbers that somebody wants.
+    /// The program's table of numbers that a tracker hooks.
     wanted: Option<MapHandle>,
     /// None while no program is to be called.
     link: Option<Link>,

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) enum Elf {
     Plain(Arc<[u8]>),
-    /// As part of the binary, compressed: most of the time nobody reads it.
+    /// As part of the binary, compressed: most of the time it is not read.
     Packed {
         bytes: &'static [u8],
         /// When it is unpacked.

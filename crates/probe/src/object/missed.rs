@@ -1,5 +1,5 @@
 //! Calls that the kernel did not run a program for, because one was already running on that CPU or, of return probes,
-//! because too many calls were under way. Nobody but the kernel sees them, and only its own counts tell.
+//! because too many calls were under way. Only the kernel sees them, and only its own counts show them.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 

@@ -52,8 +52,8 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
         }
         let behaviours: Vec<_> = manifest.behaviour.iter().filter(|b| b.event == event).cloned().collect();
         let rules = manifest.rules.iter().find(|r| r.event == event).cloned();
-        let told = rules.iter().flat_map(|r| r.fields.values().chain(&r.type_from));
-        for field in behaviours.iter().flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless)).chain(told) {
+        let by_rules = rules.iter().flat_map(|r| r.fields.values().chain(&r.type_from));
+        for field in behaviours.iter().flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless)).chain(by_rules) {
             if !fields.iter().any(|f| &f.name == field) {
                 return Err(Error::BadManifest {
                     tracker: name.into(),

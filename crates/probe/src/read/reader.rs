@@ -1,6 +1,6 @@
 //! The one thread that reads all rings: checks, copies, puts in order and hands on.
 //!
-//! It never drops: when nobody takes what it has, it stops reading, the rings fill, and each counts its own loss in
+//! It never drops (back-pressure): when the engine is busy, it stops reading, the rings fill, and each counts its drops in
 //! the kernel. So a flood in one tracker does not cost another's events.
 
 use std::{
@@ -159,7 +159,7 @@ struct Loop {
     held: Vec<Event>,
     sources: Vec<Active>,
     wake_request: WakeRequest,
-    /// Since when whoever has the next record is asked to wake this, and nothing has come.
+    /// Since when the program with the next record is asked to wake this, and nothing has come.
     asked: Option<Instant>,
     /// What the samples' times are counted from.
     began: Instant,
@@ -262,7 +262,7 @@ impl Loop {
         let timeout = Timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos() as _ };
         let mut events = Vec::with_capacity(8);
         if epoll::wait(&self.poll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)).is_ok() {
-            // Whoever woke this has taken the request back, also where the record is read by a command or refused.
+            // The program that woke this has taken the request back, also where the record is read by a command or refused.
             if !events.is_empty() {
                 self.asked = None;
             }

@@ -24,7 +24,7 @@ use crate::{
     tables::shared::{OperationPolicies, table},
 };
 
-/// Bytes between the programs and whoever reads what they did.
+/// Bytes between the programs and the reader of what they did.
 const RING_BYTES: u32 = 1 << 18;
 
 /// Programs that are needed together, by name.
@@ -39,7 +39,7 @@ pub struct Enforcer {
     refused: Vec<Option<String>>,
 }
 
-/// What the programs are told when they are loaded.
+/// What is set in the programs when they are loaded.
 #[derive(Debug, Clone, Copy)]
 struct Constants {
     controller: u32,
@@ -66,7 +66,7 @@ pub struct Enforcement {
     pub took: Duration,
     /// To what it was to be done: a path, or an address and port; empty where it counts for nothing.
     pub object: String,
-    /// Who did it, and when, as trackers tell it.
+    /// Who did it, and when, as trackers report it.
     pub event: Event,
 }
 
@@ -76,8 +76,8 @@ impl Enforcer {
     /// Paths of all policies at most.
     pub const MAX_PATHS: usize = table::PATHS.entries as usize;
 
-    /// Attaches what the policies need. They hold for nobody yet. `controller` is that of [`Settings`]. In a dry run what they lead to
-    /// is told, and not done.
+    /// Attaches what the policies need. They apply to no container yet. `controller` is that of [`Settings`]. In a dry run what they lead to
+    /// is reported, and not done.
     ///
     /// [`Settings`]: crate::Settings
     ///

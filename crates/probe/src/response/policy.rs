@@ -15,7 +15,7 @@ pub struct Policy {
     pub matchers: Vec<Matcher>,
     /// What becomes of it.
     pub ruling: Ruling,
-    /// Whether it stands for a rule: it holds for nothing that the rule's events would not tell of, and where that cannot be known,
+    /// Whether it stands for a rule: it holds for nothing that the rule's events would not report, and where that cannot be known,
     /// not at all.
     pub exact: bool,
 }

@@ -26,7 +26,7 @@ pub struct HabitCount {
     pub last_ns: u64,
 }
 
-/// The habits that the kernel was told of.
+/// The habits that are in the kernel's table.
 #[derive(Debug)]
 pub(crate) struct Habits {
     pub(super) map: MapHandle,
@@ -38,7 +38,7 @@ pub(crate) struct Habits {
 struct Known {
     /// Each with the count that was read of it.
     read: HashMap<u64, u64>,
-    /// What was counted of those that have ended since. Bounded: nobody reads it who ends more than there is room for.
+    /// What was counted of those that have ended since. Bounded: more end only where they are not read.
     ended: Vec<HabitCount>,
 }
 

@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsRawFd, FromRawFd},
 };
 
-/// A forked child that waits until it is told to go, so that tests can name its pid beforehand.
+/// A forked child that waits for a signal to go, so that tests can name its pid beforehand.
 pub(crate) struct Forked {
     pid: libc::pid_t,
     go: Option<File>,

@@ -37,7 +37,7 @@ fn every_event_that_can_be_a_habit_is_shown_here() {
 struct Shown {
     event: &'static str,
     seen: Vec<Event>,
-    /// Members with the tag that were shown to tell habits apart.
+    /// Members with the tag that were shown to distinguish habits.
     told_apart: BTreeSet<&'static str>,
 }
 

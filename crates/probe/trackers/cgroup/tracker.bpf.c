@@ -23,7 +23,7 @@ struct cgroup_attach {
 };
 EVENT(attach, struct cgroup_attach, 3);
 
-/* Hosts with cgroup v1 have many hierarchies; containers are told apart in one. */
+/* Hosts with cgroup v1 have many hierarchies; containers are identified in one. */
 const volatile u32 agent_cgroup_hierarchy;
 
 static __always_inline bool is_ours(struct cgroup *cgroup)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* What is told of changes of what processes are allowed to. */
+/* What is reported of changes of what processes are allowed to. */
 #ifndef ETHOGRAM_CRED_EVENTS_H
 #define ETHOGRAM_CRED_EVENTS_H
 

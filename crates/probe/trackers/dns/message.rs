@@ -1,4 +1,4 @@
-//! A DNS message, as RFC 1035 has it. Whoever is watched wrote it: no length in it is believed.
+//! A DNS message, as RFC 1035 has it. A watched process wrote it: no length in it is believed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ const CNAME: u16 = 5;
 const A: u16 = 1;
 const AAAA: u16 = 28;
 
-/// What is told of a message.
+/// What is reported of a message.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) name: String,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* What is told of changes of files. */
+/* What is reported of changes of files. */
 #ifndef ETHOGRAM_FS_EVENTS_H
 #define ETHOGRAM_FS_EVENTS_H
 
@@ -10,11 +10,11 @@
 	path_at path FIELD("file.path", "the file; symbolic links are resolved unless file.path_unresolved is true");  \
 	requested_path requested FIELD("file.requested_path", "the path as asked for, where it is another");           \
 	error_number error FIELD("error.type", "why it failed; absent where it did not");                              \
-	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel told the paths only as asked for");        \
+	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel showed the paths only as asked for");      \
 	bool8 writable_layer FIELD("file.writable_layer", "whether the file was written in the container and is not "  \
-							  "from its image; false also where that cannot be told");     \
+							  "from its image; false also where that is not known");       \
 	bool8 io_uring FIELD("file.io_uring",                                                                          \
-			     "whether it was asked for through io_uring: told as it begins, how it ends is unknown")
+			     "whether it was asked for through io_uring: reported as it begins, how it ends is unknown")
 
 struct file_change {
 	CHANGE;

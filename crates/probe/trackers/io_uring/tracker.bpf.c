@@ -137,7 +137,7 @@ enum IORING_OP {
 	IORING_OP_URING_CMD128 = 64,
 };
 
-/* What trackers of system calls would have told. */
+/* What trackers of system calls would have reported. */
 #define BIT(opcode) (1ULL << (opcode))
 #define HIDDEN                                                                                                         \
 	(BIT(IORING_OP_ACCEPT) | BIT(IORING_OP_CONNECT) | BIT(IORING_OP_OPENAT) | BIT(IORING_OP_OPENAT2) |             \

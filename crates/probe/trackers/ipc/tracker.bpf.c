@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
  * Who talks to whom on the same machine without a socket: the two ends of pipes, System V's shared memory, semaphores and
- * queues, and POSIX queues. POSIX shared memory and semaphores are files below /dev/shm, which trackers of files tell.
+ * queues, and POSIX queues. POSIX shared memory and semaphores are files below /dev/shm, which trackers of files report.
  */
 #include "record.bpf.h"
 #include "sample.bpf.h"
@@ -238,7 +238,7 @@ struct readers {
 	struct reader second;
 };
 
-/* By inode. What falls out of it is a connection that is not told this time. */
+/* By inode. What falls out of it is a connection that is not reported this time. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
- * Kernel modules: who asks to load or remove one, and what becomes of it. One that the kernel itself wants is loaded by a
+ * Kernel modules: who asks to load or remove one, and what becomes of it. One that the kernel itself needs is loaded by a
  * helper program, with the same system calls.
  */
 #include "record.bpf.h"

@@ -64,7 +64,7 @@ enum prepare { prepare_fsopen = 1, prepare_fspick, prepare_fsconfig, prepare_fsm
 	path_at path FIELD("file.path", "the place; symbolic links are resolved unless file.path_unresolved is true"); \
 	requested_path requested FIELD("file.requested_path", "the place as asked for, where that is another path");   \
 	error_number error FIELD("error.type", "why it failed; absent where it did not");                              \
-	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel told the paths only as asked for")
+	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel showed the paths only as asked for")
 
 struct mount_place {
 	PLACE;
@@ -73,7 +73,7 @@ struct mount_place {
 struct mount_mount {
 	PLACE;
 	path_at source_path FIELD("mount.source_path",
-				  "what is moved, attached or bound; to bind is always told as asked for");
+				  "what is moved, attached or bound; to bind is always shown as asked for");
 	requested_path source_requested FIELD("mount.requested_source_path",
 					      "that path as asked for, where it is another");
 	enum mounting operation FIELD("mount.operation", "what was asked for: attach is by move_mount");

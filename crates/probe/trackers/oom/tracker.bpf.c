@@ -99,7 +99,7 @@ static __always_inline void report(struct task_struct *victim)
 	submit(c, &e, sizeof(e));
 }
 
-/* Of a victim that is not at hand, only its pid is told. */
+/* Of a victim that is not at hand, only its pid is reported. */
 static __always_inline void report_unknown(u32 pid)
 {
 	struct tracker_counters *c = count();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-/* Signals: who sends what to whom. Those of the kernel itself are told of the process that gets them. */
+/* Signals: who sends what to whom. Those of the kernel itself are reported for the process that gets them. */
 #include "tracker.bpf.h"
 
 PARAM(bool8, own, 0, "whether signals that a process sends to itself are reported");
 PARAM(bool8, kernel, 1, "whether signals that the kernel sends are reported: faults, timers, broken pipes");
-PARAM(bool8, children, 0, "whether SIGCHLD, which tells a parent of its children, is reported");
+PARAM(bool8, children, 0, "whether SIGCHLD, which parents get from their children, is reported");
 PARAM(u32, only, 0, "the only signal that is reported, by its number; 0: all");
 
 #define SIGCHLD 17

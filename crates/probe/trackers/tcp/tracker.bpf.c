@@ -101,7 +101,7 @@ struct tcp_route {
 };
 SAMPLE(route, struct route_key, struct tcp_route, 7, 8192);
 
-PARAM(bool8, existing, 0, "whether ports that were listened on before are told once at the start");
+PARAM(bool8, existing, 0, "whether ports that were listened on before are reported once at the start");
 
 struct connection {
 	struct event_header who;

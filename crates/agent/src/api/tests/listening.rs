@@ -50,7 +50,7 @@ async fn a_socket_that_answers_is_in_use_and_a_dead_one_is_replaced() {
     assert!(error.starts_with(&format!("another server answers on {}", api.socket.display())), "{error}");
     assert!(api.socket.exists(), "the loser removed it");
     drop(first);
-    // What a killed server leaves over: a socket file with nobody behind it.
+    // What a killed server leaves over: a socket file without a server.
     drop(std::os::unix::net::UnixListener::bind(&api.socket).unwrap());
     let second = Listeners::bind(&api, &NO_METRICS).await.unwrap();
     drop(second);

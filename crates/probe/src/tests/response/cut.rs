@@ -21,13 +21,13 @@ fn what_is_cut_off_sends_and_gets_nothing_but_on_loopback() {
     cut.pin(&folder).unwrap();
     drop(cut);
     assert!(NetworkCut::is_pinned(&folder));
-    assert_eq!(cgroup.run(away), cut_off, "it outlives whoever made it");
+    assert_eq!(cgroup.run(away), cut_off, "it outlives its maker");
     NetworkCut::unpin(&folder).unwrap();
     assert!(!NetworkCut::is_pinned(&folder) && !folder.exists());
     assert_eq!(cgroup.run(away), connected, "afterwards");
     NetworkCut::unpin(&folder).unwrap();
     drop(NetworkCut::attach(&cgroup.0).unwrap());
-    assert_eq!(cgroup.run(away), connected, "unpinned, it ends with whoever made it");
+    assert_eq!(cgroup.run(away), connected, "unpinned, it ends with its maker");
 }
 
 /// A BPF file system of a test's own.
