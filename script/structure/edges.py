@@ -26,17 +26,20 @@ def crates_of_metadata(metadata):
         if package["id"] in metadata["workspace_members"]
     }
 
+    def is_in_the_binary(needed):
+        # What only tests or the build need is not.
+        return any(kind["kind"] is None for kind in needed["dep_kinds"])
+
     def below(package, seen):
         for needed in needs[package]:
-            # What only tests or the build need does not come into the binary.
-            if needed["pkg"] not in seen and any(kind["kind"] is None for kind in needed["dep_kinds"]):
+            if needed["pkg"] not in seen and is_in_the_binary(needed):
                 seen.add(needed["pkg"])
                 below(needed["pkg"], seen)
         return seen
 
     return {
         folder: (
-            {ours[needed["pkg"]] for needed in needs[package] if needed["pkg"] in ours},
+            {ours[needed["pkg"]] for needed in needs[package] if needed["pkg"] in ours and is_in_the_binary(needed)},
             {names[needed] for needed in below(package, set())},
         )
         for package, folder in ours.items()

@@ -17,7 +17,6 @@ mod record;
 pub mod refusal;
 pub mod response;
 mod rules;
-mod secrets;
 mod server;
 pub mod sink;
 pub mod store;

@@ -1,22 +1,17 @@
-//! The journey of an event from the reader to whoever wants it.
+//! What runs: the reader of the rings, the engine's thread, and the thread that applies what the engine decides.
 //!
-//! One thread owns all state, the [`engine`]: which [`identity`] each cgroup and process has, and what its
-//! [`engine::Consumer`] makes of the events. It is fed [`live`], or by a replay. Everything else talks to it through a
-//! [`control::Control`].
+//! [`launch`] starts it in the order in which nothing is missed. [`live`] feeds the engine with what happens now, [`apply`]
+//! carries out its effects, and everything else talks to both through a [`control::Control`].
 
+pub(crate) mod apply;
 pub(crate) mod control;
-pub(crate) mod engine;
-pub(crate) mod found;
-mod gate;
-pub(crate) mod identity;
+mod found;
 mod launch;
 mod live;
-mod processes;
-mod selection;
+mod periodic;
 
+pub(crate) use apply::Outlet;
 pub(crate) use control::Control;
-pub(crate) use engine::{Consumer, Engine, Input};
-pub(crate) use identity::Identity;
-pub(crate) use launch::{Pipeline, Plan, Wanted, found, refusal};
+pub(crate) use launch::{Pipeline, Plan, Wanted, refusal};
 pub(crate) use live::now_ns;
-pub(crate) use selection::Selection;
+pub(crate) use periodic::found;

@@ -97,7 +97,7 @@ impl Response {
     }
 
     /// Has the policies hold for a container that came, or of which more is known.
-    pub(crate) fn meet(&self, container: &Arc<Container>) {
+    pub(crate) fn add_container(&self, container: &Arc<Container>) {
         if self.has_policies {
             // What is lost here comes with the next list.
             _ = self.messages.try_send(Message::Container(Arc::clone(container)));

@@ -4,7 +4,7 @@ mod alerts;
 mod api;
 mod backend;
 mod demands;
-mod judge;
+mod outlet;
 mod rules;
 mod streams;
 
@@ -18,6 +18,11 @@ use std::{
 
 use anyhow::Context;
 use ethogram_detect::{Detector, Model, Profile, Settings, rules::Rules};
+use ethogram_engine::{
+    Judged, Selection,
+    judged::Judges,
+    recording::{Before, Conditions},
+};
 use ethogram_model::schema::Role;
 use ethogram_probe::{Demand, Start, TrackerObject, builtin, find, give_back_memory};
 use tokio::runtime::Handle;
@@ -26,7 +31,7 @@ use self::{
     alerts::AlertBook,
     backend::Server,
     demands::Demands,
-    judge::Judge,
+    outlet::ServerOutlet,
     rules::{Book, RuleKeeper},
 };
 use crate::{
@@ -35,13 +40,16 @@ use crate::{
     container::runtime::Runtimes,
     failure::Usage,
     interrupt::Interrupt,
-    pipeline::{Control, Pipeline, Plan, Selection, Wanted, refusal},
-    record::{Before, Conditions, Recorder},
+    pipeline::{Control, Pipeline, Plan, Wanted, refusal},
+    record::Recorder,
     response::Response,
     rules::Origin,
     sink::Sinks,
     store::{Contents, Store, Writer},
 };
+
+/// A handle on the server's engine and on its outlet.
+type ServerControl = Control<Judged, ServerOutlet>;
 
 /// How long alerts that are under way may take to be written at the end.
 const LAST_ALERTS: Duration = Duration::from_secs(2);
@@ -152,7 +160,7 @@ async fn run(
         Some(path) => {
             let conditions = Conditions::of(selection.clone(), &settings);
             let (profiles, rules) = (Some(&profiles), &book.files[..]);
-            let before = Before { profiles, rules, accepted: &accepted, stories: &stories, alerts: &alerts };
+            let before = Before { profiles, rules, accepted: &accepted, groups: &stories, alerts: &alerts };
             Some(Recorder::create(path, conditions, &schemas, &before)?)
         }
     };
@@ -167,7 +175,8 @@ async fn run(
     accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
     let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
     response.accept(&detector.accepted);
-    let judge = Judge::new(selection, detector, AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);
+    let judged = Judged::new(selection, detector, Judges::All);
+    let outlet = ServerOutlet::new(AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let avoid = config.collection.avoid.clone();
@@ -178,7 +187,7 @@ async fn run(
     let always = wanted.iter().filter_map(of_profiles).collect();
     let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted, recorder };
     let mut interrupt = Interrupt::listen()?;
-    let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judge);
+    let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judged, outlet);
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
     let demands = Demands::new(Arc::clone(&pipeline.collector), always, needs.events);
@@ -201,16 +210,16 @@ async fn run(
     tracing::info!("ending");
     watching.abort();
     server.stop().await;
-    let (judge, _) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
-    let judge = judge.context("the engine ended before its time: see above")?;
-    tokio::task::spawn_blocking(|| judge.finish(LAST_ALERTS)).await?;
+    let (outlet, _) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
+    let outlet = outlet.context("what the engine decided is not applied any more: see above")?;
+    tokio::task::spawn_blocking(|| outlet.finish(LAST_ALERTS)).await?;
     tokio::task::spawn_blocking(move || response.finish()).await?;
     Ok(())
 }
 
 /// Tells which containers there are, those of which no runtime tells included.
-async fn tell_containers(control: Control<Judge>, response: Arc<Response>) {
-    while let Ok(all) = control.ask(|e| e.identity.containers.containers().cloned().collect()).await {
+async fn tell_containers(control: ServerControl, response: Arc<Response>) {
+    while let Ok(all) = control.ask(|engine| engine.containers().cloned().collect()).await {
         response.sync(all);
         tokio::time::sleep(CONTAINERS).await;
     }

@@ -55,11 +55,14 @@ fn id(analytic: &str, workload: &str, executable: &str) -> String {
     id
 }
 
+/// Acceptances that changed, by id; none where one was revoked.
+pub type Changes = BTreeMap<String, Option<Acceptance>>;
+
 /// All that is accepted, by id.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Acceptances {
     by_id: BTreeMap<String, Acceptance>,
-    changed: BTreeMap<String, Option<Acceptance>>,
+    changed: Changes,
 }
 
 impl Acceptances {
@@ -122,7 +125,7 @@ impl Acceptances {
     }
 
     /// Those that changed since the last call, to be stored; none where one was revoked.
-    pub fn take_changed(&mut self) -> BTreeMap<String, Option<Acceptance>> {
+    pub fn take_changed(&mut self) -> Changes {
         std::mem::take(&mut self.changed)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use ethogram_model::{Event, Finding, render};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Profile,
@@ -16,9 +17,11 @@ use crate::{
 const USUAL_CONFIDENCE: u8 = 30;
 
 /// Something that changes how events are judged from then on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Other rules are in force, and the files that they are from.
+    /// Other rules are in force, and the files that they are from. A recording has the files, and compiles them again.
+    #[serde(skip)]
     Rules(Arc<RuleSet>, Arc<[File]>),
     /// Something is normal.
     Accept(Acceptance),

@@ -86,16 +86,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// An event, or a row of a sample, reached whoever wants it.
-    pub fn delivered(&self, sample: bool) {
+    /// So many events, or rows of a sample, were delivered.
+    pub fn delivered(&self, sample: bool, number: u64) {
         let counter = if sample { &self.rows } else { &self.delivered };
-        counter.fetch_add(1, Ordering::Release);
+        counter.fetch_add(number, Ordering::Release);
     }
 
-    /// An event's container turned out not to be wanted. A row stands for operations that are counted already.
-    pub fn filtered(&self, sample: bool) {
+    /// So many events were of containers that are filtered. A row stands for operations that are counted already.
+    pub fn filtered(&self, sample: bool, number: u64) {
         if !sample {
-            self.filtered.fetch_add(1, Ordering::Release);
+            self.filtered.fetch_add(number, Ordering::Release);
         }
     }
 

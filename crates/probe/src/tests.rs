@@ -108,7 +108,7 @@ impl Rig {
     fn take(&mut self, batch: Batch) {
         let outcome = self.collector.outcome(self.tracker).unwrap();
         let its_own = batch.iter().filter(|e| &*e.schema.tracker == self.tracker);
-        its_own.for_each(|e| outcome.delivered(e.schema.sample));
+        its_own.for_each(|e| outcome.delivered(e.schema.sample, 1));
         self.seen.extend(batch);
     }
 

@@ -3,17 +3,21 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use ethogram_model::Event;
+use ethogram_engine::{
+    Forwarded, Selection,
+    recording::{Before, Conditions},
+};
 use ethogram_probe::{builtin, find};
+use tokio::runtime::Handle;
 
 use super::{RecordArgs, until::Until};
 use crate::{
     config::Config,
-    container::{runtime::Runtimes, table::Lookup},
+    container::runtime::Runtimes,
     failure::Usage,
     interrupt::Interrupt,
-    pipeline::{Consumer, Pipeline, Plan, Selection, refusal},
-    record::{Before, Conditions, Recorder, Totals},
+    pipeline::{Pipeline, Plan, refusal},
+    record::{Recorder, Totals},
     rules::Origin,
     server::{self, Needs},
 };
@@ -34,7 +38,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
 
     let selection = Selection { host: config.collection.host, containers: args.container.clone() };
     let conditions = Conditions::of(selection, &config.behaviour.settings());
-    let consumer = Everything(conditions.selection.clone());
+    let consumer = Forwarded { selection: conditions.selection.clone(), filter: None };
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let recorder = Recorder::create(&args.file, conditions, &schemas, &Before { rules: &files, ..Before::default() })?;
     let (ring_bytes, avoid) = (config.collection.ring_bytes, config.collection.avoid.clone());
@@ -52,10 +56,10 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     Ok(())
 }
 
-async fn run(args: &RecordArgs, config: &Config, plan: Plan, consumer: Everything) -> anyhow::Result<Totals> {
+async fn run(args: &RecordArgs, config: &Config, plan: Plan, consumer: Forwarded) -> anyhow::Result<Totals> {
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
     let mut interrupt = Interrupt::listen()?;
-    let launched = Pipeline::launch(plan, Arc::clone(&runtimes), &tokio::runtime::Handle::current(), consumer);
+    let launched = Pipeline::launch(plan, Arc::clone(&runtimes), &Handle::current(), consumer, ());
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(fs::remove_file(&args.file)))?;
     let recording = pipeline.recording.clone().context("nothing is recorded")?;
@@ -63,17 +67,4 @@ async fn run(args: &RecordArgs, config: &Config, plan: Plan, consumer: Everythin
     let ended = until.end(&runtimes, &mut interrupt).await;
     tokio::task::spawn_blocking(|| pipeline.stop()).await?;
     ended.map(|()| recording.totals())
-}
-
-/// Wants what is to be recorded, and does nothing with it.
-struct Everything(Selection);
-
-impl Consumer for Everything {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.0.wants(lookup)
-    }
-
-    fn take(&mut self, _: &Event) {}
-
-    fn tick(&mut self, _: u64) {}
 }

@@ -3,19 +3,21 @@
 use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc, time::Instant};
 
 use ethogram_detect::{
-    Decision, Detector, HabitChange, HabitCount, Model,
+    Detector, Model,
     rules::{RuleSet, Rules},
+};
+use ethogram_engine::{
+    EventFilter, Forwarded, Judged,
+    judged::Judges,
+    recording::{OpenError, Played, Player},
 };
 use ethogram_model::{Event, TrackerSchema, nearest::suggestion, ocsf, render};
 
 use super::{ReplayArgs, ReplayFormat, args::Judge};
 use crate::{
     config::Config,
-    container::table::Lookup,
     failure::Usage,
-    output::{Format, Lines, Output, OutputError},
-    pipeline::{Consumer, Selection},
-    record::{OpenError, Played, Player},
+    output::{Format, Lines, Output},
     rules::Origin,
     server,
 };
@@ -49,29 +51,12 @@ fn open(path: &Path) -> anyhow::Result<Recording> {
 pub(super) fn events(path: &Path, most: usize) -> anyhow::Result<Vec<Event>> {
     let recording = open(path)?;
     let selection = recording.conditions.selection.clone();
-    let played = recording.play(Collecting { selection, most, events: Vec::new() }, |c| c.events.len() < most);
-    Ok(played.consumer.events)
-}
-
-/// Keeps events.
-struct Collecting {
-    selection: Selection,
-    most: usize,
-    events: Vec<Event>,
-}
-
-impl Consumer for Collecting {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.wants(lookup)
-    }
-
-    fn take(&mut self, event: &Event) {
-        if self.events.len() < self.most {
-            self.events.push(event.clone());
-        }
-    }
-
-    fn tick(&mut self, _: u64) {}
+    let mut events = Vec::new();
+    recording.play(Forwarded { selection, filter: Some(EventFilter::default()) }, |effects| {
+        events.extend(effects.events.into_iter().take(most - events.len()));
+        events.len() < most
+    });
+    Ok(events)
 }
 
 /// Learns and judges it.
@@ -94,20 +79,25 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     };
     let loaded = RuleSet::load_what_is_right(&files, &recording.schemas());
     let mut detector = Detector { model, rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
-    recording.stories.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
+    recording.groups.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
     recording.alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
     recording.accepted.iter().cloned().for_each(|acceptance| detector.accepted.restore(acceptance));
     let mut recording = recording;
     recording.follows_rules = config.is_none() && args.only != Some(Judge::Behaviour);
-    let out = Lines::new(args.output_file.as_deref())?;
+    let judges = if args.only == Some(Judge::Rules) { Judges::Rules } else { Judges::All };
+    let mut out = Lines::new(args.output_file.as_deref())?;
     let begun = Instant::now();
-    let played = recording
-        .play(Judging { selection, detector, only: args.only, out, alerts: 0, failed: None }, |c| c.failed.is_none());
-    let judging = &played.consumer;
-    tell(&played, begun, &format!(", {} alerts", judging.alerts));
+    let (mut alerts, mut written) = (0_u64, Ok(()));
+    // How they went on is not printed: each is one line, as it was raised.
+    let played = recording.play(Judged::new(selection, detector, judges), |effects| {
+        alerts += effects.findings.len() as u64;
+        written = effects.findings.iter().try_for_each(|finding| out.write(&ocsf::from_finding(finding)));
+        written.is_ok()
+    });
+    summarize(&played, begun, &format!(", {alerts} alerts"));
     let damage = damage(args, &played);
-    let Judging { mut detector, mut out, failed, .. } = played.consumer;
-    failed.map_or_else(|| out.flush(), Err)?;
+    written.and_then(|()| out.flush())?;
+    let mut detector = played.consumer.detector;
     if let Some(path) = &args.profiles {
         write_profiles(path, &mut detector.model)?;
     }
@@ -148,14 +138,17 @@ fn convert(args: &ReplayArgs, format: ReplayFormat, recording: Recording) -> any
         (ReplayFormat::Json | ReplayFormat::Alerts, _) => Output::new(Format::Json, &columns, file)?,
     };
     let selection = recording.conditions.selection.clone();
-    let (trackers, containers) = (args.tracker.clone(), args.container.clone());
+    let filter = EventFilter { trackers: args.tracker.clone(), containers: args.container.clone() };
     let begun = Instant::now();
-    let converting = Converting { selection, trackers, containers, output, written: 0, failed: None };
-    let played = recording.play(converting, |c| c.failed.is_none());
-    tell(&played, begun, &format!(", {} of them written", played.consumer.written));
+    let (mut output, mut number, mut written) = (output, 0_u64, Ok(()));
+    let played = recording.play(Forwarded { selection, filter: Some(filter) }, |effects| {
+        number += effects.events.len() as u64;
+        written = effects.events.iter().try_for_each(|event| output.write(event));
+        written.is_ok()
+    });
+    summarize(&played, begun, &format!(", {number} of them written"));
     let damage = damage(args, &played);
-    let Converting { output, failed, .. } = played.consumer;
-    failed.map_or_else(|| output.close(), Err)?;
+    written.and_then(|()| output.close())?;
     damage
 }
 
@@ -173,7 +166,7 @@ fn columns(trackers: &[TrackerSchema], chosen: &[String]) -> TrackerSchema {
 }
 
 /// What became of it, and whether anything is missing.
-fn tell<C>(played: &Played<C>, begun: Instant, result: &str) {
+fn summarize<C>(played: &Played<C>, begun: Instant, result: &str) {
     let recorded = played.span_ns.1.saturating_sub(played.span_ns.0) as f64 / 1e9;
     let took = begun.elapsed().as_secs_f64();
     eprintln!("replayed {} events of {recorded:.1} s in {took:.1} s{result}", played.events);
@@ -197,86 +190,4 @@ fn damage<C>(args: &ReplayArgs, played: &Played<C>) -> anyhow::Result<()> {
         None => Ok(()),
         Some(damage) => Err(anyhow::anyhow!("{} is {damage}", args.file.display())),
     }
-}
-
-/// Prints what is new.
-struct Judging {
-    selection: Selection,
-    detector: Detector,
-    only: Option<Judge>,
-    out: Lines,
-    alerts: u64,
-    failed: Option<OutputError>,
-}
-
-impl Consumer for Judging {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.wants(lookup)
-    }
-
-    fn take(&mut self, event: &Event) {
-        let Detector { rules, accepted, .. } = &mut self.detector;
-        let findings = match self.only {
-            // Without a model there is nothing that weighs what rules find, either.
-            Some(Judge::Rules) => rules.judge(event, accepted),
-            _ => self.detector.judge(event),
-        };
-        for finding in findings {
-            self.alerts += 1;
-            let written = self.out.write(&ocsf::from_finding(&finding));
-            self.failed = self.failed.take().or(written.err());
-        }
-    }
-
-    fn count_habits(&mut self, counts: &[HabitCount]) {
-        self.detector.count_habits(counts);
-    }
-
-    fn note_loss(&mut self) {
-        self.detector.model.note_loss();
-    }
-
-    fn take_habit_changes(&mut self) -> Vec<HabitChange> {
-        self.detector.take_habit_changes()
-    }
-
-    fn decide(&mut self, decision: Decision) {
-        self.detector.decide(decision);
-    }
-
-    fn tick(&mut self, now_ns: u64) {
-        self.detector.advance(now_ns);
-        // Whoever asks for them goes on with alerts; here each is told once.
-        drop(self.detector.take_updates());
-    }
-}
-
-/// Prints the events themselves.
-struct Converting {
-    selection: Selection,
-    /// Names of trackers, names or ids of containers; none means all.
-    trackers: Vec<String>,
-    containers: Vec<String>,
-    output: Output,
-    written: u64,
-    failed: Option<OutputError>,
-}
-
-impl Consumer for Converting {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.wants(lookup)
-    }
-
-    fn take(&mut self, event: &Event) {
-        let of_tracker = || self.trackers.iter().any(|t| **t == *event.schema.tracker);
-        let of_container =
-            || event.context.container.as_ref().is_some_and(|c| self.containers.iter().any(|w| c.answers_to(w)));
-        if (self.trackers.is_empty() || of_tracker()) && (self.containers.is_empty() || of_container()) {
-            self.written += 1;
-            let written = self.output.write(event);
-            self.failed = self.failed.take().or(written.err());
-        }
-    }
-
-    fn tick(&mut self, _: u64) {}
 }

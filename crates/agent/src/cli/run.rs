@@ -3,18 +3,18 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use ethogram_model::Event;
+use ethogram_engine::{Effects, EventFilter, Forwarded, Selection};
 use ethogram_probe::{Counters, Start, TrackerObject, builtin, find};
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use super::{RunArgs, until::Until};
 use crate::{
     config::Config,
-    container::{runtime::Runtimes, table::Lookup},
+    container::runtime::Runtimes,
     failure::Usage,
     interrupt::Interrupt,
     output::{Output, OutputError},
-    pipeline::{Consumer, Pipeline, Plan, Selection, Wanted},
+    pipeline::{Outlet, Pipeline, Plan, Wanted},
 };
 
 pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<()> {
@@ -59,17 +59,19 @@ async fn show(
     let plan = Plan { ring_bytes, avoid, trackers, wanted, recorder: None };
     let (fail, failed) = oneshot::channel();
     let selection = Selection { host: args.container.is_empty(), containers: args.container.clone() };
-    let consumer = Show { tracker: name.clone(), selection, output, rows: false, fail: Some(fail) };
+    let filter = EventFilter { trackers: vec![name.clone()], ..EventFilter::default() };
+    let forwarded = Forwarded { selection, filter: Some(filter) };
+    let shown = Shown { output, fail: Some(fail) };
     let mut interrupt = Interrupt::listen()?;
-    let pipeline = Pipeline::launch(plan, Arc::clone(&runtimes), &tokio::runtime::Handle::current(), consumer)?;
+    let pipeline = Pipeline::launch(plan, Arc::clone(&runtimes), &Handle::current(), forwarded, shown)?;
 
     let until = Until { duration: args.duration, containers: &args.container, wait: args.wait };
     let ended = tokio::select! {
         ended = until.end(&runtimes, &mut interrupt) => ended,
         Ok(error) = failed => Err(error.into()),
     };
-    let (consumer, statuses) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
-    let flushed = consumer.map_or(Ok(()), |mut c| c.output.flush());
+    let (shown, statuses) = tokio::task::spawn_blocking(|| pipeline.stop()).await?;
+    let flushed = shown.map_or(Ok(()), |mut shown| shown.output.flush());
     let status = statuses.into_iter().find(|s| *s.schema.name == *name).context("the tracker is gone")?;
     ended?;
     eprintln!("{}", account(&status.counters));
@@ -77,44 +79,32 @@ async fn show(
 }
 
 /// Prints the events of one tracker.
-struct Show {
-    tracker: String,
-    selection: Selection,
+struct Shown {
     output: Output,
-    rows: bool,
+    /// Where the first failure goes; none after it.
     fail: Option<oneshot::Sender<OutputError>>,
 }
 
-impl Show {
-    fn check(&mut self, written: Result<(), OutputError>) {
-        if let Err(error) = written
-            && let Some(fail) = self.fail.take()
-        {
-            // Nobody waits for it any more where the end has come anyway.
-            _ = fail.send(error);
-        }
+impl Shown {
+    fn print(&mut self, effects: &Effects) -> Result<(), OutputError> {
+        effects.events.iter().try_for_each(|event| self.output.write(event))?;
+        if effects.has_rows { self.output.end_interval() } else { self.output.flush() }
     }
 }
 
-impl Consumer for Show {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.wants(lookup)
-    }
-
-    fn take(&mut self, event: &Event) {
-        if *event.schema.tracker == *self.tracker && self.fail.is_some() {
-            self.rows |= event.schema.sample;
-            let written = self.output.write(event);
-            self.check(written);
+impl Outlet for Shown {
+    fn apply(&mut self, effects: Effects) {
+        // What was written must be seen by the time that nothing more comes.
+        if (effects.events.is_empty() && effects.outcomes.is_empty()) || self.fail.is_none() {
+            return;
+        }
+        if let Err(error) = self.print(&effects)
+            && let Some(fail) = self.fail.take()
+        {
+            // Nothing waits for it any more where the end has come anyway.
+            _ = fail.send(error);
         }
     }
-
-    fn end_batch(&mut self) {
-        let written = if std::mem::take(&mut self.rows) { self.output.end_interval() } else { self.output.flush() };
-        self.check(written);
-    }
-
-    fn tick(&mut self, _: u64) {}
 }
 
 /// The last line: where all events went.

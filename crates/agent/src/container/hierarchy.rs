@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ethogram_engine::containers::walk::Walk;
+
 /// The v1 controllers whose hierarchy would do, best first: every runtime puts every container there.
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
@@ -74,22 +76,6 @@ pub(crate) enum HierarchyError {
     /// There is none.
     #[error("no cgroup hierarchy is mounted; mount one, usually on /sys/fs/cgroup")]
     None,
-}
-
-/// The cgroups found by one walk.
-#[derive(Debug, Default)]
-pub(crate) struct Walk {
-    /// Id and absolute path within the hierarchy, parents before their children.
-    pub(crate) cgroups: Vec<(u64, String)>,
-    /// Whether there were more than [`Walk::LIMIT`], or nested deeper than [`Walk::MAX_DEPTH`].
-    pub(crate) cut: bool,
-}
-
-impl Walk {
-    /// Cgroups a walk returns at most.
-    pub(crate) const LIMIT: usize = 65_536;
-    /// How deep it goes.
-    pub(crate) const MAX_DEPTH: usize = 64;
 }
 
 impl Hierarchy {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use ethogram_engine::containers::runtime::{Ask, Resolution, ResolveRequest, candidate_key};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    runtime::{Answer, Runtime, RuntimeContainer, Runtimes},
+    runtime::{Answer, Runtime, Runtimes},
     users::Reader,
 };
 
@@ -32,54 +32,6 @@ const START: u32 = 3;
 const MAX_OPEN: usize = 8192;
 /// Requests that are being asked at a time.
 const MAX_ASKING: usize = 16;
-
-/// A container that the engine wants to know more about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ResolveRequest {
-    /// Its id.
-    pub(crate) id: String,
-    /// The runtime to ask first.
-    pub(crate) hint: Runtime,
-    /// For a candidate, the containerd namespace that would have to know it. Nobody else is asked then.
-    pub(crate) candidate_in: Option<String>,
-    /// The path of its outermost cgroup, which its processes are found in; empty where that is not known.
-    #[serde(default)]
-    pub(crate) cgroup: String,
-}
-
-impl ResolveRequest {
-    /// What tells it from others: the id, and for a candidate, whose id is unique only there, its namespace.
-    pub(crate) fn key(&self) -> String {
-        match &self.candidate_in {
-            Some(namespace) => candidate_key(namespace, &self.id),
-            None => self.id.clone(),
-        }
-    }
-}
-
-/// The [`ResolveRequest::key`] of a candidate. A namespace has no slash, a full id neither.
-pub(crate) fn candidate_key(namespace: &str, id: &str) -> String {
-    format!("{namespace}/{id}")
-}
-
-/// What the engine tells the resolver.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ask {
-    /// Find out about a container.
-    Resolve(ResolveRequest),
-    /// Its cgroup went: nobody wants to know any more.
-    Forget(ResolveRequest),
-}
-
-/// What the resolver tells the engine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Resolution {
-    /// What a runtime says of a container, asked for or not.
-    Known(Box<RuntimeContainer>),
-    /// No runtime knows it, or none that might answers. A later relist may still find it.
-    Unknown(ResolveRequest),
-}
 
 /// Answers the engine's requests until their channel is closed. The cgroups are below `hierarchy`.
 ///
@@ -308,7 +260,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        container::runtime::RuntimeSettings,
+        container::runtime::{RuntimeContainer, RuntimeSettings},
         http::tests::{FakeServer, answer},
     };
 

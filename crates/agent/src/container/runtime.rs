@@ -12,12 +12,11 @@ mod podman;
 mod real_tests;
 mod runtimes;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use ethogram_model::{Container, Image, Mount, Pod, Users};
-use serde::{Deserialize, Serialize};
-
-use crate::secrets;
+pub(crate) use ethogram_engine::containers::runtime::{Runtime, RuntimeContainer};
+use ethogram_engine::secrets;
+use ethogram_model::{Container, Image, Mount, Pod};
 
 pub(crate) use docker::Docker;
 pub(crate) use runtimes::{Answer, Runtimes};
@@ -26,38 +25,6 @@ pub(crate) use runtimes::{Answer, Runtimes};
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes accepted of one answer.
 pub(crate) const MAX_ANSWER: usize = 16 << 20;
-
-/// The runtimes known by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Runtime {
-    /// Docker Engine.
-    Docker,
-    /// containerd, be it for Kubernetes or its own clients.
-    Containerd,
-    /// CRI-O.
-    CriO,
-    /// Podman.
-    Podman,
-}
-
-impl Runtime {
-    /// As [`Container::runtime`] has it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Docker => "docker",
-            Self::Containerd => "containerd",
-            Self::CriO => "cri-o",
-            Self::Podman => "podman",
-        }
-    }
-}
-
-impl fmt::Display for Runtime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Where the runtimes are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,44 +48,6 @@ impl Default for RuntimeSettings {
             podman_storage: "/var/lib/containers/storage".into(),
         }
     }
-}
-
-/// What a runtime says of one container. Its strings are bounded, but whoever made the container chose them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RuntimeContainer {
-    /// Who says it.
-    pub(crate) runtime: Runtime,
-    /// containerd's namespace; ids are unique only within it.
-    pub(crate) namespace: Option<String>,
-    /// The full id.
-    pub(crate) id: String,
-    /// The name, or the id where it has none.
-    pub(crate) name: String,
-    /// The image, where it was made from one.
-    pub(crate) image: Option<Image>,
-    /// Entrypoint and arguments.
-    pub(crate) command: Vec<String>,
-    /// At most [`Container::MAX_LABELS`] labels.
-    pub(crate) labels: BTreeMap<String, String>,
-    /// The Kubernetes pod.
-    pub(crate) pod: Option<Pod>,
-    /// Whether it does nothing but hold a pod's namespaces.
-    pub(crate) sandbox: bool,
-    /// Whether it runs with all privileges.
-    #[serde(default)]
-    pub(crate) privileged: Option<bool>,
-    /// At most [`Container::MAX_MOUNTS`] places of the host, and volumes.
-    #[serde(default)]
-    pub(crate) mounts: Vec<Mount>,
-    /// When it was started, nanoseconds since the Unix epoch; none before that, and where the runtime does not say.
-    #[serde(default)]
-    pub(crate) started_ns: Option<u64>,
-    /// The names in its own files, once they were read: no runtime tells them.
-    #[serde(default)]
-    pub(crate) users: Option<Arc<Users>>,
-    /// Its first process, where the runtime tells it.
-    #[serde(skip)]
-    pub(crate) pid: Option<u32>,
 }
 
 /// A container as a runtime lists it.

@@ -1,10 +1,11 @@
-//! A handle on the engine.
+//! A handle on the engine and on its outlet.
 
 use crossbeam_channel::{Sender, TrySendError};
+use ethogram_engine::{Consumer, Engine, Input};
 use tokio::sync::oneshot;
 
 use super::{
-    Consumer, Engine, Input,
+    apply::{Order, Outlet, OutletQuestion},
     live::{Message, Question},
 };
 
@@ -13,20 +14,21 @@ use super::{
 #[error("the engine does not answer: see the server's log")]
 pub(crate) struct EngineGone;
 
-/// A handle on the engine: whatever is to be known of its state is asked on its own thread.
-pub(crate) struct Control<C: Consumer> {
+/// A handle on the engine and on its outlet: their state is asked for on their own threads.
+pub(crate) struct Control<C: Consumer, O: Outlet> {
     messages: Sender<Message<C>>,
+    orders: Sender<Order<O>>,
 }
 
-impl<C: Consumer> Clone for Control<C> {
+impl<C: Consumer, O: Outlet> Clone for Control<C, O> {
     fn clone(&self) -> Self {
-        Self { messages: self.messages.clone() }
+        Self { messages: self.messages.clone(), orders: self.orders.clone() }
     }
 }
 
-impl<C: Consumer> Control<C> {
-    pub(crate) fn new(messages: Sender<Message<C>>) -> Self {
-        Self { messages }
+impl<C: Consumer, O: Outlet> Control<C, O> {
+    pub(crate) fn new(messages: Sender<Message<C>>, orders: Sender<Order<O>>) -> Self {
+        Self { messages, orders }
     }
 
     /// Runs `question` on the engine's thread and returns its answer.
@@ -39,10 +41,24 @@ impl<C: Consumer> Control<C> {
     ) -> Result<T, EngineGone> {
         let (answer, answered) = oneshot::channel();
         let question: Question<C> = Box::new(move |engine| {
-            // Whoever asked may have gone meanwhile.
+            // The caller may have gone meanwhile.
             _ = answer.send(question(engine));
         });
-        self.send(Message::Question(question)).await?;
+        send(&self.messages, Message::Question(question)).await?;
+        answered.await.map_err(|_| EngineGone)
+    }
+
+    /// Runs `question` on the outlet's thread, after all that the engine sent there before, and returns its answer.
+    ///
+    /// # Errors
+    /// Where the engine has ended.
+    pub(crate) async fn ask_outlet<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut O) -> T + Send + 'static,
+    ) -> Result<T, EngineGone> {
+        let (answer, answered) = oneshot::channel();
+        let question: OutletQuestion<O> = Box::new(move |outlet| _ = answer.send(question(outlet)));
+        send(&self.orders, Order::Question(question)).await?;
         answered.await.map_err(|_| EngineGone)
     }
 
@@ -51,20 +67,24 @@ impl<C: Consumer> Control<C> {
     /// # Errors
     /// Where the engine has ended.
     pub(crate) async fn feed(&self, input: Input) -> Result<(), EngineGone> {
-        self.send(Message::Input(input)).await
+        send(&self.messages, Message::Input(input)).await
     }
 
-    async fn send(&self, mut message: Message<C>) -> Result<(), EngineGone> {
-        loop {
-            match self.messages.try_send(message) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(_)) => return Err(EngineGone),
-                Err(TrySendError::Full(back)) => {
-                    message = back;
-                    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
-                }
-            }
+    /// Gives the engine inputs to take, one after the other, and waits until there is room for each.
+    ///
+    /// # Errors
+    /// Where the engine has ended.
+    pub(crate) async fn feed_all(&self, inputs: impl Iterator<Item = Input>) -> Result<(), EngineGone> {
+        for input in inputs {
+            self.feed(input).await?;
         }
+        Ok(())
+    }
+
+    /// Gives the engine one of the last inputs before it ends. Blocks until there is room for it.
+    pub(crate) fn feed_last(&self, input: Input) {
+        // Where it has ended already, nothing needs it.
+        _ = self.messages.send(Message::Input(input));
     }
 
     /// Tells the engine to take what was sent, and to end.
@@ -76,5 +96,18 @@ impl<C: Consumer> Control<C> {
     /// Gives the engine something to take. Returns whether there was room for it.
     pub(crate) fn try_feed(&self, input: Input) -> bool {
         self.messages.try_send(Message::Input(input)).is_ok()
+    }
+}
+
+async fn send<M>(to: &Sender<M>, mut message: M) -> Result<(), EngineGone> {
+    loop {
+        match to.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(_)) => return Err(EngineGone),
+            Err(TrySendError::Full(back)) => {
+                message = back;
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
     }
 }

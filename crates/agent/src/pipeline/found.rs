@@ -2,37 +2,22 @@
 
 use std::path::Path;
 
+use ethogram_engine::{FoundProcess, secrets};
 use ethogram_model::{Exec, Process};
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
-use serde::{Deserialize, Serialize};
-
-use super::processes::{Processes, TICK_NS};
-use crate::secrets;
 
 /// Arguments kept of a process, in bytes over all.
 const MAX_ARGS: usize = 4096;
 
-/// A process that procfs shows, its secrets masked.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Found {
-    pub(super) process: Process,
-    pub(super) exec: Exec,
-    /// The id of its cgroup.
-    pub(super) cgroup: u64,
-    /// The pid of what leads its session.
-    #[serde(default)]
-    pub(super) session: u32,
-}
-
 /// All processes that procfs shows, parents before their children. `cgroup` tells the id of a process's cgroup.
-pub(crate) fn found(cgroup: impl Fn(u32) -> u64) -> Vec<Found> {
+pub(crate) fn found(cgroup: impl Fn(u32) -> u64) -> Vec<FoundProcess> {
     let Ok(all) = procfs::process::all_processes() else { return Vec::new() };
-    let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &cgroup)).take(Processes::LIMIT).collect();
+    let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &cgroup)).take(FoundProcess::LIMIT).collect();
     found.sort_by_key(|f| f.process.start_ns);
     found
 }
 
-fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Option<Found> {
+fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Option<FoundProcess> {
     let stat = process.stat().ok()?;
     let pid = u32::try_from(stat.pid).ok()?;
     let terminal = terminal(stat.tty_nr());
@@ -59,7 +44,7 @@ fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Opti
     let own_number = status.as_ref().and_then(|s| s.nspid.as_ref()?.last().copied());
     let process = Process {
         pid,
-        start_ns: stat.starttime * TICK_NS,
+        start_ns: stat.starttime * FoundProcess::TICK_NS,
         parent_pid: u32::try_from(stat.ppid).unwrap_or(0),
         user_id: status.as_ref().map_or(0, |s| s.ruid),
         group_id: status.as_ref().map_or(0, |s| s.rgid),
@@ -68,7 +53,7 @@ fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Opti
         is_group_leader: stat.pgrp == stat.pid,
         ..Process::default()
     };
-    Some(Found { process, exec, cgroup: cgroup(pid), session: u32::try_from(stat.session).unwrap_or(0) })
+    Some(FoundProcess { process, exec, cgroup: cgroup(pid), session: u32::try_from(stat.session).unwrap_or(0) })
 }
 
 /// What is asked of a process's file.

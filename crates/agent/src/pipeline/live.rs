@@ -1,12 +1,13 @@
-//! The engine's thread: feeds the engine with what happens now, and keeps a copy where it is recorded.
+//! The engine's thread: feeds the engine with what happens now, keeps a copy where it is recorded, and sends on its effects.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crossbeam_channel::{Receiver, at, select};
+use crossbeam_channel::{Receiver, Sender, at, select};
+use ethogram_engine::{Consumer, Effects, Engine, Input, secrets};
 use ethogram_probe::Batch;
 
-use super::engine::{Consumer, Engine, Input};
-use crate::{record::Recorder, secrets};
+use super::apply::{Order, Outlet};
+use crate::record::Recorder;
 
 /// How often time-outs are looked at,
 const TICK: Duration = Duration::from_millis(250);
@@ -25,14 +26,16 @@ pub(crate) enum Message<C: Consumer> {
 }
 
 /// Feeds an engine.
-pub(crate) struct Live<C> {
+pub(crate) struct Live<C, O> {
     pub(crate) engine: Engine<C>,
     pub(crate) recorder: Option<Recorder>,
+    /// Where its effects go. Where they are applied too slowly the engine waits, and the rings hold what comes.
+    pub(crate) orders: Sender<Order<O>>,
 }
 
-impl<C: Consumer> Live<C> {
+impl<C: Consumer, O: Outlet> Live<C, O> {
     /// Runs until it is told to stop, and then takes all that was sent before.
-    pub(crate) fn run(mut self, batches: &Receiver<Batch>, messages: &Receiver<Message<C>>) -> C {
+    pub(crate) fn run(mut self, batches: &Receiver<Batch>, messages: &Receiver<Message<C>>) {
         let mut ticked = Instant::now();
         let mut is_idle = false;
         loop {
@@ -60,10 +63,11 @@ impl<C: Consumer> Live<C> {
             self.feed(Input::Events(batch));
         }
         self.feed(Input::End(now_ns()));
-        self.engine.consumer
+        let (_, effects) = self.engine.finish();
+        send(&self.orders, effects);
     }
 
-    /// Secrets are masked before anybody sees them, and before they are recorded.
+    /// Secrets are masked before anything else sees them, and before they are recorded.
     pub(crate) fn feed(&mut self, mut input: Input) {
         if let Input::Events(batch) = &mut input {
             batch.iter_mut().for_each(secrets::mask_event);
@@ -71,7 +75,14 @@ impl<C: Consumer> Live<C> {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(&input);
         }
-        self.engine.step(input);
+        send(&self.orders, self.engine.step(input));
+    }
+}
+
+fn send<O>(orders: &Sender<Order<O>>, effects: Effects) {
+    if !effects.is_empty() {
+        // Where that thread has ended, the agent is ending too.
+        _ = orders.send(Order::Effects(effects));
     }
 }
 

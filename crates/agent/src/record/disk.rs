@@ -12,11 +12,7 @@ use std::{
 };
 
 use crossbeam_channel::Receiver;
-
-use super::{
-    entry::{self, Note},
-    frame::Framer,
-};
+use ethogram_engine::recording::{Chunk, frame::Framer};
 
 /// Before a write that failed is tried again.
 const RETRY: Duration = Duration::from_millis(500);
@@ -32,23 +28,6 @@ pub(super) struct Shared {
     pub(super) bytes: AtomicU64,
     /// The last chunk is on its way: what cannot be written now is given up.
     pub(super) is_ending: AtomicBool,
-}
-
-/// Some entries, and how many of them are of which kind.
-#[derive(Default)]
-pub(super) struct Chunk {
-    pub(super) bytes: Vec<u8>,
-    pub(super) events: u64,
-    pub(super) notes: u64,
-}
-
-impl Chunk {
-    /// Adds a note. Returns whether it fits.
-    pub(super) fn note(&mut self, note: &Note) -> bool {
-        let fits = entry::put_note(&mut self.bytes, note);
-        self.notes += u64::from(fits);
-        fits
-    }
 }
 
 /// The thread that compresses and writes.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::processes::{self, members};
-use crate::container::{cgroup, hierarchy::Hierarchy};
+use ethogram_engine::containers::cgroup;
+
+use crate::container::hierarchy::Hierarchy;
 
 /// How long the kernel may take to freeze a container, or all its processes to end.
 const PATIENCE: Duration = Duration::from_secs(2);

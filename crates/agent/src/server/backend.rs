@@ -3,23 +3,20 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_detect::Decision;
+use ethogram_engine::{Input, Judged};
 use ethogram_model::TrackerSchema;
 use ethogram_probe::Collector;
 
-use super::{demands::Demands, judge::Judge, rules::RuleKeeper};
+use super::{ServerControl, demands::Demands, outlet::ServerOutlet, rules::RuleKeeper};
 use crate::{
-    config::Config,
-    container::hierarchy::Hierarchy,
-    pipeline::{Control, Input, Pipeline},
-    record::Recording,
-    refusal::Refusal,
+    config::Config, container::hierarchy::Hierarchy, pipeline::Pipeline, record::Recording, refusal::Refusal,
     response::Response,
 };
 
 /// What the API asks.
 #[derive(Clone)]
 pub(super) struct Server {
-    pub(super) control: Control<Judge>,
+    pub(super) control: ServerControl,
     pub(super) collector: Arc<Collector>,
     pub(super) demands: Arc<Demands>,
     pub(super) rules: Arc<RuleKeeper>,
@@ -34,7 +31,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(
-        pipeline: &Pipeline<Judge>,
+        pipeline: &Pipeline<Judged, ServerOutlet>,
         config: &Config,
         demands: Arc<Demands>,
         rules: Arc<RuleKeeper>,
@@ -66,14 +63,23 @@ impl Server {
         tokio::task::spawn_blocking(move || work(&this)).await.map_err(|_| Refusal::Gone)?
     }
 
+    /// Asks what judges, on the engine's thread.
     pub(super) async fn ask<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Judge) -> T + Send + 'static,
+        question: impl FnOnce(&mut Judged) -> T + Send + 'static,
     ) -> Result<T, Refusal> {
         self.control.ask(|engine| question(&mut engine.consumer)).await.map_err(|_| Refusal::Gone)
     }
 
-    /// Has the engine take a decision of somebody's.
+    /// Asks the outlet, on its thread.
+    pub(super) async fn ask_outlet<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut ServerOutlet) -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.control.ask_outlet(question).await.map_err(|_| Refusal::Gone)
+    }
+
+    /// Has the engine take a person's decision.
     pub(super) async fn decide(&self, decision: Decision) -> Result<(), Refusal> {
         self.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)
     }

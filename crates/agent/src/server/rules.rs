@@ -10,17 +10,17 @@ use ethogram_detect::{
     Decision,
     rules::{Cost, File, Level, Loaded, Problem, RuleInfo, RuleSet, RuleState},
 };
+use ethogram_engine::Input;
 use ethogram_model::{TrackerSchema, render};
 use ethogram_probe::{Collector, Demand, ProgramState, ProgramStatus, Start, State};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
+    ServerControl,
     demands::{self, Demands, Events},
-    judge::Judge,
 };
 use crate::{
     api::{RuleProblem, RuleStatus, RulesStatus},
-    pipeline::{Control, Input},
     refusal::Refusal,
     response::Response,
     rules::{Mark, Origin, RuleFiles, tested},
@@ -46,7 +46,7 @@ pub(super) struct RuleKeeper {
     pub(super) book: Mutex<Book>,
     origin: Origin,
     trackers: Vec<Arc<TrackerSchema>>,
-    control: Control<Judge>,
+    control: ServerControl,
     collector: Arc<Collector>,
     demands: Arc<Demands>,
     response: Arc<Response>,
@@ -85,7 +85,7 @@ impl RuleKeeper {
         book: Book,
         origin: Origin,
         trackers: Vec<Arc<TrackerSchema>>,
-        (control, collector, demands, response): (Control<Judge>, Arc<Collector>, Arc<Demands>, Arc<Response>),
+        (control, collector, demands, response): (ServerControl, Arc<Collector>, Arc<Demands>, Arc<Response>),
         (only, gated): (Option<BTreeSet<String>>, bool),
     ) -> Arc<Self> {
         let turn = tokio::sync::Mutex::default();

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
+use ethogram_engine::EventFilter;
 use ethogram_model::{Event, Finding, render};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
-use crate::{
-    api::{AlertFilter, EventFilter},
-    refusal::Refusal,
-};
+use crate::{api::AlertFilter, refusal::Refusal};
 
 /// Followers at most, of each kind.
 const MAX_FOLLOWERS: usize = 32;
@@ -18,17 +16,26 @@ const QUEUE: usize = 20_480;
 /// All followers.
 #[derive(Default)]
 pub(super) struct Streams {
-    events: Vec<(EventFilter, Sender<Arc<str>>)>,
+    events: Vec<EventFollower>,
     alerts: Vec<(AlertFilter, Sender<Arc<Finding>>)>,
     dropped: u64,
 }
 
+/// Somebody who follows events.
+struct EventFollower {
+    filter: EventFilter,
+    to: Sender<Arc<str>>,
+    /// As long as it exists the engine sends on what the filter lets pass.
+    _followed: Arc<()>,
+}
+
 impl Streams {
-    /// Follows events. None where there are too many followers.
-    pub(super) fn follow_events(&mut self, filter: EventFilter) -> Option<Receiver<Arc<str>>> {
-        self.events.retain(|(_, to)| !to.is_closed());
+    /// Follows events, which the engine sends on as long as `followed` exists. None where there are too many followers.
+    pub(super) fn follow_events(&mut self, filter: EventFilter, followed: Arc<()>) -> Option<Receiver<Arc<str>>> {
+        self.events.retain(|follower| !follower.to.is_closed());
         let (to, from) = channel(QUEUE);
-        (self.events.len() < MAX_FOLLOWERS).then(|| self.events.push((filter, to)))?;
+        let follower = EventFollower { filter, to, _followed: followed };
+        (self.events.len() < MAX_FOLLOWERS).then(|| self.events.push(follower))?;
         Some(from)
     }
 
@@ -45,28 +52,27 @@ impl Streams {
         self.dropped
     }
 
+    /// Sends an event to those who follow such.
     pub(super) fn event(&mut self, event: &Event) {
-        if self.events.is_empty() {
-            return;
-        }
         let mut line = None;
         let mut gone = false;
-        for (filter, to) in &self.events {
-            if !wants(filter, event) {
+        for follower in &self.events {
+            if !follower.filter.passes(event) {
                 continue;
             }
             let line = line.get_or_insert_with(|| Arc::from(render::to_json(event).to_string()));
-            match to.try_send(Arc::clone(line)) {
+            match follower.to.try_send(Arc::clone(line)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) => self.dropped += 1,
                 Err(TrySendError::Closed(_)) => gone = true,
             }
         }
         if gone {
-            self.events.retain(|(_, to)| !to.is_closed());
+            self.events.retain(|follower| !follower.to.is_closed());
         }
     }
 
+    /// Sends an alert to those who follow such.
     pub(super) fn alert(&mut self, alert: &Arc<Finding>) {
         for (_, to) in self.alerts.iter().filter(|(filter, _)| filter.wants(alert)) {
             if let Err(TrySendError::Full(_)) = to.try_send(Arc::clone(alert)) {
@@ -79,9 +85,4 @@ impl Streams {
 /// There are too many followers.
 pub(super) fn too_many() -> Refusal {
     Refusal::Conflict(format!("too many streams are open (limit {MAX_FOLLOWERS}): close one and try again"))
-}
-
-fn wants(filter: &EventFilter, event: &Event) -> bool {
-    filter.tracker.as_ref().is_none_or(|t| **t == *event.schema.tracker)
-        && filter.container.as_ref().is_none_or(|c| event.context.container.as_ref().is_some_and(|is| is.answers_to(c)))
 }

@@ -23,7 +23,7 @@ fn a_flood_into_a_tiny_ring_is_accounted_for_to_the_last_event() {
     }
     let outcome = collector.outcome("open").unwrap();
     let taker = thread::spawn(move || {
-        let arrived = events.iter().flatten().inspect(|e| outcome.delivered(e.schema.sample));
+        let arrived = events.iter().flatten().inspect(|e| outcome.delivered(e.schema.sample, 1));
         arrived.filter(|e| !e.schema.sample).count() as u64
     });
     let stopped = collector.stop("open").unwrap();

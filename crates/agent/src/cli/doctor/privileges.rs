@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use rustix::thread::{CapabilitySet, capabilities};
 use serde::Serialize;
 
-use crate::container::cgroup;
+use ethogram_engine::containers::cgroup;
 
 /// The kernel's numbers for the namespaces that the host begins with.
 const HOST_PID: &str = "pid:[4026531836]";

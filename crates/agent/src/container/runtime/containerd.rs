@@ -22,7 +22,7 @@ use super::{
     CALL_TIMEOUT, Listed, MAX_ANSWER, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
     bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
 };
-use crate::container::cgroup::is_identifier;
+use ethogram_engine::containers::cgroup::is_identifier;
 
 /// Docker's own namespace, in Docker's or the system's containerd: Docker tells of those containers itself.
 const DOCKERS_NAMESPACE: &str = "moby";

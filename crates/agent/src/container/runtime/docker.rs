@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ethogram_engine::containers::cgroup::is_identifier;
 use ethogram_model::Mount;
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -10,10 +11,7 @@ use super::{
     CALL_TIMEOUT, Listed, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image, bounded_labels,
     bounded_mounts, bounded_name, pod_of,
 };
-use crate::{
-    container::cgroup::is_identifier,
-    http::{Lines, UnixClient},
-};
+use crate::http::{Lines, UnixClient};
 
 /// One server that speaks Docker's API.
 #[derive(Debug, Clone)]

@@ -10,14 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ethogram_engine::containers::{
+    runtime::{Ask, Resolution, ResolveRequest},
+    table::{ContainerTable, Lookup},
+};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::container::{
-    hierarchy::Hierarchy,
-    resolver::{self, Ask, Resolution, ResolveRequest},
-    table::{ContainerTable, Lookup},
-};
+use crate::container::{hierarchy::Hierarchy, resolver};
 
 /// Where containerd listens that nothing but these tests need have started: its own socket, or Docker's.
 const CONTAINERD_SOCKETS: [&str; 2] = ["/run/containerd/containerd.sock", "/var/run/docker/containerd/containerd.sock"];

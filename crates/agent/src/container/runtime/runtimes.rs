@@ -8,7 +8,7 @@ use super::{
     Docker, Listed, Runtime, RuntimeContainer, RuntimeError, RuntimeSettings, containerd::Containerd, health::Health,
     podman::Podman,
 };
-use crate::container::{cgroup::is_identifier, resolver::ResolveRequest};
+use ethogram_engine::containers::{cgroup::is_identifier, runtime::ResolveRequest};
 
 /// The runtimes of this host. One that is absent is not asked; one that hangs or answers nonsense is warned of and left
 /// alone for a while, and the others go on.

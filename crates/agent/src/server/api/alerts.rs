@@ -15,16 +15,16 @@ use crate::{
 
 impl Alerts for Server {
     async fn alerts(&self, filter: AlertFilter) -> Answer<Vec<Finding>> {
-        self.ask(move |judge| judge.alerts.list(&filter)).await
+        self.ask_outlet(move |outlet| outlet.alerts.list(&filter)).await
     }
 
     async fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<Receiver<Arc<Finding>>> {
-        self.ask(move |judge| judge.streams.follow_alerts(filter)).await?.ok_or_else(streams::too_many)
+        self.ask_outlet(move |outlet| outlet.streams.follow_alerts(filter)).await?.ok_or_else(streams::too_many)
     }
 
     async fn accept(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> Answer<Accepted> {
         let asked = uid.clone();
-        let Some(alert) = self.ask(move |judge| judge.alerts.find(&asked)).await? else {
+        let Some(alert) = self.ask_outlet(move |outlet| outlet.alerts.find(&asked)).await? else {
             return Err(Refusal::unknown("alert", &uid, [""; 0]));
         };
         let acceptance = Acceptance::of(&alert, reason, now_ns(), for_ns);

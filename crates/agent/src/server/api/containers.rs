@@ -12,7 +12,7 @@ use crate::{
 
 impl Containers for Server {
     async fn containers(&self) -> Answer<Vec<Arc<Container>>> {
-        let list = self.control.ask(|e| e.identity.containers.containers().cloned().collect::<Vec<_>>()).await;
+        let list = self.control.ask(|e| e.containers().cloned().collect::<Vec<_>>()).await;
         let mut list = list.map_err(|_| Refusal::Gone)?;
         list.sort_by(|a, b| (a.display_name(), &a.id).cmp(&(b.display_name(), &b.id)));
         Ok(list)

@@ -1,5 +1,6 @@
 //! Streams of events.
 
+use ethogram_engine::EventFilter as Filter;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 
 use crate::{
@@ -20,7 +21,11 @@ impl Events for Server {
             Ok(server.demands.follow(tracker))
         });
         let following = following.await?;
-        let lines = self.ask(move |judge| judge.streams.follow_events(filter)).await?;
+        let filter = Filter { trackers: Vec::from_iter(filter.tracker), containers: Vec::from_iter(filter.container) };
+        // The engine sends on what is followed, and the outlet each follower what is theirs.
+        let engine_filter = filter.clone();
+        let followed = self.ask(move |judged| judged.follow(engine_filter)).await?;
+        let lines = self.ask_outlet(move |outlet| outlet.streams.follow_events(filter, followed)).await?;
         let lines = ReceiverStream::new(lines.ok_or_else(streams::too_many)?).map(move |line| {
             let _subscribed_until_the_stream_ends = &following;
             line.to_string()

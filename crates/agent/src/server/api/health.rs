@@ -16,7 +16,7 @@ impl Health for Server {
         let mut snapshot = self
             .control
             .ask(|engine| {
-                let judge = &mut engine.consumer;
+                let judge = &engine.consumer;
                 let mut profiles: BTreeMap<_, _> =
                     ProfileState::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
                 for profile in judge.detector.model.profiles() {
@@ -25,19 +25,22 @@ impl Health for Server {
                 MetricsSnapshot {
                     trackers: Vec::new(),
                     recording: BTreeMap::new(),
-                    alerts: judge.alerts.raised().clone(),
-                    sinks: judge.sinks.metrics(),
+                    alerts: BTreeMap::new(),
+                    sinks: BTreeMap::new(),
                     responses: BTreeMap::new(),
-                    containers: engine.identity.containers.containers().count() as u64,
+                    containers: engine.containers().count() as u64,
                     profiles,
                     habits: judge.detector.model.habits() as u64,
-                    stream_dropped: judge.streams.dropped(),
+                    stream_dropped: 0,
                     identity: engine.identity.counters(),
                     behaviours: behaviours(judge.detector.model.counters()),
                 }
             })
             .await
             .map_err(|_| Refusal::Gone)?;
+        (snapshot.alerts, snapshot.sinks, snapshot.stream_dropped) = self
+            .ask_outlet(|outlet| (outlet.alerts.raised().clone(), outlet.sinks.metrics(), outlet.streams.dropped()))
+            .await?;
         snapshot.responses = self.response.totals();
         snapshot.recording = self.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default();
         snapshot.trackers = trackers

@@ -1,13 +1,14 @@
 //! What the API asks about profiles, and what people decide of them.
 
 use ethogram_detect::{Decision, Profile, ProfileDiff, ProfileSummary as Brief, ProfileTree, Workload};
+use ethogram_engine::{Engine, Judged};
 use ethogram_model::render;
 
 use crate::{
     api::{Answer, ProfileState, ProfileSummary, Profiles},
-    pipeline::{Engine, now_ns},
+    pipeline::now_ns,
     refusal::Refusal,
-    server::{backend::Server, judge::Judge},
+    server::backend::Server,
 };
 
 impl Profiles for Server {
@@ -91,7 +92,7 @@ async fn brief(server: &Server, id: String) -> Result<Brief, Refusal> {
 async fn of<T: Send + 'static>(
     server: &Server,
     id: String,
-    question: impl FnOnce(&mut Judge, &str) -> Option<T> + Send + 'static,
+    question: impl FnOnce(&mut Judged, &str) -> Option<T> + Send + 'static,
 ) -> Result<T, Refusal> {
     let asked = server.control.ask(move |engine| {
         let uid = find(engine, &id)?;
@@ -101,7 +102,7 @@ async fn of<T: Send + 'static>(
 }
 
 /// The uid of the one profile that is meant: by its id or the start of it, its workload's name, its image, or a container.
-fn find(engine: &Engine<Judge>, id: &str) -> Result<String, Refusal> {
+fn find(engine: &Engine<Judged>, id: &str) -> Result<String, Refusal> {
     let model = &engine.consumer.detector.model;
     if model.workloads().any(|w| w.uid == id) {
         return Ok(id.to_owned());
@@ -116,7 +117,7 @@ fn find(engine: &Engine<Judge>, id: &str) -> Result<String, Refusal> {
         }
         _ => {}
     }
-    let container = engine.identity.containers.containers().find(|container| container.answers_to(id));
+    let container = engine.containers().find(|container| container.answers_to(id));
     if let Some(uid) = container.and_then(|container| model.profile_of(container)) {
         return Ok(uid);
     }

@@ -1,15 +1,16 @@
 //! The trackers, which the collector runs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
+use ethogram_engine::Input;
 use ethogram_model::schema::Role;
 use ethogram_probe::{Error, Manifest, Start, State, TrackerObject, TrackerStatus as Status};
 
 use crate::{
     api::{Answer, TrackerStatus, Trackers},
-    pipeline::{Engine, Input, found},
+    pipeline::found,
     refusal::Refusal,
-    server::{backend::Server, judge::Judge},
+    server::backend::Server,
 };
 
 impl Trackers for Server {
@@ -22,7 +23,7 @@ impl Trackers for Server {
         if status.schema.role == Some(Role::Lineage) {
             // Processes that were forked while the tracker was stopped.
             let found = self.blocking(|server| Ok(found(&server.hierarchy))).await?;
-            self.control.feed(Input::Processes(found)).await.map_err(|_| Refusal::Gone)?;
+            self.control.feed_all(Input::rows(found, Input::Processes)).await.map_err(|_| Refusal::Gone)?;
         }
         Ok(status.into())
     }
@@ -60,15 +61,7 @@ impl Trackers for Server {
 
     async fn put_object(&self, name: String, object: Vec<u8>) -> Answer<TrackerStatus> {
         let put = name.clone();
-        let (schema, status) = self.blocking(move |server| server.put(&put, &object)).await?;
-        if let Some(outcome) = self.collector.outcome(&name) {
-            let added = move |engine: &mut Engine<Judge>| {
-                if let Some(gate) = &mut engine.gate {
-                    gate.add_tracker(schema, outcome);
-                }
-            };
-            self.control.ask(added).await.map_err(|_| Refusal::Gone)?;
-        }
+        let status = self.blocking(move |server| server.put(&put, &object)).await?;
         if matches!(status.state, State::Running | State::Idle | State::Paused) {
             return Ok(status.into());
         }
@@ -102,15 +95,13 @@ impl Server {
         all.map(|s| s.schema.name.to_string()).collect()
     }
 
-    /// Loads an object. Gives the tracker's name, and how it is doing.
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(Arc<str>, Status), Refusal> {
+    /// Loads an object, as a new tracker or in the place of one.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<Status, Refusal> {
         let object = match self.collector.object(name) {
             Some(known) => known.with_object(bytes),
             None => TrackerObject::new(name, bytes, Manifest::default()),
         };
-        let object = object.map_err(refusal)?;
-        let name = Arc::clone(&object.schema.name);
-        Ok((name, self.collector.put(object).map_err(refusal)?))
+        self.collector.put(object.map_err(refusal)?).map_err(refusal)
     }
 }
 

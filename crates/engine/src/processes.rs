@@ -2,15 +2,15 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ethogram_model::{Event, Exec, Process, Value};
+use ethogram_model::{Event, Exec, Header, Process, Value};
 use rustc_hash::FxHashMap;
 
-use super::found::Found;
+use crate::FoundProcess;
 
 /// How long a process that has exited still answers for events that were on their way.
 const GRACE_NS: u64 = 2_000_000_000;
-/// procfs tells start times in hundredths of a second.
-pub(super) const TICK_NS: u64 = 10_000_000;
+/// procfs tells start times in such ticks.
+const TICK_NS: u64 = FoundProcess::TICK_NS;
 
 /// All processes, by pid. Bounded: where it is full, those that have exited go first, then new ones are not taken up.
 #[derive(Debug, Default)]
@@ -20,38 +20,14 @@ pub(crate) struct Processes {
     refused: u64,
 }
 
-/// Who an event says did it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject {
-    pub(crate) cgroup: u64,
-    pub(crate) pid: u32,
-    pub(crate) start_ns: u64,
-    pub(crate) parent_pid: u32,
-    pub(crate) user_id: u32,
-}
-
-impl Subject {
-    /// Reads it from an event's header.
-    pub(crate) fn of(event: &Event) -> Self {
-        let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
-        Self {
-            cgroup: number("_cgroup"),
-            pid: number("process.pid") as u32,
-            start_ns: number("_process_start"),
-            parent_pid: number("process.parent_pid") as u32,
-            user_id: number("process.user.id") as u32,
-        }
-    }
-}
-
 impl Processes {
     /// Processes kept at most.
-    pub(crate) const LIMIT: usize = 65_536;
+    const LIMIT: usize = FoundProcess::LIMIT;
 
     /// Takes in processes that procfs showed, where nothing better is known of them. `container` tells the outermost
     /// cgroup id of the container that a cgroup belongs to, zero for the host.
-    pub(crate) fn adopt(&mut self, found: Vec<Found>, mut container: impl FnMut(u64) -> u64) {
-        for Found { mut process, mut exec, cgroup, session } in found {
+    pub(crate) fn adopt(&mut self, found: Vec<FoundProcess>, mut container: impl FnMut(u64) -> u64) {
+        for FoundProcess { mut process, mut exec, cgroup, session } in found {
             let known = self.by_pid.get(&process.pid);
             if known.is_some_and(|known| known.start_ns / TICK_NS == process.start_ns / TICK_NS) {
                 continue;
@@ -65,13 +41,13 @@ impl Processes {
     }
 
     /// The process that an event is about.
-    pub(crate) fn get(&self, subject: &Subject) -> Option<Arc<Process>> {
+    pub(crate) fn get(&self, subject: &Header) -> Option<Arc<Process>> {
         let process = self.by_pid.get(&subject.pid)?;
         (process.start_ns / TICK_NS == subject.start_ns / TICK_NS).then(|| Arc::clone(process))
     }
 
     /// A process has forked.
-    pub(crate) fn on_fork(&mut self, event: &Event, subject: &Subject) {
+    pub(crate) fn on_fork(&mut self, event: &Event, subject: &Header) {
         let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
         // A child is what its parent is, but for who it is; and a new one leads nobody.
         let parent = match self.get(subject) {
@@ -90,7 +66,7 @@ impl Processes {
     }
 
     /// A process runs another program. `container` is the cgroup id of the container in which it happened.
-    pub(crate) fn on_exec(&mut self, event: &Event, subject: &Subject, container: u64) {
+    pub(crate) fn on_exec(&mut self, event: &Event, subject: &Header, container: u64) {
         let before = self.get(subject);
         let args = strings(&event.get("process.command_args"));
         let text = |field: &str| event.get(field).to_text().into_owned();
@@ -141,7 +117,7 @@ impl Processes {
     }
 
     /// A process has ended.
-    pub(crate) fn on_exit(&mut self, subject: &Subject, now_ns: u64) {
+    pub(crate) fn on_exit(&mut self, subject: &Header, now_ns: u64) {
         self.exited.push_back((now_ns.saturating_add(GRACE_NS), subject.pid, subject.start_ns));
         self.expire(now_ns);
     }
@@ -196,7 +172,7 @@ fn chain(exec: &Arc<Exec>, above: &[Arc<Exec>]) -> Vec<Arc<Exec>> {
 }
 
 /// All that an event itself says of a program whose exec nobody saw.
-fn nameless(event: &Event, subject: &Subject) -> Exec {
+fn nameless(event: &Event, subject: &Header) -> Exec {
     let name = event.get("process.executable.name").to_text().into_owned();
     Exec { pid: subject.pid, name, ..Exec::default() }
 }

@@ -1,25 +1,20 @@
-use std::{collections::BTreeMap, fs, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{Decision, Model, Settings};
+use ethogram_detect::{Decision, Detector, Model, Profile, Settings};
 use ethogram_model::{Event, EventSchema, Image, TrackerSchema, Users, ocsf};
 use proptest::prelude::*;
 
 use super::{
-    Before,
-    entry::{self, Conditions, Note},
+    Account, Before, Chunk, Conditions, Damage, Encoder, Header, Item, Mark, OpenError, Player, Recorded,
+    entry::{self, Entry},
     frame::Framer,
-    play::Player,
-    read::{Item, OpenError, Recorded},
-    write::Recorder,
 };
 use crate::{
-    container::{
-        hierarchy::Walk,
-        resolver::Resolution,
-        runtime::{Runtime, RuntimeContainer},
-        table::Lookup,
-    },
-    pipeline::{Consumer, Engine, Identity, Input, Selection},
+    Effects, Engine, EventFilter, Forwarded, Input, Judged, Selection,
+    collection::Collection,
+    containers::runtime::{Resolution, Runtime, RuntimeContainer},
+    identity::Identity,
+    judged::Judges,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -79,7 +74,8 @@ fn inputs(trackers: &[Arc<TrackerSchema>]) -> Vec<Input> {
     };
     let mut inputs =
         vec![
-            Input::Walk { walk: Walk { cgroups, cut: false }, started_ns: BEGIN, now_ns: BEGIN + 1 },
+            Input::Cgroups(cgroups),
+            Input::Walk { cut: false, started_ns: BEGIN, now_ns: BEGIN + 1 },
             Input::Processes(vec![serde_json::from_value(serde_json::json!({
             "process": { "pid": 100, "start_ns": SECOND, "parent_pid": 1, "user_id": 0, "exec": {
                 "pid": 0, "path": "", "name": "", "args": [], "container_cgroup": 0 }, "ancestors": [] },
@@ -103,35 +99,36 @@ fn inputs(trackers: &[Arc<TrackerSchema>]) -> Vec<Input> {
     inputs
 }
 
-/// Learns, judges and keeps what it would print.
-struct Judge {
-    model: Model,
-    lines: Vec<String>,
+/// The consumer that judges, in a short learning period.
+fn judged() -> Judged {
+    let settings = Settings { learning_period_ns: PERIOD, ..Settings::default() };
+    judged_by(Model::new(settings))
 }
 
-impl Judge {
-    fn new() -> Self {
-        let settings = Settings { learning_period_ns: PERIOD, ..Settings::default() };
-        Self { model: Model::new(settings), lines: Vec::new() }
-    }
-
-    fn result(self) -> (Vec<String>, String) {
-        let uids: Vec<_> = self.model.profiles().into_iter().map(|p| p.uid).collect();
-        let profiles: Vec<_> = uids.iter().map(|uid| self.model.profile(uid).unwrap().clone()).collect();
-        (self.lines, serde_json::to_string(&profiles).unwrap())
-    }
+fn judged_by(model: Model) -> Judged {
+    Judged::new(Selection::default(), Detector { model, ..Detector::default() }, Judges::All)
 }
 
-impl Consumer for Judge {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        Selection::default().wants(lookup)
-    }
-    fn take(&mut self, event: &Event) {
-        self.lines.extend(self.model.judge(event).iter().map(|f| ocsf::from_finding(f).to_string()));
-    }
-    fn tick(&mut self, now_ns: u64) {
-        self.model.advance(now_ns);
-    }
+/// The lines that findings are printed as.
+fn lines(effects: &Effects) -> impl Iterator<Item = String> {
+    effects.findings.iter().map(|finding| ocsf::from_finding(finding).to_string())
+}
+
+/// All profiles as JSON.
+fn profiles(judged: &Judged) -> String {
+    let model = &judged.detector.model;
+    let uids: Vec<_> = model.profiles().into_iter().map(|p| p.uid).collect();
+    serde_json::to_string(&uids.iter().map(|uid| model.profile(uid).unwrap()).collect::<Vec<_>>()).unwrap()
+}
+
+/// What a replay prints, and its profiles.
+fn replayed(player: Player<&[u8]>, judged: Judged) -> (Vec<String>, super::Played<Judged>) {
+    let mut printed = Vec::new();
+    let played = player.play(judged, |effects| {
+        printed.extend(lines(&effects));
+        true
+    });
+    (printed, played)
 }
 
 /// A recording of these inputs, as the bytes of its file.
@@ -141,25 +138,33 @@ fn recorded(inputs: &[Input], trackers: &[Arc<TrackerSchema>]) -> Vec<u8> {
 
 /// As [`recorded`], where these profiles had been learnt before.
 fn recorded_after(profiles: &BTreeMap<String, String>, inputs: &[Input], trackers: &[Arc<TrackerSchema>]) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r");
+    let header = Header { format: Header::FORMAT.into(), version: Header::VERSION, ..Header::default() };
+    let mut file = [&serde_json::to_vec(&header).unwrap()[..], b"\n"].concat();
+    let (mut framer, mut encoder) = (Framer::new().unwrap(), Encoder::default());
+    let mut write = |chunk: Chunk| file.extend_from_slice(framer.frame(&chunk.bytes).unwrap());
     let conditions = Conditions { learning_period_ns: PERIOD, ..Conditions::default() };
-    let mut recorder =
-        Recorder::create(&path, conditions, trackers, &Before { profiles: Some(profiles), ..Before::default() })
-            .unwrap();
-    inputs.iter().for_each(|input| recorder.record(input));
-    let totals = recorder.recording().finish(&[]);
-    let bytes = fs::read(&path).unwrap();
-    assert_eq!((totals.events_lost, totals.notes_lost, totals.bytes), (0, 0, bytes.len() as u64));
-    bytes
+    let before = Before { profiles: Some(profiles), ..Before::default() };
+    assert!(encoder.begin(conditions, trackers, &before, &mut write).is_empty());
+    for input in inputs {
+        encoder.encode(input, &mut |chunk| {
+            write(chunk);
+            Ok(())
+        });
+    }
+    assert_eq!(encoder.take_refused(), (0, 0));
+    let mut last = encoder.take();
+    last.mark(&Mark::Account(vec![Account::default()]));
+    last.mark(&Mark::Closed);
+    write(last);
+    file
 }
 
 /// All items up to the end or the damage, and what was damaged.
-fn read(bytes: &[u8]) -> Result<(Vec<String>, Option<super::Damage>), OpenError> {
+fn read(bytes: &[u8]) -> Result<(Vec<String>, Option<Damage>), OpenError> {
     let mut recorded = Recorded::open(bytes)?;
     let mut items = Vec::new();
     loop {
-        match recorded.next() {
+        match recorded.next_item() {
             // Events come in batches: where they are cut does not matter.
             Ok(Some(Item::Input(Input::Events(batch)))) => items.extend(batch.iter().map(|e| format!("{e:?}"))),
             Ok(Some(item)) => items.push(format!("{item:?}")),
@@ -176,30 +181,31 @@ fn a_replay_gives_what_was_given_live() {
     let bytes = recorded(&inputs, &trackers);
 
     let roles = trackers.iter().filter_map(|t| t.role.map(|role| (Arc::clone(&t.name), role)));
-    let mut live = Engine::new(Identity::new(roles, tokio::sync::mpsc::channel(9).0), Judge::new(), None);
+    let mut engine = Engine::new(Identity::new(roles), judged(), Some(Collection::default()));
+    let mut live = Vec::new();
     for input in inputs {
-        live.step(input);
-        // Somebody looks at the profiles now and then: that changes nothing.
-        live.consumer.model.profiles();
+        live.extend(lines(&engine.step(input)));
+        // The profiles are read now and then: that changes nothing.
+        engine.consumer.detector.model.profiles();
     }
-    let live = live.consumer.result();
-    assert_eq!(live.0.len(), 3, "{:#?}", live.0);
-    assert!(live.0[0].contains("/srv/passwd") && live.0[0].contains("/bin/httpd"), "{}", live.0[0]);
+    let learnt = profiles(&engine.consumer);
+    assert_eq!(live.len(), 3, "{live:#?}");
+    assert!(live[0].contains("/srv/passwd") && live[0].contains("/bin/httpd"), "{}", live[0]);
     for _ in 0..2 {
         let player = Player::open(&*bytes).unwrap();
         assert_eq!(player.conditions.learning_period_ns, PERIOD);
         assert_eq!(player.trackers.len(), trackers.len(), "each tracker is told once, and none of its events again");
-        let played = player.play(Judge::new(), |_| true);
+        let (printed, played) = replayed(player, judged());
         assert_eq!((played.damage, played.missing, played.events), (None, (0, 0), 25));
         assert_eq!(played.span_ns, (BEGIN + 1, BEGIN + 22 * SECOND));
-        assert_eq!(played.consumer.result(), live);
+        assert_eq!((printed, profiles(&played.consumer)), (live.clone(), learnt.clone()));
     }
 }
 
 #[test]
 fn what_was_decided_of_profiles_is_decided_again() {
     let trackers = trackers();
-    let profile = ethogram_detect::Profile::from_file(
+    let profile = Profile::from_file(
         "ethogram_profile = 1\n[workload]\nimage = 'web:1'\ndigest = 'sha256:aabb'\n[write]\na = ['/b']\n[objects]\nwrite = 'files'\n",
         7,
     );
@@ -211,46 +217,34 @@ fn what_was_decided_of_profiles_is_decided_again() {
     inputs.push(Input::End(BEGIN));
     let (items, damage) = read(&recorded(&inputs, &trackers)).unwrap();
     assert_eq!(damage, None);
-    let told: Vec<_> = items.into_iter().filter(|item| item.starts_with("Profiles")).collect();
-    assert_eq!(told, decisions.map(|decision| format!("Profiles({decision:?})")));
+    let told: Vec<_> = items.into_iter().filter(|item| item.starts_with("Input(Decision")).collect();
+    assert_eq!(told, decisions.map(|decision| format!("Input(Decision({decision:?}))")));
 }
 
 #[test]
 fn a_replay_goes_on_from_what_had_been_learnt_before() {
     let trackers = trackers();
     let mut inputs = inputs(&trackers);
-    let mut learnt = Player::open(&*recorded(&inputs, &trackers)).unwrap().play(Judge::new(), |_| true);
-    let dirty = learnt.consumer.model.take_dirty().into_iter();
-    let profiles = dirty.map(|(uid, profile)| (uid, serde_json::to_string(&profile).unwrap())).collect();
+    let bytes = recorded(&inputs, &trackers);
+    let (_, learnt) = replayed(Player::open(&*bytes).unwrap(), judged());
+    let model = &learnt.consumer.detector.model;
+    let json = |uid: &str| serde_json::to_string(model.profile(uid).unwrap()).unwrap();
+    let profiles = model.profiles().into_iter().map(|p| (p.uid.clone(), json(&p.uid))).collect();
     // Only the container's coming, and one thing that it never did.
-    inputs.drain(4..);
+    inputs.drain(5..);
     let open = schema(&trackers, "open", "open");
     inputs.push(Input::Events(vec![write(&open, 5 * SECOND, &["etc", "cron.d", "x"])]));
     inputs.push(Input::End(BEGIN + 6 * SECOND));
     for (profiles, alerts) in [(profiles, 1), (BTreeMap::new(), 0)] {
         let bytes = recorded_after(&profiles, &inputs, &trackers);
         let player = Player::open(&*bytes).unwrap();
-        let model = crate::server::model(
-            player.conditions.settings(),
-            player.profiles.iter().map(|(uid, json)| (&**uid, &**json)),
-        );
-        let played = player.play(Judge { model, lines: Vec::new() }, |_| true);
-        assert_eq!(played.consumer.lines.len(), alerts, "{:#?}", played.consumer.lines);
+        let mut model = Model::new(player.conditions.settings());
+        for (_, json) in &player.profiles {
+            model.restore(serde_json::from_str(json).unwrap()).unwrap();
+        }
+        let (printed, _) = replayed(player, judged_by(model));
+        assert_eq!(printed.len(), alerts, "{printed:#?}");
     }
-}
-
-/// Keeps what the user of each event is called.
-#[derive(Default)]
-struct Names(Vec<Option<String>>);
-
-impl Consumer for Names {
-    fn wants(&mut self, _: &Lookup) -> Option<bool> {
-        Some(true)
-    }
-    fn take(&mut self, event: &Event) {
-        self.0.push(event.context.users.as_ref().and_then(|u| u.users.get(&0).cloned()));
-    }
-    fn tick(&mut self, _: u64) {}
 }
 
 #[test]
@@ -265,8 +259,8 @@ fn users_are_called_as_where_it_happened_and_so_again_in_a_replay() {
         event
     };
     let mut inputs = inputs(&trackers);
-    inputs.drain(4..);
-    let Input::Resolution(Resolution::Known(told)) = &mut inputs[3] else { unreachable!() };
+    inputs.drain(5..);
+    let Input::Resolution(Resolution::Known(told)) = &mut inputs[4] else { unreachable!() };
     let bare = told.clone();
     told.users = Some(users("alice"));
     inputs.push(Input::Events(vec![on_host(20)]));
@@ -277,19 +271,61 @@ fn users_are_called_as_where_it_happened_and_so_again_in_a_replay() {
     inputs.push(Input::Users(users("toor")));
     inputs.push(Input::Events(vec![write(&open, 23, &["srv", "x"]), on_host(24)]));
     inputs.push(Input::End(BEGIN + SECOND));
-    let played = Player::open(&*recorded(&inputs, &trackers)).unwrap().play(Names::default(), |_| true);
-    let names: Vec<_> = played.consumer.0.iter().map(Option::as_deref).collect();
+    let bytes = recorded(&inputs, &trackers);
+    let selection = Selection { host: true, ..Selection::default() };
+    let mut names = Vec::new();
+    let all = Forwarded { selection, filter: Some(EventFilter::default()) };
+    Player::open(&*bytes).unwrap().play(all, |effects| {
+        let name = |event: &Event| event.context.users.as_ref().and_then(|users| users.users.get(&0).cloned());
+        names.extend(effects.events.iter().map(name));
+        true
+    });
+    let names: Vec<_> = names.iter().map(Option::as_deref).collect();
     assert_eq!(names, [Some("alice"), None, Some("root"), Some("alice"), Some("alice"), Some("toor")]);
+}
+
+/// What an entry of kind `n` is, in a recording of version 2.
+fn version_2(json: &str) -> Entry<'static> {
+    let bytes = [b"n", &(json.len() as u32).to_le_bytes()[..], json.as_bytes()].concat();
+    entry::take(&mut &*bytes.leak(), 2).unwrap()
+}
+
+#[test]
+fn what_version_2_wrote_is_understood() {
+    let walk = r#"{"walk":{"cut":false,"started_ns":1,"now_ns":2}}"#;
+    assert!(matches!(version_2(walk), Entry::Input(Input::Walk { cut: false, started_ns: 1, now_ns: 2 })));
+    assert!(matches!(version_2(r#""lost""#), Entry::Input(Input::Lost)));
+    assert!(matches!(version_2(r#""closed""#), Entry::Mark(Mark::Closed)));
+    assert!(matches!(version_2(r#"{"stories":[["ab",2]]}"#), Entry::Mark(Mark::Groups(groups)) if groups[0].1 == 2));
+    assert!(matches!(version_2(r#"{"users":{"users":{"0":"root"},"groups":{}}}"#), Entry::Input(Input::Users(_))));
+    let revoked = r#"{"revoke":"ab"}"#;
+    assert!(matches!(version_2(revoked), Entry::Input(Input::Decision(Decision::Revoke(id))) if id == "ab"));
+    let reset = r#"{"reset_profile":"ab"}"#;
+    assert!(matches!(version_2(reset), Entry::Input(Input::Decision(Decision::ResetProfile(id))) if id == "ab"));
+    let unknown = br#"n\x0b\0\0\0{"x":"none"}"#.to_vec();
+    assert!(entry::take(&mut &*unknown, 2).is_err());
+}
+
+#[test]
+fn a_list_of_any_length_is_recorded_in_entries_that_fit() {
+    let path = "/x".repeat(2000);
+    let cgroups: Vec<_> = (0..20_000).map(|id| (id, path.clone())).collect();
+    let inputs: Vec<_> = Input::rows(cgroups, Input::Cgroups).collect();
+    let (items, damage) = read(&recorded(&inputs, &trackers())).unwrap();
+    assert_eq!(damage, None);
+    assert_eq!(items.iter().filter(|item| item.starts_with("Input(Cgroups")).count(), inputs.len());
 }
 
 #[test]
 fn what_an_older_agent_recorded_of_a_container_is_understood() {
     let note = r#"{"resolution":{"known":{"runtime":"docker","namespace":null,"id":"aa","name":"web","image":null,
         "command":[],"labels":{},"pod":null,"sandbox":false}}}"#;
-    let Note::Resolution(Resolution::Known(told)) = serde_json::from_str(note).unwrap() else { panic!("another note") };
+    let Input::Resolution(Resolution::Known(told)) = serde_json::from_str(note).unwrap() else {
+        panic!("another input")
+    };
     assert_eq!((told.privileged, told.mounts.len(), told.started_ns, told.users), (None, 0, None, None));
     let note = r#"{"resolution":{"unknown":{"id":"aa","hint":"docker","candidate_in":null}}}"#;
-    assert!(matches!(serde_json::from_str(note).unwrap(), Note::Resolution(Resolution::Unknown(_))));
+    assert!(matches!(serde_json::from_str(note).unwrap(), Input::Resolution(Resolution::Unknown(_))));
 }
 
 #[test]
@@ -336,21 +372,9 @@ fn lengths_that_lie_cost_no_memory() {
     }
 }
 
-#[test]
-fn nobody_else_can_read_it_and_nothing_is_overwritten() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("r");
-    let create = || Recorder::create(&path, Conditions::default(), &[], &Before::default());
-    drop(create().unwrap());
-    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let error = create().err().unwrap().to_string();
-    assert!(error.contains("is there already"), "{error}");
-}
-
 /// A frame whose checksum is right, whatever is in it.
 fn framed(raw: &[u8]) -> Vec<u8> {
-    let header = br#"{"format":"ethogram-recording","version":1,"agent":"","kernel":"","architecture":"","boot_id":"","begun":"","realtime_ns":0,"boottime_ns":0}"#;
+    let header = br#"{"format":"ethogram-recording","version":3,"agent":"","kernel":"","architecture":"","boot_id":"","begun":"","realtime_ns":0,"boottime_ns":0}"#;
     [&header[..], b"\n", Framer::new().unwrap().frame(raw).unwrap()].concat()
 }
 
@@ -359,18 +383,16 @@ fn entries() -> Vec<u8> {
     let trackers = trackers();
     let open = schema(&trackers, "open", "open");
     let mut raw = Vec::new();
-    let notes = [
-        Note::Conditions(Conditions::default()),
-        Note::Tracker(std::borrow::Cow::Owned(TrackerSchema {
-            events: vec![Arc::clone(&open)],
-            ..(*trackers[0]).clone()
-        })),
-        Note::Cgroups(vec![(CGROUP, format!("/docker/{}", "ab".repeat(32)))]),
-        Note::Walk { cut: false, started_ns: 1, now_ns: 2 },
-    ];
-    notes.iter().for_each(|note| assert!(entry::put_note(&mut raw, note)));
+    let tracker = TrackerSchema { events: vec![Arc::clone(&open)], ..(*trackers[0]).clone() };
+    for mark in [Mark::Conditions(Conditions::default()), Mark::Tracker(Cow::Owned(tracker))] {
+        assert!(entry::put_mark(&mut raw, &mark));
+    }
+    let cgroups = Input::Cgroups(vec![(CGROUP, format!("/docker/{}", "ab".repeat(32)))]);
+    for input in [cgroups, Input::Walk { cut: false, started_ns: 1, now_ns: 2 }] {
+        assert!(entry::put_input(&mut raw, &input));
+    }
     (0..4).for_each(|n| assert!(entry::put_event(&mut raw, 0, &write(&open, n, &["etc", "shadow"]))));
-    assert!(entry::put_note(&mut raw, &Note::Tick(BEGIN + 9 * SECOND)));
+    assert!(entry::put_input(&mut raw, &Input::Tick(BEGIN + 9 * SECOND)));
     raw
 }
 
@@ -408,7 +430,7 @@ proptest! {
         }
         let bytes = framed(&raw);
         let player = Player::open(&*bytes).unwrap();
-        let played = player.play(Judge::new(), |_| true);
+        let (_, played) = replayed(player, judged());
         prop_assert!(played.damage.is_some(), "it has no end");
     }
 }

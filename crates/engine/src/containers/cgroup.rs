@@ -8,15 +8,15 @@ use super::runtime::Runtime;
 
 /// What a cgroup's path says of the container it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct CgroupContainer<'a> {
+pub struct CgroupContainer<'a> {
     /// The container's id.
-    pub(crate) id: &'a str,
+    pub id: &'a str,
     /// The runtime to ask first.
-    pub(crate) hint: Runtime,
+    pub hint: Runtime,
     /// Set for a candidate: the containerd namespace that would have to know `id`.
-    pub(crate) candidate_in: Option<&'a str>,
+    pub candidate_in: Option<&'a str>,
     /// The path of the container's outermost cgroup: the path itself, or the start of it.
-    pub(crate) outermost: &'a str,
+    pub outermost: &'a str,
 }
 
 /// What stands before the id in the name of a container's cgroup.
@@ -34,7 +34,7 @@ const NOT_NAMESPACES: [&str; 6] = ["docker", "kubepods", "libpod_parent", "machi
 
 /// The container a cgroup belongs to, outermost first: what runs inside a container belongs to that container, be it
 /// another container. `path` is absolute within its hierarchy, as the kernel tells it.
-pub(crate) fn parse(path: &str) -> Option<CgroupContainer<'_>> {
+pub fn parse(path: &str) -> Option<CgroupContainer<'_>> {
     let mut parent = "";
     let mut in_kubepods = false;
     for (start, name) in components(path) {
@@ -106,7 +106,7 @@ fn is_full_id(text: &str) -> bool {
 }
 
 /// What containerd accepts as the name of a namespace or container.
-pub(crate) fn is_identifier(text: &str) -> bool {
+pub fn is_identifier(text: &str) -> bool {
     let alphanumeric = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = text.as_bytes();
     bytes.len() <= 76

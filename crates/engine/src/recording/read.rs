@@ -6,15 +6,15 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_detect::{Acceptance, Decision, rules::File};
-use ethogram_model::{Event, EventSchema, Finding, TrackerSchema};
+use ethogram_detect::rules::File;
+use ethogram_model::{Event, EventSchema};
 
 use super::{
-    Account, Conditions, Header,
-    entry::{self, Entry, Note},
+    Header,
+    entry::{self, Entry, Mark},
     frame::Unframer,
 };
-use crate::{container::hierarchy::Walk, pipeline::Input};
+use crate::Input;
 
 /// Events handed on at once.
 const BATCH: usize = 1024;
@@ -24,7 +24,7 @@ const MAX_RULE_FILES: usize = 1024;
 
 /// Why a file cannot be read as a recording at all.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
+pub enum OpenError {
     /// The system does not let us.
     #[error("cannot be read: {0}")]
     Read(#[from] io::Error),
@@ -47,54 +47,32 @@ pub(crate) enum OpenError {
 /// Where a recording stops making sense, and what was read before.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("damaged at byte {offset}: {what}; read before: {events} events in {frames} frames")]
-pub(crate) struct Damage {
+pub struct Damage {
     /// Where the frame begins that cannot be read.
-    pub(crate) offset: u64,
+    pub offset: u64,
     /// What is wrong with it.
-    pub(crate) what: String,
+    pub what: String,
     /// Events read before.
-    pub(crate) events: u64,
+    pub events: u64,
     /// Frames read before.
-    pub(crate) frames: u32,
+    pub frames: u32,
 }
 
 /// What a recording holds, in its order.
 #[derive(Debug)]
-pub(crate) enum Item {
-    /// Under which conditions it was recorded.
-    Conditions(Conditions),
-    /// What a tracker's events look like.
-    Tracker(TrackerSchema),
-    /// A profile learnt before, as the store has it: its workload, and the profile as JSON.
-    Profile(String, String),
-    /// These rule files come into force.
-    Rules(Vec<File>),
-    /// What rules had found before: uids of findings, and how often.
-    Stories(Vec<(String, u64)>),
-    /// An alert that had been told before.
-    Alert(Box<Finding>),
-    /// Something is normal from here on.
-    Accept(Acceptance),
-    /// It is not any more, by its id.
-    Revoke(String),
-    /// Something was decided of a profile.
-    Profiles(Decision),
+pub enum Item {
     /// What the engine took.
     Input(Input),
-    /// Where each tracker's events went, up to here.
-    Account(Vec<Account>),
-    /// So many events and notes are missing here: they could not be written.
-    Gap {
-        /// Events.
-        events: u64,
-        /// Whatever else the engine took.
-        notes: u64,
-    },
+    /// These rule files come into force.
+    Rules(Vec<File>),
+    /// Anything else.
+    Mark(Mark),
 }
 
 /// A recording that is being read.
-pub(crate) struct Recorded<R> {
-    pub(crate) header: Header,
+pub struct Recorded<R> {
+    /// What it says of itself.
+    pub header: Header,
     frames: Unframer<R>,
     /// The frame at hand, and how much of it was read.
     frame: Vec<u8>,
@@ -103,7 +81,6 @@ pub(crate) struct Recorded<R> {
     items: VecDeque<Item>,
     batch: Vec<Event>,
     schemas: Vec<Arc<EventSchema>>,
-    cgroups: Vec<(u64, String)>,
     rules: Vec<File>,
     /// Whether something is missing since the last walk: the next one may lack some of its cgroups.
     is_patchy: bool,
@@ -117,7 +94,7 @@ impl<R: BufRead> Recorded<R> {
     ///
     /// # Errors
     /// Where it cannot be read, or is no recording that this agent understands.
-    pub(crate) fn open(mut from: R) -> Result<Self, OpenError> {
+    pub fn open(mut from: R) -> Result<Self, OpenError> {
         let mut line = Vec::new();
         from.by_ref().take(Header::MAX_LINE).read_until(b'\n', &mut line)?;
         let header = header(&line)?;
@@ -130,7 +107,6 @@ impl<R: BufRead> Recorded<R> {
             items: VecDeque::new(),
             batch: Vec::new(),
             schemas: Vec::new(),
-            cgroups: Vec::new(),
             rules: Vec::new(),
             is_patchy: false,
             events: 0,
@@ -143,7 +119,7 @@ impl<R: BufRead> Recorded<R> {
     ///
     /// # Errors
     /// Where the recording is damaged or cut. All that was whole before has been given then.
-    pub(crate) fn next(&mut self) -> Result<Option<Item>, Damage> {
+    pub fn next_item(&mut self) -> Result<Option<Item>, Damage> {
         loop {
             if let Some(item) = self.items.pop_front() {
                 return Ok(Some(item));
@@ -166,14 +142,14 @@ impl<R: BufRead> Recorded<R> {
     }
 
     /// Events read so far.
-    pub(crate) fn events(&self) -> u64 {
+    pub fn events(&self) -> u64 {
         self.events
     }
 
     /// Goes on to the next frame. Returns whether there is one.
     fn read_frame(&mut self) -> Result<bool, String> {
         self.hand_on_events();
-        match (self.frames.next()?, self.closed) {
+        match (self.frames.next_frame()?, self.closed) {
             (None, true) => Ok(false),
             (None, false) => {
                 Err("the end is missing: it was cut, or whoever recorded was killed or has not ended".into())
@@ -188,7 +164,7 @@ impl<R: BufRead> Recorded<R> {
 
     fn read_entry(&mut self) -> Result<(), String> {
         let mut left = self.frame.get(self.at..).unwrap_or_default();
-        let taken = entry::take(&mut left)?;
+        let taken = entry::take(&mut left, self.header.version)?;
         self.at = self.frame.len() - left.len();
         match taken {
             Entry::Event { schema, time_ns, record } => {
@@ -201,75 +177,50 @@ impl<R: BufRead> Recorded<R> {
                     self.hand_on_events();
                 }
             }
-            Entry::Note(note) => {
+            Entry::Input(mut input) => {
                 self.hand_on_events();
-                self.take_note(note)?;
+                if let Input::Walk { cut, .. } = &mut input {
+                    *cut |= std::mem::take(&mut self.is_patchy);
+                }
+                self.items.push_back(Item::Input(input));
+            }
+            Entry::Mark(mark) => {
+                self.hand_on_events();
+                let item = self.take_mark(mark)?;
+                self.items.extend(item);
             }
         }
         Ok(())
     }
 
-    fn take_note(&mut self, note: Note) -> Result<(), String> {
-        let item = match note {
-            Note::Conditions(conditions) => Item::Conditions(conditions),
-            Note::Tracker(tracker) => {
+    fn take_mark(&mut self, mark: Mark) -> Result<Option<Item>, String> {
+        match &mark {
+            Mark::Tracker(tracker) => {
                 if self.schemas.len() + tracker.events.len() > usize::from(u16::MAX) {
                     return Err("there are more schemas than can be told apart".into());
                 }
                 self.schemas.extend(tracker.events.iter().cloned());
-                Item::Tracker(tracker.into_owned())
             }
-            Note::Profile { uid, profile } => Item::Profile(uid, profile),
-            Note::RuleFile { name, text } => {
+            Mark::RuleFile { name, text } => {
                 if self.rules.len() >= MAX_RULE_FILES {
                     return Err(format!("there are more than {MAX_RULE_FILES} rule files"));
                 }
-                self.rules.push(File { name: name.into(), text: text.into() });
-                return Ok(());
+                self.rules.push(File { name: name.as_str().into(), text: text.as_str().into() });
+                return Ok(None);
             }
-            Note::Rules => Item::Rules(std::mem::take(&mut self.rules)),
-            Note::Stories(stories) => Item::Stories(stories),
-            Note::Alert(alert) => Item::Alert(alert),
-            Note::Accept(acceptance) => Item::Accept(acceptance),
-            Note::Revoke(id) => Item::Revoke(id),
-            Note::ApproveProfile(uid) => Item::Profiles(Decision::ApproveProfile(uid)),
-            Note::ResetProfile(uid) => Item::Profiles(Decision::ResetProfile(uid)),
-            Note::ImportProfile(profile) => Item::Profiles(Decision::ImportProfile(profile)),
-            Note::Cgroups(some) => {
-                if self.cgroups.len() + some.len() > Walk::LIMIT {
-                    return Err(format!("a walk has more than {} cgroups", Walk::LIMIT));
-                }
-                self.cgroups.extend(some);
-                return Ok(());
-            }
-            Note::Walk { cut, started_ns, now_ns } => {
-                let cut = cut || std::mem::take(&mut self.is_patchy);
-                let walk = Walk { cgroups: std::mem::take(&mut self.cgroups), cut };
-                Item::Input(Input::Walk { walk, started_ns, now_ns })
-            }
-            Note::Processes(found) => Item::Input(Input::Processes(found)),
-            Note::Resolution(resolution) => Item::Input(Input::Resolution(resolution)),
-            Note::Users(users) => Item::Input(Input::Users(users)),
-            Note::Lost => Item::Input(Input::Lost),
-            Note::Habits(counts) => Item::Input(Input::Habits(counts)),
-            Note::Tick(now_ns) => Item::Input(Input::Tick(now_ns)),
-            Note::End(now_ns) => Item::Input(Input::End(now_ns)),
-            Note::Account(account) => Item::Account(account),
-            Note::Gap { events, notes } => {
-                self.is_patchy = true;
-                Item::Gap { events, notes }
-            }
-            Note::Forget => {
+            Mark::Rules => return Ok(Some(Item::Rules(std::mem::take(&mut self.rules)))),
+            Mark::Gap { .. } => self.is_patchy = true,
+            Mark::Forget => {
                 self.schemas.clear();
-                return Ok(());
+                return Ok(None);
             }
-            Note::Closed => {
+            Mark::Closed => {
                 self.closed = true;
-                return Ok(());
+                return Ok(None);
             }
-        };
-        self.items.push_back(item);
-        Ok(())
+            _ => {}
+        }
+        Ok(Some(Item::Mark(mark)))
     }
 
     fn hand_on_events(&mut self) {

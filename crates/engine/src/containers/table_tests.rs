@@ -3,7 +3,7 @@
 use ethogram_model::Image;
 
 use super::*;
-use crate::container::runtime::Runtime;
+use crate::containers::runtime::Runtime;
 
 const SECOND: u64 = 1_000_000_000;
 

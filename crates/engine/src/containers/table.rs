@@ -10,14 +10,13 @@ use rustc_hash::FxHashMap;
 
 use super::{
     cgroup::{self, CgroupContainer},
-    hierarchy::Walk,
-    resolver::{Resolution, ResolveRequest, candidate_key},
-    runtime::RuntimeContainer,
+    runtime::{Resolution, ResolveRequest, RuntimeContainer, candidate_key},
+    walk::Walk,
 };
 
 /// The cgroups of the hierarchy, and the containers they make up.
 #[derive(Debug)]
-pub(crate) struct ContainerTable {
+pub struct ContainerTable {
     cgroups: FxHashMap<u64, Slot>,
     containers: FxHashMap<Key, Entry>,
     /// The newest container of each [`ResolveRequest::key`]: a restarted one keeps its id and gets a new cgroup.
@@ -28,20 +27,20 @@ pub(crate) struct ContainerTable {
     early: VecDeque<RuntimeContainer>,
     next_key: u64,
     limits: Limits,
-    counters: Counters,
+    counters: TableCounters,
 }
 
 type Key = u64;
 
 /// How much the table keeps.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Cgroups, those just removed included. About 50 bytes each.
-    pub(crate) cgroups: usize,
+    pub cgroups: usize,
     /// Containers and candidates, those just removed included. About a kilobyte each with their labels.
-    pub(crate) containers: usize,
+    pub containers: usize,
     /// How long a removed cgroup still resolves, nanoseconds: events that were on the way belong to it.
-    pub(crate) grace_ns: u64,
+    pub grace_ns: u64,
 }
 
 impl Default for Limits {
@@ -52,20 +51,20 @@ impl Default for Limits {
 
 /// What happened in the table so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Counters {
+pub struct TableCounters {
     /// Containers that came.
-    pub(crate) containers_seen: u64,
+    pub containers_seen: u64,
     /// Removed cgroups forgotten before their grace was over, to make room.
-    pub(crate) evicted: u64,
+    pub evicted: u64,
     /// Cgroups not taken up because there was no room.
-    pub(crate) refused: u64,
+    pub refused: u64,
     /// Lookups of a cgroup that is not known, or not known yet to be a container's.
-    pub(crate) unknown_lookups: u64,
+    pub unknown_lookups: u64,
 }
 
 /// Where a cgroup belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Lookup {
+pub enum Lookup {
     /// To no container.
     Host,
     /// To this container.
@@ -76,20 +75,20 @@ pub(crate) enum Lookup {
 
 /// A cgroup that came is a container's outermost one, or may be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Arrival {
+pub struct Arrival {
     /// The container as far as it is known; none while it is a candidate.
-    pub(crate) container: Option<Arc<Container>>,
+    pub container: Option<Arc<Container>>,
     /// What to ask the resolver; none where the runtime has told all already.
-    pub(crate) request: Option<ResolveRequest>,
+    pub request: Option<ResolveRequest>,
 }
 
 /// What a runtime's word changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
+pub struct Change {
     /// The container as it is known now.
-    pub(crate) container: Arc<Container>,
+    pub container: Arc<Container>,
     /// Whether its cgroup was only a candidate until now.
-    pub(crate) is_new: bool,
+    pub is_new: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +129,7 @@ impl ContainerTable {
     const MAX_EARLY: usize = 64;
 
     /// An empty table.
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             cgroups: FxHashMap::default(),
             containers: FxHashMap::default(),
@@ -139,13 +138,13 @@ impl ContainerTable {
             early: VecDeque::new(),
             next_key: 0,
             limits,
-            counters: Counters::default(),
+            counters: TableCounters::default(),
         }
     }
 
     /// A cgroup came, or was found to be there. Telling it twice does nothing. The answer is there where it is the
     /// outermost one of a container or candidate.
-    pub(crate) fn on_cgroup_created(&mut self, id: u64, path: &str, now_ns: u64) -> Option<Arrival> {
+    pub fn on_cgroup_created(&mut self, id: u64, path: &str, now_ns: u64) -> Option<Arrival> {
         self.expire(now_ns);
         let found = cgroup::parse(path);
         if let Some(slot) = self.cgroups.get(&id).copied() {
@@ -184,7 +183,7 @@ impl ContainerTable {
     }
 
     /// A cgroup went. The answer is there where a container went with it, which still resolves for the time of grace.
-    pub(crate) fn on_cgroup_removed(&mut self, id: u64, now_ns: u64) -> Option<Arc<Container>> {
+    pub fn on_cgroup_removed(&mut self, id: u64, now_ns: u64) -> Option<Arc<Container>> {
         self.expire(now_ns);
         let slot = self.cgroups.get_mut(&id).filter(|slot| slot.removed_ns.is_none())?;
         slot.removed_ns = Some(now_ns);
@@ -196,7 +195,7 @@ impl ContainerTable {
 
     /// Takes in what a walk of the hierarchy found, whose beginning was at `started_ns`: at the start, and later to make
     /// up for lost events. What came since it began is left as it is.
-    pub(crate) fn on_walk(&mut self, walk: &Walk, started_ns: u64, now_ns: u64) -> Vec<Arrival> {
+    pub fn on_walk(&mut self, walk: &Walk, started_ns: u64, now_ns: u64) -> Vec<Arrival> {
         let arrivals = walk.cgroups.iter().filter_map(|(id, path)| self.on_cgroup_created(*id, path, now_ns)).collect();
         if !walk.cut {
             let there: HashSet<u64> = walk.cgroups.iter().map(|(id, _)| *id).collect();
@@ -211,7 +210,7 @@ impl ContainerTable {
     }
 
     /// Takes in what the resolver found out.
-    pub(crate) fn on_resolution(&mut self, resolution: Resolution) -> Option<Change> {
+    pub fn on_resolution(&mut self, resolution: Resolution) -> Option<Change> {
         match resolution {
             Resolution::Known(info) => self.on_runtime(*info),
             Resolution::Unknown(request) => {
@@ -222,7 +221,7 @@ impl ContainerTable {
     }
 
     /// A runtime told of a container. The answer is there where that changed anything.
-    pub(crate) fn on_runtime(&mut self, info: RuntimeContainer) -> Option<Change> {
+    pub fn on_runtime(&mut self, info: RuntimeContainer) -> Option<Change> {
         let as_candidate = info.namespace.as_ref().map(|namespace| candidate_key(namespace, &info.id));
         let key = self.by_name.get(&info.id).or_else(|| self.by_name.get(&as_candidate?)).copied();
         let Some(entry) = key.and_then(|key| self.containers.get_mut(&key)) else {
@@ -231,18 +230,18 @@ impl ContainerTable {
         };
         let is_new = entry.standing != Standing::Container;
         entry.standing = Standing::Container;
-        let told = told(&entry.container, info);
+        let described = described(&entry.container, info);
         if is_new {
             self.counters.containers_seen += 1;
-        } else if *entry.container == told {
+        } else if *entry.container == described {
             return None;
         }
-        entry.container = Arc::new(told);
+        entry.container = Arc::new(described);
         Some(Change { container: entry.container.clone(), is_new })
     }
 
     /// The runtimes know no such container. Where only its cgroup's place made it one, it is the host's.
-    pub(crate) fn on_unknown(&mut self, request: &ResolveRequest) {
+    pub fn on_unknown(&mut self, request: &ResolveRequest) {
         let entry = self.by_name.get(&request.key()).and_then(|key| self.containers.get_mut(key));
         if let Some(entry) = entry.filter(|e| e.standing == Standing::Candidate) {
             entry.standing = Standing::Host;
@@ -250,7 +249,7 @@ impl ContainerTable {
     }
 
     /// Where a cgroup belongs.
-    pub(crate) fn lookup(&mut self, cgroup_id: u64) -> Lookup {
+    pub fn lookup(&mut self, cgroup_id: u64) -> Lookup {
         let Some(slot) = self.cgroups.get(&cgroup_id) else {
             self.counters.unknown_lookups += 1;
             return Lookup::Unknown;
@@ -267,12 +266,12 @@ impl ContainerTable {
     }
 
     /// The containers whose outermost cgroup is there, in no order.
-    pub(crate) fn containers(&self) -> impl Iterator<Item = &Arc<Container>> {
+    pub fn containers(&self) -> impl Iterator<Item = &Arc<Container>> {
         self.containers.values().filter(|e| e.standing == Standing::Container && self.is_alive(e)).map(|e| &e.container)
     }
 
     /// Forgets what was removed longer ago than the time of grace.
-    pub(crate) fn expire(&mut self, now_ns: u64) {
+    pub fn expire(&mut self, now_ns: u64) {
         while let Some((id, removed_ns)) = self.leaving.front().copied() {
             if now_ns.saturating_sub(removed_ns) < self.limits.grace_ns {
                 break;
@@ -282,7 +281,7 @@ impl ContainerTable {
     }
 
     /// What happened so far.
-    pub(crate) fn counters(&self) -> Counters {
+    pub fn counters(&self) -> TableCounters {
         self.counters
     }
 
@@ -319,7 +318,7 @@ impl ContainerTable {
             if let Some(before) = self.by_name.get(&name).and_then(|key| self.containers.get(key)) {
                 container = Container { cgroup_id, ..Container::clone(&before.container) };
             } else if let Some(info) = self.take_early(&name) {
-                container = told(&container, info);
+                container = described(&container, info);
             }
             self.counters.containers_seen += 1;
         }
@@ -397,8 +396,8 @@ fn request(found: &CgroupContainer<'_>) -> ResolveRequest {
     }
 }
 
-/// A container with all that its runtime told of it.
-fn told(known: &Container, info: RuntimeContainer) -> Container {
+/// A container with all that its runtime answered.
+fn described(known: &Container, info: RuntimeContainer) -> Container {
     Container {
         id: known.id.clone(),
         cgroup_id: known.cgroup_id,

@@ -11,7 +11,7 @@ const ENVIRONMENT: &str = "process.environment_variables";
 const MASK: u8 = b'*';
 
 /// Masks secrets in all arguments and variables of an event, where they lie in its record.
-pub(crate) fn mask_event(event: &mut Event) {
+pub fn mask_event(event: &mut Event) {
     for field in event.schema.fields.iter().filter(|f| f.kind == FieldKind::Args) {
         let reference = event.record.get(field.offset..).and_then(|r| r.get(..4));
         let Some(&[o0, o1, l0, l1]) = reference else { continue };
@@ -24,7 +24,7 @@ pub(crate) fn mask_event(event: &mut Event) {
 
 /// Masks secrets in NUL-separated arguments, in place: `--password=x`, `--token x`, `SECRET=x`, `user:x@host` in a
 /// URL, and what follows `Bearer` or `Basic`.
-pub(crate) fn mask(args: &mut [u8]) {
+pub fn mask(args: &mut [u8]) {
     let mut secret_follows = false;
     for arg in args.split_mut(|b| *b == 0) {
         if std::mem::take(&mut secret_follows) && !arg.starts_with(b"-") {
@@ -45,7 +45,7 @@ pub(crate) fn mask(args: &mut [u8]) {
 
 /// Masks secrets in NUL-separated environment variables, in place. Stricter than [`mask`]: a variable's name is often
 /// all that tells what its value is for.
-pub(crate) fn mask_environment(variables: &mut [u8]) {
+pub fn mask_environment(variables: &mut [u8]) {
     for variable in variables.split_mut(|b| *b == 0) {
         match variable.iter().position(|b| *b == b'=') {
             Some(equals) if is_secret_variable(&variable[..equals]) => variable[equals + 1..].fill(MASK),

@@ -11,14 +11,14 @@ const HOST: &str = "host";
 
 /// Which service each cgroup of the host belongs to.
 #[derive(Debug, Default)]
-pub(crate) struct Services {
+pub struct Services {
     by_cgroup: FxHashMap<u64, Arc<str>>,
     names: FxHashMap<Box<str>, Arc<str>>,
 }
 
 impl Services {
     /// There is a cgroup.
-    pub(crate) fn on_cgroup(&mut self, id: u64, path: &str) {
+    pub fn on_cgroup(&mut self, id: u64, path: &str) {
         if self.by_cgroup.len() >= MAX_CGROUPS || self.names.len() >= MAX_CGROUPS {
             self.by_cgroup.clear();
             self.names.clear();
@@ -32,12 +32,12 @@ impl Services {
     }
 
     /// It is gone.
-    pub(crate) fn on_removed(&mut self, id: u64) {
+    pub fn on_removed(&mut self, id: u64) {
         self.by_cgroup.remove(&id);
     }
 
     /// The service that a cgroup belongs to.
-    pub(crate) fn of(&self, cgroup: u64) -> Arc<str> {
+    pub fn of(&self, cgroup: u64) -> Arc<str> {
         self.by_cgroup.get(&cgroup).map_or_else(|| HOST.into(), Arc::clone)
     }
 }

@@ -5,18 +5,18 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{Event, Users, schema::Role};
+use ethogram_model::{Event, Header, Users, schema::Role};
 use rustc_hash::FxHashMap;
 
-use super::{
-    found::Found,
-    processes::{Processes, Subject},
-};
-use crate::container::{
-    hierarchy::Walk,
-    resolver::{Ask, Resolution, ResolveRequest},
-    services::Services,
-    table::{Arrival, Change, ContainerTable, Lookup},
+use crate::{
+    FoundProcess,
+    containers::{
+        runtime::{Ask, Resolution, ResolveRequest},
+        services::Services,
+        table::{Arrival, Change, ContainerTable, Lookup},
+        walk::Walk,
+    },
+    processes::Processes,
 };
 
 /// How long an event waits for its container's name.
@@ -27,15 +27,17 @@ const MAX_HELD: usize = 16_384;
 const MAX_ASKED: usize = 8_192;
 
 /// What is known of containers and processes.
-pub(crate) struct Identity {
-    pub(crate) containers: ContainerTable,
+pub struct Identity {
+    /// Which container each cgroup belongs to.
+    pub containers: ContainerTable,
     services: Services,
     /// What users and groups are called on the host.
-    pub(crate) host_users: Option<Arc<Users>>,
+    pub host_users: Option<Arc<Users>>,
     processes: Processes,
     /// The trackers that keep these tables, by name.
     roles: FxHashMap<Arc<str>, Role>,
-    asks: tokio::sync::mpsc::Sender<Ask>,
+    /// What was found so far by the walk at hand.
+    walk: Walk,
     held: VecDeque<Held>,
     /// How many events of each cgroup wait: none may overtake another.
     waiting: FxHashMap<u64, u32>,
@@ -50,21 +52,25 @@ struct Held {
 }
 
 /// An event that is ready to go on, and where it belongs.
-pub(crate) struct Identified {
-    pub(crate) event: Event,
-    pub(crate) cgroup: u64,
-    pub(crate) lookup: Lookup,
+pub struct Identified {
+    /// The event, with its context.
+    pub event: Event,
+    /// The id of its cgroup.
+    pub cgroup: u64,
+    /// Where that cgroup belongs.
+    pub lookup: Lookup,
 }
 
 impl Identity {
-    pub(crate) fn new(roles: impl IntoIterator<Item = (Arc<str>, Role)>, asks: tokio::sync::mpsc::Sender<Ask>) -> Self {
+    /// Nothing known yet. `roles` names the trackers that report cgroups and processes.
+    pub fn new(roles: impl IntoIterator<Item = (Arc<str>, Role)>) -> Self {
         Self {
             containers: ContainerTable::default(),
             services: Services::default(),
             host_users: None,
             processes: Processes::default(),
             roles: roles.into_iter().collect(),
-            asks,
+            walk: Walk::default(),
             held: VecDeque::new(),
             waiting: FxHashMap::default(),
             asked: FxHashMap::default(),
@@ -73,11 +79,11 @@ impl Identity {
     }
 
     /// Learns from an event, and gives it its context. Events that are ready are added to `ready`, in order.
-    pub(crate) fn take(&mut self, mut event: Event, ready: &mut Vec<Identified>) {
-        let subject = Subject::of(&event);
+    pub fn take(&mut self, mut event: Event, ready: &mut Vec<Identified>, asks: &mut Vec<Ask>) {
+        let subject = event.header();
         let role = self.roles.get(&event.schema.tracker).copied();
         if role == Some(Role::Containers) {
-            self.learn_cgroup(&event);
+            self.learn_cgroup(&event, asks);
         }
         let lookup = self.containers.lookup(subject.cgroup);
         if role == Some(Role::Lineage) {
@@ -105,32 +111,41 @@ impl Identity {
     }
 
     /// Takes in what the resolver found out, and releases what waited for it.
-    pub(crate) fn on_resolution(&mut self, resolution: Resolution, ready: &mut Vec<Identified>) -> Option<Change> {
+    pub fn on_resolution(&mut self, resolution: Resolution, ready: &mut Vec<Identified>) -> Option<Change> {
         let change = self.containers.on_resolution(resolution);
         self.release(ready, 0);
         change
     }
 
-    /// Takes in what a walk of the hierarchy found that began at `started_ns`.
-    pub(crate) fn on_walk(&mut self, walk: &Walk, started_ns: u64, now_ns: u64) {
+    /// Takes in some of the cgroups that a walk of the hierarchy found.
+    pub fn on_cgroups(&mut self, some: Vec<(u64, String)>) {
+        let room = Walk::LIMIT.saturating_sub(self.walk.cgroups.len());
+        self.walk.cut |= some.len() > room;
+        self.walk.cgroups.extend(some.into_iter().take(room));
+    }
+
+    /// The walk that began at `started_ns` is complete.
+    pub fn on_walk(&mut self, cut: bool, started_ns: u64, now_ns: u64, asks: &mut Vec<Ask>) {
+        let mut walk = std::mem::take(&mut self.walk);
+        walk.cut |= cut;
         walk.cgroups.iter().for_each(|(id, path)| self.services.on_cgroup(*id, path));
-        let arrivals = self.containers.on_walk(walk, started_ns, now_ns);
-        self.ask(arrivals);
+        let arrivals = self.containers.on_walk(&walk, started_ns, now_ns);
+        asks.extend(arrivals.into_iter().filter_map(|arrival| arrival.request).map(Ask::Resolve));
     }
 
     /// Releases what has waited long enough.
-    pub(crate) fn on_tick(&mut self, now_ns: u64, ready: &mut Vec<Identified>) {
+    pub fn on_tick(&mut self, now_ns: u64, ready: &mut Vec<Identified>) {
         self.release(ready, now_ns);
         self.containers.expire(now_ns);
     }
 
     /// Releases everything, as at the end.
-    pub(crate) fn finish(&mut self, ready: &mut Vec<Identified>) {
+    pub fn finish(&mut self, ready: &mut Vec<Identified>) {
         self.release(ready, u64::MAX);
     }
 
     /// Takes in processes that were there already.
-    pub(crate) fn adopt(&mut self, found: Vec<Found>) {
+    pub fn adopt(&mut self, found: Vec<FoundProcess>) {
         let containers = &mut self.containers;
         self.processes.adopt(found, |cgroup| match containers.lookup(cgroup) {
             Lookup::Container(container) => container.cgroup_id,
@@ -139,7 +154,7 @@ impl Identity {
     }
 
     /// What was told apart, and what could not be.
-    pub(crate) fn counters(&self) -> BTreeMap<&'static str, u64> {
+    pub fn counters(&self) -> BTreeMap<&'static str, u64> {
         let containers = self.containers.counters();
         BTreeMap::from([
             ("containers_seen", containers.containers_seen),
@@ -151,42 +166,32 @@ impl Identity {
         ])
     }
 
-    /// Asks the runtimes about containers that have come.
-    fn ask(&mut self, arrivals: impl IntoIterator<Item = Arrival>) {
-        for arrival in arrivals {
-            if let Some(request) = arrival.request {
-                // Where the queue is full, the resolver's relist tells of it all the same.
-                _ = self.asks.try_send(Ask::Resolve(request));
-            }
-        }
-    }
-
-    fn learn_cgroup(&mut self, event: &Event) {
+    fn learn_cgroup(&mut self, event: &Event, asks: &mut Vec<Ask>) {
         let Some(id) = event.get("cgroup.id").as_u64() else { return };
         match &*event.schema.name {
             "remove" => {
                 self.containers.on_cgroup_removed(id, event.time_ns);
                 self.services.on_removed(id);
                 if let Some(request) = self.asked.remove(&id) {
-                    _ = self.asks.try_send(Ask::Forget(request));
+                    asks.push(Ask::Forget(request));
                 }
             }
             _ => {
                 let path = event.get("cgroup.path");
                 self.services.on_cgroup(id, &path.to_text());
                 let arrival = self.containers.on_cgroup_created(id, &path.to_text(), event.time_ns);
-                if let Some(request) = arrival.as_ref().and_then(|a| a.request.clone()) {
+                if let Some(Arrival { request: Some(request), .. }) = arrival {
                     if self.asked.len() >= MAX_ASKED {
                         self.asked.clear();
                     }
-                    self.asked.insert(id, request);
+                    self.asked.insert(id, request.clone());
+                    asks.push(Ask::Resolve(request));
                 }
-                self.ask(arrival);
             }
         }
     }
 
-    fn learn_process(&mut self, event: &Event, subject: &Subject, lookup: &Lookup) {
+    fn learn_process(&mut self, event: &Event, subject: &Header, lookup: &Lookup) {
         match &*event.schema.name {
             "fork" => self.processes.on_fork(event, subject),
             "exec" => {
@@ -215,6 +220,7 @@ impl Identity {
                 Lookup::Unknown => false,
             };
             if resolved || held.due_ns <= now_ns {
+                // Where it goes on without, the runtime did not answer in time.
                 self.nameless += u64::from(!resolved);
                 self.no_longer_waits(held.cgroup);
                 ready.push(self.finished(held.event, held.cgroup, lookup));

@@ -9,16 +9,16 @@ const MAGIC: [u8; 4] = *b"EGFR";
 /// Bytes before the compressed ones.
 const HEAD: usize = 16;
 /// Bytes of one entry at most.
-pub(super) const MAX_ENTRY: usize = 8 << 20;
+pub const MAX_ENTRY: usize = 8 << 20;
 /// Bytes that make a frame full. The entry that fills it may be a large one.
-pub(super) const FULL: usize = 256 << 10;
+pub const FULL: usize = 256 << 10;
 const MAX_RAW: usize = FULL + MAX_ENTRY + 64;
 const MAX_STORED: usize = MAX_RAW + (MAX_RAW >> 7) + 1024;
 /// The fastest that is worth it: records repeat themselves.
 const LEVEL: i32 = 1;
 
 /// Makes frames.
-pub(super) struct Framer {
+pub struct Framer {
     compressor: Compressor<'static>,
     /// The number of the next frame.
     number: u32,
@@ -27,14 +27,21 @@ pub(super) struct Framer {
 }
 
 impl Framer {
-    pub(super) fn new() -> io::Result<Self> {
+    /// Begins with frame 0.
+    ///
+    /// # Errors
+    /// Where zstd cannot be set up.
+    pub fn new() -> io::Result<Self> {
         let mut compressor = Compressor::new(LEVEL)?;
         compressor.include_checksum(true)?;
         Ok(Self { compressor, number: 0, frame: Vec::new() })
     }
 
     /// The next frame, with these bytes in it.
-    pub(super) fn frame(&mut self, raw: &[u8]) -> io::Result<&[u8]> {
+    ///
+    /// # Errors
+    /// Where zstd fails, or they are more than 4 GiB.
+    pub fn frame(&mut self, raw: &[u8]) -> io::Result<&[u8]> {
         let stored = self.compressor.compress(raw)?;
         self.frame.clear();
         self.frame.extend_from_slice(&MAGIC);
@@ -49,19 +56,22 @@ impl Framer {
 }
 
 /// Reads frames, and trusts none of their numbers.
-pub(super) struct Unframer<R> {
+pub struct Unframer<R> {
     from: R,
     decompressor: Decompressor<'static>,
     /// Where the next frame begins.
-    pub(super) offset: u64,
+    pub offset: u64,
     /// Its number.
-    pub(super) number: u32,
+    pub number: u32,
     stored: Vec<u8>,
 }
 
 impl<R: Read> Unframer<R> {
     /// Reads from where a first frame should be.
-    pub(super) fn new(from: R, offset: u64) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// Where zstd cannot be set up.
+    pub fn new(from: R, offset: u64) -> io::Result<Self> {
         Ok(Self { from, decompressor: Decompressor::new()?, offset, number: 0, stored: Vec::new() })
     }
 
@@ -69,7 +79,7 @@ impl<R: Read> Unframer<R> {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+    pub fn next_frame(&mut self) -> Result<Option<Vec<u8>>, String> {
         let mut head = Vec::with_capacity(HEAD);
         self.read(HEAD, &mut head)?;
         if head.is_empty() {

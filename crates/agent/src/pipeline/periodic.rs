@@ -1,0 +1,136 @@
+//! What is looked at from time to time, and given to the engine: the hierarchy of cgroups, the host's users, habits counted by
+//! the kernel, losses, and where all events went.
+
+use std::{fs, os::unix::fs::MetadataExt, sync::Arc, time::Duration};
+
+use ethogram_detect::HabitCount;
+use ethogram_engine::{Consumer, FoundProcess, Input, containers::walk::Walk};
+use ethogram_model::TrackerSchema;
+use ethogram_probe::Collector;
+
+use super::{Control, apply::Outlet, found as procfs, live::now_ns};
+use crate::{
+    container::{hierarchy::Hierarchy, users::HostUsers},
+    record::Recording,
+};
+
+/// How often the hierarchy is walked to make up for what its tracepoints may have missed.
+const REWALK: Duration = Duration::from_secs(30);
+/// How often the host's files are looked at that name its users.
+const USERS: Duration = Duration::from_secs(10);
+/// How often the kernel's counts of habits are read.
+const HABITS: Duration = Duration::from_secs(3);
+/// Every how many times it is also asked how often no program ran.
+const MISSED: u64 = 10;
+/// How often a recording says where all events went.
+const ACCOUNT: Duration = Duration::from_secs(10);
+
+/// A walk as inputs: its cgroups, and that it is complete.
+pub(super) fn walked(walk: Walk, started_ns: u64) -> impl Iterator<Item = Input> {
+    let complete = Input::Walk { cut: walk.cut, started_ns, now_ns: now_ns() };
+    Input::rows(walk.cgroups, Input::Cgroups).chain([complete])
+}
+
+pub(super) async fn rewalk<C: Consumer, O: Outlet>(hierarchy: Hierarchy, control: Control<C, O>) {
+    loop {
+        tokio::time::sleep(REWALK).await;
+        let hierarchy = hierarchy.clone();
+        let done = tokio::task::spawn_blocking(move || (now_ns(), hierarchy.walk())).await;
+        if let Ok((started_ns, Ok(walk))) = done
+            && control.feed_all(walked(walk, started_ns)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Tells the engine what users are called on the host, when that changes.
+pub(super) async fn reread<C: Consumer, O: Outlet>(mut host: HostUsers, control: Control<C, O>) {
+    loop {
+        tokio::time::sleep(USERS).await;
+        let Ok((back, users)) = tokio::task::spawn_blocking(move || {
+            let users = host.changed();
+            (host, users)
+        })
+        .await
+        else {
+            return;
+        };
+        host = back;
+        if let Some(users) = users
+            && control.feed(Input::Users(Arc::new(users))).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Whether profiles are learnt from any of a tracker's events.
+fn has_behaviours(schema: &TrackerSchema) -> bool {
+    schema.events.iter().any(|event| !event.behaviours.is_empty())
+}
+
+/// Behaviours that no program ran for so far. To ask costs a system call a program.
+fn missed(collector: &Collector) -> u64 {
+    let all = collector.status().into_iter().filter(|status| has_behaviours(&status.schema));
+    all.filter_map(|status| status.counters.dropped.get(&("hook".into(), "missed".into())).copied()).sum()
+}
+
+/// Tells the engine from time to time what the kernel has counted of habits, and that behaviours were lost.
+pub(super) async fn count_habits<C: Consumer, O: Outlet>(collector: Arc<Collector>, control: Control<C, O>) {
+    let mut lost_before = (0, 0);
+    for round in 0_u64.. {
+        tokio::time::sleep(HABITS).await;
+        let (collector, (_, missed_before)) = (Arc::clone(&collector), lost_before);
+        let read = tokio::task::spawn_blocking(move || {
+            let missed = if round % MISSED == 0 { missed(&collector) } else { missed_before };
+            (collector.habit_counts(), (collector.dropped(has_behaviours), missed))
+        });
+        let Ok((counts, lost)) = read.await else { return };
+        let before = std::mem::replace(&mut lost_before, lost);
+        if (before.0 < lost.0 || before.1 < lost.1) && control.feed(Input::Lost).await.is_err() {
+            return;
+        }
+        let counts = match counts {
+            Ok(counts) => counts,
+            Err(error) => {
+                tracing::warn!("{error}; the next time it is tried again");
+                continue;
+            }
+        };
+        let counts = counts.into_iter().map(counted).collect();
+        if control.feed_all(Input::rows(counts, Input::Habits)).await.is_err() {
+            return;
+        }
+    }
+}
+
+pub(super) fn counted(count: ethogram_probe::HabitCount) -> HabitCount {
+    HabitCount { habit: count.habit, count: count.count, last_ns: count.last_ns }
+}
+
+/// Has the recording say from time to time where all events went.
+pub(super) async fn account(collector: Arc<Collector>, recording: Recording) {
+    loop {
+        tokio::time::sleep(ACCOUNT).await;
+        let (collector, recording) = (Arc::clone(&collector), recording.clone());
+        if tokio::task::spawn_blocking(move || recording.account(&collector.status())).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// All processes there are, each with the id of its cgroup in the hierarchy.
+pub(crate) fn found(hierarchy: &Hierarchy) -> Vec<FoundProcess> {
+    procfs::found(|pid| cgroup_of(pid, hierarchy).unwrap_or(0))
+}
+
+fn cgroup_of(pid: u32, hierarchy: &Hierarchy) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let wanted = hierarchy.id.to_string();
+    let path = text.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        (parts.next()? == wanted).then(|| parts.nth(1))?
+    })?;
+    Some(fs::metadata(format!("{}{path}", hierarchy.root.display())).ok()?.ino())
+}

@@ -1,0 +1,136 @@
+//! What the kernel side need not report: cgroups whose events nobody collects, and files that are of no use to anything.
+//!
+//! This works out what to say, as [`KernelChange`]s; the agent's thread for effects says it. Where the kernel has no room for it
+//! the event comes again, and is filtered here once more.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Weak},
+};
+
+use ethogram_detect::Workload;
+use ethogram_model::{Container, EventSchema};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{
+    containers::table::Lookup,
+    effects::{KernelChange, Outcome, Verdict},
+};
+
+/// Cgroups whose verdict is remembered; the kernel's own table has as many.
+const MAX_FILTERED: usize = 32_768;
+/// Ordinary objects that are remembered until they come a second time.
+const MAX_MET: usize = 32_768;
+/// How long the kernel leaves out an object that was ordinary, nanoseconds. What lies at a path may change.
+const ORDINARY_NS: u64 = 60_000_000_000;
+
+/// What the kernel side was told, and what became of the events of the step at hand.
+#[derive(Default)]
+pub struct Collection {
+    /// The verdict on each cgroup, as the kernel has it.
+    filtered: FxHashMap<u64, Filtered>,
+    /// Makes numbers of workloads that cannot be foreseen by whoever names a container.
+    numbers: RandomState,
+    /// Ordinary objects met once. Most never come again, and then an entry in the kernel costs more than it spares.
+    met: FxHashSet<u64>,
+    renewed_ns: u64,
+    outcomes: Vec<Outcome>,
+    /// Where the last event was counted: most are followed by one of their kind.
+    last: usize,
+}
+
+/// A verdict, and what was known of the container then. A held place is given to nothing else, so an address tells it.
+struct Filtered {
+    wanted: bool,
+    container: Option<Weak<Container>>,
+}
+
+impl Filtered {
+    fn is(&self, wanted: bool, container: Option<&Arc<Container>>) -> bool {
+        let known = self.container.as_ref().map_or(std::ptr::null(), Weak::as_ptr);
+        self.wanted == wanted && known == container.map_or(std::ptr::null(), Arc::as_ptr)
+    }
+}
+
+impl Collection {
+    /// Counts what became of an event.
+    pub(crate) fn count(&mut self, schema: &Arc<EventSchema>, is_wanted: bool) {
+        if !self.outcomes.get(self.last).is_some_and(|outcome| Arc::ptr_eq(&outcome.schema, schema)) {
+            self.last = match self.outcomes.iter().position(|outcome| Arc::ptr_eq(&outcome.schema, schema)) {
+                Some(place) => place,
+                None => {
+                    self.outcomes.push(Outcome { schema: Arc::clone(schema), delivered: 0, filtered: 0 });
+                    self.outcomes.len() - 1
+                }
+            };
+        }
+        if let Some(outcome) = self.outcomes.get_mut(self.last) {
+            outcome.delivered += u64::from(is_wanted);
+            outcome.filtered += u64::from(!is_wanted);
+        }
+    }
+
+    /// What was counted since the last call.
+    pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// Has the kernel filter a cgroup's events, or leave them out, from now on.
+    pub(crate) fn filter(&mut self, cgroup: u64, wanted: bool, lookup: &Lookup, changes: &mut Vec<KernelChange>) {
+        let container = match lookup {
+            Lookup::Container(container) => Some(container),
+            Lookup::Host => None,
+            Lookup::Unknown => return,
+        };
+        if self.filtered.get(&cgroup).is_some_and(|known| known.is(wanted, container)) {
+            return;
+        }
+        if self.filtered.len() >= MAX_FILTERED {
+            let all = std::mem::take(&mut self.filtered).into_keys();
+            changes.extend(all.map(|cgroup| KernelChange::Filter { cgroup, verdict: None }));
+        }
+        let workload = container.map_or(0, |container| self.workload(container));
+        let verdict = if wanted { Verdict::Collect(workload) } else { Verdict::Skip };
+        changes.push(KernelChange::Filter { cgroup, verdict: Some(verdict) });
+        self.filtered.insert(cgroup, Filtered { wanted, container: container.map(Arc::downgrade) });
+    }
+
+    /// What was said of a cgroup does not hold any more.
+    pub(crate) fn forget(&mut self, cgroup: u64, changes: &mut Vec<KernelChange>) {
+        if self.filtered.remove(&cgroup).is_some() {
+            changes.push(KernelChange::Filter { cgroup, verdict: None });
+        }
+    }
+
+    /// An event was of no use because of this object.
+    pub(crate) fn on_ordinary(&mut self, object: u64, changes: &mut Vec<KernelChange>) {
+        if !self.met.insert(object) {
+            changes.push(KernelChange::Ordinary(object));
+        } else if self.met.len() > MAX_MET {
+            self.met.clear();
+        }
+    }
+
+    /// Verdicts on objects end after a while.
+    pub(crate) fn on_tick(&mut self, now_ns: u64, changes: &mut Vec<KernelChange>) {
+        if now_ns.abs_diff(self.renewed_ns) >= ORDINARY_NS {
+            self.renewed_ns = now_ns;
+            self.renew(changes);
+        }
+    }
+
+    /// Voids all verdicts on objects.
+    pub(crate) fn renew(&mut self, changes: &mut Vec<KernelChange>) {
+        self.met.clear();
+        changes.push(KernelChange::RenewOrdinary);
+    }
+
+    /// What stands for a container's workload in the kernel, zero where that is not known. Containers of which rules may find
+    /// different things have different ones.
+    fn workload(&self, container: &Container) -> u64 {
+        let Some(workload) = Workload::of(container) else { return 0 };
+        let image = container.image.as_ref().map(|image| image.name.as_str());
+        let namespace = container.pod.as_ref().map(|pod| pod.namespace.as_str());
+        self.numbers.hash_one((workload.uid, &container.runtime, image, namespace, container.privileged)).max(1)
+    }
+}

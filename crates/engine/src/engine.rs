@@ -1,0 +1,155 @@
+//! All state, and the one step that changes it: the same inputs in the same order give the same result.
+
+use std::sync::Arc;
+
+use ethogram_detect::{Decision, HabitChange, HabitCount};
+use ethogram_model::{Container, Event};
+
+use crate::{
+    Effects, Input,
+    collection::Collection,
+    containers::table::Lookup,
+    effects::KernelChange,
+    identity::{Identified, Identity},
+};
+
+/// What becomes of events. [`crate::Judged`] judges them, [`crate::Forwarded`] hands them on.
+pub trait Consumer: Send + 'static {
+    /// Whether the events of this cgroup are wanted at all. `None` where that cannot be told for good yet; the event
+    /// at hand is not wanted then.
+    fn wants(&mut self, lookup: &Lookup) -> Option<bool>;
+    /// Takes an event that is wanted.
+    fn take(&mut self, event: &Event, effects: &mut Effects);
+    /// Whether the event is of no use because of what it is about, and so is any other about the same.
+    fn is_ordinary(&mut self, _: &Event) -> bool {
+        false
+    }
+    /// Takes a person's decision on how events are judged.
+    fn decide(&mut self, _: Decision, _: &mut Effects) {}
+    /// Takes what the kernel has counted of habits.
+    fn count_habits(&mut self, _: &[HabitCount]) {}
+    /// What the kernel is to do about habits since the last call, in this order.
+    fn take_habit_changes(&mut self) -> Vec<HabitChange> {
+        Vec::new()
+    }
+    /// Events were lost since the last time.
+    fn note_loss(&mut self) {}
+    /// Time goes by: nanoseconds since the Unix epoch.
+    fn tick(&mut self, now_ns: u64, effects: &mut Effects);
+    /// The end: what is still to be stored.
+    fn finish(&mut self, _: &mut Effects) {}
+}
+
+/// All state.
+pub struct Engine<C> {
+    /// Who each event's process and container are.
+    pub identity: Identity,
+    /// What becomes of events.
+    pub consumer: C,
+    /// None where events come from a recording.
+    collection: Option<Collection>,
+    /// Kept for its memory; empty between two steps.
+    ready: Vec<Identified>,
+}
+
+impl<C: Consumer> Engine<C> {
+    /// An engine whose events come from the kernel, or, with no `collection`, from a recording.
+    pub fn new(identity: Identity, consumer: C, collection: Option<Collection>) -> Self {
+        Self { identity, consumer, collection, ready: Vec::new() }
+    }
+
+    /// Takes what comes next, and returns what that leads to.
+    pub fn step(&mut self, input: Input) -> Effects {
+        let mut effects = Effects::default();
+        let (ready, asks) = (&mut self.ready, &mut effects.asks);
+        let mut now = None;
+        match input {
+            Input::Events(batch) => {
+                for event in batch {
+                    self.identity.take(event, ready, asks);
+                }
+            }
+            Input::Resolution(resolution) => {
+                if let Some(change) = self.identity.on_resolution(resolution, ready) {
+                    // A cgroup taken for the host's turned out to be a container's: the kernel has to ask anew.
+                    if change.is_new
+                        && let Some(collection) = &mut self.collection
+                    {
+                        collection.forget(change.container.cgroup_id, &mut effects.kernel);
+                    }
+                    effects.containers.push(change.container);
+                }
+            }
+            Input::Cgroups(some) => self.identity.on_cgroups(some),
+            Input::Walk { cut, started_ns, now_ns } => self.identity.on_walk(cut, started_ns, now_ns, asks),
+            Input::Processes(found) => self.identity.adopt(found),
+            Input::Decision(decision) => {
+                // What was of no use may be of use now.
+                if let (Decision::Rules(..), Some(collection)) = (&decision, &mut self.collection) {
+                    collection.renew(&mut effects.kernel);
+                }
+                self.consumer.decide(decision, &mut effects);
+            }
+            Input::Users(users) => self.identity.host_users = Some(users),
+            Input::Habits(counts) => self.consumer.count_habits(&counts),
+            Input::Lost => self.consumer.note_loss(),
+            Input::Tick(now_ns) => {
+                self.identity.on_tick(now_ns, ready);
+                if let Some(collection) = &mut self.collection {
+                    collection.on_tick(now_ns, &mut effects.kernel);
+                }
+                now = Some(now_ns);
+            }
+            Input::End(now_ns) => {
+                self.identity.finish(ready);
+                now = Some(now_ns);
+            }
+        }
+        self.consume(&mut effects);
+        if let Some(now_ns) = now {
+            self.consumer.tick(now_ns, &mut effects);
+        }
+        let habits = self.consumer.take_habit_changes();
+        // A recording has it already what followed from that.
+        if self.collection.is_some() {
+            effects.kernel.extend(habits.into_iter().map(KernelChange::Habit));
+        }
+        effects
+    }
+
+    /// Ends it. Returns the consumer, and what is still to be stored.
+    pub fn finish(mut self) -> (C, Effects) {
+        let mut effects = Effects::default();
+        self.consumer.finish(&mut effects);
+        (self.consumer, effects)
+    }
+
+    /// The containers there are, in no order.
+    pub fn containers(&self) -> impl Iterator<Item = &Arc<Container>> {
+        self.identity.containers.containers()
+    }
+
+    fn consume(&mut self, effects: &mut Effects) {
+        for Identified { event, cgroup, lookup } in self.ready.drain(..) {
+            let wants = self.consumer.wants(&lookup);
+            let is_wanted = wants == Some(true);
+            if is_wanted {
+                self.consumer.take(&event, effects);
+            }
+            let Some(collection) = &mut self.collection else { continue };
+            if let Some(wants) = wants {
+                collection.filter(cgroup, wants, &lookup, &mut effects.kernel);
+            }
+            if is_wanted
+                && let Some(object) = event.object()
+                && self.consumer.is_ordinary(&event)
+            {
+                collection.on_ordinary(object, &mut effects.kernel);
+            }
+            collection.count(&event.schema, is_wanted);
+        }
+        if let Some(collection) = &mut self.collection {
+            effects.outcomes = collection.take_outcomes();
+        }
+    }
+}
