@@ -23,7 +23,7 @@ start_docker() {
     # In a session of its own: Ctrl-C is for the script, which still has containers to remove.
     setsid dockerd >target/dockerd.log 2>&1 </dev/null &
     dockerd=$!
-    trap stop_docker EXIT
+    at_exit stop_docker
     for _ in $(seq 120); do
         docker_answers && return
         kill -0 "$dockerd" 2>/dev/null || break
