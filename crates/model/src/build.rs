@@ -2,9 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use crate::{
-    Container, Context, Event, EventSchema, Exec, Field, FieldKind, Image, Process, Users, render::names, vocabulary,
-};
+use crate::{Event, EventSchema, Field, FieldKind, example::Example, render::names, vocabulary};
 
 /// An event of the schema with these fields, by their names in the vocabulary. Fields of the process and the container
 /// that the record does not hold go into its context.
@@ -24,7 +22,7 @@ pub fn event(schema: &Arc<EventSchema>, fields: &[(String, Vec<String>)]) -> Res
     }
     for (name, values) in fields {
         let field = schema.field(name);
-        let in_context = example.set(name, values)?;
+        let in_context = set(&mut example, name, values)?;
         match field {
             Some(field) => write(&mut record, field, values)?,
             None if in_context => {}
@@ -35,66 +33,13 @@ pub fn event(schema: &Arc<EventSchema>, fields: &[(String, Vec<String>)]) -> Res
     Ok(Event { schema: Arc::clone(schema), time_ns: 1_700_000_000_000_000_000, record, context: example.context() })
 }
 
-/// The context of an example, as its fields are set one by one.
-#[derive(Default)]
-pub(crate) struct Example {
-    pub(crate) process: Process,
-    pub(crate) exec: Exec,
-    /// Paths of the programs above it, nearest first.
-    pub(crate) ancestors: Vec<String>,
-    pub(crate) user: Option<String>,
-    container: Option<Container>,
-    users: Users,
-}
-
-impl Example {
-    /// Sets a field of the context. Gives whether it is one.
-    fn set(&mut self, name: &str, values: &[String]) -> Result<bool, String> {
-        // Falco's name of it, which examples had first.
-        let name = if name == "user.name" { "process.user.name" } else { name };
-        let Some(set) = vocabulary::find(name).and_then(|field| field.set) else { return Ok(false) };
-        set(self, values).map_err(|why| format!("{name}: {why}"))?;
-        Ok(true)
-    }
-
-    /// The container, which is one as good as any where nothing was said of it yet.
-    pub(crate) fn container(&mut self) -> &mut Container {
-        self.container.get_or_insert_with(|| Container {
-            id: "0123456789abcdef".repeat(4),
-            cgroup_id: 1,
-            runtime: "docker".into(),
-            name: Some("example".into()),
-            image: Some(Image { name: "example:1".into(), digest: "sha256:00".into() }),
-            ..Container::default()
-        })
-    }
-
-    pub(crate) fn context(mut self) -> Context {
-        let cgroup = self.container.as_ref().map_or(0, |c| c.cgroup_id);
-        let file_name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        if self.exec.name.is_empty() {
-            self.exec.name = file_name(&self.exec.path);
-        }
-        if self.exec.args.is_empty() {
-            self.exec.args = vec![self.exec.name.clone()];
-        }
-        self.exec.container_cgroup = cgroup;
-        let above = self.ancestors.iter().map(|path| {
-            let (name, container_cgroup) = (file_name(path), cgroup);
-            Arc::new(Exec { args: vec![name.clone()], path: path.clone(), name, container_cgroup, ..Exec::default() })
-        });
-        self.process.ancestors = above.collect();
-        self.process.exec = Arc::new(self.exec);
-        if let Some(name) = self.user {
-            self.users.users.insert(self.process.user_id, name);
-        }
-        Context {
-            container: self.container.map(Arc::new),
-            process: Some(Arc::new(self.process)),
-            service: None,
-            users: Some(Arc::new(self.users)),
-        }
-    }
+/// Sets a field of the context. Gives whether it is one.
+fn set(example: &mut Example, name: &str, values: &[String]) -> Result<bool, String> {
+    // Falco's name of it, which examples had first.
+    let name = if name == "user.name" { "process.user.name" } else { name };
+    let Some(set) = vocabulary::find(name).and_then(|field| field.set) else { return Ok(false) };
+    set(example, values).map_err(|why| format!("{name}: {why}"))?;
+    Ok(true)
 }
 
 fn write(record: &mut Vec<u8>, field: &Field, values: &[String]) -> Result<(), String> {

@@ -8,6 +8,7 @@
 pub mod build;
 pub mod context;
 pub mod event;
+mod example;
 pub mod finding;
 pub mod glob;
 pub mod nearest;

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, str::FromStr};
 
-use crate::{Container, Event, Exec, FieldKind, Finding, Image, Pod, Process, Value, build::Example};
+use crate::{Container, Event, Exec, FieldKind, Finding, Image, Pod, Process, Value, example::Example};
 
 /// A field of the context.
 pub struct ContextField {
