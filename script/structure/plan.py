@@ -33,3 +33,21 @@ KNOWN_CIRCLES = [
 KNOWN_LONG = [
     "crates/agent/src/cli/args.rs",
 ]
+
+# Rooms that have no module to say what they are. Any other folder of the repository or of a crate is an error.
+FOLDERS = {
+    "bench": "What Ethogram costs and what it finds, measured against no agent and other tools",
+    "crates": "What Ethogram is made of",
+    "crates/probe/dispatcher": "The one program on `sys_exit`, for kernels that hook no single call",
+    "crates/probe/include": "What a tracker's C is written with, and the tables that C and Rust share",
+    "crates/probe/response": "Programs that refuse, kill, and cut a network",
+    "crates/probe/trackers": "A folder for each tracker: its C, its manifest, its tests",
+    "docs": "Design, decisions, glossary, guides, and the generated reference",
+    "fuzz": "Fuzzers of what reads other people's bytes, with their seeds",
+    "rules": "The rules that ship",
+    "script": "Bootstrap, server, test, bench, fuzz; other kernels; the check of this structure",
+}
+# What a crate has beside its sources that is no room: tests and what only the build reads.
+NO_ROOMS = {"build", "src", "tests"}
+# Crates that are small enough for each file to be a room.
+ROOMS_ARE_FILES = {"engine"}

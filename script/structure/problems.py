@@ -3,13 +3,15 @@
 import subprocess
 from pathlib import Path
 
+import draw
 import plan
+import rooms
 from edges import circles_of_rooms, crates_of, includes_of, rooms_of
 from graph import circles
 
 
 def sources(*endings):
-    """The files of the repository that end so, or that are scripts where "script" is asked for."""
+    """The files of the repository that end so, or that are scripts where "script" is asked for; None is for all."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], check=True, stdout=subprocess.PIPE, text=True
     ).stdout
@@ -17,7 +19,7 @@ def sources(*endings):
         file = Path(name)
         if not file.is_file():
             continue
-        if file.suffix in endings or (file.suffix == "" and "script" in endings and file.read_bytes()[:2] == b"#!"):
+        if None in endings or file.suffix in endings or (file.suffix == "" and "script" in endings and file.read_bytes()[:2] == b"#!"):
             yield file
 
 
@@ -65,8 +67,26 @@ def known(found, listed):
     return new, gone
 
 
+def generated():
+    """The page and the picture that are made of the rooms: ({path: text}, what is wrong)."""
+    folders = {str(parent) for file in sources(None) for parent in file.parents if not str(parent).startswith(".")}
+    crates, others, problems = rooms.house(folders)
+    design, page = Path("docs/design.md").read_text(), Path("CONTRIBUTING.md")
+    problems += draw.problems_of(design)
+    text = rooms.with_tree(page.read_text(), rooms.tree(crates, others))
+    if text is None:
+        problems.append(f"{page} has no place for the tree: {rooms.BEGIN.strip()} {rooms.END}")
+        text = page.read_text()
+    return {page: text, Path("docs/design.svg"): draw.drawing(design, crates)}, problems
+
+
 def problems():
     """All that is wrong, a line or more each."""
+    files, found = generated()
+    yield from found
+    for file, text in files.items():
+        if file.read_text() != text:
+            yield f"{file} is not what the house is now: script/structure/check --update writes it"
     yield from crate_problems(crates_of())
     found = {}
     for root in sorted(Path().glob("crates/*/src/lib.rs")):

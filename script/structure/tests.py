@@ -4,7 +4,9 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import draw
 import plan
+import rooms
 from edges import circles_of_rooms, crates_of_metadata, includes_of, rooms_of
 from graph import circles
 from problems import crate_problems, include_problems, known, room_problems
@@ -137,6 +139,31 @@ class Known(unittest.TestCase):
 
     def test_the_plan_itself_has_no_circle(self):
         self.assertEqual(circles(plan.CRATES), [])
+
+
+class Rooms(Planted):
+    def test_what_a_room_says_of_itself(self):
+        (file,) = self.plant({"a.rs": "//! Rules: what is\n//! bad, in [`falco`](x)'s words. More.\n//!\n//! Else.\nuse a;"})
+        self.assertEqual(rooms.first_sentence(file), "Rules: what is bad, in `falco`'s words")
+        (file,) = self.plant({"b.rs": "//! Rules: what is bad, " + "and worse, " * 12 + "of it.\n"})
+        self.assertEqual(rooms.first_sentence(file), "Rules")
+        (file,) = self.plant({"c.rs": "use a;\n//! Late.\n"})
+        self.assertEqual(rooms.first_sentence(file), "")
+
+    def test_the_tree_takes_its_place_in_the_page(self):
+        crates = [rooms.Room("crates/model", "Words", [rooms.Room("crates/model/include", "C")])]
+        tree = rooms.tree(crates, [rooms.Room("crates", "All"), rooms.Room("docs", "Pages")])
+        self.assertIn("crates/       All\n  model/      Words\n    include/  C\ndocs/         Pages\n", tree)
+        self.assertEqual(rooms.with_tree("a\n" + rooms.BEGIN + "old" + rooms.END + "\nb", tree), "a\n" + tree + "\nb")
+        self.assertIsNone(rooms.with_tree("a", tree))
+
+    def test_every_step_is_drawn(self):
+        steps = [names[0] for names, *_ in draw.BOXES if names]
+        design = "# Way\n`" + " → ".join(steps) + "`\n"
+        self.assertEqual(list(draw.problems_of(design)), [])
+        self.assertIn("'dream' of docs/design.md is not drawn", "".join(draw.problems_of(design.replace("→ judge", "→ dream → judge"))))
+        self.assertIn("'judge' is drawn", "".join(draw.problems_of(design.replace(" → judge", ""))))
+        self.assertIn("does not name the steps", "".join(draw.problems_of("")))
 
 
 class Reading(unittest.TestCase):
