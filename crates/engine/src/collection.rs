@@ -1,4 +1,4 @@
-//! What the kernel side need not report: cgroups whose events nobody collects, and files that are of no use to anything.
+//! What the kernel side need not report: cgroups whose events are not collected, and ordinary files.
 //!
 //! This works out what to say, as [`KernelChange`]s; the agent's thread for effects says it. Where the kernel has no room for it
 //! the event comes again, and is filtered here once more.
@@ -24,12 +24,12 @@ const MAX_MET: usize = 32_768;
 /// How long the kernel leaves out an object that was ordinary, nanoseconds. What lies at a path may change.
 const ORDINARY_NS: u64 = 60_000_000_000;
 
-/// What the kernel side was told, and what became of the events of the step at hand.
+/// What the kernel side has been set to, and what became of the events of the step at hand.
 #[derive(Default)]
 pub struct Collection {
     /// The verdict on each cgroup, as the kernel has it.
     filtered: FxHashMap<u64, Filtered>,
-    /// Makes numbers of workloads that cannot be foreseen by whoever names a container.
+    /// Makes numbers of workloads that an attacker who names a container cannot foresee.
     numbers: RandomState,
     /// Ordinary objects met once. Most never come again, and then an entry in the kernel costs more than it spares.
     met: FxHashSet<u64>,
@@ -39,7 +39,7 @@ pub struct Collection {
     last: usize,
 }
 
-/// A verdict, and what was known of the container then. A held place is given to nothing else, so an address tells it.
+/// A verdict, and what was known of the container then. A held place is given to nothing else, so an address identifies it.
 struct Filtered {
     wanted: bool,
     container: Option<Weak<Container>>,

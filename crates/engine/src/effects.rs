@@ -1,4 +1,4 @@
-//! What one step of the engine leads to, as data. Whoever runs the engine applies it: live, a thread of the agent; in a replay,
+//! What one step of the engine leads to, as data. The caller applies it: live, a thread of the agent; in a replay,
 //! the command that prints.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct Effects {
     pub outcomes: Vec<Outcome>,
     /// What the container runtimes are to be asked.
     pub asks: Vec<Ask>,
-    /// Events that somebody follows, with their context.
+    /// Events that a stream follows, with their context.
     pub events: Vec<Event>,
     /// Rows of a table came among them: they belong together.
     pub has_rows: bool,

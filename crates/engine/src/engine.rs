@@ -15,7 +15,7 @@ use crate::{
 
 /// What becomes of events. [`crate::Judged`] judges them, [`crate::Forwarded`] hands them on.
 pub trait Consumer: Send + 'static {
-    /// Whether the events of this cgroup are wanted at all. `None` where that cannot be told for good yet; the event
+    /// Whether the events of this cgroup are wanted at all. `None` where that is not known for good yet; the event
     /// at hand is not wanted then.
     fn wants(&mut self, lookup: &Lookup) -> Option<bool>;
     /// Takes an event that is wanted.

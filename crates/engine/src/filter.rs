@@ -1,4 +1,4 @@
-//! Whose events are collected, and which of them somebody follows.
+//! Whose events are collected, and which of them a stream follows.
 
 use ethogram_model::Event;
 use serde::{Deserialize, Serialize};

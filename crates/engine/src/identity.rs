@@ -153,7 +153,7 @@ impl Identity {
         });
     }
 
-    /// What was told apart, and what could not be.
+    /// What was identified, and what could not be.
     pub fn counters(&self) -> BTreeMap<&'static str, u64> {
         let containers = self.containers.counters();
         BTreeMap::from([

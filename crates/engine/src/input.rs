@@ -64,7 +64,7 @@ pub struct FoundProcess {
 impl FoundProcess {
     /// Processes kept at most, and so of use at most.
     pub const LIMIT: usize = 65_536;
-    /// A tick of the clock by which procfs tells start times, nanoseconds.
+    /// A tick of the clock in which procfs counts start times, nanoseconds.
     pub const TICK_NS: u64 = 10_000_000;
 }
 

@@ -38,7 +38,7 @@ pub struct Judged {
     accepted: Option<usize>,
 }
 
-/// Somebody follows events, as long as the other half of `alive` exists.
+/// A stream that follows events, as long as the other half of `alive` exists.
 struct Follower {
     filter: EventFilter,
     alive: Weak<()>,

@@ -9,7 +9,7 @@ use crate::FoundProcess;
 
 /// How long a process that has exited still answers for events that were on their way.
 const GRACE_NS: u64 = 2_000_000_000;
-/// procfs tells start times in such ticks.
+/// procfs counts start times in such ticks.
 const TICK_NS: u64 = FoundProcess::TICK_NS;
 
 /// All processes, by pid. Bounded: where it is full, those that have exited go first, then new ones are not taken up.
@@ -24,7 +24,7 @@ impl Processes {
     /// Processes kept at most.
     const LIMIT: usize = FoundProcess::LIMIT;
 
-    /// Takes in processes that procfs showed, where nothing better is known of them. `container` tells the outermost
+    /// Takes in processes that procfs showed, where nothing better is known of them. `container` gives the outermost
     /// cgroup id of the container that a cgroup belongs to, zero for the host.
     pub(crate) fn adopt(&mut self, found: Vec<FoundProcess>, mut container: impl FnMut(u64) -> u64) {
         for FoundProcess { mut process, mut exec, cgroup, session } in found {
@@ -49,7 +49,7 @@ impl Processes {
     /// A process has forked.
     pub(crate) fn on_fork(&mut self, event: &Event, subject: &Header) {
         let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
-        // A child is what its parent is, but for who it is; and a new one leads nobody.
+        // A child is what its parent is, but for who it is; and a new one leads no others.
         let parent = match self.get(subject) {
             Some(parent) => Process::clone(&parent),
             None => Process { exec: Arc::new(nameless(event, subject)), ..Process::default() },
@@ -171,7 +171,7 @@ fn chain(exec: &Arc<Exec>, above: &[Arc<Exec>]) -> Vec<Arc<Exec>> {
     std::iter::once(exec).chain(above).take(Process::MAX_ANCESTORS).cloned().collect()
 }
 
-/// All that an event itself says of a program whose exec nobody saw.
+/// All that an event itself says about a program whose exec was not seen.
 fn nameless(event: &Event, subject: &Header) -> Exec {
     let name = event.get("process.executable.name").to_text().into_owned();
     Exec { pid: subject.pid, name, ..Exec::default() }

@@ -130,7 +130,7 @@ fn a_leader_of_a_session_is_remembered_after_its_end() {
     processes.by_pid.remove(&7);
     let led = Made::new("exec", 8).with("_session_leader", 7).take(&mut processes);
     assert_eq!(led.session_leader.as_ref(), Some(&leader.exec));
-    // Somebody else's session leader, whom nobody saw.
+    // Another process's session leader, which was not seen.
     let other = Made::new("exec", 9).with("_session_leader", 5).take(&mut processes);
     assert_eq!(other.session_leader, None);
 }

@@ -44,7 +44,7 @@ pub fn mask(args: &mut [u8]) {
 }
 
 /// Masks secrets in NUL-separated environment variables, in place. Stricter than [`mask`]: a variable's name is often
-/// all that tells what its value is for.
+/// all that shows what its value is for.
 pub fn mask_environment(variables: &mut [u8]) {
     for variable in variables.split_mut(|b| *b == 0) {
         match variable.iter().position(|b| *b == b'=') {

@@ -1,4 +1,4 @@
-//! The cgroup hierarchy by which containers are told apart, and the cgroups in it.
+//! The cgroup hierarchy by which containers are identified, and the cgroups in it.
 
 use std::{
     fmt, fs, io,
@@ -39,7 +39,7 @@ pub(crate) struct Hierarchy {
     pub(crate) root: PathBuf,
     /// The v1 controller by which the kernel side finds it; none means version 2.
     pub(crate) controller: Option<String>,
-    /// The kernel's number for it, as the cgroup tracepoints tell it; zero is version 2.
+    /// The kernel's number for it, as the cgroup tracepoints report it; zero is version 2.
     pub(crate) id: u32,
     /// How this host uses cgroups.
     pub(crate) mode: Mode,
@@ -58,7 +58,7 @@ pub(crate) enum HierarchyError {
     },
     /// Runtimes use a hierarchy that is not mounted where this process looks.
     #[error(
-        "the cgroup v1 controller {0} is in use but not mounted here, so containers cannot be told apart; \
+        "the cgroup v1 controller {0} is in use but not mounted here, so containers cannot be identified; \
          run in the host's mount namespace, or mount it"
     )]
     NotMounted(&'static str),

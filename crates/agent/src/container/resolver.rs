@@ -35,18 +35,18 @@ const MAX_ASKING: usize = 16;
 
 /// Answers the engine's requests until their channel is closed. The cgroups are below `hierarchy`.
 ///
-/// `tell` must not block; where it returns false the engine did not take the news, and it is told again later.
+/// `send` must not block. Where it returns false, the engine did not take the answer, and it is sent again later.
 pub(crate) async fn run(
     runtimes: Arc<Runtimes>,
     mut asks: mpsc::Receiver<Ask>,
     hierarchy: PathBuf,
-    tell: impl Fn(Resolution) -> bool + Send + 'static,
+    send: impl Fn(Resolution) -> bool + Send + 'static,
 ) {
     let (hint, mut hints) = mpsc::channel(256);
     let mut tasks = JoinSet::new();
     tasks.spawn(listen(runtimes.clone(), hint));
     let reader = Reader::new(hierarchy);
-    let mut resolver = Resolver { runtimes, reader, open: HashMap::new(), asking: JoinSet::new(), tell };
+    let mut resolver = Resolver { runtimes, reader, open: HashMap::new(), asking: JoinSet::new(), send };
     let mut relist = interval(RELIST);
     relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -74,7 +74,7 @@ struct Resolver<T> {
     reader: Reader,
     open: HashMap<String, Open>,
     asking: JoinSet<Done>,
-    tell: T,
+    send: T,
 }
 
 enum Done {
@@ -88,7 +88,7 @@ struct Open {
     attempts: u32,
     state: OpenState,
     /// Whether the engine knows the container, but not all of it: it has not started yet.
-    is_told: bool,
+    is_sent: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ enum OpenState {
     /// To be asked then.
     Due(Instant),
     Asking,
-    /// Asked often enough: the relist tells when a runtime knows it.
+    /// Queried often enough: the relist shows when a runtime knows it.
     Waiting,
 }
 
@@ -110,7 +110,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
             tracing::debug!(container = key, "too many containers without a name; this one waits");
             return;
         }
-        self.open.insert(key, Open { request, attempts: 0, state: OpenState::Due(Instant::now()), is_told: false });
+        self.open.insert(key, Open { request, attempts: 0, state: OpenState::Due(Instant::now()), is_sent: false });
     }
 
     /// Asks what is due. Returns when the next one is.
@@ -119,7 +119,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         let mut next: Option<Instant> = None;
         for open in self.open.values_mut() {
             let OpenState::Due(due) = open.state else { continue };
-            // Whoever finds no place is asked when an answer makes one.
+            // A request that finds no place is sent when an answer makes one.
             if due <= now && self.asking.len() < MAX_ASKING {
                 open.state = OpenState::Asking;
                 spawn_ask(&mut self.asking, self.runtimes.clone(), self.reader.clone(), open.request.clone());
@@ -130,7 +130,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         next
     }
 
-    /// Something happened to that container: news even where nobody asked, as before its cgroup comes.
+    /// Something happened to that container: of use also without a request, as before its cgroup comes.
     fn follow(&mut self, hint: Hint) {
         match hint {
             Hint::Container(id) => {
@@ -152,7 +152,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         let key = request.key();
         let Some(open) = self.open.get_mut(&key) else {
             if let Answer::Known(container) = answer {
-                (self.tell)(Resolution::Known(container));
+                (self.send)(Resolution::Known(container));
             }
             return;
         };
@@ -162,18 +162,18 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
                 let has_started = container.users.is_some()
                     && (container.started_ns.is_some() || container.runtime != Runtime::Docker);
                 let is_last = has_started || open.attempts >= RETRIES;
-                if (open.is_told && !is_last) || (self.tell)(Resolution::Known(container)) {
+                if (open.is_sent && !is_last) || (self.send)(Resolution::Known(container)) {
                     if is_last {
                         self.open.remove(&key);
                         return;
                     }
-                    open.is_told = true;
+                    open.is_sent = true;
                     open.attempts = open.attempts.max(START);
                 }
             }
             // A candidate that containerd does not know is none: it knows its containers before their cgroups.
             Answer::Unknown if request.candidate_in.is_some() => {
-                if (self.tell)(Resolution::Unknown(request)) {
+                if (self.send)(Resolution::Unknown(request)) {
                     open.state = OpenState::Waiting;
                     return;
                 }
@@ -182,8 +182,8 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         }
         if open.attempts >= RETRIES {
             open.state = OpenState::Waiting;
-            if !open.is_told {
-                (self.tell)(Resolution::Unknown(open.request.clone()));
+            if !open.is_sent {
+                (self.send)(Resolution::Unknown(open.request.clone()));
             }
             return;
         }
@@ -282,10 +282,10 @@ mod tests {
 
     fn start(settings: &RuntimeSettings, room: usize) -> (mpsc::Sender<Ask>, mpsc::Receiver<Resolution>) {
         let (ask, asks) = mpsc::channel(8);
-        let (tell, told) = mpsc::channel(room);
+        let (sender, resolutions) = mpsc::channel(room);
         let runtimes = Arc::new(Runtimes::new(settings));
-        tokio::spawn(run(runtimes, asks, "/nonexistent".into(), move |resolution| tell.try_send(resolution).is_ok()));
-        (ask, told)
+        tokio::spawn(run(runtimes, asks, "/nonexistent".into(), move |resolution| sender.try_send(resolution).is_ok()));
+        (ask, resolutions)
     }
 
     async fn within<T>(seconds: u64, what: impl Future<Output = T>) -> T {
@@ -311,13 +311,13 @@ mod tests {
             },
             false,
         );
-        let (ask, mut told) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
+        let (ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
         ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
-        assert_eq!(known(within(5, told.recv()).await).name, "web");
+        assert_eq!(known(within(5, resolutions.recv()).await).name, "web");
     }
 
     #[tokio::test]
-    async fn a_container_that_has_not_started_is_told_once_and_asked_for_again() {
+    async fn a_container_that_has_not_started_is_sent_once_and_asked_for_again() {
         let asked = Arc::new(AtomicU32::new(0));
         let counts = asked.clone();
         let server = FakeServer::by(
@@ -328,17 +328,17 @@ mod tests {
             },
             false,
         );
-        let (ask, mut told) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
+        let (ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
         ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
-        assert_eq!(known(within(5, told.recv()).await).name, "web");
+        assert_eq!(known(within(5, resolutions.recv()).await).name, "web");
         within(5, async {
             while asked.load(Ordering::SeqCst) < 3 {
                 sleep(FIRST_RETRY).await;
             }
         })
         .await;
-        assert!(told.is_empty(), "nothing new");
-        // When its cgroup goes, nobody asks any more.
+        assert!(resolutions.is_empty(), "nothing new");
+        // When its cgroup goes, it is not queried any more.
         ask.send(Ask::Forget(request(ID, None))).await.unwrap();
         while ask.capacity() < 8 {
             tokio::task::yield_now().await;
@@ -347,10 +347,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_candidate_that_containerd_cannot_know_is_turned_down_at_once() {
-        let (ask, mut told) = start(&nowhere(), 8);
+        let (ask, mut resolutions) = start(&nowhere(), 8);
         let candidate = request("web", Some("default"));
         ask.send(Ask::Resolve(candidate.clone())).await.unwrap();
-        assert_eq!(within(1, told.recv()).await, Some(Resolution::Unknown(candidate)));
+        assert_eq!(within(1, resolutions.recv()).await, Some(Resolution::Unknown(candidate)));
     }
 
     #[tokio::test]
@@ -365,26 +365,26 @@ mod tests {
             },
             false,
         );
-        let (_ask, mut told) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
-        assert_eq!(known(within(5, told.recv()).await).name, "early");
+        let (_ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
+        assert_eq!(known(within(5, resolutions.recv()).await).name, "early");
     }
 
     #[tokio::test]
-    async fn news_that_the_engine_had_no_room_for_is_told_again() {
+    async fn news_that_the_engine_had_no_room_for_is_sent_again() {
         let body = format!(r#"{{"Id":"{ID}","Name":"/web","Config":{{}}}}"#);
         let server = FakeServer::start(answer("200 OK", &body), false);
-        let (ask, mut told) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 1);
+        let (ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 1);
         // The second fills what the first found empty.
         ask.send(Ask::Resolve(request("full", Some("default")))).await.unwrap();
-        while told.is_empty() {
+        while resolutions.is_empty() {
             tokio::task::yield_now().await;
         }
         ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
         while ask.capacity() < 8 {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(told.recv().await, Some(Resolution::Unknown(_))));
-        assert_eq!(known(within(5, told.recv()).await).name, "web");
+        assert!(matches!(resolutions.recv().await, Some(Resolution::Unknown(_))));
+        assert_eq!(known(within(5, resolutions.recv()).await).name, "web");
     }
 
     #[tokio::test]
@@ -397,9 +397,9 @@ mod tests {
             containerd_socket: containerd.socket.clone(),
             ..nowhere()
         };
-        let (ask, mut told) = start(&settings, 8);
+        let (ask, mut resolutions) = start(&settings, 8);
         ask.send(Ask::Resolve(request("hung", Some("default")))).await.unwrap();
         ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
-        assert_eq!(known(within(1, told.recv()).await).name, "web");
+        assert_eq!(known(within(1, resolutions.recv()).await).name, "web");
     }
 }

@@ -136,7 +136,7 @@ fn bounded_image(name: String, digest: &str) -> Image {
     Image { name: bounded(name, 512), digest: bounded_name(digest) }
 }
 
-/// The pod, as the labels tell it that the kubelet gives every container.
+/// The pod, by the labels that the kubelet gives every container.
 fn pod_of(labels: &BTreeMap<String, String>) -> Option<Pod> {
     Some(Pod {
         name: labels.get("io.kubernetes.pod.name")?.clone(),

@@ -36,7 +36,7 @@ const MAX_READING: usize = 8;
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
 
-/// Has the names read that a container's own files tell.
+/// Has the names read that are in a container's own files.
 #[derive(Clone)]
 pub(crate) struct Reader {
     hierarchy: PathBuf,
@@ -132,7 +132,7 @@ fn names(file: &[u8], ids: &Ids) -> BTreeMap<u32, String> {
     names
 }
 
-/// How the ids of a user namespace are numbered on the host, as `uid_map` and `gid_map` tell: the first within, the first
+/// How the ids of a user namespace are numbered on the host, as `uid_map` and `gid_map` show: the first within, the first
 /// outside, and how many.
 struct Ids(Vec<[u32; 3]>);
 
@@ -239,7 +239,7 @@ mod tests {
         symlink(format!("/proc/{}/exe", std::process::id()), root.join("etc/passwd")).unwrap();
         assert_eq!(opened(), None);
         fs::remove_file(root.join("etc/passwd")).unwrap();
-        // One that nobody writes to: to open it would take forever.
+        // One without a writer: to open it would take forever.
         rustix::fs::mknodat(CWD, root.join("etc/passwd"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         assert_eq!(opened(), None);
     }

@@ -46,7 +46,7 @@ pub(crate) struct Applier<O> {
 }
 
 impl<O: Outlet> Applier<O> {
-    /// Runs until it is told to stop. Returns the outlet.
+    /// Runs until it is stopped. Returns the outlet.
     pub(crate) fn run(mut self, orders: &Receiver<Order<O>>) -> O {
         for order in orders {
             match order {

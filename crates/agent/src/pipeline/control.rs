@@ -87,7 +87,7 @@ impl<C: Consumer, O: Outlet> Control<C, O> {
         _ = self.messages.send(Message::Input(input));
     }
 
-    /// Tells the engine to take what was sent, and to end.
+    /// Has the engine take what was sent, and end.
     pub(crate) fn stop(&self) {
         // Where it has ended already there is nothing to stop.
         _ = self.messages.send(Message::Stop);

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 /// Arguments kept of a process, in bytes over all.
 const MAX_ARGS: usize = 4096;
 
-/// All processes that procfs shows, parents before their children. `cgroup` tells the id of a process's cgroup.
+/// All processes that procfs shows, parents before their children. `cgroup` gives the id of a process's cgroup.
 pub(crate) fn found(cgroup: impl Fn(u32) -> u64) -> Vec<FoundProcess> {
     let Ok(all) = procfs::process::all_processes() else { return Vec::new() };
     let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &cgroup)).take(FoundProcess::LIMIT).collect();

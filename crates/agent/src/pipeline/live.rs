@@ -18,7 +18,7 @@ const IDLE_TICK: Duration = Duration::from_secs(1);
 /// [`Input`].
 pub(crate) type Question<C> = Box<dyn FnOnce(&mut Engine<C>) + Send>;
 
-/// What the engine is told besides events.
+/// What the engine gets besides events.
 pub(crate) enum Message<C: Consumer> {
     Input(Input),
     Question(Question<C>),
@@ -34,7 +34,7 @@ pub(crate) struct Live<C, O> {
 }
 
 impl<C: Consumer, O: Outlet> Live<C, O> {
-    /// Runs until it is told to stop, and then takes all that was sent before.
+    /// Runs until it is stopped, and then takes all that was sent before.
     pub(crate) fn run(mut self, batches: &Receiver<Batch>, messages: &Receiver<Message<C>>) {
         let mut ticked = Instant::now();
         let mut is_idle = false;

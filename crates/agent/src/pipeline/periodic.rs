@@ -44,7 +44,7 @@ pub(super) async fn rewalk<C: Consumer, O: Outlet>(hierarchy: Hierarchy, control
     }
 }
 
-/// Tells the engine what users are called on the host, when that changes.
+/// Sends the engine the names of the host's users, when they change.
 pub(super) async fn reread<C: Consumer, O: Outlet>(mut host: HostUsers, control: Control<C, O>) {
     loop {
         tokio::time::sleep(USERS).await;
@@ -76,7 +76,7 @@ fn missed(collector: &Collector) -> u64 {
     all.filter_map(|status| status.counters.dropped.get(&("hook".into(), "missed".into())).copied()).sum()
 }
 
-/// Tells the engine from time to time what the kernel has counted of habits, and that behaviours were lost.
+/// Sends the engine from time to time what the kernel has counted of habits, and that behaviours were lost.
 pub(super) async fn count_habits<C: Consumer, O: Outlet>(collector: Arc<Collector>, control: Control<C, O>) {
     let mut lost_before = (0, 0);
     for round in 0_u64.. {

@@ -38,12 +38,12 @@ pub(super) struct Writer {
     /// Something could not be written at the end: nothing may follow it.
     has_given_up: bool,
     /// How many lost events were complained about, and when.
-    told: (u64, Instant),
+    warned: (u64, Instant),
 }
 
 impl Writer {
     pub(super) fn new(file: File, framer: Framer, shared: Arc<Shared>) -> Self {
-        Self { file, framer, shared, has_given_up: false, told: (0, Instant::now()) }
+        Self { file, framer, shared, has_given_up: false, warned: (0, Instant::now()) }
     }
 
     /// Writes all chunks up to an empty one.
@@ -105,8 +105,8 @@ impl Writer {
 
     fn complain(&mut self) {
         let lost = self.shared.events_lost.load(Relaxed);
-        if lost > self.told.0 && (self.told.0 == 0 || self.told.1.elapsed() > COMPLAINT) {
-            self.told = (lost, Instant::now());
+        if lost > self.warned.0 && (self.warned.0 == 0 || self.warned.1.elapsed() > COMPLAINT) {
+            self.warned = (lost, Instant::now());
             tracing::warn!("the disk is too slow for the recording: {lost} events are missing in it so far");
         }
     }

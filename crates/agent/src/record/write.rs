@@ -1,7 +1,7 @@
 //! Writes a recording, without ever holding up the engine.
 //!
 //! The [`Recorder`] is the engine's: it copies what the engine takes into chunks, and gives each to the [`Writer`]'s
-//! thread. Where too many wait, a chunk is lost: counted, told, and marked in the recording.
+//! thread. Where too many wait, a chunk is lost: counted, reported, and marked in the recording.
 
 use std::{
     collections::BTreeMap,

@@ -21,7 +21,7 @@ pub(super) struct Streams {
     dropped: u64,
 }
 
-/// Somebody who follows events.
+/// A client that follows events.
 struct EventFollower {
     filter: EventFilter,
     to: Sender<Arc<str>>,

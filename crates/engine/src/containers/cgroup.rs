@@ -33,7 +33,7 @@ const PREFIXES: [(&str, Runtime); 6] = [
 const NOT_NAMESPACES: [&str; 6] = ["docker", "kubepods", "libpod_parent", "machine", "system", "user"];
 
 /// The container a cgroup belongs to, outermost first: what runs inside a container belongs to that container, be it
-/// another container. `path` is absolute within its hierarchy, as the kernel tells it.
+/// another container. `path` is absolute within its hierarchy, as the kernel reports it.
 pub fn parse(path: &str) -> Option<CgroupContainer<'_>> {
     let mut parent = "";
     let mut in_kubepods = false;

@@ -37,7 +37,7 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// What a runtime says of one container. Its strings are bounded, but whoever made the container chose them.
+/// What a runtime says about one container. Its strings are bounded, but the container's author chose them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuntimeContainer {
     /// Who says it.
@@ -67,10 +67,10 @@ pub struct RuntimeContainer {
     /// When it was started, nanoseconds since the Unix epoch; none before that, and where the runtime does not say.
     #[serde(default)]
     pub started_ns: Option<u64>,
-    /// The names in its own files, once they were read: no runtime tells them.
+    /// The names in its own files, once they were read: no runtime knows them.
     #[serde(default)]
     pub users: Option<Arc<Users>>,
-    /// Its first process, where the runtime tells it.
+    /// Its first process, where the runtime says it.
     #[serde(skip)]
     pub pid: Option<u32>,
 }
@@ -82,7 +82,7 @@ pub struct ResolveRequest {
     pub id: String,
     /// The runtime to ask first.
     pub hint: Runtime,
-    /// For a candidate, the containerd namespace that would have to know it. Nobody else is asked then.
+    /// For a candidate, the containerd namespace that would have to know it. No other runtime is queried then.
     pub candidate_in: Option<String>,
     /// The path of its outermost cgroup, which its processes are found in; empty where that is not known.
     #[serde(default)]
@@ -90,7 +90,7 @@ pub struct ResolveRequest {
 }
 
 impl ResolveRequest {
-    /// What tells it from others: the id, and for a candidate, whose id is unique only there, its namespace.
+    /// What distinguishes it from others: the id, and for a candidate, whose id is unique only there, its namespace.
     pub fn key(&self) -> String {
         match &self.candidate_in {
             Some(namespace) => candidate_key(namespace, &self.id),
@@ -104,16 +104,16 @@ pub fn candidate_key(namespace: &str, id: &str) -> String {
     format!("{namespace}/{id}")
 }
 
-/// What the engine tells the resolver.
+/// What the engine asks of the resolver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Find out about a container.
     Resolve(ResolveRequest),
-    /// Its cgroup went: nobody wants to know any more.
+    /// Its cgroup went: an answer is of no use any more.
     Forget(ResolveRequest),
 }
 
-/// What the resolver tells the engine.
+/// What the resolver answers to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resolution {

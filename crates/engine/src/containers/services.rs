@@ -42,7 +42,7 @@ impl Services {
     }
 }
 
-/// The innermost unit of systemd on the path, without what tells its instances apart; else the outermost cgroup.
+/// The innermost unit of systemd on the path, without what distinguishes its instances; else the outermost cgroup.
 fn service_of(path: &str) -> String {
     let mut parts = path.split('/').filter(|part| !part.is_empty());
     let unit = parts.clone().rev().find(|part| part.ends_with(".service") || part.ends_with(".scope"));

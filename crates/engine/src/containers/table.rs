@@ -23,7 +23,7 @@ pub struct ContainerTable {
     by_name: FxHashMap<String, Key>,
     /// Removed cgroups in the order they went, and when.
     leaving: VecDeque<(u64, u64)>,
-    /// What runtimes told of containers whose cgroup is not there yet.
+    /// What runtimes reported about containers whose cgroup is not there yet.
     early: VecDeque<RuntimeContainer>,
     next_key: u64,
     limits: Limits,
@@ -78,7 +78,7 @@ pub enum Lookup {
 pub struct Arrival {
     /// The container as far as it is known; none while it is a candidate.
     pub container: Option<Arc<Container>>,
-    /// What to ask the resolver; none where the runtime has told all already.
+    /// What to ask the resolver; none where the runtime has reported all already.
     pub request: Option<ResolveRequest>,
 }
 
@@ -220,7 +220,7 @@ impl ContainerTable {
         }
     }
 
-    /// A runtime told of a container. The answer is there where that changed anything.
+    /// A runtime reported a container. Returns the change, where there was one.
     pub fn on_runtime(&mut self, info: RuntimeContainer) -> Option<Change> {
         let as_candidate = info.namespace.as_ref().map(|namespace| candidate_key(namespace, &info.id));
         let key = self.by_name.get(&info.id).or_else(|| self.by_name.get(&as_candidate?)).copied();
@@ -410,7 +410,7 @@ fn described(known: &Container, info: RuntimeContainer) -> Container {
         privileged: info.privileged,
         mounts: info.mounts,
         started_ns: info.started_ns,
-        // They are read once it runs, and may be told later than the rest.
+        // They are read once it runs, and may come later than the rest.
         users: info.users.or_else(|| known.users.clone()),
     }
 }

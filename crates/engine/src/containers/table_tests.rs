@@ -92,7 +92,7 @@ fn a_removed_cgroup_resolves_for_the_time_of_grace_only() {
     table.on_cgroup_created(9, "/docker", 0);
     table.on_cgroup_created(10, &docker_path(1), 0);
     assert!(table.on_cgroup_removed(10, SECOND).is_some());
-    assert_eq!(table.on_cgroup_removed(10, SECOND), None, "told twice");
+    assert_eq!(table.on_cgroup_removed(10, SECOND), None, "reported twice");
     assert_eq!(table.on_cgroup_removed(77, SECOND), None, "never seen");
     assert_eq!(table.containers().count(), 0);
     table.expire(5 * SECOND);

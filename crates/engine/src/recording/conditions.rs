@@ -66,7 +66,7 @@ pub struct Account {
     pub delivered: u64,
     /// Those counted in the kernel.
     pub aggregated: u64,
-    /// Those nobody wanted, by reason.
+    /// Those left out on purpose, by reason.
     pub filtered: BTreeMap<String, u64>,
     /// Those lost, by stage and reason.
     pub dropped: BTreeMap<String, BTreeMap<String, u64>>,

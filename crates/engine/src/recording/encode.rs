@@ -1,4 +1,4 @@
-//! Turns inputs into the bytes of a recording, chunk by chunk. Compressing and writing them is somebody else's: see
+//! Turns inputs into the bytes of a recording, chunk by chunk. Compressing and writing them is done elsewhere: see
 //! [`super::frame`], and the agent's `record`.
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::Input;
 
-/// Schemas that are told apart; beyond, all are declared anew.
+/// Schemas that have numbers at once; beyond, all are declared anew.
 const MAX_SCHEMAS: usize = 4096;
 
 /// What the engine's result depends on from before the first event.

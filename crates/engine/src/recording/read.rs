@@ -152,7 +152,7 @@ impl<R: BufRead> Recorded<R> {
         match (self.frames.next_frame()?, self.closed) {
             (None, true) => Ok(false),
             (None, false) => {
-                Err("the end is missing: it was cut, or whoever recorded was killed or has not ended".into())
+                Err("the end is missing: the file was cut, or the recorder was killed or is still running".into())
             }
             (Some(_), true) => Err("there is something behind the end".into()),
             (Some(frame), false) => {
@@ -197,7 +197,7 @@ impl<R: BufRead> Recorded<R> {
         match &mark {
             Mark::Tracker(tracker) => {
                 if self.schemas.len() + tracker.events.len() > usize::from(u16::MAX) {
-                    return Err("there are more schemas than can be told apart".into());
+                    return Err("there are more schemas than the format has numbers for".into());
                 }
                 self.schemas.extend(tracker.events.iter().cloned());
             }

@@ -51,12 +51,12 @@ fn write(schema: &Arc<EventSchema>, at: u64, path: &[&str]) -> Event {
     Event { schema: Arc::clone(schema), time_ns: BEGIN + at, record: record.into(), context: Default::default() }
 }
 
-/// What an engine takes: a container comes, is told of, is learnt, and then does something new.
+/// What an engine takes: a container comes, gets its name, is learnt, and then does something new.
 fn inputs(trackers: &[Arc<TrackerSchema>]) -> Vec<Input> {
     let open = schema(trackers, "open", "open");
     let id = "ab".repeat(32);
     let cgroups = vec![(1, "/".to_owned()), (CGROUP, format!("/docker/{id}"))];
-    let told = RuntimeContainer {
+    let info = RuntimeContainer {
         runtime: Runtime::Docker,
         namespace: None,
         id,
@@ -85,7 +85,7 @@ fn inputs(trackers: &[Arc<TrackerSchema>]) -> Vec<Input> {
         .unwrap()]),
             // It waits for the name, which comes later.
             Input::Events(vec![write(&open, 10, &["var", "log", "access"])]),
-            Input::Resolution(Resolution::Known(Box::new(told))),
+            Input::Resolution(Resolution::Known(Box::new(info))),
         ];
     for second in 0..20 {
         let at = second * SECOND;
@@ -194,7 +194,11 @@ fn a_replay_gives_what_was_given_live() {
     for _ in 0..2 {
         let player = Player::open(&*bytes).unwrap();
         assert_eq!(player.conditions.learning_period_ns, PERIOD);
-        assert_eq!(player.trackers.len(), trackers.len(), "each tracker is told once, and none of its events again");
+        assert_eq!(
+            player.trackers.len(),
+            trackers.len(),
+            "each tracker is declared once, and none of its events again"
+        );
         let (printed, played) = replayed(player, judged());
         assert_eq!((played.damage, played.missing, played.events), (None, (0, 0), 25));
         assert_eq!(played.span_ns, (BEGIN + 1, BEGIN + 22 * SECOND));
@@ -217,8 +221,8 @@ fn what_was_decided_of_profiles_is_decided_again() {
     inputs.push(Input::End(BEGIN));
     let (items, damage) = read(&recorded(&inputs, &trackers)).unwrap();
     assert_eq!(damage, None);
-    let told: Vec<_> = items.into_iter().filter(|item| item.starts_with("Input(Decision")).collect();
-    assert_eq!(told, decisions.map(|decision| format!("Input(Decision({decision:?}))")));
+    let decided: Vec<_> = items.into_iter().filter(|item| item.starts_with("Input(Decision")).collect();
+    assert_eq!(decided, decisions.map(|decision| format!("Input(Decision({decision:?}))")));
 }
 
 #[test]
@@ -260,13 +264,13 @@ fn users_are_called_as_where_it_happened_and_so_again_in_a_replay() {
     };
     let mut inputs = inputs(&trackers);
     inputs.drain(5..);
-    let Input::Resolution(Resolution::Known(told)) = &mut inputs[4] else { unreachable!() };
-    let bare = told.clone();
-    told.users = Some(users("alice"));
+    let Input::Resolution(Resolution::Known(info)) = &mut inputs[4] else { unreachable!() };
+    let bare = info.clone();
+    info.users = Some(users("alice"));
     inputs.push(Input::Events(vec![on_host(20)]));
     inputs.push(Input::Users(users("root")));
     inputs.push(Input::Events(vec![on_host(21), write(&open, 22, &["srv", "x"])]));
-    // Told again without them, they stay; the host's may change.
+    // Resolved again without them, they stay; the host's may change.
     inputs.push(Input::Resolution(Resolution::Known(bare)));
     inputs.push(Input::Users(users("toor")));
     inputs.push(Input::Events(vec![write(&open, 23, &["srv", "x"]), on_host(24)]));
@@ -320,10 +324,10 @@ fn a_list_of_any_length_is_recorded_in_entries_that_fit() {
 fn what_an_older_agent_recorded_of_a_container_is_understood() {
     let note = r#"{"resolution":{"known":{"runtime":"docker","namespace":null,"id":"aa","name":"web","image":null,
         "command":[],"labels":{},"pod":null,"sandbox":false}}}"#;
-    let Input::Resolution(Resolution::Known(told)) = serde_json::from_str(note).unwrap() else {
+    let Input::Resolution(Resolution::Known(info)) = serde_json::from_str(note).unwrap() else {
         panic!("another input")
     };
-    assert_eq!((told.privileged, told.mounts.len(), told.started_ns, told.users), (None, 0, None, None));
+    assert_eq!((info.privileged, info.mounts.len(), info.started_ns, info.users), (None, 0, None, None));
     let note = r#"{"resolution":{"unknown":{"id":"aa","hint":"docker","candidate_in":null}}}"#;
     assert!(matches!(serde_json::from_str(note).unwrap(), Input::Resolution(Resolution::Unknown(_))));
 }
@@ -337,7 +341,7 @@ fn a_file_without_its_end_is_read_up_to_there() {
     let mut longest = 0;
     for length in (bytes.iter().position(|b| *b == b'\n').unwrap() + 1..bytes.len()).step_by(37) {
         let (items, damage) = read(&bytes[..length]).unwrap();
-        let damage = damage.expect("a cut is told");
+        let damage = damage.expect("a cut is reported");
         assert!(damage.offset <= length as u64, "{damage}");
         assert_eq!(items, whole[..items.len()]);
         longest = longest.max(items.len());

@@ -19,10 +19,10 @@ pub(super) struct Privileges {
     pub(super) held: Vec<String>,
     /// Those that it needs and has not.
     pub(super) missing: Vec<Missing>,
-    /// Whether these are the host's; none where procfs does not tell.
+    /// Whether these are the host's; none where procfs does not say.
     pub(super) host_pid_namespace: Option<bool>,
     pub(super) host_user_namespace: Option<bool>,
-    /// The container it runs in, where its cgroup tells.
+    /// The container it runs in, where its cgroup shows one.
     pub(super) container: Option<String>,
 }
 

@@ -24,7 +24,7 @@ use super::{
 };
 use ethogram_engine::containers::cgroup::is_identifier;
 
-/// Docker's own namespace, in Docker's or the system's containerd: Docker tells of those containers itself.
+/// Docker's own namespace, in Docker's or the system's containerd: Docker reports those containers itself.
 const DOCKERS_NAMESPACE: &str = "moby";
 /// Namespaces asked at most.
 const MAX_NAMESPACES: usize = 64;

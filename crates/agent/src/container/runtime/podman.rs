@@ -1,6 +1,6 @@
 //! Podman and CRI-O, which have no daemon to ask or no API for it, but keep their containers in the same storage.
 //!
-//! What Podman's API tells beyond that, labels above all, is asked there where its socket is. The files go first: to
+//! What Podman's API has beyond that, labels above all, is queried there where its socket is. The files go first: to
 //! connect to that socket may start a service.
 
 use std::{
@@ -84,9 +84,9 @@ impl Podman {
         let Some(entry) = self.entries().await?.into_iter().find(|e| e.id == id) else { return Ok(None) };
         let stored = in_background(move || entry.read()).await?;
         if stored.runtime == Runtime::Podman && self.api.is_present() {
-            // A socket that nobody serves takes nothing away from what the files tell.
-            if let Ok(Some(told)) = self.api.inspect(id).await {
-                return Ok(Some(told));
+            // A socket without a server takes nothing away from what the files say.
+            if let Ok(Some(info)) = self.api.inspect(id).await {
+                return Ok(Some(info));
             }
         }
         Ok(Some(stored))
@@ -253,9 +253,9 @@ mod tests {
         let body = r#"{"Id":"aa","Name":"web","Image":"11","Config":{"Image":"web:1","Labels":{"a":"b"}}}"#;
         for (reply, labels) in [(answer("200 OK", body), 1), (answer("500 Oops", ""), 0)] {
             let server = FakeServer::start(reply, false);
-            let told = Podman::new(&server.socket, root.path()).inspect("aa").await.unwrap().unwrap();
-            assert_eq!((told.name.as_str(), told.labels.len()), ("web", labels));
-            assert_eq!(told.image.unwrap().digest, "sha256:11");
+            let info = Podman::new(&server.socket, root.path()).inspect("aa").await.unwrap().unwrap();
+            assert_eq!((info.name.as_str(), info.labels.len()), ("web", labels));
+            assert_eq!(info.image.unwrap().digest, "sha256:11");
         }
     }
 

@@ -101,21 +101,21 @@ fn cgroup_of(pid: &str, hierarchy: &Hierarchy) -> u64 {
     fs::metadata(hierarchy.root.join(cgroup_path(pid, hierarchy).trim_start_matches('/'))).unwrap().ino()
 }
 
-/// Has the resolver tell the table of every container and candidate until that process's is named, and its users.
+/// Has the resolver resolve every container and candidate for the table until that process's is named, and its users.
 async fn named(table: &mut ContainerTable, settings: &RuntimeSettings, ask_for: &ResolveRequest, pid: &str) {
     let (ask, asks) = mpsc::channel(8);
-    let (tell, mut told) = mpsc::channel(8);
+    let (sender, mut resolutions) = mpsc::channel(8);
     let runtimes = Arc::new(Runtimes::new(settings));
     let hierarchy = Hierarchy::detect().unwrap();
     let (cgroup_id, cgroup) = (cgroup_of(pid, &hierarchy), cgroup_path(pid, &hierarchy));
     tokio::spawn(resolver::run(runtimes, asks, hierarchy.root, move |resolution: Resolution| {
-        tell.try_send(resolution).is_ok()
+        sender.try_send(resolution).is_ok()
     }));
     ask.send(Ask::Resolve(ResolveRequest { cgroup, ..ask_for.clone() })).await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
     while !matches!(table.lookup(cgroup_id), Lookup::Container(c) if c.is_resolved() && c.users.is_some()) {
         let left = deadline.saturating_duration_since(Instant::now());
-        let resolution = tokio::time::timeout(left, told.recv()).await.unwrap().unwrap();
+        let resolution = tokio::time::timeout(left, resolutions.recv()).await.unwrap().unwrap();
         table.on_resolution(resolution);
     }
 }
@@ -189,7 +189,7 @@ async fn docker_tells_of_a_running_container() {
     let message = runtimes.find(&name[..name.len() - 1]).await.unwrap_err().to_string();
     assert!(message.contains(&name), "{message}");
 
-    // Its events tell of a container that is created and not started yet.
+    // Its events report a container that is created and not started yet.
     let docker = runtimes.docker().unwrap();
     let mut events = docker.events().await.unwrap();
     let second = unique("docker-created");

@@ -172,7 +172,7 @@ impl Client {
         }
     }
 
-    /// CRI-O is told of by the storage it shares with Podman.
+    /// CRI-O's containers are in the storage that it shares with Podman.
     fn tells_of(&self, runtime: Runtime) -> bool {
         self.runtime() == runtime || matches!((self, runtime), (Self::Podman(_), Runtime::CriO))
     }

@@ -139,7 +139,7 @@ fn targets<'a>(
     }
     let other = known.iter().filter(|w| w.resembles(of)).max_by_key(|w| w.is_version_of(of));
     match (itself, other) {
-        // Whoever wrote the image's name into the file may have called it by another tag.
+        // The author of the file may have called the image by another tag.
         (Some(itself), _) => Ok(vec![Workload::clone(itself)]),
         (None, None) => Ok(vec![of.clone()]),
         (None, Some(other)) if other.is_version_of(of) => Err(Refusal::Conflict(format!(
@@ -157,7 +157,7 @@ fn targets<'a>(
 }
 
 fn owner(workload: &Workload) -> &str {
-    workload.owner.as_deref().unwrap_or("nobody")
+    workload.owner.as_deref().unwrap_or("no owner")
 }
 
 fn summary(profile: &Brief, learning_ns: u64) -> ProfileSummary {
@@ -208,11 +208,11 @@ mod tests {
         assert_eq!(taken(&[], false).unwrap(), ["sha256:aa"]);
         assert_eq!(taken(std::slice::from_ref(&other), false).unwrap(), ["sha256:aa"]);
         assert_eq!(taken(&[tagged.clone(), next.clone()], false).unwrap(), ["sha256:aa"]);
-        let told = taken(&[other.clone(), next.clone()], false).unwrap_err();
-        assert!(told.contains("sha256:aa of the image web:1, and here that is sha256:bb"), "{told}");
+        let refused = taken(&[other.clone(), next.clone()], false).unwrap_err();
+        assert!(refused.contains("sha256:aa of the image web:1, and here that is sha256:bb"), "{refused}");
         assert_eq!(taken(&[other.clone(), next.clone()], true).unwrap(), ["sha256:bb"]);
         assert_eq!(taken(&[tagged, next, other], true).unwrap(), ["sha256:bb", "sha256:aa"]);
-        let told = taken(&[workload("web:1", "sha256:aa", Some("shop/web"))], false).unwrap_err();
-        assert!(told.contains("runs for nobody, and here it runs for shop/web"), "{told}");
+        let refused = taken(&[workload("web:1", "sha256:aa", Some("shop/web"))], false).unwrap_err();
+        assert!(refused.contains("runs for no owner, and here it runs for shop/web"), "{refused}");
     }
 }
