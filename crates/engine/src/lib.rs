@@ -13,15 +13,14 @@ pub mod engine;
 pub mod filter;
 pub mod forwarded;
 pub mod identity;
-pub mod input;
 pub mod judged;
 mod processes;
 pub mod recording;
 pub mod secrets;
 
 pub use effects::Effects;
-pub use engine::{Consumer, Engine};
+pub use engine::{Consumer, Engine, Input};
 pub use filter::{EventFilter, Selection};
 pub use forwarded::Forwarded;
-pub use input::{FoundProcess, Input};
 pub use judged::Judged;
+pub use processes::FoundProcess;

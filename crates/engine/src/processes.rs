@@ -4,13 +4,33 @@ use std::{collections::VecDeque, sync::Arc};
 
 use ethogram_model::{Event, Exec, Header, Process, Value};
 use rustc_hash::FxHashMap;
-
-use crate::FoundProcess;
+use serde::{Deserialize, Serialize};
 
 /// How long a process that has exited still answers for events that were on their way.
 const GRACE_NS: u64 = 2_000_000_000;
 /// procfs counts start times in such ticks.
 const TICK_NS: u64 = FoundProcess::TICK_NS;
+
+/// A process as procfs shows it, its secrets masked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FoundProcess {
+    /// Who it is.
+    pub process: Process,
+    /// What it runs.
+    pub exec: Exec,
+    /// The id of its cgroup.
+    pub cgroup: u64,
+    /// The pid of what leads its session.
+    #[serde(default)]
+    pub session: u32,
+}
+
+impl FoundProcess {
+    /// Processes kept at most, and so of use at most.
+    pub const LIMIT: usize = 65_536;
+    /// A tick of the clock in which procfs counts start times, nanoseconds.
+    pub const TICK_NS: u64 = 10_000_000;
+}
 
 /// All processes, by pid. Bounded: where it is full, those that have exited go first, then new ones are not taken up.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Values of arguments and of environment variables that look like secrets are masked before anything else sees them.
 
-use ethogram_model::{Event, FieldKind};
+use ethogram_model::Event;
 
 /// Names that make what follows them a secret.
 const NAMES: [&[u8]; 9] =
@@ -12,11 +12,12 @@ const MASK: u8 = b'*';
 
 /// Masks secrets in all arguments and variables of an event, where they lie in its record.
 pub fn mask_event(event: &mut Event) {
-    for field in event.schema.fields.iter().filter(|f| f.kind == FieldKind::Args) {
-        let reference = event.record.get(field.offset..).and_then(|r| r.get(..4));
+    let Event { schema, record, .. } = event;
+    for field in schema.layout().args.iter().filter_map(|at| schema.fields.get(*at)) {
+        let reference = record.get(field.offset..).and_then(|r| r.get(..4));
         let Some(&[o0, o1, l0, l1]) = reference else { continue };
         let (offset, length) = (usize::from(u16::from_le_bytes([o0, o1])), usize::from(u16::from_le_bytes([l0, l1])));
-        if let Some(texts) = event.record.get_mut(offset..).and_then(|r| r.get_mut(..length)) {
+        if let Some(texts) = record.get_mut(offset..).and_then(|r| r.get_mut(..length)) {
             if field.name == ENVIRONMENT { mask_environment(texts) } else { mask(texts) }
         }
     }

@@ -27,6 +27,8 @@ pub struct Layout {
     pub object: Slot,
     /// The place among the schema's fields of the thread's name.
     pub thread_name: Option<usize>,
+    /// The places among the schema's fields of those that hold arguments or variables.
+    pub args: Vec<usize>,
     /// The behaviours that such an event can show.
     pub behaviours: Vec<BehaviourLayout>,
 }
@@ -115,6 +117,7 @@ impl Layout {
             habit: slot("_habit"),
             object: slot("_object"),
             thread_name: place("process.executable.name"),
+            args: (0..).zip(&schema.fields).filter(|(_, f)| f.kind == FieldKind::Args).map(|(at, _)| at).collect(),
             behaviours: behaviours.collect(),
         }
     }
