@@ -14,11 +14,11 @@ begin_stages() {
 
 # measured NAME COMMAND...: runs it in a shell of its own, so that its end is not the script's, and notes what it took.
 measured() {
-    local name=$1 status=0 TIMEFORMAT='%R %U %S' real user system result
+    local name=$1 status=0 TIMEFORMAT='%R %U %S' real user system result times=$stages_at/time.$BASHPID
     shift
-    { time ("$@" 2>&3 3>&-); } 3>&2 2>"$stages_at/time.$BASHPID" || status=$?
-    read -r real user system < <(tail -n 1 "$stages_at/time.$BASHPID")
-    rm -f "$stages_at/time.$BASHPID"
+    { time ("$@" 2>&3 3>&-); } 3>&2 2>"$times" || status=$?
+    read -r real user system < <(tail -n 1 "$times")
+    rm -f "$times"
     case $status in 0) result=ok ;; 77) result=skipped ;; *) result=failed ;; esac
     printf '%s\t%s\t%s\t%s\n' "$name" "$real" "$(awk "BEGIN { print $user + $system }")" "$result" >>"$stages_file"
     return "$status"
