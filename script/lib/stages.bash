@@ -14,13 +14,18 @@ begin_stages() {
 
 # measured NAME COMMAND...: runs it in a shell of its own, so that its end is not the script's, and notes what it took.
 measured() {
-    local name=$1 status=0 TIMEFORMAT='%R %U %S' real user system result times=$stages_at/time.$BASHPID
+    local name=$1 begin=$EPOCHREALTIME status=0 result before=$stages_at/before.$BASHPID after=$stages_at/after.$BASHPID
     shift
-    { time ("$@" 2>&3 3>&-); } 3>&2 2>"$times" || status=$?
-    read -r real user system < <(tail -n 1 "$times")
-    rm -f "$times"
+    times >"$before"
+    ("$@") || status=$?
+    times >"$after"
     case $status in 0) result=ok ;; 77) result=skipped ;; *) result=failed ;; esac
-    printf '%s\t%s\t%s\t%s\n' "$name" "$real" "$(awk "BEGIN { print $user + $system }")" "$result" >>"$stages_file"
+    # The second line of `times` is what ended children took, user and system: 1m2.345s 0m6.789s.
+    awk -v OFS='\t' -v name="$name" -v result="$result" -v begin="$begin" -v end="$EPOCHREALTIME" '
+        function seconds(time) { split(time, part, /[ms]/); return part[1] * 60 + part[2] }
+        FNR == 2 { sum += (FILENAME == ARGV[1] ? -1 : 1) * (seconds($1) + seconds($2)) }
+        END { print name, sprintf("%.1f", end - begin), sprintf("%.1f", sum), result }' "$before" "$after" >>"$stages_file"
+    rm -f "$before" "$after"
     return "$status"
 }
 
