@@ -41,20 +41,20 @@ pub struct Collection {
 
 /// A verdict, and what was known of the container then. A held place is given to nothing else, so an address identifies it.
 struct Filtered {
-    wanted: bool,
+    collected: bool,
     container: Option<Weak<Container>>,
 }
 
 impl Filtered {
-    fn is(&self, wanted: bool, container: Option<&Arc<Container>>) -> bool {
+    fn is(&self, collected: bool, container: Option<&Arc<Container>>) -> bool {
         let known = self.container.as_ref().map_or(std::ptr::null(), Weak::as_ptr);
-        self.wanted == wanted && known == container.map_or(std::ptr::null(), Arc::as_ptr)
+        self.collected == collected && known == container.map_or(std::ptr::null(), Arc::as_ptr)
     }
 }
 
 impl Collection {
     /// Counts what became of an event.
-    pub(crate) fn count(&mut self, schema: &Arc<EventSchema>, is_wanted: bool) {
+    pub(crate) fn count(&mut self, schema: &Arc<EventSchema>, is_collected: bool) {
         if !self.outcomes.get(self.last).is_some_and(|outcome| Arc::ptr_eq(&outcome.schema, schema)) {
             self.last = match self.outcomes.iter().position(|outcome| Arc::ptr_eq(&outcome.schema, schema)) {
                 Some(place) => place,
@@ -65,8 +65,8 @@ impl Collection {
             };
         }
         if let Some(outcome) = self.outcomes.get_mut(self.last) {
-            outcome.delivered += u64::from(is_wanted);
-            outcome.filtered += u64::from(!is_wanted);
+            outcome.delivered += u64::from(is_collected);
+            outcome.filtered += u64::from(!is_collected);
         }
     }
 
@@ -76,13 +76,13 @@ impl Collection {
     }
 
     /// Has the kernel filter a cgroup's events, or leave them out, from now on.
-    pub(crate) fn filter(&mut self, cgroup: u64, wanted: bool, lookup: &Lookup, changes: &mut Vec<KernelChange>) {
+    pub(crate) fn filter(&mut self, cgroup: u64, collected: bool, lookup: &Lookup, changes: &mut Vec<KernelChange>) {
         let container = match lookup {
             Lookup::Container(container) => Some(container),
             Lookup::Host => None,
             Lookup::Unknown => return,
         };
-        if self.filtered.get(&cgroup).is_some_and(|known| known.is(wanted, container)) {
+        if self.filtered.get(&cgroup).is_some_and(|known| known.is(collected, container)) {
             return;
         }
         if self.filtered.len() >= MAX_FILTERED {
@@ -90,9 +90,9 @@ impl Collection {
             changes.extend(all.map(|cgroup| KernelChange::Filter { cgroup, verdict: None }));
         }
         let workload = container.map_or(0, |container| self.workload(container));
-        let verdict = if wanted { Verdict::Collect(workload) } else { Verdict::Skip };
+        let verdict = if collected { Verdict::Collect(workload) } else { Verdict::Skip };
         changes.push(KernelChange::Filter { cgroup, verdict: Some(verdict) });
-        self.filtered.insert(cgroup, Filtered { wanted, container: container.map(Arc::downgrade) });
+        self.filtered.insert(cgroup, Filtered { collected, container: container.map(Arc::downgrade) });
     }
 
     /// What was said of a cgroup does not hold any more.

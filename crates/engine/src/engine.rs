@@ -58,10 +58,10 @@ pub enum Input {
 
 /// What becomes of events. [`crate::Judged`] judges them, [`crate::Forwarded`] hands them on.
 pub trait Consumer: Send + 'static {
-    /// Whether the events of this cgroup are wanted at all. `None` where that is not known for good yet; the event
-    /// at hand is not wanted then.
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool>;
-    /// Takes an event that is wanted.
+    /// Whether the events of this cgroup are collected at all. `None` where that is not known for good yet; the event
+    /// at hand is not collected then.
+    fn collects(&mut self, lookup: &Lookup) -> Option<bool>;
+    /// Takes an event that is collected.
     fn take(&mut self, event: &Event, effects: &mut Effects);
     /// Whether the event is of no use because of what it is about, and so is any other about the same.
     fn is_ordinary(&mut self, _: &Event) -> bool {
@@ -174,22 +174,22 @@ impl<C: Consumer> Engine<C> {
 
     fn consume(&mut self, effects: &mut Effects) {
         for Identified { event, cgroup, lookup } in self.ready.drain(..) {
-            let wants = self.consumer.wants(&lookup);
-            let is_wanted = wants == Some(true);
-            if is_wanted {
+            let collects = self.consumer.collects(&lookup);
+            let is_collected = collects == Some(true);
+            if is_collected {
                 self.consumer.take(&event, effects);
             }
             let Some(collection) = &mut self.collection else { continue };
-            if let Some(wants) = wants {
-                collection.filter(cgroup, wants, &lookup, &mut effects.kernel);
+            if let Some(collects) = collects {
+                collection.filter(cgroup, collects, &lookup, &mut effects.kernel);
             }
-            if is_wanted
+            if is_collected
                 && let Some(object) = event.object()
                 && self.consumer.is_ordinary(&event)
             {
                 collection.on_ordinary(object, &mut effects.kernel);
             }
-            collection.count(&event.schema, is_wanted);
+            collection.count(&event.schema, is_collected);
         }
         if let Some(collection) = &mut self.collection {
             effects.outcomes = collection.take_outcomes();

@@ -15,8 +15,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// As [`super::Consumer::wants`].
-    pub fn wants(&self, lookup: &Lookup) -> Option<bool> {
+    /// As [`super::Consumer::collects`].
+    pub fn collects(&self, lookup: &Lookup) -> Option<bool> {
         match lookup {
             Lookup::Container(_) if self.containers.is_empty() => Some(true),
             Lookup::Container(c) if c.name.is_some() => Some(self.containers.iter().any(|w| c.answers_to(w))),

@@ -14,8 +14,8 @@ pub struct Forwarded {
 }
 
 impl Consumer for Forwarded {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.wants(lookup)
+    fn collects(&mut self, lookup: &Lookup) -> Option<bool> {
+        self.selection.collects(lookup)
     }
 
     fn take(&mut self, event: &Event, effects: &mut Effects) {

@@ -86,8 +86,8 @@ impl Judged {
 }
 
 impl Consumer for Judged {
-    fn wants(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.wants(lookup)
+    fn collects(&mut self, lookup: &Lookup) -> Option<bool> {
+        self.selection.collects(lookup)
     }
 
     fn take(&mut self, event: &Event, effects: &mut Effects) {

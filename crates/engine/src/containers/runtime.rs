@@ -75,7 +75,7 @@ pub struct RuntimeContainer {
     pub pid: Option<u32>,
 }
 
-/// A container that the engine wants to know more about.
+/// A container that the engine asks about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolveRequest {
     /// Its id.

@@ -10,7 +10,7 @@ use crate::Selection;
 /// What the result depends on besides what happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conditions {
-    /// Whose events were wanted.
+    /// Whose events were collected.
     pub selection: Selection,
     /// How long a workload is learnt, nanoseconds.
     pub learning_period_ns: u64,
