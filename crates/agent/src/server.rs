@@ -24,7 +24,7 @@ use ethogram_engine::{
     recording::{Before, Conditions},
 };
 use ethogram_model::schema::Role;
-use ethogram_probe::{Demand, Start, TrackerObject, builtin, find, give_back_memory};
+use ethogram_probe::{Start, Subscription, TrackerObject, builtin, find, give_back_memory};
 use tokio::runtime::Handle;
 
 use self::{
@@ -101,7 +101,7 @@ pub(crate) fn wanted(
             trackers.iter().filter(wanted).map(|t| t.schema.name.to_string()).collect()
         }
     };
-    for name in config.trackers.params.keys().chain(&config.trackers.thorough).chain(&names) {
+    for name in config.trackers.params.keys().chain(&config.trackers.high_overhead).chain(&names) {
         find(trackers, name).map_err(|e| Usage(format!("configuration, [trackers]: {e}")))?;
     }
     let start = |name: String| {
@@ -115,11 +115,17 @@ pub(crate) fn wanted(
         let by_name = named.is_some();
         // What the agent itself listens to is always wanted.
         let demand = match by_name || recorded || tracker.schema.role.is_some() {
-            true => Demand::All,
+            true => Subscription::All,
             false => demands::with_rules(demands::of_profiles(&tracker.schema), needs.events.get(&name)),
         };
-        let thorough = config.trackers.is_thorough(&name);
-        let start = Start { params, gated: !config.collection.host, demand, thorough, ..Start::default() };
+        let high_overhead = config.trackers.has_high_overhead(&name);
+        let start = Start {
+            params,
+            filters_containers: !config.collection.host,
+            subscription: demand,
+            high_overhead,
+            ..Start::default()
+        };
         Ok(Wanted { name, start, by_name })
     };
     names.into_iter().map(start).collect()
@@ -182,7 +188,7 @@ async fn run(
     let avoid = config.collection.avoid.clone();
     let of_profiles = |w: &Wanted| {
         let schema = schemas.iter().find(|s| *s.name == *w.name)?;
-        (w.start.demand != Demand::All).then(|| (w.name.clone(), demands::of_profiles(schema)))
+        (w.start.subscription != Subscription::All).then(|| (w.name.clone(), demands::of_profiles(schema)))
     };
     let always = wanted.iter().filter_map(of_profiles).collect();
     let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted, recorder };

@@ -20,7 +20,7 @@ use crate::{
         loaded::Loaded,
     },
     read::reader::{Reader, Source},
-    tables::{Tables, subscription::Demand},
+    tables::{Tables, subscription::Subscription},
     tracker::{Running, Tracker},
 };
 
@@ -169,19 +169,21 @@ impl Collector {
         })
     }
 
-    /// Says which of a tracker's events somebody wants. Programs that are for none of them are detached, and attached again
+    /// Says which of a tracker's events are subscribed to. Programs that are for none of them are detached, and attached again
     /// when that changes. Nothing happens where it does not run.
     ///
     /// # Errors
     /// Where there is none of that name, or the kernel refuses what it had accepted before.
-    pub fn set_demand(&self, name: &str, demand: Demand) -> Result<(), Error> {
+    pub fn set_subscription(&self, name: &str, subscription: Subscription) -> Result<(), Error> {
         let known = self.known(name)?;
         let mut tracker = lock(&known);
         let Tracker { object, start, running, place, .. } = &mut *tracker;
-        let Some(running) = running.as_mut().filter(|_| start.demand != demand) else { return Ok(()) };
-        self.tables.subscriptions.set(*place, &object.schema, &demand)?;
-        start.demand = demand.clone();
-        let told = running.attached.set_demand(&running.object, demand, || load::forget(&running.object, &self.tables));
+        let Some(running) = running.as_mut().filter(|_| start.subscription != subscription) else { return Ok(()) };
+        self.tables.subscriptions.set(*place, &object.schema, &subscription)?;
+        start.subscription = subscription.clone();
+        let told = running
+            .attached
+            .set_subscription(&running.object, subscription, || load::forget(&running.object, &self.tables));
         let is_idle = running.attached.is_idle();
         if is_idle {
             self.forget_lineages_of(&tracker)?;
@@ -263,26 +265,27 @@ impl Collector {
             place: tracker.place,
             dispatcher: &self.dispatcher,
             types: self.types.get_or_init(|| KernelTypes::of(self.type_names.clone())).as_ref(),
-            gated: start.gated,
+            filters_containers: start.filters_containers,
             controller: self.settings.controller,
             hierarchy: self.settings.hierarchy,
             wakeup_bytes: if start.urgent { 0 } else { ring_bytes / 4 },
             ring_bytes,
             avoid: &self.settings.avoid,
         };
-        self.tables.subscriptions.set(tracker.place, &object.schema, &start.demand)?;
+        self.tables.subscriptions.set(tracker.place, &object.schema, &start.subscription)?;
         let keeps_lineages = object.schema.role == Some(Role::Lineage);
         let forget_lineages = || if keeps_lineages { self.tables.subscriptions.forget_lineages() } else { Ok(()) };
         let mut old = tracker.running.take();
         let (mut ended, mut lost) = (Counters::default(), None);
-        let started = load::start(&object, &start.params, (&start.demand, start.thorough), environment, || {
-            if let Some(old) = old.take() {
-                match self.end(old).and_then(|ended| forget_lineages().map(|()| ended)) {
-                    Ok(counters) => ended = counters,
-                    Err(error) => lost = Some(error),
+        let started =
+            load::start(&object, &start.params, (&start.subscription, start.high_overhead), environment, || {
+                if let Some(old) = old.take() {
+                    match self.end(old).and_then(|ended| forget_lineages().map(|()| ended)) {
+                        Ok(counters) => ended = counters,
+                        Err(error) => lost = Some(error),
+                    }
                 }
-            }
-        });
+            });
         tracker.before += &ended;
         // Where the new one did not even load, the old one goes on.
         tracker.running = old;

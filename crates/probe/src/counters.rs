@@ -19,7 +19,7 @@ pub struct Counters {
     pub aggregated: u64,
     /// Rows that stood for the aggregated ones.
     pub rows: u64,
-    /// Those nobody wanted, by reason.
+    /// Those left out on purpose, by reason.
     pub filtered: BTreeMap<String, u64>,
     /// Those lost, by stage and reason.
     pub dropped: BTreeMap<(String, String), u64>,
@@ -152,7 +152,7 @@ impl KernelCounters {
                 _ => {}
             }
         }
-        // Nobody looked at them, but there they were.
+        // No program saw them, but they happened.
         out.seen += missed;
         out.dropped.insert(("hook".into(), "missed".into()), missed);
         out

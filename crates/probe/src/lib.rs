@@ -24,7 +24,7 @@ pub use collector::Collector;
 pub use counters::{Counters, Outcome};
 pub use error::Error;
 pub use kernel::check_kernel;
-pub use manifest::{Choice, Manifest, Way};
+pub use manifest::{Alternative, Choice, Manifest};
 pub use memory::give_back_memory;
 pub use object::{
     TrackerObject,
@@ -34,7 +34,7 @@ pub use object::{
 pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, Watch};
 pub use settings::{Settings, Start};
 pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
-pub use tables::{container_filter::Verdict, habits::HabitCount, subscription::Demand};
+pub use tables::{container_filter::ContainerVerdict, habits::HabitCount, subscription::Subscription};
 
 /// What the reader hands out at once: events in the order of their times.
 pub type Batch = Vec<ethogram_model::Event>;

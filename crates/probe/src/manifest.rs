@@ -34,11 +34,11 @@ pub struct Manifest {
     /// Iterators that run again before each reading of the samples, in this order.
     #[serde(default)]
     pub repeat: Vec<String>,
-    /// The events that a program is for, where those are not all: it is attached only while somebody wants one of them.
+    /// The events that a program is for, where those are not all: it is attached only while one of them is subscribed to.
     #[serde(default)]
     pub serves: BTreeMap<String, Vec<String>>,
-    /// Programs that others pay for than those they tell of.
-    pub thorough: Option<Thorough>,
+    /// Programs whose overhead falls on unrelated processes.
+    pub high_overhead: Option<HighOverhead>,
     /// Which events are behaviours.
     #[serde(default)]
     pub behaviour: Vec<BehaviourSpec>,
@@ -47,12 +47,12 @@ pub struct Manifest {
     pub rules: Vec<RuleSpec>,
 }
 
-/// Programs that others pay for than those they tell of: each is attached, and what is needed together with it, only while
-/// somebody wants all that the tracker sees.
+/// Programs whose overhead falls on unrelated processes: each is attached, and what is needed together with it, only while all
+/// that the tracker sees is subscribed to.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Thorough {
-    /// What they cost, in a few words for people.
+pub struct HighOverhead {
+    /// What the overhead is, in a few words.
     pub reason: String,
     /// Their names in C.
     pub programs: Vec<String>,
@@ -63,20 +63,20 @@ pub struct Thorough {
 #[serde(deny_unknown_fields)]
 pub struct Choice {
     /// The cheapest first: the first that loads and attaches is used.
-    pub of: Vec<Way>,
+    pub of: Vec<Alternative>,
 }
 
-/// One way of a choice.
+/// One alternative of a choice.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
-pub enum Way {
+pub enum Alternative {
     /// A program, or a list of system calls, by its name in C.
     One(String),
     /// Several that are needed together. None at all: the tracker can go without.
     All(Vec<String>),
 }
 
-impl Way {
+impl Alternative {
     /// The names of what it needs.
     pub fn names(&self) -> &[String] {
         match self {

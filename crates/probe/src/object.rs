@@ -72,14 +72,14 @@ impl TrackerObject {
         &self.manifest.server
     }
 
-    /// What it needs: of each need the ways to it in the order in which they are tried, and of each way the programs
+    /// What it needs: of each need the alternatives to it in the order in which they are tried, and of each alternative the programs
     /// that are needed together.
     ///
     /// # Errors
     /// Where the object is not one of a tracker, or its manifest names a program that it does not have.
-    pub fn needs(&self) -> Result<Vec<Vec<Vec<Program>>>, Error> {
+    pub fn requirements(&self) -> Result<Vec<Vec<Vec<Program>>>, Error> {
         let object = self.elf.open(&self.schema.name, None)?;
-        Ok(Plan::new(&object, &self.schema.name, &self.manifest)?.needs())
+        Ok(Plan::new(&object, &self.schema.name, &self.manifest)?.requirements())
     }
 
     /// Checks values of its parameters without starting it.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::tables::subscription::Demand;
+use crate::tables::subscription::Subscription;
 
 /// How this host is.
 #[derive(Debug, Clone)]
@@ -23,21 +23,28 @@ pub struct Settings {
 pub struct Start {
     /// Values of its parameters.
     pub params: BTreeMap<String, String>,
-    /// Whether the gate decides by cgroup.
-    pub gated: bool,
+    /// Whether the container filter decides by cgroup.
+    pub filters_containers: bool,
     /// Whether its records are read at once, and not a tenth of a second later.
     pub urgent: bool,
     /// How often its samples are read.
     pub interval: Duration,
-    /// Which of its events somebody wants.
-    pub demand: Demand,
-    /// Whether programs are attached that others pay for, even where not all events are wanted.
-    pub thorough: bool,
+    /// Which of its events are subscribed to.
+    pub subscription: Subscription,
+    /// Whether programs with high overhead are attached, even where not all events are subscribed to.
+    pub high_overhead: bool,
 }
 
 impl Default for Start {
     fn default() -> Self {
         let (params, interval) = (BTreeMap::new(), Duration::from_secs(3));
-        Self { params, gated: false, urgent: false, interval, demand: Demand::All, thorough: false }
+        Self {
+            params,
+            filters_containers: false,
+            urgent: false,
+            interval,
+            subscription: Subscription::All,
+            high_overhead: false,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What people are told of a tracker.
+//! The state of a tracker.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,11 +26,11 @@ pub struct TrackerStatus {
 pub enum State {
     /// Its programs are attached.
     Running,
-    /// It is started, and nobody wants its events: its programs are attached as soon as somebody does.
+    /// It is started, and its events have no subscriber: its programs are attached as soon as they have one.
     Idle,
     /// It is started, and its programs are detached until it is resumed.
     Paused,
-    /// Nobody started it, or somebody stopped it.
+    /// It was not started, or was stopped.
     Stopped,
     /// This kernel or these privileges cannot run it, with the reason.
     Refused(String),
@@ -52,9 +52,9 @@ pub struct ProgramStatus {
 pub enum ProgramState {
     /// It is attached.
     Attached,
-    /// It would be, if somebody wanted what it is for.
+    /// It would be, if what it is for had a subscriber.
     Idle,
-    /// It is attached only for who wants all events of its tracker, with what it costs others.
+    /// It is attached only while all events of its tracker are subscribed to: the overhead that it has.
     Withheld(String),
     /// A better one of the same choice is attached.
     Unneeded,

@@ -24,13 +24,13 @@ mod accounting;
 mod architectures;
 mod attach;
 pub(crate) mod child;
-mod demand;
 mod dispatcher;
 mod examples;
 mod habit;
 mod habit_keys;
 mod response;
 mod schemas;
+mod subscription;
 pub(crate) mod verifier;
 
 /// How many times slower than usual this machine is, as under emulation: `ETHOGRAM_TEST_PATIENCE`, 1 by default.

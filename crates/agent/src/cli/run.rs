@@ -52,7 +52,12 @@ async fn show(
     output: Output,
 ) -> anyhow::Result<()> {
     let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
-    let start = Start { params, gated: !args.container.is_empty(), interval: args.interval.get(), ..Start::default() };
+    let start = Start {
+        params,
+        filters_containers: !args.container.is_empty(),
+        interval: args.interval.get(),
+        ..Start::default()
+    };
     let wanted = vec![Wanted { name: name.clone(), start, by_name: true }];
     let avoid = config.collection.avoid.clone();
     let ring_bytes = config.collection.ring_bytes;

@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::Serialize
 pub struct Trackers {
     /// The trackers the server starts, with all of their events wanted; without it, those that are on by default.
     pub enabled: Option<Vec<String>>,
-    /// The trackers of which every program is attached, also those that others pay for, as `ethogram doctor` tells; else
-    /// only while all of a tracker's events are wanted.
-    pub thorough: Vec<String>,
+    /// The trackers whose programs with high overhead are attached too, which `ethogram doctor` lists; else they are only while all
+    /// of a tracker's events are subscribed to.
+    pub high_overhead: Vec<String>,
     /// By tracker: its parameters and their values. What a tracker accepts is checked when it starts.
     pub params: BTreeMap<String, BTreeMap<String, ParamValue>>,
 }
@@ -63,15 +63,20 @@ impl<'de> Deserialize<'de> for Trackers {
         impl<'de> de::Visitor<'de> for Table {
             type Value = Trackers;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table with `enabled`, `thorough` and a table of parameters for each tracker")
+                f.write_str("a table with `enabled`, `high_overhead` and a table of parameters for each tracker")
             }
             fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Trackers, A::Error> {
                 let mut out = Trackers::default();
                 while let Some(key) = map.next_key::<String>()? {
                     if key == "enabled" {
                         out.enabled = Some(map.next_value()?);
+                    } else if key == "high_overhead" {
+                        out.high_overhead = map.next_value()?;
                     } else if key == "thorough" {
-                        out.thorough = map.next_value()?;
+                        tracing::warn!(
+                            "[trackers] `thorough` is called `high_overhead` now; the old name goes with the next version"
+                        );
+                        out.high_overhead = map.next_value()?;
                     } else {
                         out.params.insert(key, map.next_value()?);
                     }
@@ -84,9 +89,9 @@ impl<'de> Deserialize<'de> for Trackers {
 }
 
 impl Trackers {
-    /// Whether every program of a tracker is to be attached.
-    pub(crate) fn is_thorough(&self, tracker: &str) -> bool {
-        self.thorough.iter().any(|name| name == tracker)
+    /// Whether a tracker's programs with high overhead are to be attached.
+    pub(crate) fn has_high_overhead(&self, tracker: &str) -> bool {
+        self.high_overhead.iter().any(|name| name == tracker)
     }
 }
 
@@ -96,7 +101,7 @@ impl Serialize for Trackers {
         if let Some(enabled) = &self.enabled {
             map.serialize_entry("enabled", enabled)?;
         }
-        map.serialize_entry("thorough", &self.thorough)?;
+        map.serialize_entry("high_overhead", &self.high_overhead)?;
         for (tracker, params) in &self.params {
             map.serialize_entry(tracker, params)?;
         }
@@ -118,11 +123,11 @@ impl JsonSchema for Trackers {
                     "items": { "type": "string" },
                     "description": "The trackers the server starts, with all of their events wanted; without it, those that are on by default.",
                 },
-                "thorough": {
+                "high_overhead": {
                     "type": "array",
                     "items": { "type": "string" },
                     "default": [],
-                    "description": "The trackers of which every program is attached, also those that others pay for, as `ethogram doctor` tells; else only while all of a tracker's events are wanted.",
+                    "description": "The trackers whose programs with high overhead are attached too, which `ethogram doctor` lists; else they are only while all of a tracker's events are subscribed to. Until the next version also called `thorough`.",
                 },
             },
             "additionalProperties": {

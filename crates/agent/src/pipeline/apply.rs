@@ -10,7 +10,7 @@ use ethogram_engine::{
     containers::runtime::Ask,
     effects::{self, KernelChange},
 };
-use ethogram_probe::{Collector, Outcome, Verdict};
+use ethogram_probe::{Collector, ContainerVerdict, Outcome};
 use rustc_hash::FxHashMap;
 
 /// Where findings, events and what is to be stored go.
@@ -95,11 +95,11 @@ impl Kernel {
         match change {
             KernelChange::Filter { cgroup, verdict } => {
                 let verdict = verdict.map(|verdict| match verdict {
-                    effects::Verdict::Collect(workload) => Verdict::Wanted(workload),
-                    effects::Verdict::Skip => Verdict::Unwanted,
+                    effects::Verdict::Collect(workload) => ContainerVerdict::Collect(workload),
+                    effects::Verdict::Skip => ContainerVerdict::Filter,
                 });
                 // Where the table is full, the engine goes on filtering by itself.
-                _ = self.collector.set_gate(cgroup, verdict);
+                _ = self.collector.set_container_filter(cgroup, verdict);
             }
             // Where there is no room, the event comes again.
             KernelChange::Ordinary(object) => _ = self.collector.set_ordinary(object),

@@ -6,23 +6,23 @@ use std::{
 };
 
 use ethogram_model::{FieldTest, TrackerSchema};
-use ethogram_probe::{Collector, Demand};
+use ethogram_probe::{Collector, Subscription};
 
 /// Events of a tracker, by their names, each with the tests that it must pass to be of use.
 pub(crate) type Events = BTreeMap<String, Vec<FieldTest>>;
 
 /// What the profiles want of a tracker: the events that are behaviours.
-pub(crate) fn of_profiles(schema: &TrackerSchema) -> Demand {
+pub(crate) fn of_profiles(schema: &TrackerSchema) -> Subscription {
     let behaviours = schema.events.iter().filter(|e| !e.behaviours.is_empty());
-    Demand::only(behaviours.map(|e| e.name.to_string()))
+    Subscription::only(behaviours.map(|e| e.name.to_string()))
 }
 
 /// What is wanted where rules wait for these events, too.
-pub(crate) fn with_rules(demand: Demand, rules: Option<&Events>) -> Demand {
+pub(crate) fn with_rules(demand: Subscription, rules: Option<&Events>) -> Subscription {
     match (demand, rules) {
-        (Demand::Only(mut events), Some(rules)) => {
+        (Subscription::Only(mut events), Some(rules)) => {
             add(&mut events, rules);
-            Demand::Only(events)
+            Subscription::Only(events)
         }
         (demand, _) => demand,
     }
@@ -49,7 +49,7 @@ pub(super) struct Demands {
 #[derive(Default)]
 struct Wants {
     /// Of each tracker, what profiles want. Of those that are not here, everything is wanted.
-    always: BTreeMap<String, Demand>,
+    always: BTreeMap<String, Subscription>,
     /// What rules wait for.
     rules: BTreeMap<String, Events>,
     /// Those who follow, and the tracker if it is only one.
@@ -58,10 +58,10 @@ struct Wants {
 }
 
 impl Wants {
-    fn of(&self, tracker: &str, always: &Demand) -> Demand {
+    fn of(&self, tracker: &str, always: &Subscription) -> Subscription {
         let follows = |one: &Option<String>| one.as_deref().is_none_or(|one| one == tracker);
         if self.followers.values().any(follows) {
-            return Demand::All;
+            return Subscription::All;
         }
         with_rules(always.clone(), self.rules.get(tracker))
     }
@@ -71,7 +71,7 @@ impl Demands {
     /// `always` says of trackers what profiles want, and `rules` what rules wait for, as they were started with.
     pub(super) fn new(
         collector: Arc<Collector>,
-        always: BTreeMap<String, Demand>,
+        always: BTreeMap<String, Subscription>,
         rules: BTreeMap<String, Events>,
     ) -> Arc<Self> {
         let wants = Wants { always, rules, ..Wants::default() };
@@ -85,7 +85,7 @@ impl Demands {
 
     /// A tracker was started for rules alone.
     pub(super) fn add(&self, tracker: &str) {
-        lock(&self.wants).always.entry(tracker.to_owned()).or_insert_with(|| Demand::Only(Events::new()));
+        lock(&self.wants).always.entry(tracker.to_owned()).or_insert_with(|| Subscription::Only(Events::new()));
     }
 
     /// Rules wait for these events from now on. Takes as long as attaching programs does.
@@ -115,7 +115,7 @@ impl Demands {
             wants.always.iter().map(|(name, always)| (name.clone(), wants.of(name, always))).collect()
         };
         for (name, demand) in demands {
-            if let Err(error) = self.collector.set_demand(&name, demand) {
+            if let Err(error) = self.collector.set_subscription(&name, demand) {
                 tracing::warn!("tracker '{name}': {error}");
             }
         }

@@ -12,7 +12,7 @@ use ethogram_detect::{
 };
 use ethogram_engine::Input;
 use ethogram_model::{TrackerSchema, render};
-use ethogram_probe::{Collector, Demand, ProgramState, ProgramStatus, Start, State};
+use ethogram_probe::{Collector, ProgramState, ProgramStatus, Start, State, Subscription};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -166,8 +166,8 @@ impl RuleKeeper {
                 continue;
             }
             let params = self.collector.object(name).map(|o| o.server_params().clone()).unwrap_or_default();
-            let demand = Demand::Only(events.clone());
-            let start = Start { params, gated: self.gated, demand, ..Start::default() };
+            let demand = Subscription::Only(events.clone());
+            let start = Start { params, filters_containers: self.gated, subscription: demand, ..Start::default() };
             match self.collector.start(name, start) {
                 Ok(_) => self.demands.add(name),
                 Err(error) => tracing::warn!("rules wait for the tracker '{name}': {error}"),
@@ -219,7 +219,7 @@ impl RuleKeeper {
                 State::Running | State::Idle if withheld.is_some() && !status.programs.iter().any(attached) => {
                     let cost = withheld.map_or("", String::as_str);
                     reasons.insert(format!(
-                        "on this kernel {cost}: put the tracker '{tracker}' into `[trackers] thorough` to have it all the same"
+                        "on this kernel {cost}: put the tracker '{tracker}' into `[trackers] high_overhead` to have it all the same"
                     ))
                 }
                 State::Running | State::Idle | State::Paused => return None,

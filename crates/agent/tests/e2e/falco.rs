@@ -102,7 +102,7 @@ fn official() -> Option<PathBuf> {
 }
 
 fn settings(file: &Path) -> Settings {
-    Settings { rules: vec![file.to_owned()], thorough: vec!["dns"], ..Settings::default() }
+    Settings { rules: vec![file.to_owned()], high_overhead: vec!["dns"], ..Settings::default() }
 }
 
 /// All of the stable ones that are on can fire, and each is acted out below.

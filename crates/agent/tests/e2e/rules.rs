@@ -59,9 +59,9 @@ fn every_rule_that_ships_is_acted_out() {
 /// Where the functions behind datagrams cannot be attached to, every packet would pay for the names that are asked for.
 #[test]
 fn a_rule_that_every_packet_would_pay_for_says_what_to_set() {
-    let of_pools = |thorough: Vec<&'static str>| {
+    let of_pools = |high_overhead: Vec<&'static str>| {
         let avoid = vec!["fentry", "fexit", "kprobe"];
-        let server = Server::start(&Settings { shipped_rules: true, thorough, avoid, ..Settings::default() });
+        let server = Server::start(&Settings { shipped_rules: true, high_overhead, avoid, ..Settings::default() });
         let status = server.http.get("/v1/rules");
         let rule = status["rules"].as_array().unwrap().iter().find(|r| r["name"] == "Mining Pool Asked For");
         rule.unwrap().clone()
@@ -70,5 +70,5 @@ fn a_rule_that_every_packet_would_pay_for_says_what_to_set() {
     let unasked = of_pools(Vec::new());
     assert_eq!(unasked["state"], "cannot_fire");
     let reason = unasked["reason"].as_str().unwrap();
-    assert!(reason.contains("every packet pays for it") && reason.contains("`[trackers] thorough`"), "{reason}");
+    assert!(reason.contains("every packet pays for it") && reason.contains("`[trackers] high_overhead`"), "{reason}");
 }

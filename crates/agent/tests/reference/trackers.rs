@@ -111,7 +111,7 @@ impl Page<'_> {
 
     /// A row for each thing that it needs: where it attaches, the cheapest first.
     fn programs(&self) -> Vec<[String; 2]> {
-        let needs = self.tracker.needs().unwrap();
+        let needs = self.tracker.requirements().unwrap();
         let row = |ways: &Vec<Vec<Program>>| {
             let mut names: Vec<_> = ways.iter().flatten().map(|p| code(&p.name)).collect();
             // One can be part of several ways.
@@ -121,7 +121,7 @@ impl Page<'_> {
                 [] => "nothing: the rest runs without it".to_owned(),
                 programs => {
                     let attach = programs.iter().map(|p| code(&p.attach)).collect::<Vec<_>>().join(" and ");
-                    match programs.iter().find_map(|p| p.thorough.as_deref()) {
+                    match programs.iter().find_map(|p| p.high_overhead.as_deref()) {
                         Some(cost) => format!("{attach} (only while all is wanted: {cost})"),
                         None => attach,
                     }

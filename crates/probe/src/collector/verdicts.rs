@@ -1,19 +1,19 @@
 //! What the agent tells the kernel about containers, objects and habits, while trackers run.
 
 use super::Collector;
-use crate::{Error, HabitCount, Verdict};
+use crate::{ContainerVerdict, Error, HabitCount};
 
 impl Collector {
     /// Tells the container filter what to do with a cgroup; `None` leaves the decision to the agent.
     ///
     /// # Errors
     /// Where the kernel's table is full.
-    pub fn set_gate(&self, cgroup: u64, verdict: Option<Verdict>) -> Result<(), Error> {
+    pub fn set_container_filter(&self, cgroup: u64, verdict: Option<ContainerVerdict>) -> Result<(), Error> {
         self.tables.container_filter.set(cgroup, verdict)
     }
 
     /// Says that an event about this object, as its field `_object` has it, is of no interest. Events about it are counted
-    /// as filtered from then on, where the tracker's [`Demand`] allows, until [`Collector::renew_verdicts`].
+    /// as filtered from then on, where the tracker's [`Subscription`] allows, until [`Collector::renew_verdicts`].
     ///
     /// # Errors
     /// Where the kernel's table cannot be written.
@@ -30,7 +30,7 @@ impl Collector {
     }
 
     /// Says that events of this habit, as their field `_habit` has it, are known. They are counted from then on, and not
-    /// handed on, where the tracker's [`Demand`] allows; until [`Collector::end_habit`] or [`Collector::renew_habits`].
+    /// handed on, where the tracker's [`Subscription`] allows; until [`Collector::end_habit`] or [`Collector::renew_habits`].
     ///
     /// # Errors
     /// Where the kernel's table is full or cannot be written.

@@ -25,14 +25,14 @@ const FUNCTIONS: (&str, [&str; 2]) = ("__arm64_sys_", ["__arm64_compat_sys_", "_
 
 /// The system calls that a tracker's program wants, by slot in the tables of `syscall.bpf.h`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct SystemCalls {
     /// Slot to the enumerator that the program knows the call by.
     pub(crate) slots: BTreeMap<u32, u8>,
     /// Their names in the kernel's own spelling.
     pub(crate) names: Vec<String>,
 }
 
-impl Wanted {
+impl SystemCalls {
     /// Of names and enumerators. Names that this architecture lacks are left out.
     pub(crate) fn new(calls: impl IntoIterator<Item = (String, u8)>) -> Self {
         let mut wanted = Self::default();
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn each_name_stands_for_its_native_and_its_32_bit_numbers() {
-        let wanted = Wanted::new([("openat".into(), 1), ("setuid".into(), 2), ("no_such_call".into(), 3)]);
+        let wanted = SystemCalls::new([("openat".into(), 1), ("setuid".into(), 2), ("no_such_call".into(), 3)]);
         assert_eq!(wanted.names, ["openat", "setuid"]);
         #[cfg(target_arch = "x86_64")]
         assert_eq!(wanted.slots, BTreeMap::from([(257, 1), (512 + 295, 1), (105, 2), (512 + 23, 2), (512 + 213, 2)]));
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_call_with_another_layout_in_32_bit_programs_is_not_mistaken() {
-        let wanted = Wanted::new([("mmap".into(), 1)]);
+        let wanted = SystemCalls::new([("mmap".into(), 1)]);
         #[cfg(target_arch = "x86_64")]
         assert_eq!(wanted.slots.into_keys().collect::<Vec<_>>(), [9, 512 + 192]);
     }

@@ -1,4 +1,4 @@
-//! An object's programs as they are attached: how many ways there are to that, the rest of the loader need not know.
+//! An object's programs as they are attached: in how many ways, the rest of the loader need not know.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
@@ -14,21 +14,21 @@ use crate::{
     Error, ProgramState, ProgramStatus,
     kernel::{capture_log, cgroup, explain},
     read::sample::walk,
-    tables::subscription::Demand,
+    tables::subscription::Subscription,
 };
 
 /// A program that cannot be attached, and why.
 type Refused = Box<(Hook, String)>;
 
-/// The programs of an object, attached as far as somebody wants what they are for. Dropping it detaches them.
+/// The programs of an object, attached as far as what they are for has subscribers. Dropping it detaches them.
 #[derive(Debug)]
 pub(crate) struct Attached {
     hooked: Vec<Hooked>,
     /// Programs that look at what is there already.
     walkers: Vec<Link>,
     place: Option<Place>,
-    demand: Demand,
-    thorough: bool,
+    subscription: Subscription,
+    high_overhead: bool,
     paused: bool,
     /// What links that are gone had missed.
     missed_before: u64,
@@ -51,13 +51,17 @@ impl Attached {
     /// Attaches the programs of an object; those that walk what was there before the agent run last, and those that
     /// are named in `repeat` can run again. Where one cannot be attached, none is. What is wanted comes with whether
     /// programs are attached that others pay for.
-    pub(crate) fn attach(loaded: &mut Loaded, repeat: &[String], demand: (&Demand, bool)) -> Result<Self, Refused> {
+    pub(crate) fn attach(
+        loaded: &mut Loaded,
+        repeat: &[String],
+        subscription: (&Subscription, bool),
+    ) -> Result<Self, Refused> {
         let mut this = Self {
             hooked: Vec::new(),
             walkers: Vec::new(),
             place: loaded.place.take(),
-            demand: demand.0.clone(),
-            thorough: demand.1,
+            subscription: subscription.0.clone(),
+            high_overhead: subscription.1,
             paused: false,
             missed_before: 0,
             walks: Vec::new(),
@@ -96,7 +100,7 @@ impl Attached {
         self.paused
     }
 
-    /// Whether nothing is attached because nobody wants what it is for.
+    /// Whether nothing is attached because what it is for has no subscriber.
     pub(crate) fn is_idle(&self) -> bool {
         !self.paused && !self.hooked.is_empty() && !self.hooked.iter().any(|h| h.attached)
     }
@@ -121,10 +125,15 @@ impl Attached {
         self.walkers.iter().try_for_each(|walker| walk(walker).map_err(Error::Unsupported))
     }
 
-    /// Attaches what is for wanted events, and detaches the rest. `forget` is called before the first program is attached
+    /// Attaches what is for events that are subscribed to, and detaches the rest. `forget` is called before the first program is attached
     /// again, as what the tables hold is old by then. Where one cannot be attached, all stay detached.
-    pub(crate) fn set_demand(&mut self, object: &Object, demand: Demand, forget: impl FnOnce()) -> Result<(), Error> {
-        self.demand = demand;
+    pub(crate) fn set_subscription(
+        &mut self,
+        object: &Object,
+        subscription: Subscription,
+        forget: impl FnOnce(),
+    ) -> Result<(), Error> {
+        self.subscription = subscription;
         if self.is_idle() {
             forget();
         }
@@ -135,30 +144,32 @@ impl Attached {
         if found_work { self.walk_again() } else { Ok(()) }
     }
 
-    /// What people are told of each program.
+    /// The state of each program.
     pub(crate) fn status(&self) -> Vec<ProgramStatus> {
         let mut programs = self.programs.clone();
-        for Hooked { hook, .. } in self.hooked.iter().filter(|h| !self.wants(&h.hook)) {
-            let state = match &hook.thorough {
-                Some(reason) if self.demand.any(hook.serves.as_deref()) => ProgramState::Withheld(reason.to_string()),
+        for Hooked { hook, .. } in self.hooked.iter().filter(|h| !self.is_needed(&h.hook)) {
+            let state = match &hook.high_overhead {
+                Some(reason) if self.subscription.any(hook.serves.as_deref()) => {
+                    ProgramState::Withheld(reason.to_string())
+                }
                 _ => ProgramState::Idle,
             };
             let same = programs.iter_mut().filter(|p| p.name == hook.name && p.attach == hook.attach);
-            // In another way it may be one that is not used.
+            // In another alternative it may be one that is not used.
             same.filter(|p| p.state == ProgramState::Attached).for_each(|program| program.state = state.clone());
         }
         programs
     }
 
-    fn wants(&self, hook: &Hook) -> bool {
-        let is_paid_for = hook.thorough.is_none() || self.thorough || self.demand == Demand::All;
-        is_paid_for && self.demand.any(hook.serves.as_deref())
+    fn is_needed(&self, hook: &Hook) -> bool {
+        let is_allowed = hook.high_overhead.is_none() || self.high_overhead || self.subscription == Subscription::All;
+        is_allowed && self.subscription.any(hook.serves.as_deref())
     }
 
-    /// Makes the kernel agree with what is wanted. Returns whether a program was attached.
+    /// Makes the kernel agree with the subscription. Returns whether a program was attached.
     fn apply(&mut self, object: &Object) -> Result<bool, Refused> {
         let mut found_work = false;
-        let wants: Vec<_> = self.hooked.iter().map(|h| !self.paused && self.wants(&h.hook)).collect();
+        let wants: Vec<_> = self.hooked.iter().map(|h| !self.paused && self.is_needed(&h.hook)).collect();
         for (hooked, wanted) in self.hooked.iter_mut().zip(wants) {
             if wanted && !hooked.attached {
                 hooked.attach(object, self.place.as_ref()).map_err(|reason| Box::new((hooked.hook.clone(), reason)))?;

@@ -1,4 +1,4 @@
-//! From a tracker's object to programs in the kernel: which of several ways this kernel has is found by trying.
+//! From a tracker's object to programs in the kernel: which of several alternatives this kernel has is found by trying.
 
 use std::{collections::BTreeMap, os::fd::AsFd};
 
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error,
     kernel::{capture_log, explain, types::KernelTypes},
-    tables::{Tables, shared::table, subscription::Demand},
+    tables::{Tables, shared::table, subscription::Subscription},
 };
 
 /// What the agent tells every object when it loads it.
@@ -27,7 +27,7 @@ pub(crate) struct Environment<'a> {
     pub(crate) place: u32,
     pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) types: Option<&'a KernelTypes>,
-    pub(crate) gated: bool,
+    pub(crate) filters_containers: bool,
     pub(crate) controller: u32,
     pub(crate) hierarchy: u32,
     pub(crate) wakeup_bytes: u32,
@@ -40,7 +40,7 @@ pub(crate) struct Environment<'a> {
 pub(crate) fn start(
     tracker: &TrackerObject,
     values: &BTreeMap<String, String>,
-    (demand, thorough): (&Demand, bool),
+    (subscription, high_overhead): (&Subscription, bool),
     environment: Environment<'_>,
     mut before_attach: impl FnMut(),
 ) -> Result<(Loaded, Attached), Error> {
@@ -54,7 +54,7 @@ pub(crate) fn start(
     loop {
         let mut loaded = load(tracker, values, environment, &mut plan, &mut opened)?;
         before_attach();
-        match Attached::attach(&mut loaded, &tracker.manifest.repeat, (demand, thorough)) {
+        match Attached::attach(&mut loaded, &tracker.manifest.repeat, (subscription, high_overhead)) {
             Ok(mut attached) => {
                 attached.programs = plan.status();
                 return Ok((loaded, attached));
@@ -198,7 +198,7 @@ fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], le
     let mut constants = Vec::new();
     let numbers = [
         ("agent_tgid", std::process::id()),
-        ("agent_filters_containers", environment.gated.into()),
+        ("agent_filters_containers", environment.filters_containers.into()),
         ("agent_cgroup_controller", environment.controller),
         ("agent_cgroup_hierarchy", environment.hierarchy),
         ("agent_page_size", rustix::param::page_size() as u32),

@@ -1,4 +1,4 @@
-//! What of an object is to be loaded and where it attaches: units, each with ways from the cheapest to the dearest.
+//! What of an object is to be loaded and where it attaches: requirements, each with alternatives from the cheapest to the dearest.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,7 +13,7 @@ use libbpf_rs::{
 use super::schema;
 use crate::{
     Error, Manifest, ProgramState, ProgramStatus,
-    kernel::{abilities, syscalls::Wanted, types::KernelTypes},
+    kernel::{abilities, syscalls::SystemCalls, types::KernelTypes},
 };
 
 /// A program of a tracker's object.
@@ -24,7 +24,7 @@ pub struct Program {
     /// Where it attaches: `tp_btf/sched_process_exec`.
     pub attach: String,
     /// What it costs others, if it is attached only for who wants all events.
-    pub thorough: Option<Arc<str>>,
+    pub high_overhead: Option<Arc<str>>,
 }
 
 /// A program and where it attaches.
@@ -40,7 +40,7 @@ pub(crate) struct Hook {
     /// The events that it is for; none where those are all.
     pub(crate) serves: Option<Vec<String>>,
     /// What it costs others, if it is attached only for who wants all events.
-    pub(crate) thorough: Option<Arc<str>>,
+    pub(crate) high_overhead: Option<Arc<str>>,
 }
 
 impl Hook {
@@ -58,23 +58,23 @@ pub(crate) enum How {
     /// To the root of the cgroup v2 hierarchy, and so to every process.
     Cgroup,
     /// To the return of the system calls' functions, all at once.
-    Returns(Arc<Wanted>),
+    Returns(Arc<SystemCalls>),
     /// The same, one after another, on kernels that cannot all at once.
-    EachReturn(Arc<Wanted>),
+    EachReturn(Arc<SystemCalls>),
     /// Through the dispatcher on the return of every system call.
-    Dispatched(Arc<Wanted>),
+    Dispatched(Arc<SystemCalls>),
 }
 
-/// Something that the tracker needs, and the ways to it. Each way is a list of programs that are needed together.
+/// Something that the tracker needs, and the alternatives to it. Each alternative is a list of programs that are needed together.
 #[derive(Debug, Clone)]
-struct Unit {
-    ways: Vec<Vec<Hook>>,
+struct Requirement {
+    alternatives: Vec<Vec<Hook>>,
 }
 
 /// All that an object's programs are for.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    units: Vec<Unit>,
+    requirements: Vec<Requirement>,
     /// Why a program cannot be used as said, by its name in the object and where it attaches.
     refused: BTreeMap<(String, String), String>,
     tracker: String,
@@ -91,40 +91,40 @@ impl Plan {
                 name.strip_prefix(list.as_str()).is_some_and(|n| matches!(n, "_dispatched" | "_returned"))
             })
         };
-        // What each name that a manifest can use stands for: a program, or the three ways of a list of system calls.
+        // What each name that a manifest can use stands for: a program, or the three alternatives of a list of system calls.
         let mut known: BTreeMap<String, Vec<Vec<Hook>>> = BTreeMap::new();
         let mut order = Vec::new();
         for (name, section) in sections.iter().filter(|(name, _)| !is_of_list(name)) {
             let how = if section.starts_with("cgroup") { How::Cgroup } else { How::Section };
             let serves = manifest.serves.get(name).cloned();
             let (program, attach) = (name.clone(), section.clone());
-            let hook = Hook { program, name: name.clone(), attach, how, serves, thorough: None };
+            let hook = Hook { program, name: name.clone(), attach, how, serves, high_overhead: None };
             known.insert(name.clone(), vec![vec![hook]]);
             order.push(name.clone());
         }
         for (list, wanted) in &lists {
-            known.insert(list.clone(), ways_of(list, wanted, manifest.serves.get(list)));
+            known.insert(list.clone(), alternatives_of(list, wanted, manifest.serves.get(list)));
             order.push(list.clone());
         }
-        let thorough = manifest.thorough.iter().flat_map(|t| &t.programs);
+        let high_overhead = manifest.high_overhead.iter().flat_map(|t| &t.programs);
         let named = (manifest.repeat.iter().map(|name| ("repeat", name)))
             .chain(manifest.serves.keys().map(|name| ("serves", name)))
-            .chain(thorough.map(|name| ("thorough", name)));
+            .chain(high_overhead.map(|name| ("high_overhead", name)));
         for (key, name) in named {
             if !known.contains_key(name) {
                 let problem = format!("'{key}' names '{name}', which is neither a program nor a list of system calls");
                 return Err(Error::BadManifest { tracker: tracker.into(), problem });
             }
         }
-        let mut units = Vec::new();
+        let mut requirements = Vec::new();
         for name in order.iter().filter(|n| !manifest.choice.iter().any(|c| c.of.iter().any(|w| w.names().contains(n))))
         {
-            units.push(Unit { ways: known.get(name).cloned().unwrap_or_default() });
+            requirements.push(Requirement { alternatives: known.get(name).cloned().unwrap_or_default() });
         }
         for choice in &manifest.choice {
-            let mut ways = Vec::new();
-            for way in &choice.of {
-                let parts: Result<Vec<_>, Error> = way
+            let mut alternatives = Vec::new();
+            for alternative in &choice.of {
+                let parts: Result<Vec<_>, Error> = alternative
                     .names()
                     .iter()
                     .map(|name| {
@@ -136,26 +136,32 @@ impl Plan {
                         })
                     })
                     .collect();
-                ways.extend(combine(&parts?));
+                alternatives.extend(combine(&parts?));
             }
-            units.push(Unit { ways });
+            requirements.push(Requirement { alternatives });
         }
-        if let Some(thorough) = &manifest.thorough {
-            let reason: Arc<str> = thorough.reason.as_str().into();
-            let is_thorough = |way: &&mut Vec<Hook>| way.iter().any(|h| thorough.programs.contains(&h.name));
-            for way in units.iter_mut().flat_map(|unit| &mut unit.ways).filter(is_thorough) {
-                way.iter_mut().for_each(|hook| hook.thorough = Some(Arc::clone(&reason)));
+        if let Some(high_overhead) = &manifest.high_overhead {
+            let reason: Arc<str> = high_overhead.reason.as_str().into();
+            let has_high_overhead =
+                |alternative: &&mut Vec<Hook>| alternative.iter().any(|h| high_overhead.programs.contains(&h.name));
+            for alternative in
+                requirements.iter_mut().flat_map(|requirement| &mut requirement.alternatives).filter(has_high_overhead)
+            {
+                alternative.iter_mut().for_each(|hook| hook.high_overhead = Some(Arc::clone(&reason)));
             }
         }
-        Ok(Self { units, refused: BTreeMap::new(), tracker: tracker.into() })
+        Ok(Self { requirements, refused: BTreeMap::new(), tracker: tracker.into() })
     }
 
     /// What there is to choose from.
-    pub(crate) fn needs(&self) -> Vec<Vec<Vec<Program>>> {
-        let program =
-            |h: &Hook| Program { name: h.name.clone(), attach: h.attach.clone(), thorough: h.thorough.clone() };
-        let way = |way: &Vec<Hook>| way.iter().map(program).collect();
-        self.units.iter().map(|unit| unit.ways.iter().map(way).collect()).collect()
+    pub(crate) fn requirements(&self) -> Vec<Vec<Vec<Program>>> {
+        let program = |h: &Hook| Program {
+            name: h.name.clone(),
+            attach: h.attach.clone(),
+            high_overhead: h.high_overhead.clone(),
+        };
+        let alternative = |alternative: &Vec<Hook>| alternative.iter().map(program).collect();
+        self.requirements.iter().map(|requirement| requirement.alternatives.iter().map(alternative).collect()).collect()
     }
 
     /// Remembers why a program cannot be used.
@@ -163,15 +169,15 @@ impl Plan {
         self.refused.insert((hook.program.clone(), hook.attach.clone()), reason);
     }
 
-    /// The programs to use: of each unit the first way of which none was refused.
+    /// The programs to use: of each requirement the first alternative of which none was refused.
     pub(crate) fn choose(&self) -> Result<Vec<Hook>, Error> {
         let mut chosen = Vec::new();
-        for unit in &self.units {
-            match unit.ways.iter().find(|way| self.is_open(way)) {
-                Some(way) => chosen.extend(way.iter().cloned()),
+        for requirement in &self.requirements {
+            match requirement.alternatives.iter().find(|alternative| self.is_open(alternative)) {
+                Some(alternative) => chosen.extend(alternative.iter().cloned()),
                 None => {
-                    let reasons: Vec<_> = unit
-                        .ways
+                    let reasons: Vec<_> = requirement
+                        .alternatives
                         .iter()
                         .flatten()
                         .filter_map(|h| self.reason(h).map(|r| format!("{} ({}): {r}", h.name, h.attach)))
@@ -187,12 +193,17 @@ impl Plan {
         Ok(chosen)
     }
 
-    /// What people are told of each program while the chosen ones are attached.
+    /// The state of each program while the chosen ones are attached.
     pub(crate) fn status(&self) -> Vec<ProgramStatus> {
         let mut all = Vec::new();
-        for unit in &self.units {
-            let used = unit.ways.iter().position(|way| self.is_open(way));
-            for (index, hook) in unit.ways.iter().enumerate().flat_map(|(i, way)| way.iter().map(move |h| (i, h))) {
+        for requirement in &self.requirements {
+            let used = requirement.alternatives.iter().position(|alternative| self.is_open(alternative));
+            for (index, hook) in requirement
+                .alternatives
+                .iter()
+                .enumerate()
+                .flat_map(|(i, alternative)| alternative.iter().map(move |h| (i, h)))
+            {
                 let state = match self.reason(hook) {
                     Some(reason) => ProgramState::Refused(reason.clone()),
                     None if used == Some(index) => ProgramState::Attached,
@@ -204,8 +215,8 @@ impl Plan {
         all
     }
 
-    fn is_open(&self, way: &[Hook]) -> bool {
-        way.iter().all(|hook| self.reason(hook).is_none())
+    fn is_open(&self, alternative: &[Hook]) -> bool {
+        alternative.iter().all(|hook| self.reason(hook).is_none())
     }
 
     fn reason(&self, hook: &Hook) -> Option<&String> {
@@ -215,7 +226,7 @@ impl Plan {
     /// Spares the kernel what it refuses anyway, and the user what they do not want: kinds of attach points, or single
     /// ones.
     pub(crate) fn refuse_kinds(&mut self, avoid: &[String]) {
-        let hooks: Vec<_> = self.units.iter().flat_map(|u| u.ways.iter().flatten()).cloned().collect();
+        let hooks: Vec<_> = self.requirements.iter().flat_map(|u| u.alternatives.iter().flatten()).cloned().collect();
         for hook in hooks {
             let kind = hook.attach.split('/').next().unwrap_or_default();
             let unwanted = avoid.iter().find(|a| a.as_str() == kind || a.as_str() == hook.attach);
@@ -235,7 +246,7 @@ impl Plan {
 impl Plan {
     /// Spares the kernel attempts at tracepoints that it does not have.
     pub(crate) fn refuse_tracepoints(&mut self, types: Option<&KernelTypes>) {
-        let hooks: Vec<_> = self.units.iter().flat_map(|u| u.ways.iter().flatten()).cloned().collect();
+        let hooks: Vec<_> = self.requirements.iter().flat_map(|u| u.alternatives.iter().flatten()).cloned().collect();
         for hook in hooks.iter().filter(|hook| matches!(hook.how, How::Section)) {
             if let Some(name) = hook.attach.strip_prefix("tp_btf/")
                 && types.is_some_and(|types| !types.has_tracepoint(name))
@@ -246,12 +257,12 @@ impl Plan {
     }
 }
 
-/// The three ways to the return of system calls.
-fn ways_of(list: &str, wanted: &Arc<Wanted>, serves: Option<&Vec<String>>) -> Vec<Vec<Hook>> {
+/// The three alternatives to the return of system calls.
+fn alternatives_of(list: &str, wanted: &Arc<SystemCalls>, serves: Option<&Vec<String>>) -> Vec<Vec<Hook>> {
     let calls = wanted.names.join(",");
     let hook = |suffix: &str, kind: &str, how| {
         let (program, attach) = (format!("{list}_{suffix}"), format!("{kind}/{calls}"));
-        vec![Hook { program, name: list.into(), attach, how, serves: serves.cloned(), thorough: None }]
+        vec![Hook { program, name: list.into(), attach, how, serves: serves.cloned(), high_overhead: None }]
     };
     vec![
         hook("returned", "kretprobe.multi", How::Returns(Arc::clone(wanted))),
@@ -260,15 +271,18 @@ fn ways_of(list: &str, wanted: &Arc<Wanted>, serves: Option<&Vec<String>>) -> Ve
     ]
 }
 
-/// All ways to have all parts.
+/// All alternatives to have all parts.
 fn combine(parts: &[&Vec<Vec<Hook>>]) -> Vec<Vec<Hook>> {
-    parts.iter().fold(vec![Vec::new()], |ways, part| {
-        ways.iter().flat_map(|way| part.iter().map(|more| way.iter().chain(more).cloned().collect())).collect()
+    parts.iter().fold(vec![Vec::new()], |alternatives, part| {
+        alternatives
+            .iter()
+            .flat_map(|alternative| part.iter().map(|more| alternative.iter().chain(more).cloned().collect()))
+            .collect()
     })
 }
 
 /// The lists of system calls that an object declares with SYSCALLS.
-fn syscall_lists(open: &OpenObject) -> Vec<(String, Arc<Wanted>)> {
+fn syscall_lists(open: &OpenObject) -> Vec<(String, Arc<SystemCalls>)> {
     let Some(btf) = schema::btf_of(open) else { return Vec::new() };
     let text = |t: Option<&std::ffi::OsStr>| t.map(|t| t.to_string_lossy().into_owned()).unwrap_or_default();
     let mut lists = Vec::new();
@@ -285,7 +299,7 @@ fn syscall_lists(open: &OpenObject) -> Vec<(String, Arc<Wanted>)> {
             let name = text(m.name);
             Some((name.strip_prefix("SYS_")?.to_owned(), u8::try_from(m.value).ok()?))
         });
-        lists.push((list.to_owned(), Arc::new(Wanted::new(calls))));
+        lists.push((list.to_owned(), Arc::new(SystemCalls::new(calls))));
     }
     lists
 }

@@ -2,24 +2,24 @@
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use super::shared::{ContainerVerdict, container_verdicts, table};
+use super::shared::{self, container_verdicts, table};
 use crate::Error;
 
 /// What the container filter does with a cgroup's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ContainerVerdict {
     /// They pass. What stands for the cgroup's workload is part of what its habits are told by; zero where it has none, and
     /// so no habits.
-    Wanted(u64),
+    Collect(u64),
     /// They are counted as filtered, in the kernel.
-    Unwanted,
+    Filter,
 }
 
-impl From<Verdict> for ContainerVerdict {
-    fn from(verdict: Verdict) -> Self {
+impl From<ContainerVerdict> for shared::ContainerVerdict {
+    fn from(verdict: ContainerVerdict) -> Self {
         let (verdict, workload) = match verdict {
-            Verdict::Wanted(workload) => (container_verdicts::CONTAINER_COLLECTED, workload),
-            Verdict::Unwanted => (container_verdicts::CONTAINER_FILTERED, 0),
+            ContainerVerdict::Collect(workload) => (container_verdicts::CONTAINER_COLLECTED, workload),
+            ContainerVerdict::Filter => (container_verdicts::CONTAINER_FILTERED, 0),
         };
         Self { verdict, workload, ..Self::default() }
     }
@@ -37,10 +37,10 @@ impl ContainerFilter {
     }
 
     /// Sets the verdict on a cgroup; `None` leaves the decision to the agent.
-    pub(crate) fn set(&self, cgroup: u64, verdict: Option<Verdict>) -> Result<(), Error> {
+    pub(crate) fn set(&self, cgroup: u64, verdict: Option<ContainerVerdict>) -> Result<(), Error> {
         let key = cgroup.to_ne_bytes();
         let done = match verdict {
-            Some(verdict) => self.map.update(&key, &ContainerVerdict::from(verdict).to_bytes(), MapFlags::ANY),
+            Some(verdict) => self.map.update(&key, &shared::ContainerVerdict::from(verdict).to_bytes(), MapFlags::ANY),
             None => self.map.delete(&key),
         };
         match done {

@@ -1,4 +1,4 @@
-//! What somebody wants of the trackers' events at the moment. The programs ask before they do the work of a report.
+//! Which of the trackers' events have a subscriber at the moment. The programs ask before they do the work of a report.
 
 use std::{
     collections::BTreeMap,
@@ -23,9 +23,9 @@ const SHARED_PLACE: u32 = table::SUBSCRIPTION.entries - 1;
 /// Of the kernel's generations, those that this side begins.
 const GENERATIONS: [u32; 3] = [OBJECTS, HABITS, LINEAGES];
 
-/// Which of a tracker's events somebody wants.
+/// Which of a tracker's events are subscribed to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Demand {
+pub enum Subscription {
     /// All of them.
     #[default]
     All,
@@ -36,37 +36,37 @@ pub enum Demand {
     Only(BTreeMap<String, Vec<FieldTest>>),
 }
 
-impl Demand {
+impl Subscription {
     /// All events of these names.
     pub fn only<N: Into<String>>(events: impl IntoIterator<Item = N>) -> Self {
         Self::Only(events.into_iter().map(|event| (event.into(), Vec::new())).collect())
     }
 
-    /// Whether an event of that name is wanted.
-    pub fn wants(&self, event: &str) -> bool {
+    /// Whether events of that name are subscribed to.
+    pub fn includes(&self, event: &str) -> bool {
         match self {
             Self::All => true,
             Self::Only(names) => names.contains_key(event),
         }
     }
 
-    /// Whether any of the events is wanted that a program serves, which are all where it does not say.
+    /// Whether any of the events is subscribed to that a program serves, which are all where it does not say.
     pub(crate) fn any(&self, served: Option<&[String]>) -> bool {
         match (self, served) {
             (Self::All, _) => true,
             (Self::Only(names), None) => !names.is_empty(),
-            (Self::Only(_), Some(served)) => served.iter().any(|event| self.wants(event)),
+            (Self::Only(_), Some(served)) => served.iter().any(|event| self.includes(event)),
         }
     }
 
-    /// As the kernel has it: a bit for the code of each event that nobody wants, and the lowest where only what is
-    /// not ordinary is wanted.
-    fn unwanted(&self, schema: &TrackerSchema) -> u32 {
+    /// As the kernel has it: a bit for the code of each event without a subscriber, and the lowest where events about ordinary
+    /// objects have none.
+    fn without_subscriber(&self, schema: &TrackerSchema) -> u32 {
         if *self == Self::All {
             return 0;
         }
-        let unwanted = schema.events.iter().filter(|e| !self.wants(&e.name));
-        unwanted.fold(1, |bits, e| bits | 1u32.checked_shl(e.code.into()).unwrap_or(0))
+        let without = schema.events.iter().filter(|e| !self.includes(&e.name));
+        without.fold(1, |bits, e| bits | 1u32.checked_shl(e.code.into()).unwrap_or(0))
     }
 }
 
@@ -114,28 +114,28 @@ impl Subscriptions {
         Ok(this)
     }
 
-    /// A tracker's entry in the table. Beyond its end, trackers share one, and all of their events are wanted.
+    /// A tracker's entry in the table. Beyond its end, trackers share one, and all of their events are collected.
     pub(crate) fn place(&self) -> u32 {
         let place = self.places.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         place.min(SHARED_PLACE)
     }
 
-    pub(crate) fn set(&self, place: u32, schema: &TrackerSchema, demand: &Demand) -> Result<(), Error> {
-        let unwanted = if place < SHARED_PLACE { demand.unwanted(schema) } else { 0 };
-        self.set_tests(place, schema, demand)?;
-        self.put(place, unwanted)
+    pub(crate) fn set(&self, place: u32, schema: &TrackerSchema, subscription: &Subscription) -> Result<(), Error> {
+        let without = if place < SHARED_PLACE { subscription.without_subscriber(schema) } else { 0 };
+        self.set_tests(place, schema, subscription)?;
+        self.put(place, without)
     }
 
-    /// What the tracker's events must be like. Of those that there is no room for, all are reported.
-    fn set_tests(&self, place: u32, schema: &TrackerSchema, demand: &Demand) -> Result<(), Error> {
+    /// The field filters of the tracker's events. Of those that there is no room for, all are reported.
+    fn set_tests(&self, place: u32, schema: &TrackerSchema, subscription: &Subscription) -> Result<(), Error> {
         for event in &schema.events {
             let (place, code) = (u64::from(place), u64::from(event.code));
             if place >= TESTED_TRACKERS || code >= TESTED_EVENTS {
                 continue;
             }
-            let tests = match demand {
-                Demand::Only(events) => events.get(&*event.name).map(Vec::as_slice).unwrap_or_default(),
-                Demand::All => &[],
+            let tests = match subscription {
+                Subscription::Only(events) => events.get(&*event.name).map(Vec::as_slice).unwrap_or_default(),
+                Subscription::All => &[],
             };
             let key = ((place * TESTED_EVENTS + code) as u32).to_ne_bytes();
             self.relevance
@@ -160,14 +160,14 @@ impl Subscriptions {
         self.generation(HABITS)
     }
 
-    /// What is known of lineages counts no more: nobody looks at processes meanwhile.
+    /// What is known of lineages does not apply any more: no program looks at processes meanwhile.
     pub(crate) fn forget_lineages(&self) -> Result<(), Error> {
         self.begin_generation(LINEAGES)
     }
 
     fn begin_generation(&self, which: u32) -> Result<(), Error> {
         let Some(known) = self.generations.get(which as usize) else { return Ok(()) };
-        // Zero is what nobody has said anything in.
+        // Zero is that of entries that were never written.
         let generation = known.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
         known.store(generation, Ordering::Relaxed);
         self.put(which, generation)
@@ -196,7 +196,7 @@ impl Subscriptions {
     }
 }
 
-/// Where the reader asks whoever has the next record to wake it. Who does so takes the request back.
+/// Where the reader asks the program that has the next record to wake it. That program takes the request back.
 pub(crate) struct WakeRequest(MapHandle);
 
 impl WakeRequest {

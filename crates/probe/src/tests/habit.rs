@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{child::forked, *};
-use crate::{Demand, HabitCount, Verdict};
+use crate::{ContainerVerdict, HabitCount, Subscription};
 
 const WORKLOAD: u64 = 0x1122_3344_5566_7788;
 
@@ -23,9 +23,9 @@ impl Habits {
         let (output, received) = unbounded();
         let objects = vec![builtin_named("process"), builtin_named(tracker)];
         let collector = Collector::new(settings(), objects, output).unwrap();
-        let start = |demand| Start { gated: true, urgent: true, demand, ..Start::default() };
-        collector.start("process", start(Demand::All)).unwrap();
-        collector.start(tracker, start(Demand::only(events.iter().copied()))).unwrap();
+        let start = |subscription| Start { filters_containers: true, urgent: true, subscription, ..Start::default() };
+        collector.start("process", start(Subscription::All)).unwrap();
+        collector.start(tracker, start(Subscription::only(events.iter().copied()))).unwrap();
         let this = Self {
             rig: Rig { collector, tracker, events: received, seen: Vec::new() },
             directory: tempfile::tempdir().unwrap(),
@@ -35,7 +35,7 @@ impl Habits {
     }
 
     fn workload(&self, workload: u64) {
-        self.rig.collector.set_gate(cgroup(), Some(Verdict::Wanted(workload))).unwrap();
+        self.rig.collector.set_container_filter(cgroup(), Some(ContainerVerdict::Collect(workload))).unwrap();
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -265,9 +265,9 @@ fn all_of_it_is_told_to_whoever_wants_everything() {
     let habit = habits.habit("the first", act, opens(&file));
     habits.rig.collector.habituate(habit).unwrap();
     assert!(habits.is_silent(act, opens(&file)));
-    habits.rig.collector.set_demand("open", Demand::All).unwrap();
+    habits.rig.collector.set_subscription("open", Subscription::All).unwrap();
     assert_eq!(habits.habit("as all is wanted", act, opens(&file)), habit, "a recording has it");
-    habits.rig.collector.set_demand("open", Demand::only(["open"])).unwrap();
+    habits.rig.collector.set_subscription("open", Subscription::only(["open"])).unwrap();
     assert!(habits.is_silent(act, opens(&file)));
     habits.finish();
 }

@@ -9,7 +9,7 @@ use std::{
 use ethogram_model::Event;
 
 use crate::{
-    Demand, ProgramState,
+    Subscription, ProgramState,
     tests::{child::forked, *},
 };
 
@@ -193,8 +193,8 @@ fn what_every_packet_pays_for_is_attached_only_for_who_wants_all() {
     assert_eq!(withheld(&rig), BTreeSet::new());
     let attaches_datagrams =
         rig.programs().iter().any(|p| p.name == "ipv4_sent" && p.state == ProgramState::Attached);
-    let demand = Demand::only(["query", "answer"]);
-    rig.collector.set_demand("dns", demand).unwrap();
+    let subscription = Subscription::only(["query", "answer"]);
+    rig.collector.set_subscription("dns", subscription).unwrap();
     assert!(withheld(&rig).contains("cgroup_skb"), "{:?}", rig.programs());
     let attached = rig.programs().into_iter().filter(|p| p.state == ProgramState::Attached);
     assert!(attached.into_iter().all(|p| !p.attach.starts_with("cgroup_skb")));
@@ -206,7 +206,7 @@ fn what_every_packet_pays_for_is_attached_only_for_who_wants_all() {
         assert!(!rig.all().iter().any(|e| of(e, over_udp)));
     }
     assert!(!rig.all().iter().any(|e| of(e, over_tcp)));
-    rig.collector.set_demand("dns", Demand::All).unwrap();
+    rig.collector.set_subscription("dns", Subscription::All).unwrap();
     assert_eq!(withheld(&rig), BTreeSet::new());
     let (over_tcp, at) = exchange_tcp(&prefixed(QUERY), &prefixed(&answer_to(QUERY, 0)));
     check(&mut rig, over_tcp, at, "tcp", "NOERROR");

@@ -9,7 +9,7 @@ use std::{
 use ethogram_model::Event;
 
 use crate::{
-    Demand,
+    Subscription,
     tests::{child::forked, *},
 };
 
@@ -107,7 +107,7 @@ fn a_server_has_its_clients_by_address_and_calls_nobody() {
 #[test]
 fn peers_are_told_also_where_nobody_wants_flows() {
     let mut rig = Rig::start("net");
-    rig.collector.set_demand("net", Demand::only(["peer"])).unwrap();
+    rig.collector.set_subscription("net", Subscription::only(["peer"])).unwrap();
     let at = SocketAddr::from((address_of_this_test(3), 7780));
     let elsewhere = SocketAddr::from((address_of_this_test(4), 7781));
     let [server, other] = [at, elsewhere].map(|at| UdpSocket::bind(at).unwrap());

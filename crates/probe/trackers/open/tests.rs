@@ -145,8 +145,8 @@ fn opens_that_fail_are_told_one_by_one_where_they_are_wanted() {
     rig.expect("the open that succeeds", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == opened.to_str().unwrap());
     assert_eq!(rig.all().iter().filter(|e| is(e, "failed") && of(e, pid)).count(), 2);
 
-    let only = crate::Demand::only(["open"]);
-    rig.collector.set_demand("open", only).unwrap();
+    let only = crate::Subscription::only(["open"]);
+    rig.collector.set_subscription("open", only).unwrap();
     let pid = fail();
     rig.expect("the open", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == opened.to_str().unwrap());
     assert!(!rig.all().iter().any(|e| is(e, "failed") && of(e, pid)));

@@ -7,7 +7,9 @@ use std::{
     thread,
 };
 
-use ethogram_probe::{Collector, Demand, ProgramState, ProgramStatus, Settings, Start, TrackerObject, TrackerStatus};
+use ethogram_probe::{
+    Collector, ProgramState, ProgramStatus, Settings, Start, Subscription, TrackerObject, TrackerStatus,
+};
 use serde::Serialize;
 
 use crate::config::Config;
@@ -99,12 +101,12 @@ fn try_out(tracker: &TrackerObject, config: &Config) -> Result<TrackerStatus, et
         Settings { ring_bytes: RING_BYTES, controller: 0, hierarchy: 0, avoid: config.collection.avoid.clone() };
     let mut params: BTreeMap<_, _> = tracker.server_params().clone();
     params.extend(config.trackers.params.get(name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
-    let thorough = config.trackers.is_thorough(name);
+    let high_overhead = config.trackers.has_high_overhead(name);
     let status = Collector::new(settings, vec![tracker.clone()], output).and_then(|collector| {
-        let started = collector.start(name, Start { params, thorough, ..Start::default() })?;
+        let started = collector.start(name, Start { params, high_overhead, ..Start::default() })?;
         // All were attached; this shows what is not while events are wanted by their names.
         let events = tracker.schema.events.iter().map(|e| e.name.to_string());
-        collector.set_demand(name, Demand::only(events))?;
+        collector.set_subscription(name, Subscription::only(events))?;
         Ok(collector.status().into_iter().find(|s| *s.schema.name == *name).unwrap_or(started))
     });
     // The collector has gone, and with it what it sent to.

@@ -137,7 +137,7 @@ impl Report {
         refused
             + &self.by_reason(
                 Use::Withheld,
-                "Only where all that a tracker sees is wanted (`[trackers] thorough`, or who follows it)",
+                "Only where all that a tracker sees is wanted (`[trackers] high_overhead`, or who follows it)",
                 width,
             )
     }

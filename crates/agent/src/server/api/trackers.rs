@@ -82,7 +82,7 @@ impl Server {
         if self.collector.status().iter().any(|s| &*s.schema.name == name && s.state == State::Idle) {
             self.collector.stop(name).map_err(refusal)?;
         }
-        let start = Start { params: all, gated, ..Start::default() };
+        let start = Start { params: all, filters_containers: gated, ..Start::default() };
         let status = self.collector.start(name, start).map_err(refusal)?;
         self.demands.ask_for(name);
         Ok(status)

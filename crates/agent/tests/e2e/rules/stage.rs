@@ -108,7 +108,7 @@ pub(crate) struct Stage {
 impl Stage {
     /// With the rules that ship.
     pub(crate) fn new(word: &str, options: &[&str]) -> Self {
-        Self::with(word, options, &Settings { shipped_rules: true, thorough: vec!["dns"], ..Settings::default() })
+        Self::with(word, options, &Settings { shipped_rules: true, high_overhead: vec!["dns"], ..Settings::default() })
     }
 
     pub(crate) fn with(word: &str, options: &[&str], settings: &Settings) -> Self {

@@ -23,7 +23,7 @@ pub(crate) struct Settings {
     /// Kinds of attach points to do without.
     pub(crate) avoid: Vec<&'static str>,
     /// Trackers of which every program is attached.
-    pub(crate) thorough: Vec<&'static str>,
+    pub(crate) high_overhead: Vec<&'static str>,
     /// The section `[response]`, as it is written.
     pub(crate) response: String,
     /// Whether all is recorded, into [`Server::recording`].
@@ -48,7 +48,7 @@ impl Default for Settings {
             containerd_socket: PathBuf::new(),
             host: false,
             avoid: Vec::new(),
-            thorough: Vec::new(),
+            high_overhead: Vec::new(),
             response: String::new(),
             record: false,
             shipped_rules: false,
@@ -111,7 +111,7 @@ impl Server {
              [response]\n{}\n",
             settings.learning_period.as_millis(),
             settings.profiles,
-            settings.thorough,
+            settings.high_overhead,
             settings.host,
             settings.avoid,
             settings.docker_socket,

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use ethogram_model::FieldTest;
 
 use super::{child::forked, *};
-use crate::{Demand, ProgramState};
+use crate::{ProgramState, Subscription};
 
-fn only(events: &[&str]) -> Demand {
-    Demand::only(events.iter().copied())
+fn only(events: &[&str]) -> Subscription {
+    Subscription::only(events.iter().copied())
 }
 
 fn state(rig: &Rig) -> State {
@@ -30,7 +30,7 @@ fn opened(paths: &[&std::path::Path], flags: libc::c_int) -> u32 {
 #[test]
 fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
     let mut rig = Rig::start("files");
-    rig.collector.set_demand("files", only(&[])).unwrap();
+    rig.collector.set_subscription("files", only(&[])).unwrap();
     assert_eq!(state(&rig), State::Idle);
     assert!(!rig.programs().iter().any(|p| p.state == ProgramState::Attached));
     let seen = rig.counters().seen;
@@ -38,20 +38,20 @@ fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
     write().go();
     assert_eq!(rig.counters().seen, seen);
 
-    rig.collector.set_demand("files", Demand::All).unwrap();
+    rig.collector.set_subscription("files", Subscription::All).unwrap();
     assert_eq!(state(&rig), State::Running);
     let shell = write();
     let pid = shell.pid();
     shell.go();
     rig.expect("a use of a file", |e| is(e, "use") && of(e, pid));
 
-    rig.collector.set_demand("files", only(&["use"])).unwrap();
+    rig.collector.set_subscription("files", only(&["use"])).unwrap();
     assert_eq!(state(&rig), State::Running);
-    rig.collector.set_demand("files", only(&[])).unwrap();
+    rig.collector.set_subscription("files", only(&[])).unwrap();
     assert_eq!(state(&rig), State::Idle);
     // Paused, it stays so whoever wants it.
     rig.collector.pause(&["files".into()]).unwrap();
-    rig.collector.set_demand("files", Demand::All).unwrap();
+    rig.collector.set_subscription("files", Subscription::All).unwrap();
     assert_eq!(state(&rig), State::Paused);
     rig.collector.resume(&["files".into()]).unwrap();
     assert_eq!(state(&rig), State::Running);
@@ -66,7 +66,7 @@ fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
 #[test]
 fn programs_that_serve_nobody_are_detached_alone() {
     let mut rig = Rig::start("tcp");
-    rig.collector.set_demand("tcp", only(&["connect"])).unwrap();
+    rig.collector.set_subscription("tcp", only(&["connect"])).unwrap();
     assert_eq!(state(&rig), State::Running);
     let state_of = |name: &str| rig.programs().into_iter().find(|p| p.name == name).unwrap().state;
     assert_eq!(state_of("tcp_send_reset"), ProgramState::Idle);
@@ -83,7 +83,7 @@ fn programs_that_serve_nobody_are_detached_alone() {
     rig.expect("the connect", |e| is(e, "connect") && of(e, pid));
     assert!(!rig.all().iter().any(|e| is(e, "close") && of(e, pid)));
     assert!(rig.counters().filtered["unwanted"] > 0);
-    rig.collector.set_demand("tcp", Demand::All).unwrap();
+    rig.collector.set_subscription("tcp", Subscription::All).unwrap();
     let pid = connected();
     rig.expect("the close", |e| is(e, "close") && of(e, pid));
     rig.collector.stop("tcp").unwrap();
@@ -93,7 +93,7 @@ fn programs_that_serve_nobody_are_detached_alone() {
 #[test]
 fn a_file_that_is_ordinary_is_told_no_more_and_others_are() {
     let mut rig = Rig::start("open");
-    rig.collector.set_demand("open", only(&["open"])).unwrap();
+    rig.collector.set_subscription("open", only(&["open"])).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let [ordinary, other] = ["ordinary", "other"].map(|name| directory.path().join(name));
     [&ordinary, &other].into_iter().for_each(|path| std::fs::write(path, "x").unwrap());
@@ -123,10 +123,10 @@ fn a_file_that_is_ordinary_is_told_no_more_and_others_are() {
     rig.expect("the file opened for writing", at(&ordinary, pid));
 
     // Somebody wants to see everything.
-    rig.collector.set_demand("open", Demand::All).unwrap();
+    rig.collector.set_subscription("open", Subscription::All).unwrap();
     let pid = opened(&[&ordinary], libc::O_RDONLY);
     assert_eq!(object(&rig.expect("the ordinary one", at(&ordinary, pid))), 0);
-    rig.collector.set_demand("open", only(&["open"])).unwrap();
+    rig.collector.set_subscription("open", only(&["open"])).unwrap();
     let pid = opened(&[&ordinary, &other], libc::O_RDONLY);
     rig.expect("the other one", at(&other, pid));
     assert!(!rig.all().iter().any(at(&ordinary, pid)));
@@ -166,8 +166,8 @@ fn what_does_not_pass_the_tests_of_its_fields_stays_in_the_kernel() {
         pid
     };
     let wants = |rig: &mut Rig, tests: &[FieldTest]| {
-        let demand = Demand::Only([("chmod".to_owned(), tests.to_vec())].into());
-        rig.collector.set_demand("fs", demand).unwrap();
+        let subscription = Subscription::Only([("chmod".to_owned(), tests.to_vec())].into());
+        rig.collector.set_subscription("fs", subscription).unwrap();
     };
     let told = |rig: &mut Rig, pid: u32| {
         let of_pid = |e: &&Event| is(e, "chmod") && of(e, pid);
@@ -191,7 +191,7 @@ fn what_does_not_pass_the_tests_of_its_fields_stays_in_the_kernel() {
     assert_eq!(told(&mut rig, root).len(), 0);
     assert!(rig.counters().filtered["unwanted"] >= 5);
 
-    rig.collector.set_demand("fs", Demand::All).unwrap();
+    rig.collector.set_subscription("fs", Subscription::All).unwrap();
     let pid = changed(0, &[0o755]);
     rig.expect("any, as all is wanted", last(0o755, pid));
     rig.collector.stop("fs").unwrap();
@@ -201,7 +201,7 @@ fn what_does_not_pass_the_tests_of_its_fields_stays_in_the_kernel() {
 #[test]
 fn a_path_without_a_file_can_be_ordinary_too() {
     let mut rig = Rig::start("open");
-    rig.collector.set_demand("open", only(&["failed"])).unwrap();
+    rig.collector.set_subscription("open", only(&["failed"])).unwrap();
     let directory = tempfile::tempdir().unwrap();
     let paths = ["absent", "absenT", "absent/", "a"].map(|name| directory.path().join(name));
     let long = directory.path().join("x".repeat(600));
@@ -252,8 +252,8 @@ fn what_was_remembered_before_nobody_looked_is_forgotten() {
     let mut rig = Rig::start("cred");
     assert_eq!(previous(&mut rig, |_| ()), 0);
     let unseen = previous(&mut rig, |rig| {
-        rig.collector.set_demand("cred", only(&[])).unwrap();
-        rig.collector.set_demand("cred", Demand::All).unwrap();
+        rig.collector.set_subscription("cred", only(&[])).unwrap();
+        rig.collector.set_subscription("cred", Subscription::All).unwrap();
     });
     assert_eq!(unseen, u64::MAX, "it may have changed meanwhile");
 }
