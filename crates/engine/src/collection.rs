@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Cgroups whose verdict is remembered; the kernel's own table has as many.
-const MAX_FILTERED: usize = 32_768;
+pub const MAX_FILTERED: usize = 32_768;
 /// Ordinary objects that are remembered until they come a second time.
 const MAX_MET: usize = 32_768;
 /// How long the kernel leaves out an object that was ordinary, nanoseconds. What lies at a path may change.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /*
  * One program on the return of every system call, for kernels that offer no hook on a single one. It hands the call to
- * whichever trackers' programs want that number, see SYSCALLS in syscall.bpf.h, and does nothing else. Most calls are
- * wanted by nobody: they end after a look at one byte.
+ * the trackers' programs that have subscribed to that number, see SYSCALLS in syscall.bpf.h, and does nothing else. Most calls
+ * have no subscriber: they end after a look at one byte.
  */
 #include "syscall.bpf.h"
 
-/* For each number, whether somebody wants it, as a native call or as a 32-bit one. The agent sets it. */
+/* For each number, whether it has a subscriber, as a native call or as a 32-bit one. The agent sets it. */
 u8 subscribed_numbers[SYSCALL_NUMBERS] SEC(".data.subscribed");
 
 SEC("tp_btf/sys_exit")

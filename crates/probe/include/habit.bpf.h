@@ -39,7 +39,7 @@ static __always_inline u64 habit_by(const struct program *program, u32 uid, u32 
 	return mixed(hash, object) | 1;
 }
 
-/* Stands for what the header's process does to an object; 0 where that is nobody's habit. */
+/* Stands for what the header's process does to an object; 0 where that can be no habit. */
 static __always_inline u64 habit_of(const struct event_header *who, u64 workload, u64 object)
 {
 	struct program *program = workload && object ? program_of(who->pid, who->process_start) : NULL;
@@ -58,7 +58,7 @@ static __always_inline u64 current_habit(u32 event, u64 workload, u64 object)
 	return program ? habit_by(program, current_user(task), event, workload, object) : 0;
 }
 
-/* Whether the agent knows this, and nobody wants to see everything. Then it is counted, and that is all. */
+/* Whether the agent knows this habit, and no subscriber wants everything. Then it is counted, and that is all. */
 static __always_inline bool is_habitual(struct tracker_counters *c, u64 habit)
 {
 	struct habit *known;

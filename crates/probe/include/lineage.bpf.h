@@ -76,7 +76,7 @@ static __always_inline void lineage_ended(struct task_struct *task)
 }
 
 /* Whether what was run in that cgroup is not of the same container: of a runtime, whose arguments hold the container's
- * id, nobody's lineage is known beyond its programs. */
+ * id, the lineage counts by its programs only. */
 static __always_inline bool is_outside(u64 cgroup, u64 here)
 {
 	struct container_verdict *known;

@@ -18,7 +18,7 @@ struct {
 } ordinary SEC(".maps");
 
 /*
- * Stands for a file at its place as the current process sees it, and for how it is used; 0 where nobody has a verdict on
+ * Stands for a file at its place as the current process sees it, and for how it is used; 0 where there are no verdicts on
  * such. The kernel's hash of a name is one of its directory too.
  */
 #define OBJECT_OF(READ, file, root, use)                                                                               \

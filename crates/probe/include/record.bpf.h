@@ -38,14 +38,14 @@ struct {
 	__type(value, struct record);
 } scratch SEC(".maps");
 
-/* A scratch buffer that nobody uses, its fixed part still to be filled; give it back with discard. */
+/* A scratch buffer that is free, its fixed part still to be filled; give it back with discard. */
 static __always_inline struct record *borrow(u32 fixed)
 {
 	for (u32 slot = 0; slot < SCRATCH_SLOTS; slot++) {
 		u32 index = slot;
 		struct record *r = bpf_map_lookup_elem(&scratch, &index);
 
-		/* No atomic exchange, which kernels before 5.12 lack: whoever interrupts here gives the buffer back
+		/* No atomic exchange, which kernels before 5.12 lack: a program that interrupts here gives the buffer back
 		 * before this goes on. */
 		if (r && !r->busy) {
 			r->busy = 1;

@@ -32,7 +32,7 @@ static __always_inline u32 subscription_at(u32 index)
 	return value ? *value : 0;
 }
 
-/* The agent sets it. Part of what stands for something, so that nobody can choose a thing that stands for another. */
+/* The agent sets it. Part of what stands for something, so that an attacker cannot choose a thing that stands for another. */
 const volatile u64 agent_salt;
 
 static __always_inline u64 mixed(u64 hash, u64 word)

@@ -19,7 +19,7 @@ static __always_inline struct upid own_number(struct task_struct *task)
 	return upid;
 }
 
-/* Whoever leads the task's process group (PIDTYPE_PGID) or session (PIDTYPE_SID), by its pid in the host's namespace. */
+/* The leader of the task's process group (PIDTYPE_PGID) or session (PIDTYPE_SID), by its pid in the host's namespace. */
 static __always_inline u32 leader_of(struct task_struct *task, u32 type)
 {
 	struct pid *leader = NULL;
@@ -48,7 +48,7 @@ static __always_inline struct task_struct *task_numbered(u32 number)
 		u8 shift = LOAD(node, shift);
 		u32 slot = number >> (shift & 31) & ((1 << XA_CHUNK_BITS) - 1);
 
-		/* The topmost node spans all numbers in use: what lies above it is nobody's. */
+		/* The topmost node spans all numbers in use: what lies above it is not in use. */
 		if (i == 0 && number >> (shift & 31) >> XA_CHUNK_BITS)
 			return NULL;
 		entry = NULL;

@@ -250,7 +250,7 @@ static __always_inline void describe_capabilities(struct event_header *h, struct
 	h->capabilities_permitted = LOAD(cred, cap_permitted).val;
 }
 
-/* Whoever an event is about, where that is not the current process. */
+/* The task that an event is about, where that is not the current one. */
 static __always_inline void describe_task(struct event_header *h, u16 event, u64 cgroup, struct task_struct *task)
 {
 	h->time = bpf_ktime_get_boot_ns();

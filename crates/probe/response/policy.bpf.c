@@ -6,8 +6,8 @@
 #define SYN_SENT 2
 
 /*
- * Whether what is to run will be what runs. A script gives way to its interpreter, and a program for another machine to whoever
- * understands it: rules are about those.
+ * Whether what is to run will be what runs. A script gives way to its interpreter, and a program for another machine to the
+ * one that understands it: rules are about those.
  */
 static __always_inline bool runs_itself(struct linux_binprm *bprm)
 {
@@ -70,7 +70,7 @@ int BPF_PROG(deny_open, struct file *file)
 }
 
 /*
- * When a file that is to be created is opened, it is there already. Whether it is to be opened for writing nobody says here, so that
+ * When a file that is to be created is opened, it is there already. Whether it is to be opened for writing is not known here, so that
  * rules are not asked.
  */
 SEC("lsm/path_mknod")

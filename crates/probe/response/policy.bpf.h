@@ -139,7 +139,7 @@ static __always_inline u64 policies_of_current(u64 exact)
 			found |= *policies;
 		state = LOAD(state, parent);
 	}
-	/* So deep nobody nests but to get away. */
+	/* Only an attacker nests so deep: to get away. */
 	return ~exact;
 }
 
@@ -200,7 +200,7 @@ static __always_inline int conclude(struct deed *deed)
 	u64 deny = deed->matched & deed->of->deny, matched = deny ? deny : deed->matched;
 
 	if (!r)
-		/* Nobody can say what it would be done to: what is to be denied is. */
+		/* It is not known what it would be done to: what is to be denied is. */
 		return deed->candidates & deed->of->deny & ~deed->of->exact && !agent_dry_run ? -EPERM : 0;
 	if (!matched) {
 		discard(r);
@@ -329,7 +329,7 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 	}
 	barrier();
 	if (walk->end) {
-		/* Nobody gets away by nesting directories: what is about any path is about this one. */
+		/* An attacker does not get away by nesting directories: what is about any path is about this one. */
 		((struct enforcement *)r->data)->is_too_deep = 1;
 		deed->matched |= deed->candidates & ~deed->of->exact;
 		work->count = work->rooted = 0;

@@ -191,7 +191,7 @@ impl Response {
     }
 
     /// Policies at most: each is a bit of a word in the kernel.
-    pub const MAX_POLICIES: usize = 64;
+    pub const MAX_POLICIES: usize = ethogram_probe::Enforcer::MAX_POLICIES;
 }
 
 impl Policy {

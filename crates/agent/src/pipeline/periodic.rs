@@ -105,6 +105,10 @@ pub(super) async fn count_habits<C: Consumer, O: Outlet>(collector: Arc<Collecto
     }
 }
 
+// The kernel's tables have room for what the model calls habits, and for the engine's verdicts.
+const _: () = assert!(ethogram_detect::MAX_HABITS <= Collector::MAX_HABITS);
+const _: () = assert!(ethogram_engine::collection::MAX_FILTERED <= Collector::MAX_VERDICTS);
+
 pub(super) fn counted(count: ethogram_probe::HabitCount) -> HabitCount {
     HabitCount { habit: count.habit, count: count.count, last_ns: count.last_ns }
 }

@@ -1,9 +1,14 @@
 //! What the agent tells the kernel about containers, objects and habits, while trackers run.
 
 use super::Collector;
-use crate::{ContainerVerdict, Error, HabitCount};
+use crate::{ContainerVerdict, Error, HabitCount, tables::shared::table};
 
 impl Collector {
+    /// Cgroups at most that the container filter can have a verdict on.
+    pub const MAX_VERDICTS: usize = table::CONTAINER_FILTER.entries as usize;
+    /// Habits at most that the kernel can know.
+    pub const MAX_HABITS: usize = table::HABITS.entries as usize;
+
     /// Tells the container filter what to do with a cgroup; `None` leaves the decision to the agent.
     ///
     /// # Errors

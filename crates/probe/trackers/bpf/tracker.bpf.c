@@ -84,7 +84,7 @@ enum attach_type {
 
 struct bpf_program_load {
 	struct event_header header;
-	char name[NAME_BYTES] FIELD("bpf.program.name", "its name, chosen by whoever wrote it");
+	char name[NAME_BYTES] FIELD("bpf.program.name", "its name, chosen by its author");
 	enum bpf_prog_type type FIELD("bpf.program.type", "kind of program");
 	enum attach_type attach_type FIELD("bpf.program.attach_type",
 					   "what it can be attached to, where its kind leaves a choice");
@@ -113,7 +113,7 @@ EVENT(attach, struct bpf_attach, 2);
 
 struct bpf_map_create {
 	struct event_header header;
-	char name[NAME_BYTES] FIELD("bpf.map.name", "its name, chosen by whoever wrote it");
+	char name[NAME_BYTES] FIELD("bpf.map.name", "its name, chosen by its author");
 	enum bpf_map_type type FIELD("bpf.map.type", "kind of map");
 	u32 key_size FIELD("bpf.map.key_size", "bytes of a key");
 	u32 value_size FIELD("bpf.map.value_size", "bytes of a value");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-/* Whoever changes what they are allowed to: identities, capabilities, namespaces, roots, keys. */
+/* Processes that change what they are allowed to: identities, capabilities, namespaces, roots, keys. */
 #include "events.h"
 #include "record.bpf.h"
 

@@ -49,7 +49,7 @@ int BPF_PROG(ipv6_sent, struct sk_buff *skb)
 	return 0;
 }
 
-/* Whom a datagram is from, where whoever received it asked for that. */
+/* Whom a datagram is from, where its receiver asked for that. */
 static __always_inline void set_sender(struct peer *peer, const struct msghdr *message)
 {
 	const u8 *name = LOAD(message, msg_name);

@@ -215,7 +215,7 @@ static __always_inline void report_query(const struct sock *sk, const struct mes
 	send_message(c, r, bytes, peer, transport);
 }
 
-/* Where `peer` names nobody, it is whoever was asked. */
+/* Where `peer` has no address, it is the one that was asked. */
 static __always_inline void report_answer(const struct sock *sk, const struct message *m, const struct bytes *bytes,
 					  const struct peer *peer, enum transport transport)
 {

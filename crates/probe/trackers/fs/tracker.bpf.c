@@ -92,7 +92,7 @@ static __always_inline void fill(struct record *r, const struct change *change, 
 	}
 }
 
-/* A record for a change, whose event is not chosen yet; none if nobody wants it. */
+/* A record for a change, whose event is not chosen yet; none where it is not collected. */
 static __always_inline struct record *begin_change(struct tracker_counters *c, u32 error, u64 *cgroup)
 {
 	struct record *r;

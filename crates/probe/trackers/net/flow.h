@@ -271,7 +271,7 @@ int packet_received(struct __sk_buff *skb)
 	return PASS;
 }
 
-/* So these tell who sends to whom as long as nobody wants to know how much. From 6.3 on. */
+/* So these tell who sends to whom as long as how much has no subscriber. From 6.3 on. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(datagram_sent, struct sock *sk, int result)
 {
@@ -293,7 +293,7 @@ int BPF_PROG(datagram_sent, struct sock *sk, int result)
 	return 0;
 }
 
-/* Whoever is going to answer asks who it was. */
+/* A process that is going to answer asks who it was. */
 static __always_inline int asked_whose(struct bpf_sock_addr *ctx)
 {
 	u64 id = (u64)ctx->sk;
@@ -316,7 +316,7 @@ int ipv6_received(struct bpf_sock_addr *ctx)
 	return asked_whose(ctx);
 }
 
-/* Without them: whether or not anybody wants to know how much. */
+/* Without them: whether or not how much has a subscriber. */
 SEC("cgroup_skb/egress")
 int every_packet_sent(struct __sk_buff *skb)
 {

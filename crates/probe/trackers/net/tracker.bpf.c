@@ -44,7 +44,7 @@ EVENT(bind, struct net_bind, 4);
 
 struct unix_use {
 	struct event_header header;
-	path_ref path FIELD("file.path", "the socket, as whoever made it named it; absent where it has no file");
+	path_ref path FIELD("file.path", "the socket, as its maker named it; absent where it has no file");
 	path_at asked FIELD("file.requested_path", "the socket as asked for; with its directory where it was refused");
 	str_ref abstract FIELD("network.socket.abstract_name",
 			       "name of a socket that has no file, up to its first NUL");

@@ -66,7 +66,7 @@ static __always_inline u64 place_of(struct walk *walk, const struct path *path, 
 
 #define USE (FMODE_WRITE | FMODE_CREATED)
 
-#define ASKED_SHORT 128 /* bytes of a path as asked for, beyond which an open is nobody's habit */
+#define ASKED_SHORT 128 /* bytes of a path as asked for, beyond which an open is no habit */
 
 /* Adds what was asked for to what stands for an open; 0 where that is too long. */
 static __always_inline u64 mixed_asked(u64 hash, const struct request *request, struct task_struct *task)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-/* Files opened, by the path of what was really opened; failures are counted, and told one by one where somebody asks. */
+/* Files opened, by the path of what was really opened; failures are counted, and reported one by one on request. */
 #include "ordinary.bpf.h"
 #include "request.h"
 #include "sample.bpf.h"
@@ -88,7 +88,7 @@ static __always_inline void count_failure(struct tracker_counters *c, u32 error)
 
 #define ASKED_MAX 512 /* bytes of a path that a failure may be of no interest for, of its directory and as asked for */
 
-/* Stands for all that is known of what was asked for; 0 where nobody has a verdict on such. */
+/* Stands for all that is known of what was asked for; 0 where there are no verdicts on such. */
 static __always_inline u64 object_asked_for(struct record *r, u32 start)
 {
 	u64 hash = agent_salt;
@@ -102,7 +102,7 @@ static __always_inline u64 object_asked_for(struct record *r, u32 start)
 	return hash | 1;
 }
 
-/* Where nobody wants it, count_failure alone counts the open as seen. */
+/* Where it has no subscriber, count_failure alone counts the open as seen. */
 static __always_inline void report_failure(struct tracker_counters *c, u32 error, const struct request *request)
 {
 	struct failed_open *e;

@@ -8,7 +8,7 @@
 #include "syscall.bpf.h"
 
 PARAM(bool8, by_container, 0,
-      "whether calls are counted by control group, as of a container, and not by process; a row then names whoever was first");
+      "whether calls are counted by control group, as of a container, and not by process; a row then names the process that was first");
 
 #define CALLS (2 * SYSCALL_NUMBERS) /* native ones, and those of 32-bit programs */
 
