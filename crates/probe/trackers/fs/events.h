@@ -13,8 +13,9 @@
 	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel showed the paths only as asked for");      \
 	bool8 writable_layer FIELD("file.writable_layer", "whether the file was written in the container and is not "  \
 							  "from its image; false also where that is not known");       \
-	bool8 io_uring FIELD("file.io_uring",                                                                          \
-			     "whether it was asked for through io_uring: reported as it begins, how it ends is unknown")
+	bool8 io_uring FIELD(                                                                                          \
+		"file.io_uring",                                                                                       \
+		"whether it was asked for through io_uring: reported as it begins, how it ends is unknown")
 
 struct file_change {
 	CHANGE;
