@@ -1,4 +1,4 @@
-//! What people said is normal: findings that are not told again, for a while or for good.
+//! Acceptances (allowlist entries): findings that people called normal raise no alert again, for a while or for good.
 
 use std::collections::BTreeMap;
 
@@ -20,19 +20,19 @@ pub struct Acceptance {
     pub executable: String,
     /// The title of the finding that it was made from.
     pub title: String,
-    /// Why, as whoever accepted it said.
+    /// Why, as the person said who accepted it.
     pub reason: Option<String>,
     /// Nanoseconds since the Unix epoch.
     pub since_ns: u64,
     /// When it ends, nanoseconds since the Unix epoch; none: when it is revoked.
     pub until_ns: Option<u64>,
-    /// How much was not told because of it.
+    /// How many findings raised no alert because of it.
     #[serde(default)]
     pub matched: u64,
 }
 
 impl Acceptance {
-    /// Accepts what a finding tells.
+    /// Accepts what was found.
     pub fn of(finding: &Finding, reason: Option<String>, now_ns: u64, for_ns: Option<u64>) -> Self {
         let Finding { analytic, workload, executable, .. } = finding;
         Self {

@@ -31,7 +31,7 @@ pub enum Decision {
     ApproveProfile(String),
     /// A workload is to be learnt anew, by its uid.
     ResetProfile(String),
-    /// Somebody wrote or reviewed a profile, which is to be judged by.
+    /// A person wrote or reviewed a profile, which is to be judged by.
     ImportProfile(Box<Profile>),
 }
 
@@ -90,7 +90,7 @@ impl Detector {
         findings
     }
 
-    /// Whether nobody has any use for an event because of the file that it is about, and so for none like it.
+    /// Whether an event is of no use because of the file that it is about (an ordinary file), and so is any like it.
     pub fn is_ordinary(&mut self, event: &Event) -> bool {
         crate::is_ordinary(event) && !self.rules.may_match_object(event)
     }
@@ -119,7 +119,7 @@ impl Detector {
     }
 }
 
-/// Says what the workload's profile knows of what a rule found. What is usual is less grave.
+/// Says what the workload's profile knows of what a rule found. What is usual is less severe.
 fn weigh(finding: &mut Finding, recall: Recall) {
     let Some(rule) = &mut finding.rule else { return };
     rule.profile = match recall {
@@ -130,12 +130,13 @@ fn weigh(finding: &mut Finding, recall: Recall) {
             finding.severity = finding.severity.one_lower();
             finding.confidence = finding.confidence.saturating_sub(USUAL_CONFIDENCE);
             if seen.up_to_now().count == 0 {
-                rule.profile = Some("right for this workload, as its profile says, so one step less grave".into());
+                rule.profile =
+                    Some("right for this workload, as its profile says, so severity is one step lower".into());
                 return;
             }
             let first = render::rfc3339(seen.first_seen_ns);
             let first = first.get(..19).unwrap_or(&first).replace('T', " ");
-            Some(format!("usual for this workload: {} times since {first}, so one step less grave", seen.count))
+            Some(format!("usual for this workload: {} times since {first}, so severity is one step lower", seen.count))
         }
     };
 }

@@ -1,6 +1,6 @@
 //! How findings go on.
 
-/// How a finding went on. The numbers are totals: whoever misses one update misses nothing.
+/// How a finding went on. The numbers are totals: a missed update loses nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FindingUpdate {
     /// Of which finding.

@@ -67,7 +67,7 @@ pub(crate) struct Pipeline<C: Consumer, O: Outlet> {
 }
 
 impl<C: Consumer, O: Outlet> Pipeline<C, O> {
-    /// Starts collecting. What is there already is looked up once the tracepoints are attached that tell of new cgroups and
+    /// Starts collecting. What is there already is looked up once the tracepoints are attached that report new cgroups and
     /// processes, and before any event is taken: so each container and process is known, whether it came before, during
     /// or after.
     ///
@@ -103,20 +103,20 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
             by_name.push(wanted.by_name);
             all.push((wanted.name, wanted.start));
         }
-        let (tell, told) = bounded(roles_number);
+        let (started, roles_running) = bounded(roles_number);
         let starting = {
             let collector = Arc::clone(&collector);
             let start = move || {
                 collector.start_all(all, |index, runs| {
                     if index < roles_number {
-                        _ = tell.send(runs);
+                        _ = started.send(runs);
                     }
                 })
             };
             Builder::new().name("start".into()).spawn(start)?
         };
-        // The others start meanwhile. Their events wait until somebody takes them, and so for what is looked up now.
-        if told.iter().take(roles_number).any(|runs| !runs) {
+        // The others start meanwhile. Their events wait until the engine takes them, and so for what is looked up now.
+        if roles_running.iter().take(roles_number).any(|runs| !runs) {
             let refused = ended(starting)?.into_iter().find_map(|(_, started)| started.err());
             return Err(refused.map_or_else(|| anyhow::anyhow!("the first trackers do not run"), refusal));
         }

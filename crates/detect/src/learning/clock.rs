@@ -30,7 +30,7 @@ impl Clock {
         self.last_ns = Some(now_ns);
     }
 
-    /// Whether moments that lie so far back say that so much time went by: since it jumped, somebody has looked for as long.
+    /// Whether moments that lie so far back say that so much time went by: since it jumped, the agent has watched for as long.
     pub(crate) fn is_steady_for(&self, ns: u64) -> bool {
         self.jumped_ns.is_none_or(|jumped_ns| self.elapsed_ns - jumped_ns >= ns)
     }

@@ -33,7 +33,7 @@ pub struct Lifecycle {
     /// Whether events were lost up to the end of learning.
     #[serde(default)]
     pub is_lossy: bool,
-    /// Since when somebody has said that it is right, nanoseconds since the Unix epoch. It learns nothing from then on.
+    /// Since when it is approved, nanoseconds since the Unix epoch. It learns nothing from then on.
     #[serde(default)]
     pub approved_ns: Option<u64>,
     /// The workload whose profile it began with, and what is left of that: as long as it is learnt.
@@ -76,7 +76,7 @@ impl Lifecycle {
         }
     }
 
-    /// The same of a profile that takes this one's place, as somebody wrote it.
+    /// The same for a profile that replaces this one, as a person wrote it.
     pub(crate) fn replaced(&self, is_judged: bool, approved_ns: Option<u64>) -> Self {
         Self { is_judged, approved_ns, is_drifted: false, predecessor: None, ..self.clone() }
     }
@@ -86,7 +86,7 @@ impl Lifecycle {
         self.inherited_ns.saturating_add(self.learnt_ns)
     }
 
-    /// Whether whatever is new is judged, however little it surprises: somebody approved what there is.
+    /// Whether all that is new is judged, however little it surprises: the profile is approved.
     pub(crate) fn is_approved(&self) -> bool {
         self.approved_ns.is_some()
     }
@@ -128,7 +128,7 @@ impl Lifecycle {
                 }
             }
             ProfileState::Drifted => {
-                out.push(format!("much is new of late: {}, or that somebody approves it", windows()))
+                out.push(format!("drift, much new behaviour lately: {}, or an approval", windows()))
             }
             ProfileState::Stable => {}
         }
@@ -241,7 +241,7 @@ impl Lifecycle {
         !is_odd && (is_of_start || self.predecessor.is_some())
     }
 
-    /// Somebody has said that it is right.
+    /// A person has said that it is right.
     pub(crate) fn approve(&mut self, now_ns: u64) {
         if !self.is_judged {
             self.end_learning(self.watched_ns);

@@ -19,7 +19,7 @@ impl Bits {
         Self(halves * Self::ONE / 2)
     }
 
-    /// What it tells that something happened of which `part` in `all` cases are such: -log2(part / all). Both at least one.
+    /// The information of something that is so in `part` of `all` cases: -log2(part / all). Both at least one.
     pub fn of(part: u64, all: u64) -> Self {
         Self(log2(all.max(1)) - log2(part.max(1)))
     }
@@ -100,7 +100,7 @@ impl Novelty {
         }
     }
 
-    /// Something new did. In the first window everything is new, and tells nothing.
+    /// Something new did. In the first window everything is new, which means nothing.
     pub(crate) fn add(&mut self, window: u64) {
         self.touch(window);
         let window = window.saturating_add(1);
@@ -115,7 +115,7 @@ impl Novelty {
         (self.active, self.novel)
     }
 
-    /// How much it tells that something new turns up here: the estimate of Krichevsky and Trofimov, "The performance of
+    /// How surprising something new is here: the estimate of Krichevsky and Trofimov, "The performance of
     /// universal encoding", 1981, which is (n + 1/2) / (windows + 1).
     pub fn surprise(&self) -> Bits {
         Bits::of(2 * u64::from(self.novel) + 1, 2 * u64::from(self.active) + 2)

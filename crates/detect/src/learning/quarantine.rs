@@ -66,7 +66,7 @@ impl Quarantine {
         std::iter::once(exec).chain(ancestors).any(|exec| self.suspects.iter().any(|s| s.is(exec)))
     }
 
-    /// Somebody said that it is normal.
+    /// A person said that it is normal.
     pub(crate) fn release(&mut self, accepted: &Acceptance) {
         self.suspects.retain(|s| {
             !(s.analytic == accepted.analytic && s.workload == accepted.workload && s.executable == accepted.executable)

@@ -14,7 +14,7 @@ pub enum ProfileState {
     Partial,
     /// It judges.
     Stable,
-    /// It judges, but much that is new has come of late: the workload has changed, and somebody should look.
+    /// It judges, but much that is new has come lately (drift): the workload has changed. Approve it, or reset it.
     Drifted,
 }
 

@@ -29,7 +29,7 @@ impl Model {
         true
     }
 
-    /// Judges by a profile that somebody wrote or reviewed, in the place of the one that there is. What that had seen and raised is
+    /// Judges by a profile that a person wrote or reviewed, in the place of the one that there is. What that had seen and raised is
     /// kept, so that importing the same again changes nothing.
     pub fn import(&mut self, mut profile: Profile) {
         profile.version = Profile::VERSION;
@@ -43,7 +43,7 @@ impl Model {
         self.insert(uid, ProfileEntry::new(profile, &self.clock));
     }
 
-    /// Somebody said that something is normal: who led to it is learnt from again.
+    /// A person said that something is normal: its process is learnt from again.
     pub(crate) fn release(&mut self, accepted: &Acceptance) {
         self.quarantine.release(accepted);
         self.habits.end_all();

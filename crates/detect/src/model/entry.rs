@@ -13,7 +13,7 @@ pub(super) struct ProfileEntry {
     /// The window in which it was last looked through for what was not seen for long.
     pub(super) forgot_in: u64,
     /// What was known of it when counts were flushed last. What depends on several profiles goes by this: it makes no difference then when
-    /// somebody has asked, or when the kernel has counted.
+    /// there was a request, or when the kernel has counted.
     pub(super) flushed: Flushed,
     /// Something was learnt or raised since it was taken.
     pub(super) is_dirty: bool,

@@ -44,7 +44,7 @@ enum Verdict {
     Learnt,
     /// It would be learnt, if its process had no open alert.
     Withheld,
-    /// Somebody has said that it is normal.
+    /// A person has said that it is normal.
     Accepted,
     /// It surprises too little for an alert.
     Unsurprising,
@@ -59,7 +59,7 @@ impl News<'_, '_> {
         self.assessment.severity >= Severity::High
     }
 
-    /// The session, where somebody types into it: what comes of it is one story.
+    /// The session, where a person types into it: what comes of it is one alert.
     fn interactive(&self) -> Option<&Session> {
         self.session.as_ref().filter(|session| session.is_interactive)
     }

@@ -16,7 +16,7 @@ pub(super) struct Session {
     cgroup: u64,
     pid: u32,
     program: String,
-    /// Whether somebody types into it.
+    /// Whether a person types into it.
     pub(super) is_interactive: bool,
 }
 

@@ -63,7 +63,7 @@ pub(super) enum Access {
     IsServer(bool),
 }
 
-/// How a socket's kind is told.
+/// How a socket's kind is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum SocketWord {
     Type,

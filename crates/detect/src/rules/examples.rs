@@ -40,8 +40,8 @@ fn try_example(
     example: &Example,
     trackers: &[Arc<TrackerSchema>],
 ) -> Result<(), String> {
-    let told = |key: &str| example.fields.iter().find(|(k, _)| k == key).and_then(|(_, v)| v.first());
-    let (Some(tracker), Some(event)) = (told("tracker"), told("event")) else {
+    let first = |key: &str| example.fields.iter().find(|(k, _)| k == key).and_then(|(_, v)| v.first());
+    let (Some(tracker), Some(event)) = (first("tracker"), first("event")) else {
         return Err("an example names its 'tracker' and its 'event'".into());
     };
     let schema = schema(trackers, tracker, event).ok_or_else(|| format!("there is no event {tracker}.{event}"))?;

@@ -19,7 +19,7 @@ use super::{
 };
 use container::container_value;
 
-/// What a user that nobody logged in as is.
+/// The login user of a process that no login started.
 const NO_LOGIN: i64 = -1;
 
 impl Access {
@@ -118,7 +118,7 @@ impl Access {
         part.map_or(Value::Absent, Value::owned)
     }
 
-    /// A path's last name, where that can be told without the path.
+    /// A path's last name, where that is known without the path.
     pub(super) fn read_leaf<'e>(&self, event: &'e Event) -> Option<Value<'e>> {
         let Self::FileName(at) = self else { return None };
         leaf(event, *at).map(|name| Value::Text(Cow::Borrowed(name)))
@@ -183,7 +183,7 @@ fn leaf(event: &Event, at: usize) -> Option<&[u8]> {
     let start = usize::from(u16::from_le_bytes([reference[0], reference[1]]));
     let tail = event.record.get(start..)?;
     let name = tail.split(|b| *b == 0).next()?;
-    // Of a root, or a path that was cut, there is more to tell.
+    // Of a root, or a path that was cut, there is more to say.
     (name.len() > 1 && start > 0).then_some(name)
 }
 

@@ -20,7 +20,7 @@ struct Subject {
     decided: Box<[u8]>,
 }
 
-/// Who it is, by the places in memory of all that is known: whoever runs another program, or of whom more is known, has others.
+/// Who it is, by the places in memory of all that is known: a process that runs another program, or of which more is known, has others.
 /// As they are held, nothing else can get these places; what was there does not have to stay.
 #[derive(Debug)]
 struct Who {

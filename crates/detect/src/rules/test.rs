@@ -177,7 +177,7 @@ impl Test {
                 .nest_limit(64)
                 .build()
         };
-        // The error does not tell why: whether it would do with more room is found out by giving it that.
+        // The error does not say why: whether it would do with more room is found out by giving it that.
         let (regex, is_large) = match compile(USUAL_PATTERN) {
             Err(_) => (compile(MAX_PATTERN), true),
             usual => (usual, false),

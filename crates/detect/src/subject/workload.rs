@@ -27,12 +27,12 @@ pub struct Workload {
     pub digest: String,
     /// The entrypoint with its arguments, generalised.
     pub command: Vec<String>,
-    /// `project/service` of Compose, or `namespace/owner/container` of Kubernetes, where an orchestrator tells it.
+    /// `project/service` of Compose, or `namespace/owner/container` of Kubernetes, where an orchestrator gives it.
     pub owner: Option<String>,
 }
 
 impl Workload {
-    /// The workload of a container; nothing until the runtime has told its image's digest.
+    /// The workload of a container; nothing until the runtime has reported its image's digest.
     pub fn of(container: &Container) -> Option<Self> {
         let image = container.image.as_ref().filter(|image| !image.digest.is_empty())?;
         let command: Vec<String> = container.command.iter().take(MAX_ARGS).map(|a| normalise::argument(a)).collect();

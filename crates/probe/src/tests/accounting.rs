@@ -9,7 +9,7 @@ use crate::read::reader::{IDLE_WAIT, SLEEP};
 
 #[test]
 fn a_flood_into_a_tiny_ring_is_accounted_for_to_the_last_event() {
-    // Nobody takes what arrives until the flood is over: the ring overflows however slow or fast this machine is.
+    // What arrives is not taken until the flood is over: the ring overflows however slow or fast this machine is.
     let (output, events) = bounded(1);
     let settings = Settings { ring_bytes: 4096, ..settings() };
     let collector = Collector::new(settings, builtin().unwrap(), output).unwrap();

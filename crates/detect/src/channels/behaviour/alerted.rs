@@ -123,7 +123,7 @@ impl BehaviourChannel {
     /// forgotten.
     pub(super) fn learn_all_alerted(&mut self, window: u64, settings: &Settings) {
         for (operation, executables) in std::mem::take(&mut self.alerted) {
-            // That there was no profile is no behaviour, and done by nobody.
+            // That there was no profile is no behaviour, and has no executable.
             for (executable, objects) in executables.into_iter().filter(|(name, _)| !name.is_empty()) {
                 for (object, Alerted { seen, kind, is_guarded, .. }) in objects {
                     let Some(kind) = kind.filter(|_| object != OTHERS) else { continue };

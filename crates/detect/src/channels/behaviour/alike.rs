@@ -81,7 +81,7 @@ fn take<'a>(rest: &mut &'a str) -> &'a str {
 }
 
 /// What stands for both words. Where a name begins in a way of its own, any word may take the place of random ones: by chance
-/// they have no digit now and then. Else such a word is one that somebody chose.
+/// they have no digit now and then. Else such a word is one that a person chose.
 fn united(one: &str, other: &str, is_named: bool) -> Option<String> {
     let stem =
         |word: &str| word.strip_suffix("<n>").unwrap_or(word).trim_end_matches(|c: char| c.is_ascii_digit()).len();

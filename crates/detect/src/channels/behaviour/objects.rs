@@ -96,7 +96,7 @@ impl Objects {
         }
     }
 
-    /// Programs of which it is not known what they were told: whatever it was, it is usual.
+    /// Programs whose arguments are not known: all of them count as usual.
     pub(crate) fn allow_any_arguments(&mut self, of: impl Fn(&str) -> bool) {
         let programs: Vec<_> = self.named.iter().filter(|(name, _)| of(name)).map(|(n, s)| (n.clone(), *s)).collect();
         for (name, seen) in programs {

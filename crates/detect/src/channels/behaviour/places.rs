@@ -66,7 +66,7 @@ pub fn control(path: &str) -> Option<&'static str> {
     })
 }
 
-/// What a peer gives away to whoever talks to it; nothing for an ordinary one. The addresses are those at which clouds tell
+/// What a peer gives away to its clients; nothing for an ordinary one. The addresses are those at which clouds tell
 /// machines and containers who they are.
 pub fn sensitive_peer(peer: IpAddr) -> Option<&'static str> {
     let is_metadata = match peer.to_canonical() {
@@ -170,14 +170,14 @@ mod tests {
 
     #[test]
     fn control_is_known_and_its_neighbours_are_not() {
-        for (grave, ordinary) in [
+        for (severe, ordinary) in [
             ("/etc/passwd", "/srv/etc/passwd"),
             ("/usr/bin/ls", "/usr/share/bin/ls"),
             ("/var/spool/cron/crontabs/root", "/var/spool/mail/root"),
             ("/home/u/.ssh/authorized_keys", "/home/u/authorized_keys"),
             ("/proc/sys/kernel/core_pattern", "/proc/1/oom_score_adj"),
         ] {
-            assert!(control(grave).is_some(), "{grave}");
+            assert!(control(severe).is_some(), "{severe}");
             assert_eq!(control(ordinary), None, "{ordinary}");
         }
     }

@@ -1,4 +1,4 @@
-//! Programs that were run, with what they were told to do where that makes them another program: `/bin/sh -c backup`.
+//! Programs that were run, with those arguments that make them another program: `/bin/sh -c backup`.
 //! Many of one program become `/bin/sh *`.
 
 use std::{borrow::Cow, collections::BTreeMap};
@@ -20,7 +20,7 @@ fn ends_there(object: &str, at: usize) -> bool {
     !object[..at].ends_with('\\') && !object[at + 1..].starts_with('(')
 }
 
-/// What stands for a program, whatever it is told.
+/// What stands for a program, whatever its arguments.
 pub(super) fn any(program: &str) -> String {
     format!("{program} *")
 }

@@ -1,4 +1,4 @@
-//! What an interpreter was told to run: the same `/bin/sh` is another program with every script.
+//! What an interpreter runs: the same `/bin/sh` is another program with every script.
 
 use std::borrow::Cow;
 

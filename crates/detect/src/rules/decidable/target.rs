@@ -1,4 +1,4 @@
-//! To what something is done, as the kernel's policies can be told.
+//! To what something is done, as the kernel's policies can say it.
 
 use std::net::IpAddr;
 
@@ -79,7 +79,7 @@ pub(super) fn port(number: i64) -> Option<Target> {
 }
 
 /// The paths that pass a test. None where they are more than single ones and all below a directory. One that no file
-/// can have, as the kernel tells paths, is left out.
+/// can have, as the kernel reports paths, is left out.
 pub(super) fn paths(test: &Test) -> Option<Vec<Target>> {
     let text = |bytes: &[u8]| std::str::from_utf8(bytes).ok().map(str::to_owned);
     let path = |bytes: &[u8]| text(bytes).filter(|path| is_path(path)).map(Target::Path);
@@ -102,7 +102,7 @@ pub(super) fn paths(test: &Test) -> Option<Vec<Target>> {
     }
 }
 
-/// Whether the kernel could tell such a path.
+/// Whether the kernel could report such a path.
 fn is_path(path: &str) -> bool {
     let mut names = path.split('/');
     names.next() == Some("")

@@ -1,4 +1,4 @@
-//! What the kernel is told of a rule holds for nothing that the rule would not hold for.
+//! A rule's policies hold for nothing that the rule would not hold for.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ fn peers_are_told_as_the_kernel_takes_them() {
         [peer("10.0.0.0", 8, Some(80)), peer("10.0.0.0", 8, Some(443))]
     );
     assert_eq!(connect("fd.rport = 22"), [peer("::", 0, Some(22))]);
-    // What is asked for under one address and told under another, and what holds IPv4 in the kernel only.
+    // Fields that one address asks for and another has, and what holds IPv4 in the kernel only.
     for beyond in ["fd.snet = 0.0.0.0/8", "fd.snet = ::/0", "fd.sip = 0.0.0.0", "fd.sport > 80", "fd.lport = 80"] {
         let decidable = decidable(&format!("evt.type = connect and {beyond}"));
         assert!(decidable.alternatives.is_empty() && decidable.beyond.len() == 1, "{beyond}: {decidable:?}");
@@ -91,8 +91,8 @@ fn what_the_kernel_does_not_know_is_told_and_makes_no_policy() {
         assert!(decidable.alternatives.is_empty(), "{beyond}: {decidable:?}");
     }
     assert!(decidable(&format!("{RUN} and proc.exepath startswith /tm")).alternatives.is_empty(), "it is no folder");
-    let told = decidable(&format!("{RUN} and proc.exepath = /a and not proc.pname in (sh)")).beyond;
-    assert_eq!(told, ["the kernel's policies cannot decide: not proc.pname in (sh)"]);
+    let beyond = decidable(&format!("{RUN} and proc.exepath = /a and not proc.pname in (sh)")).beyond;
+    assert_eq!(beyond, ["the kernel's policies cannot decide: not proc.pname in (sh)"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A rule may hold for another event of a habit only because of what the habit does not tell.
+//! A rule may hold for another event of a habit only because of what is not in the habit's key.
 
 use std::sync::Arc;
 

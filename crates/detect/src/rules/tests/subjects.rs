@@ -34,7 +34,7 @@ fn who_runs_another_program_is_judged_anew() {
     let mut event = open("/bin/cat", "/etc/x");
     assert_eq!(holding(&mut rules, &event), [0]);
     assert_eq!(holding(&mut rules, &event), [0]);
-    // In its place, as far as the engine can tell: nothing else holds the process.
+    // In its place, as far as the engine knows: nothing else holds the process.
     let process = Arc::make_mut(event.context.process.as_mut().unwrap());
     Arc::make_mut(&mut process.exec).name = "vi".into();
     assert_eq!(holding(&mut rules, &event), <[usize; 0]>::default());
