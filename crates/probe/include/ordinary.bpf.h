@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
 /*
  * Ordinary files: no rule and no profile asks for them where they lie. The agent says so of each that it has met, as long as no
- * subscriber wants everything; what stands for a file here depends on its place, as the agent judges by the path.
+ * subscription is to everything; what stands for a file here depends on its place, as the agent judges by the path.
  */
 #ifndef ETHOGRAM_ORDINARY_H
 #define ETHOGRAM_ORDINARY_H

@@ -42,7 +42,7 @@ static __always_inline u64 mixed(u64 hash, u64 word)
 	return hash ^ hash >> 32;
 }
 
-/* Whether verdicts on objects and habits apply: no subscriber wants everything. */
+/* Whether verdicts on objects and habits apply: no subscription is to everything. */
 static __always_inline bool verdicts_apply(void)
 {
 	return subscription_at(agent_tracker) & 1;

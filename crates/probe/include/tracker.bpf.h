@@ -234,7 +234,7 @@ static __always_inline bool is_collected_from(struct tracker_counters *c, u32 tg
 	return is_collected_of(c, tgid, cgroup, &workload);
 }
 
-/* The same for the current process, whose cgroup it tells. */
+/* The same for the current process, whose cgroup it returns. */
 static __always_inline bool is_collected(struct tracker_counters *c, u64 *cgroup)
 {
 	*cgroup = current_cgroup();

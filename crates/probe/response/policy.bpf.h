@@ -15,7 +15,7 @@
 #define ANCESTORS 32 /* cgroups above a process in which a container is looked for */
 #define AF_UNSPEC 0
 
-const volatile u32 agent_dry_run; /* 1: what a policy leads to is told, and not done */
+const volatile u32 agent_dry_run; /* 1: what a policy leads to is reported, and not done */
 
 enum operation { OP_exec, OP_write, OP_connect, OP_mount, OP_ptrace, OP_module, OP_bpf, OPERATIONS };
 
@@ -35,7 +35,7 @@ struct {
 	__type(value, struct operation_policies);
 } operations SEC(".maps");
 
-/* By the id of a container's outermost cgroup, in the hierarchy by which the agent tells containers apart. */
+/* By the id of a container's outermost cgroup, in the hierarchy by which the agent identifies containers. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -82,7 +82,7 @@ struct {
 	__type(value, u64);
 } hits SEC(".maps");
 
-/* What the agent is told of each time. */
+/* What is reported to the agent each time. */
 struct enforcement {
 	struct event_header header; /* its time is that of the hook */
 	duration_ns took FIELD("policy.latency", "from the hook to the deed");
@@ -192,7 +192,7 @@ static __always_inline bool concerns(struct deed *deed, u32 operation, enum verd
 	return true;
 }
 
-/* Does what the policies say, tells the agent, and gives what the hook is to return. */
+/* Does what the policies say, reports to the agent, and returns what the hook is to return. */
 static __always_inline int conclude(struct deed *deed)
 {
 	struct record *r = deed->record;

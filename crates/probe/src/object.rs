@@ -67,7 +67,7 @@ impl TrackerObject {
         Self::new(name, &elf, manifest)
     }
 
-    /// Values of its parameters in the server, where nobody says otherwise.
+    /// Default values of its parameters in the server.
     pub fn server_params(&self) -> &BTreeMap<String, String> {
         &self.manifest.server
     }

@@ -9,7 +9,7 @@ use crate::tables::subscription::Subscription;
 pub struct Settings {
     /// Bytes of the ring of a busy tracker, others have an eighth; rounded up to a power of two of pages.
     pub ring_bytes: u32,
-    /// Where containers are told apart: 0 in cgroup v2, else in a hierarchy of v1: 1 memory, 2 pids, 3 cpu.
+    /// Where containers are identified: 0 in cgroup v2, else in a hierarchy of v1: 1 memory, 2 pids, 3 cpu.
     pub controller: u32,
     /// That hierarchy's id, as in `/proc/self/cgroup`.
     pub hierarchy: u32,

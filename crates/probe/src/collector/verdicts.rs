@@ -1,4 +1,4 @@
-//! What the agent tells the kernel about containers, objects and habits, while trackers run.
+//! What the agent writes into the kernel's tables about containers, objects and habits, while trackers run.
 
 use super::Collector;
 use crate::{ContainerVerdict, Error, HabitCount, tables::shared::table};
@@ -9,7 +9,7 @@ impl Collector {
     /// Habits at most that the kernel can know.
     pub const MAX_HABITS: usize = table::HABITS.entries as usize;
 
-    /// Tells the container filter what to do with a cgroup; `None` leaves the decision to the agent.
+    /// Sets what the container filter does with a cgroup; `None` leaves the decision to the agent.
     ///
     /// # Errors
     /// Where the kernel's table is full.

@@ -23,7 +23,7 @@ const FUNCTIONS: (&str, [&str; 2]) = ("__x64_sys_", ["__ia32_sys_", "__ia32_comp
 #[cfg(target_arch = "aarch64")]
 const FUNCTIONS: (&str, [&str; 2]) = ("__arm64_sys_", ["__arm64_compat_sys_", "__arm64_sys_"]);
 
-/// The system calls that a tracker's program wants, by slot in the tables of `syscall.bpf.h`.
+/// The system calls that a tracker's program hooks, by slot in the tables of `syscall.bpf.h`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SystemCalls {
     /// Slot to the enumerator that the program knows the call by.

@@ -200,7 +200,7 @@ impl Hooked {
             }
             How::Returns(wanted) => {
                 let symbols = wanted.functions();
-                // Linux 6.18 has no cookies where none are given, and crashes whoever reads the link's fdinfo.
+                // Linux 6.18 has no cookies where none are given, and crashes readers of the link's fdinfo.
                 let cookies = vec![0; symbols.len()];
                 let options = || KprobeMultiOpts {
                     symbols: symbols.clone(),

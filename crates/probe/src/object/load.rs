@@ -19,7 +19,7 @@ use crate::{
     tables::{Tables, shared::table, subscription::Subscription},
 };
 
-/// What the agent tells every object when it loads it.
+/// What the agent sets in every object when it loads it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Environment<'a> {
     pub(crate) tables: &'a Tables,

@@ -23,7 +23,7 @@ pub struct Program {
     pub name: String,
     /// Where it attaches: `tp_btf/sched_process_exec`.
     pub attach: String,
-    /// What it costs others, if it is attached only for who wants all events.
+    /// Its overhead for unrelated work, if it is attached only for a subscription to all events.
     pub high_overhead: Option<Arc<str>>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Hook {
     pub(crate) how: How,
     /// The events that it is for; none where those are all.
     pub(crate) serves: Option<Vec<String>>,
-    /// What it costs others, if it is attached only for who wants all events.
+    /// Its overhead for unrelated work, if it is attached only for a subscription to all events.
     pub(crate) high_overhead: Option<Arc<str>>,
 }
 

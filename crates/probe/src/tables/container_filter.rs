@@ -8,7 +8,7 @@ use crate::Error;
 /// What the container filter does with a cgroup's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerVerdict {
-    /// They pass. What stands for the cgroup's workload is part of what its habits are told by; zero where it has none, and
+    /// They pass. What stands for the cgroup's workload is part of the key of its habits; zero where it has none, and
     /// so no habits.
     Collect(u64),
     /// They are counted as filtered, in the kernel.

@@ -1,4 +1,4 @@
-//! Habits: what is known is counted in the kernel, and whatever differs is told.
+//! Habits: what is known is counted in the kernel, and whatever differs is reported.
 
 use std::{
     io::Write as _,
@@ -55,14 +55,14 @@ impl Habits {
         path
     }
 
-    /// The habit of the event that is told because of `act`, of that kind and about that file.
+    /// The habit of the event that is reported because of `act`, of that kind and about that file.
     fn habit(&mut self, what: &str, act: impl FnOnce() -> u32, is_it: impl Fn(&Event) -> bool) -> u64 {
         let pid = act();
         let event = self.rig.expect(what, |e| of(e, pid) && is_it(e));
         event.get("_habit").as_u64().unwrap()
     }
 
-    /// Whether nothing that fits is told of what `act` did.
+    /// Whether nothing that fits is reported of what `act` did.
     fn is_silent(&mut self, act: impl FnOnce() -> u32, is_it: impl Fn(&Event) -> bool) -> bool {
         let pid = act();
         !self.rig.all().iter().any(|e| of(e, pid) && is_it(e))
@@ -134,7 +134,7 @@ fn a_habit_is_counted_and_not_told() {
     act();
     habits.rig.collector.end_habit(habit).unwrap();
     assert_eq!(counted(&habits), [(habit, 1)]);
-    assert_eq!(habits.habit("told again", act, opens(&file)), habit);
+    assert_eq!(habits.habit("reported again", act, opens(&file)), habit);
     habits.rig.collector.end_habit(habit).unwrap();
     assert_eq!(counted(&habits), []);
 
@@ -143,7 +143,7 @@ fn a_habit_is_counted_and_not_told() {
     habits.rig.collector.renew_habits().unwrap();
     assert_eq!(counted(&habits), [(habit, 1)]);
     assert_eq!(habits.rig.collector.habits(), 0);
-    assert_eq!(habits.habit("told after all were voided", act, opens(&file)), habit);
+    assert_eq!(habits.habit("reported after all were voided", act, opens(&file)), habit);
     habits.finish();
 }
 
@@ -282,7 +282,7 @@ fn without_the_tracker_of_processes_there_are_no_habits() {
     habits.rig.collector.habituate(habit).unwrap();
     let process = ["process".to_owned()];
     habits.rig.collector.pause(&process).unwrap();
-    assert_eq!(habits.habit("as nobody looks at processes", act, opens(&file)), 0);
+    assert_eq!(habits.habit("as processes are not watched", act, opens(&file)), 0);
     habits.rig.collector.resume(&process).unwrap();
     let other = habits.habit("below a process that was there before", act, opens(&file));
     assert!(other != 0 && other != habit);
@@ -355,9 +355,9 @@ fn what_is_accepted_is_a_habit_of_who_listens() {
     assert_ne!(habit, 0);
     assert_ne!(habits.habit("at another port", || connect(ports[1]), accepted(other)), habit);
     habits.rig.collector.habituate(habit).unwrap();
-    let told = habits.rig.all().iter().filter(|e| accepted(port)(e)).count();
+    let reported = habits.rig.all().iter().filter(|e| accepted(port)(e)).count();
     (0..3).for_each(|_| _ = connect(ports[0]));
-    assert_eq!(habits.rig.all().iter().filter(|e| accepted(port)(e)).count(), told);
+    assert_eq!(habits.rig.all().iter().filter(|e| accepted(port)(e)).count(), reported);
     assert_eq!(habits.counts().iter().map(|c| (c.habit, c.count)).collect::<Vec<_>>(), [(habit, 3)]);
     server.kill().unwrap();
     server.wait().unwrap();

@@ -41,7 +41,7 @@ static __always_inline u32 error_of(const struct call *call)
 SYSCALLS(user)
 {
 	struct tracker_counters *c = count();
-	u32 error = call->which == SYS_setfsuid ? 0 : error_of(call); /* that one tells the previous id */
+	u32 error = call->which == SYS_setfsuid ? 0 : error_of(call); /* that one returns the previous id */
 	struct identity now, before;
 	struct user_change e = {};
 	bool known;
@@ -172,7 +172,7 @@ int BPF_PROG(privileged_exec, struct task_struct *task, int old_pid, struct linu
 	return 0;
 }
 
-/* Also tells clone's new namespaces, without a hook on a system call. A clone that fails is not seen. */
+/* Also reports clone's new namespaces, without a hook on a system call. A clone that fails is not seen. */
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(forked, struct task_struct *parent, struct task_struct *child)
 {

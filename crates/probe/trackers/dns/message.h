@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only) */
-/* What is told of a message, wherever its bytes lie, and which answer belongs to which query. */
+/* What is reported of a message, wherever its bytes lie, and which answer belongs to which query. */
 #ifndef ETHOGRAM_DNS_MESSAGE_H
 #define ETHOGRAM_DNS_MESSAGE_H
 

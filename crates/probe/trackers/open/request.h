@@ -99,7 +99,7 @@ static __always_inline u64 mixed_asked(u64 hash, const struct request *request, 
 	return hash | 1;
 }
 
-/* Stands for all that is told of an open, and for what is read by it: a file that has changed is another. */
+/* Stands for all that is reported of an open, and for what is read by it: a file that has changed is another. */
 static __always_inline u64 habitual_object(struct walk *walk, struct file *file, struct inode *inode,
 					   const struct request *request, u32 mode, struct task_struct *task)
 {

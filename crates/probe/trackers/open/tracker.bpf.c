@@ -222,7 +222,7 @@ static __always_inline bool is_error(long result)
 	return (unsigned long)result >= (unsigned long)-MAX_ERRNO;
 }
 
-/* As the function behind every open is told. Opens by io_uring come by there too. */
+/* As the function behind every open gets it. Opens by io_uring come by there too. */
 static __always_inline struct request requested(int directory, struct filename *name, const struct open_flags *how,
 						u32 flags)
 {

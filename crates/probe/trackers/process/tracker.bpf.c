@@ -139,7 +139,7 @@ static __always_inline void append_environment(struct process_exec *e, struct re
 	e->environment = since(r, start);
 }
 
-#define NAMED_MAX 2048 /* bytes by which a program and its arguments are told from others */
+#define NAMED_MAX 2048 /* bytes of a program and its arguments that count */
 
 /* Of the program that was begun: what of the record says what it is. Where not all is known, it is that of no other. */
 static __always_inline void name_lineage(struct program *now, const struct process_exec *e, struct record *r)
