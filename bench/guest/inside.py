@@ -22,7 +22,7 @@ class Meter(windows.Meter):
 
     seconds = 1.0
 
-    def look(self):
+    def read(self):
         load = sum(group.ns() for group in self.load)
         return time.monotonic_ns() - self.agent.group.ns(), load, self.service.packets()
 
@@ -77,9 +77,9 @@ def _measure(meter, agent, seconds):
 def _by_program(meter, agent):
     """What each program costs a packet, in instructions. Their own counting is in it."""
     event.SWITCH.write_text("1")
-    before, (_, _, packets) = event.programs(agent.pid), meter.look()
+    before, (_, _, packets) = event.programs(agent.pid), meter.read()
     time.sleep(2)
-    after, packets = event.programs(agent.pid), meter.look()[2] - packets
+    after, packets = event.programs(agent.pid), meter.read()[2] - packets
     event.SWITCH.write_text("0")
     found = {}
     for id, program in after.items():
@@ -92,9 +92,9 @@ def _by_program(meter, agent):
 
 def _own(meter, agent, seconds):
     """Instructions for a packet, and the share of them that is the agent's own, with all on and nothing switched."""
-    (before, _, packets), own, begin = meter.look(), agent.group.ns(), time.monotonic_ns()
+    (before, _, packets), own, begin = meter.read(), agent.group.ns(), time.monotonic_ns()
     time.sleep(seconds)
-    after, wall = meter.look(), time.monotonic_ns() - begin
+    after, wall = meter.read(), time.monotonic_ns() - begin
     return {"share_percent": 100 * (agent.group.ns() - own) / wall, "per_packet": (after[0] - before) / (after[2] - packets)}
 
 

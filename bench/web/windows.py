@@ -20,16 +20,16 @@ class Meter:
         self.service, self.agent = service, agent
         self.load = [service.group(), client.group]
 
-    def look(self):
+    def read(self):
         """Nanoseconds of the machine without the agent and of the load, and packets, so far."""
         load = sum(group.ns() for group in self.load)
         return cpu.machine_ns() - self.agent.group.ns(), load, self.service.packets()
 
     def window(self):
         """Nanoseconds for a packet: of the whole machine, and of the service and its client alone."""
-        before = self.look()
+        before = self.read()
         time.sleep(self.seconds)
-        machine, load, packets = (b - a for a, b in zip(before, self.look()))
+        machine, load, packets = (b - a for a, b in zip(before, self.read()))
         return machine / packets, load / packets
 
 

@@ -8,6 +8,7 @@ import plan
 import rooms
 from edges import circles_of_rooms, crates_of, includes_of, rooms_of
 from graph import circles
+from prose import prose_problems
 
 
 def sources(*endings):
@@ -105,3 +106,5 @@ def problems():
     new, gone = known([file for file, lines in lengths.items() if lines > plan.MOST_LINES], plan.KNOWN_LONG)
     yield from (f"{file} has {lengths[file]} lines: {plan.MOST_LINES} at most, so cut it where it is about two things" for file in new)
     yield from (f"{file} is no longer too long: remove it from script/structure/plan.py" for file in gone)
+
+    yield from prose_problems(list(sources(".md", ".rs", ".c", ".h", ".py", ".toml", ".yaml", "script")))

@@ -10,6 +10,7 @@ import rooms
 from edges import circles_of_rooms, crates_of_metadata, includes_of, rooms_of
 from graph import circles
 from problems import crate_problems, include_problems, known, room_problems
+from prose import glossary_problems, name_problems, page_problems, word_problems
 from rust import code_of, paths_of
 
 
@@ -176,6 +177,33 @@ class Reading(unittest.TestCase):
 
     def test_code_after_what_is_left_out_stays(self):
         self.assertIn("struct B", code_of("#[cfg(test)]\nmod tests { fn f() { let c = '}'; } }\nstruct B;"))
+
+
+class Prose(unittest.TestCase):
+    def of(self, text, name="docs/page.md", there=("docs/other.md",)):
+        return list(page_problems(Path(name), text, lambda path: str(path) in there))
+
+    def test_lines_and_tables(self):
+        self.assertIn("121 columns", "".join(self.of("a" * 121)))
+        self.assertEqual(self.of("a" * 120 + "\n| " + "a" * 200), [])
+
+    def test_links_and_paths(self):
+        self.assertEqual(self.of("[other](other.md), [one](https://example.org/), `docs/other.md`, `crates/NAMES/x.rs`"), [])
+        self.assertIn("links to gone.md", "".join(self.of("[gone](gone.md)")))
+        self.assertIn("names docs/gone.md", "".join(self.of("`docs/gone.md`")))
+        self.assertEqual(self.of("```console\n[gone](gone.md)\n```"), [])
+        self.assertEqual(self.of("# A heading, `so`\n[here](#a-heading-so)"), [])
+        self.assertIn("links to #there", "".join(self.of("[there](#there)")))
+
+    def test_words_and_names(self):
+        for text in ("Whoever reads it", "what nobody wants", "a graver one"):
+            self.assertEqual(len(list(word_problems(Path("a.rs"), text))), 1, text)
+        self.assertEqual(list(word_problems(Path("a.md"), "```\nwhoever\n```\nengraved, nobody reads")), [])
+        self.assertEqual(len(list(name_problems(Path("a.rs"), "fn told() {}\nfn foretold() {}"))), 1)
+
+    def test_the_glossary_stays_short(self):
+        self.assertEqual(list(glossary_problems("**word** \u2014 what it is\n" * 40)), [])
+        self.assertIn("41 entries", "".join(glossary_problems("**word** \u2014 what it is\n" * 41)))
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ pub(crate) enum Refusal {
     Unparsed,
 }
 
-/// What became of a tracker's records in user space, over all its starts. Whoever takes events from the collector's
+/// What became of a tracker's records in user space, over all its starts. The one that takes events from the collector's
 /// output counts here what it did with each: until then it is in flight.
 #[derive(Debug, Default)]
 pub struct Outcome {

@@ -1,4 +1,4 @@
-//! What nobody wants costs nothing, and what somebody begins to want comes whole.
+//! An event without a subscription costs nothing, and all of it comes with the first subscription.
 
 use std::collections::BTreeSet;
 
@@ -49,7 +49,7 @@ fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
     assert_eq!(state(&rig), State::Running);
     rig.collector.set_subscription("files", only(&[])).unwrap();
     assert_eq!(state(&rig), State::Idle);
-    // Paused, it stays so whoever wants it.
+    // Paused, it stays so whatever the subscriptions.
     rig.collector.pause(&["files".into()]).unwrap();
     rig.collector.set_subscription("files", Subscription::All).unwrap();
     assert_eq!(state(&rig), State::Paused);
@@ -122,7 +122,7 @@ fn a_file_that_is_ordinary_is_told_no_more_and_others_are() {
     let pid = opened(&[&ordinary], libc::O_WRONLY);
     rig.expect("the file opened for writing", at(&ordinary, pid));
 
-    // Somebody wants to see everything.
+    // A subscription to everything.
     rig.collector.set_subscription("open", Subscription::All).unwrap();
     let pid = opened(&[&ordinary], libc::O_RDONLY);
     assert_eq!(object(&rig.expect("the ordinary one", at(&ordinary, pid))), 0);
