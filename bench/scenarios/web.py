@@ -51,9 +51,9 @@ def _own_share(agent, service, client, seconds=10):
     """What the agent itself uses under this load, with all trackers on and nothing switched."""
     meter = windows.Meter(service, client, agent)
     time.sleep(2)
-    before, own, begin = meter.look(), agent.group.ns(), time.monotonic_ns()
+    before, own, begin = meter.read(), agent.group.ns(), time.monotonic_ns()
     time.sleep(seconds)
-    after, own, wall = meter.look(), agent.group.ns() - own, time.monotonic_ns() - begin
+    after, own, wall = meter.read(), agent.group.ns() - own, time.monotonic_ns() - begin
     return {
         "core_percent": 100 * own / wall,
         "of_machine_percent": 100 * own / (after[0] - before[0]),
