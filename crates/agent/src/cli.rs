@@ -1,4 +1,5 @@
 //! The command line: what can be asked, and how the answer ends.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // What is asked for goes to the terminal.
 
 mod alerts;
 mod args;

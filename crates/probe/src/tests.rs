@@ -3,6 +3,7 @@
 //! A test causes something in this process or in a child, and looks at what arrives of those processes only: other
 //! tests and the rest of the machine go on meanwhile.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods)] // A test reads all that it causes.
 
 use std::{
     collections::BTreeMap,

@@ -1,7 +1,7 @@
 //! End-to-end tests: the real binary, the real kernel, real containers.
 //!
 //! They need root and a Docker daemon; `script/test` sees to both. Each makes what it needs and removes it again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod behaviour;
 mod doctor;
