@@ -1,5 +1,5 @@
 //! The model from the outside: events in, findings out.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod bounds;
 mod clock;
