@@ -1,8 +1,9 @@
 //! What a server knows outlives it.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use ethogram_agent::store::{Contents, Store};
+use ethogram_detect::{Profile, ProfileState};
 use rustix::process::Signal;
 
 use super::support::{Container, Server, Settings, eventually, seconds};
@@ -30,7 +31,13 @@ fn a_kill_loses_ten_seconds_at_most() {
     let web = Container::web("kept");
     let server = server_with_an_alert(&web);
     let (before, profiles) = (uids(&server), server.profiles());
-    std::thread::sleep(Duration::from_secs(11));
+    eventually("all of it in the store", seconds(10), || {
+        let stored = as_of_now(&server);
+        let is_learnt =
+            |text: &String| serde_json::from_str(text).is_ok_and(|p: Profile| p.state() != ProfileState::Learning);
+        let has_all = stored.profiles.len() >= profiles.len() && stored.alerts.len() >= before.len();
+        (has_all && stored.profiles.values().all(is_learnt)).then_some(())
+    });
     let server = server.kill_and_restart(|_| ());
     assert_eq!(uids(&server), before, "the alerts are still there");
     let after = server.profiles();
