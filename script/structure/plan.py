@@ -51,7 +51,7 @@ FOLDERS = {
     "script": "Bootstrap, server, test, bench, fuzz; other kernels; the check of this structure",
 }
 # What a crate has beside its sources that is no room: tests and what only the build reads.
-NO_ROOMS = {"build", "src", "tests"}
+NO_ROOMS = {"build", "examples", "src", "tests"}
 # Crates that are small enough for each file to be a room.
 ROOMS_ARE_FILES = {"engine"}
 # Pages. Tables, and what is generated, may be wider.
