@@ -1,6 +1,7 @@
 //! What the engine's step costs an event of a recording: identity alone, and with the rules and the behaviour model that judge it.
 //!
 //!     cargo run --release --package ethogram-engine --example cost -- RECORDING
+#![allow(clippy::print_stdout)]
 // It measures, so it has a clock, and reads a file.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
