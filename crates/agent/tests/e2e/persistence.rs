@@ -31,7 +31,7 @@ fn a_kill_loses_ten_seconds_at_most() {
     let web = Container::web("kept");
     let server = server_with_an_alert(&web);
     let (before, profiles) = (uids(&server), server.profiles());
-    eventually("all of it in the store", seconds(10), || {
+    eventually("all of it in the store", seconds(11), || {
         let stored = as_of_now(&server);
         let is_learnt =
             |text: &String| serde_json::from_str(text).is_ok_and(|p: Profile| p.state() != ProfileState::Learning);
