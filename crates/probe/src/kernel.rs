@@ -2,12 +2,13 @@
 
 pub(crate) mod abilities;
 pub(crate) mod cgroup;
+mod print;
 pub(crate) mod syscalls;
 pub(crate) mod types;
 
 use std::{cell::RefCell, fs, path::Path, sync::Once};
 
-use libbpf_rs::{ErrorKind, MapHandle, MapType, PrintLevel, set_print};
+use libbpf_rs::{ErrorKind, MapHandle, MapType};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::Error;
@@ -25,16 +26,14 @@ thread_local! {
 /// Runs `f`, and where it fails adds what libbpf printed on this thread meanwhile.
 pub(crate) fn capture_log<T>(f: impl FnOnce() -> libbpf_rs::Result<T>) -> Result<T, (libbpf_rs::Error, Vec<String>)> {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        set_print(Some((PrintLevel::Info, keep)));
-    });
+    ONCE.call_once(print::redirect);
     LOG.with_borrow_mut(|log| *log = Some(Vec::new()));
     let result = f();
     let log = LOG.with_borrow_mut(Option::take).unwrap_or_default();
     result.map_err(|e| (e, log))
 }
 
-pub(crate) fn keep(_: PrintLevel, line: String) {
+pub(crate) fn keep(line: &str) {
     LOG.with_borrow_mut(|log| {
         if let Some(log) = log
             && log.len() < LOG_LINES

@@ -51,3 +51,15 @@ fn what_is_not_a_tracker_is_refused() {
         assert!(error.starts_with("object of tracker 'x': is not a BPF object"), "{error}");
     }
 }
+
+#[test]
+fn names_that_are_no_text_are_borne() {
+    use crate::{Manifest, TrackerObject};
+    let tracker = crate::object::builtin::builtin_named("signal");
+    let mut elf = tracker.elf.bytes("signal").unwrap().into_owned();
+    let name = elf.windows(9).position(|bytes| bytes == b"\0license\0").unwrap();
+    elf[name + 1] = 0xff;
+    // libbpf says what it makes of the section, with its name.
+    let refused = TrackerObject::new("signal", &elf, Manifest::default()).unwrap_err().to_string();
+    assert!(refused.starts_with("object of tracker 'signal'"), "{refused}");
+}

@@ -27,7 +27,7 @@ fn print(level: PrintLevel, text: String) {
         PROCESSED.lock().unwrap().insert(program.to_owned(), instructions);
     }
     if level != PrintLevel::Debug {
-        kernel::keep(level, text);
+        kernel::keep(&text);
     }
 }
 
