@@ -83,7 +83,7 @@ pub struct Model {
     quarantine: Quarantine,
     sessions: Sessions,
     names: Names,
-    /// Which kinds of events tell names, by where their schemas lie, which are held so that no other takes that place.
+    /// Which kinds of events resolve names, by where their schemas lie, which are held so that no other takes that place.
     telling: FxHashMap<usize, (Arc<EventSchema>, bool)>,
     updates: BTreeMap<String, FindingUpdate>,
     evicted: Vec<String>,

@@ -1,7 +1,7 @@
 //! Rules: what is known to be bad, in Falco's language.
 //!
 //! Files become a [`RuleSet`]: conditions are read, checked against the trackers' schemas, and compiled for each kind of
-//! event. [`Rules`] holds the set that is in force and judges events by it. A match is told once for each story: the
+//! event. [`Rules`] holds the set that is in force and judges events by it. A match is reported once for each group: the
 //! same rule, workload and lineage.
 
 mod access;

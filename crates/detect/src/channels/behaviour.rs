@@ -36,7 +36,7 @@ pub struct BehaviourChannel {
     /// Patterns that made room for others, or were not seen for long.
     #[serde(default)]
     pub forgotten: u64,
-    /// How much tells that an operation is new.
+    /// How surprising a new operation is.
     #[serde(default)]
     pub(crate) novelty: Novelty,
     /// By operation.
@@ -54,7 +54,7 @@ pub struct Operation {
     /// What of it was too various to be held, and is not judged.
     #[serde(default)]
     pub unjudged: Unjudged,
-    /// How much tells that another executable does it.
+    /// How surprising another executable that does it is.
     #[serde(default)]
     pub novelty: Novelty,
     /// By executable; executions by the parent's.
@@ -64,7 +64,7 @@ pub struct Operation {
 /// What one executable did of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Executable {
-    /// How much tells that it does so to another object.
+    /// How surprising another object is.
     #[serde(default)]
     pub novelty: Novelty,
     /// To what.
@@ -228,7 +228,7 @@ impl BehaviourChannel {
                 let mut candidates = executables.iter_mut().filter(|(name, _)| behaviour.may_be_by(name));
                 return candidates.find_map(|(_, executable)| holds(executable)).is_some();
             }
-            // What somebody did while it was learnt, anybody may do.
+            // What an unknown executable did while it was learnt, every executable may do.
             [&*behaviour.executable, UNKNOWN].into_iter().any(|n| executables.get_mut(n).and_then(holds).is_some())
         })
     }

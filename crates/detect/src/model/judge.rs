@@ -18,7 +18,7 @@ impl Model {
     /// Learns from an event, or judges it. Gives what is new; what goes on is in [`Model::take_updates`].
     ///
     /// Events of the host of which no service is known, and those of a container without an image, are neither learnt nor
-    /// judged: whoever calls waits with an event until its container is resolved, and gives up waiting after a moment.
+    /// judged: the caller waits with an event until its container is resolved, and gives up waiting after a moment.
     pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
         self.judge_unless(event, |_, _, _| false)
     }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::channels::behaviour::{Executable, Operation, Unjudged};
 
-/// What differs between two profiles. What is counted, when it was seen and what was told does not matter.
+/// What differs between two profiles. Counts, times and alerts do not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProfileDiff {
     /// The workload whose profile is the first.

@@ -23,7 +23,7 @@ pub const MAX_FILE_BYTES: usize = 8 << 20;
 const MAX_PATTERNS: usize = 8_192;
 /// Bytes of one name at most.
 const MAX_NAME: usize = 4_096;
-/// Problems of one file that are told.
+/// Problems of one file that are reported.
 const MAX_PROBLEMS: usize = 16;
 
 /// Keys of a file that are no operations.
@@ -70,12 +70,12 @@ impl fmt::Display for FileProblems {
 impl std::error::Error for FileProblems {}
 
 impl Profile {
-    /// The profile as a file. What was told, counts and times are not in it.
+    /// The profile as a file. Alerts, counts and times are not in it.
     pub fn to_file(&self) -> String {
         write::file(self)
     }
 
-    /// Reads such a file, which somebody has approved at this time: nanoseconds since the Unix epoch.
+    /// Reads such a file, which was approved at this time: nanoseconds since the Unix epoch.
     ///
     /// # Errors
     /// What is wrong with it.

@@ -36,7 +36,7 @@ pub struct ProfileSummary {
     pub last_seen_ns: u64,
     /// How long it has been learnt, nanoseconds.
     pub learnt_ns: u64,
-    /// Since when somebody has said that it is right, nanoseconds since the Unix epoch.
+    /// Since when it is approved, nanoseconds since the Unix epoch.
     #[serde(default)]
     pub approved_ns: Option<u64>,
     /// What it lacks to be stable, in words.
@@ -49,7 +49,7 @@ pub struct ProfileSummary {
     pub entries: usize,
     /// Behaviours seen.
     pub observations: u64,
-    /// Behaviours told.
+    /// Behaviours that raised an alert.
     pub alerts: usize,
 }
 
@@ -83,12 +83,12 @@ pub struct ProfileTree {
     /// The workload whose profile it began with, as long as it is learnt.
     #[serde(default)]
     pub predecessor: Option<String>,
-    /// From how many bits on what is new is told where it is not grave.
+    /// The threshold: from this score in bits on, new behaviour of a severity below high raises an alert.
     #[serde(default)]
     pub threshold: Option<f64>,
     /// What it does, by operation: what runs, whom it talks to, what it changes.
     pub operations: Vec<OperationView>,
-    /// What was told, latest first.
+    /// What raised an alert, latest first.
     pub alerted: Vec<AlertView>,
 }
 
@@ -135,7 +135,7 @@ impl ObjectView {
     }
 }
 
-/// A behaviour that was told.
+/// A behaviour that raised an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertView {
     /// Of its finding.
@@ -231,8 +231,8 @@ fn page(tree: &ProfileTree, executables: usize, objects: usize) -> String {
     };
     let from = match tree.threshold {
         _ if s.state == ProfileState::Learning => String::new(),
-        _ if s.approved_ns.is_some() => "; whatever is new is told".to_owned(),
-        Some(bits) => format!("; what is new is told where it is grave, or tells {bits:.1} bits or more"),
+        _ if s.approved_ns.is_some() => "; everything new raises an alert".to_owned(),
+        Some(bits) => format!("; new behaviour raises an alert from severity high, or from a score of {bits:.1} bits"),
         None => String::new(),
     };
     let _ = writeln!(out, "  {alerts}{from}\n  id {}", escape(&s.uid));
@@ -252,7 +252,7 @@ fn page(tree: &ProfileTree, executables: usize, objects: usize) -> String {
         more(&mut out, "  ", operation.executables.len(), executables);
     }
     if !tree.alerted.is_empty() {
-        out += "\nnot usual, told\n";
+        out += "\nnew, with an alert\n";
         for alert in tree.alerted.iter().take(SHOWN_ALERTS) {
             let (operation, executable) = (escape(&alert.operation), escape(&alert.executable));
             let object = escape(&alert.object);
@@ -270,10 +270,12 @@ fn standing(s: &ProfileSummary) -> String {
         (_, Some(approved_ns)) => {
             format!("{}, approved {}: it learns nothing more", s.state.name(), minute(approved_ns))
         }
-        (ProfileState::Learning, _) => format!("learning for {learnt}: what is new is learnt, and not told"),
+        (ProfileState::Learning, _) => format!("learning for {learnt}: new behaviour is learnt and raises no alert"),
         (ProfileState::Partial, _) => format!("partial, learnt in {learnt}: it judges, though not all was seen"),
         (ProfileState::Stable, _) => format!("stable, learnt in {learnt}: it judges"),
-        (ProfileState::Drifted, _) => format!("drifted, learnt in {learnt}: it judges, and much is new of late"),
+        (ProfileState::Drifted, _) => {
+            format!("drifted, learnt in {learnt}: it judges, and much new behaviour came lately (drift)")
+        }
     }
 }
 

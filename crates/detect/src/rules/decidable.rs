@@ -27,7 +27,7 @@ use super::{
 const MAX_WAYS: usize = 64;
 /// Paths and peers that an alternative has at most.
 const MAX_TARGETS: usize = 512;
-/// Reasons that are told of one rule.
+/// Reasons that are given for one rule.
 const MAX_REASONS: usize = 8;
 
 /// What of a rule the kernel can decide.
@@ -35,7 +35,7 @@ const MAX_REASONS: usize = 8;
 pub struct Decidable {
     /// What finds it in alerts: `rule.` and its name in small letters.
     pub analytic: String,
-    /// Whatever one of these tells, the rule holds for.
+    /// The rule holds for all that one of these matches.
     pub alternatives: Vec<Alternative>,
     /// Why the rule may also hold for something else; empty where the kernel can decide all of it.
     pub beyond: Vec<String>,
@@ -117,7 +117,7 @@ impl RuleSet {
     /// Whether an alternative is about what happens in that container.
     pub fn concerns(&self, alternative: &Alternative, container: &Arc<Container>) -> bool {
         let Some(program) = self.programs.get(alternative.program) else { return false };
-        // Of one without a name nobody knows what it is not called.
+        // Of one without a name it is not known what it is not called.
         if !container.is_resolved() && alternative.scope.iter().any(|(check, _)| !is_of_id(program, *check)) {
             return false;
         }
@@ -215,7 +215,7 @@ impl Search<'_> {
                 _ => Atom::Unknown,
             };
         }
-        // What must not be cannot be told the kernel.
+        // The kernel knows no exclusions.
         if predicate.negated == wanted {
             return Atom::Unknown;
         }
@@ -245,7 +245,7 @@ impl Search<'_> {
         }
     }
 
-    /// What a test that holds says of what the operation is done to. None where that is more than the kernel can be told.
+    /// What a test that holds says of what the operation is done to. None where that is more than a policy can say.
     fn targets(&self, access: &Access, test: &Test) -> Option<Vec<Target>> {
         match (self.operation, access) {
             (PolicyOperation::Exec, Access::Process(ProcessPart::Path)) => target::paths(test),
@@ -324,7 +324,7 @@ impl Way {
     }
 }
 
-/// Whether it stays the same as long as the container is there, once a runtime has told of it.
+/// Whether it stays the same as long as the container is there, once a runtime has reported it.
 fn is_of_container(access: &Access) -> bool {
     use ContainerPart as Part;
     match access {

@@ -276,7 +276,7 @@ impl<'a> Definer<'a> {
         }
     }
 
-    /// Makes an expression ready, and tells how deep it is.
+    /// Makes an expression ready, and returns how deep it is.
     fn expr(&mut self, expr: &Expr, of: Written<'_>, depth: usize) -> (Prepared, usize) {
         let mut deepest = depth;
         let mut all = |this: &mut Self, inside: &[Expr]| -> Vec<Prepared> {
@@ -374,7 +374,7 @@ impl<'a> Definer<'a> {
         Some(self.done.checks.len() - 1)
     }
 
-    /// A type of event that nobody sees is a slip, or cannot be seen here.
+    /// A type of event that no tracker reports is a slip, or cannot be seen here.
     fn warn_of_types(&mut self, literals: &[&Literal], of: Written<'_>, check: &Check) {
         if !matches!(check.op, Op::Equal | Op::NotEqual | Op::In) {
             return;

@@ -31,7 +31,7 @@ struct Place {
 const UNKNOWN: u8 = 0;
 const NO: u8 = 1;
 const YES: u8 = 2;
-/// It cannot be told without more of the event.
+/// It cannot be decided without more of the event.
 const MAYBE: u8 = 3;
 
 /// An event under test.
@@ -231,7 +231,7 @@ impl<'e> Case<'e> {
         self.values.get(place).unwrap_or(&Value::Absent)
     }
 
-    /// Reads a slot's value, and tells its place among those read.
+    /// Reads a slot's value, and returns its place among those read.
     fn read(&mut self, slot: usize) -> usize {
         let (program, event, facts) = (self.program, self.event, self.facts);
         let known = self.places.get(slot).map_or(0, |place| place.value);

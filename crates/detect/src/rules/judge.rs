@@ -66,7 +66,7 @@ struct Kind {
     schema: Arc<EventSchema>,
     program: Option<Which>,
     seen: u64,
-    /// Whether it tells what addresses are called.
+    /// Whether it resolves names of addresses.
     names: bool,
     subjects: Subjects,
 }
@@ -195,8 +195,8 @@ impl Rules {
         may
     }
 
-    /// Whether a rule may hold for another event of the same habit, as the kernel tells habits apart: who does what to what.
-    /// Of whom nobody knows what it runs, or in which container, any may.
+    /// Whether a rule may hold for another event of the same habit, by the kernel's key of habits: who does what to what.
+    /// Where it is not known what runs, or in which container, any rule may.
     pub fn may_match_habit(&mut self, event: &Event) -> bool {
         self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
@@ -211,7 +211,7 @@ impl Rules {
         may
     }
 
-    /// The rules that hold for an event, whatever was told before.
+    /// The rules that hold for an event, whatever was found before.
     pub fn matching(&mut self, event: &Event) -> Vec<Arc<str>> {
         self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
@@ -381,8 +381,8 @@ const SELF_EVIDENT: [&str; 6] = ["evt.type", "evt.is_open", "evt.dir", "fd.typec
 /// The first sentence of what the rule is for, and what made it fire.
 fn reason(def: &RuleDef, because: &[String]) -> String {
     let mut out = first_sentence(&def.desc);
-    let tells = |because: &&String| !SELF_EVIDENT.iter().any(|start| because.starts_with(start));
-    for because in because.iter().filter(tells) {
+    let is_of_use = |because: &&String| !SELF_EVIDENT.iter().any(|start| because.starts_with(start));
+    for because in because.iter().filter(is_of_use) {
         let _ = write!(out, "; {}", render::escape(because));
     }
     out

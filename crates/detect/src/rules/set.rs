@@ -43,7 +43,7 @@ pub struct RuleSet {
     pub(super) programs: Vec<Program>,
     by_event: FxHashMap<(Arc<str>, Arc<str>), usize>,
     states: Vec<RuleState>,
-    /// The events that tell what addresses are called.
+    /// The events that resolve names of addresses.
     naming: Vec<(String, String)>,
     /// Rules that say nothing of the event's type: they hold for the events that have one.
     untyped: BTreeSet<usize>,
@@ -275,7 +275,7 @@ impl RuleSet {
             return RuleState::CannotFire(format!("there are no events of the source '{}' here", def.source));
         }
         if !def.enabled {
-            // What it would be matters to whoever means to enable it.
+            // What it would be matters to a user who means to enable it.
             let armed =
                 schemas.iter().any(|schema| !Program::new(&self.definitions, schema, |at| at == rule).armed.is_empty());
             return if armed { RuleState::Disabled } else { self.cannot_fire(def, schemas) };

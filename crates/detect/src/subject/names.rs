@@ -10,12 +10,12 @@ use ethogram_model::{Event, EventSchema, Value};
 /// Addresses whose names are remembered; beyond, the oldest are forgotten.
 const MAX_NAMES: usize = 16_384;
 
-/// Whether events of a kind tell what addresses are called.
+/// Whether events of a kind resolve names of addresses.
 pub(crate) fn tells_names(schema: &EventSchema) -> bool {
     schema.field("dns.answers").is_some() && schema.field("dns.question.name").is_some()
 }
 
-/// What addresses are called, as the answers to DNS queries said. Nobody is asked.
+/// Names of addresses, as the answers to DNS queries said. No server is queried.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     by_address: BTreeMap<(u64, IpAddr), String>,
@@ -23,7 +23,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// What the container, or the host, that an event is of was told of an address.
+    /// The name that DNS gave an address, for the container, or the host, that an event is of.
     pub(crate) fn name(&self, event: &Event, address: IpAddr) -> Option<&str> {
         self.by_address.get(&(place(event), address)).map(String::as_str)
     }

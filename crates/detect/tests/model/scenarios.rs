@@ -35,7 +35,7 @@ fn a_new_executable_is_one_finding_with_its_story() {
     assert_eq!(
         finding.reason,
         "/bin/busybox (httpd) ran /usr/bin/curl, which this workload never did in 20 s of learning; usual: /www/cgi-bin/count; \
-         6.0 bits where 2.0 raise an alert: another object of execute was new to this executable in 0 of 1 windows (2.0), \
+         score 6.0 bits, threshold 2.0: another object of execute was new to this executable in 0 of 1 windows (2.0), \
          0 of 0 other workloads show it (1.0), medium severity (3.0)"
     );
     assert_eq!(finding.analytic, "behaviour.execute");
@@ -385,7 +385,7 @@ fn a_peer_is_its_name_where_the_container_was_told_that() {
     model.advance(START + LATER);
     assert_eq!(judge(&mut model, [answer(&web, "db.shop", "10.9.9.9", LATER), connect("10.9.9.9", LATER)]), []);
     assert_eq!(judge(&mut model, [answer(&web, "old.shop", "10.0.0.1", LATER), connect("10.0.0.1", LATER)]), []);
-    // Whoever answers can say anything.
+    // A DNS server can say anything.
     judge(&mut model, [answer(&web, "db.shop", "203.0.113.9", LATER)]);
     let stranger = one(&mut model, connect("203.0.113.9", LATER));
     assert_eq!(stranger.title, "web: /bin/app connected to db.shop:5432");

@@ -125,6 +125,6 @@ fn reason(seen: &str, because: Option<&str>, known: &Known<'_>, score: &Score) -
         }
     }
     let parts: Vec<String> = score.parts.iter().map(|part| format!("{} ({:.1})", part.what, part.bits)).collect();
-    let _ = write!(out, "; {:.1} bits where {:.1} raise an alert: {}", score.bits, score.threshold, parts.join(", "));
+    let _ = write!(out, "; score {:.1} bits, threshold {:.1}: {}", score.bits, score.threshold, parts.join(", "));
     out
 }

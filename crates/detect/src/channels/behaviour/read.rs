@@ -66,7 +66,7 @@ impl<'e> Behaviour<'e> {
         }
     }
 
-    /// Calls a peer by its name, where the container was told that.
+    /// Calls a peer by its name, where a DNS answer gave the container that name.
     pub(crate) fn named(mut self, event: &Event, names: &Names) -> Self {
         if self.kind == ObjectKind::Peer
             && let Some((address, port)) = peers::parse(&self.object)
@@ -98,7 +98,7 @@ fn place(event: &Event) -> Option<&Container> {
     container.or_else(|| event.context.service.is_some().then(|| &*HOST))
 }
 
-/// Whether an event shows nothing, whoever did it, because of the file that it is about: one that holds no secret is read,
+/// Whether an event shows nothing, whatever process did it, because of its file: one that holds no secret is read,
 /// or one is written that swallows everything.
 pub fn is_ordinary(event: &Event) -> bool {
     specs(event).all(|(spec, layout)| text(layout, event).is_some_and(|path| !is_of_interest(spec.kind, &path)))
@@ -208,11 +208,11 @@ fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, s
     }
 }
 
-/// What was run: the program, by another one than the image's where it was written in the container, with what it was told
+/// What was run: the program, by another one than the image's where it was written in the container, with its arguments
 /// where it is an interpreter that something in the container runs.
 fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
     let mut program = label(&process.exec);
-    // What follows a program is told from it by a space.
+    // A space separates a program from what follows.
     let path = normalise::path(&process.exec.path);
     if path.contains(' ')
         && let Some(called) = program.strip_prefix(&*path)

@@ -63,7 +63,7 @@ pub(super) fn file(profile: &Profile) -> String {
     out
 }
 
-/// What an operation's objects are. Where an earlier agent did not note it, its patterns tell.
+/// What an operation's objects are. Where an earlier agent did not note it, its patterns show it.
 fn kind(operation: &Operation) -> Option<ObjectKind> {
     let has_patterns = || operation.executables.values().any(|e| e.objects.shrinkable() > 0);
     operation.kind.or_else(|| has_patterns().then_some(ObjectKind::Path))
@@ -80,7 +80,7 @@ fn objects(does: &Executable, kind: Option<ObjectKind>) -> impl Iterator<Item = 
     })
 }
 
-/// A list, one entry a line, so that whoever compares two files sees which entries differ.
+/// A list, one entry a line, so that a comparison of two files shows which entries differ.
 fn list(out: &mut String, key: &str, entries: impl Iterator<Item = String>) {
     let mut entries = entries.peekable();
     if entries.peek().is_none() {

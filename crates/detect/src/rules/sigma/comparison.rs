@@ -184,7 +184,7 @@ impl How {
         match (kind, pattern) {
             (_, Pattern::Any) => other(format!("{field} exists")),
             (Kind::Text | Kind::Directory, pattern) => Ok(self.text(field, kind, pattern)),
-            // The audit system shows the largest number where nobody logged in.
+            // The audit system shows the largest number where there was no login.
             (Kind::Number, Pattern::Whole(value)) if value == "4294967295" => is(field, "-1".into()),
             (Kind::Number | Kind::Address(_), Pattern::Whole(value)) => is(field, value),
             (Kind::Address(of), Pattern::At(Place::Start, start)) => match network(&start) {

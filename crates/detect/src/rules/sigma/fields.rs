@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::super::{document::did_you_mean, yaml::Node};
 
-/// What a log source's events are: one way to see them for each kind of event that tells it differently.
+/// What a log source's events are: one way to see them for each kind of event that reports it differently.
 pub(super) struct Source {
     pub(super) views: &'static [View],
     /// Fields besides the process's.
