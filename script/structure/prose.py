@@ -29,7 +29,7 @@ def anchors(text):
 
 def page_problems(file, text, exists=Path.exists):
     """Lines, links and paths of one page."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in outside_of_code(text):
         if len(line) > plan.MOST_COLUMNS and not line.startswith("|"):
             yield f"{file}:{number} has {len(line)} columns: {plan.MOST_COLUMNS} at most"
     for number, line in outside_of_code(text):
