@@ -11,7 +11,7 @@ mod workloads;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use ethogram_model::{Container, EventSchema, Finding, render};
+use ethogram_model::{Container, Finding, render};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -83,8 +83,6 @@ pub struct Model {
     quarantine: Quarantine,
     sessions: Sessions,
     names: Names,
-    /// Which kinds of events resolve names, by where their schemas lie, which are held so that no other takes that place.
-    telling: FxHashMap<usize, (Arc<EventSchema>, bool)>,
     updates: BTreeMap<String, FindingUpdate>,
     evicted: Vec<String>,
     clock: Clock,

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ethogram_model::{Event, Exec, Header, Process, Value};
+use ethogram_model::{Event, Exec, Header, Process, Value, runtime::is_entering};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 
@@ -200,9 +200,7 @@ fn nameless(event: &Event, subject: &Header) -> Exec {
 /// Whether a program that was started from outside is the runtime's own, on its way in: `runc init` runs in the
 /// container's cgroup already, from a file that is not in the container.
 fn is_runtime(exec: &Exec) -> bool {
-    let foreign = !exec.path.starts_with('/');
-    let runtime = matches!(exec.path.rsplit('/').next(), Some("runc" | "crun" | "runsc" | "youki" | "exe"));
-    foreign || (runtime && exec.args.get(1).is_some_and(|a| a == "init"))
+    !exec.path.starts_with('/') || is_entering(exec)
 }
 
 /// By which name a program was called. One that starts itself anew, as a multi-call binary does for its applets, is

@@ -55,6 +55,9 @@ pub struct EventSchema {
     /// What it is in the language of rules, where that has words for it.
     #[serde(default)]
     pub rules: Option<RuleSpec>,
+    /// What it is about. Schemas of earlier agents do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub about: Option<AboutSpec>,
     /// Where it has what every event is asked for. It follows from the rest, which does not change once this was used.
     #[serde(skip)]
     pub layout: LazyLayout,
@@ -200,7 +203,7 @@ pub struct Param {
 pub struct BehaviourSpec {
     /// The event that shows it.
     pub event: String,
-    /// What is done: `execute`, `write`, `read`, `connect`, `listen`, `accept`, `generate`, `trace`.
+    /// What is done, in one word: `execute`, `connect`.
     pub operation: String,
     /// The fields that together name what it is done to.
     pub object: Vec<String>,
@@ -212,6 +215,61 @@ pub struct BehaviourSpec {
     /// A field that must be false (or zero) for the event to count.
     #[serde(default)]
     pub unless: Option<String>,
+    /// How people are told of it. Schemas of earlier agents do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<BehaviourWords>,
+}
+
+/// How a behaviour is put in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BehaviourWords {
+    /// What was done, as it follows the name of what did it; `{object}` is what it was done to: `connected to {object}`.
+    pub sentence: String,
+    /// What is said of an executable that does it for the first time: `it never connected to anything before`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<String>,
+    /// What a profile lists below it: `who talks to whom`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heading: Option<String>,
+    /// What objects mean that are words themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub objects: BTreeMap<String, String>,
+}
+
+/// What an event is about, from the tracker's manifest, as far as the event has these fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AboutSpec {
+    /// Of these fields, the first that holds a text says what the event is about.
+    #[serde(default)]
+    pub fields: Vec<String>,
+    /// Fields that say what addresses are called.
+    #[serde(default)]
+    pub names: Option<NameFields>,
+}
+
+/// Two fields that say what addresses are called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameFields {
+    /// The name.
+    pub name: String,
+    /// The list of addresses that it stands for, among other texts.
+    pub addresses: String,
+}
+
+/// A field by whose value the kernel's policies can decide only some of an event's kinds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyField {
+    /// The field.
+    pub field: String,
+    /// The values that can be decided.
+    pub decided: Vec<String>,
+    /// Those that cannot, and what they are in words.
+    #[serde(default)]
+    pub undecided: BTreeMap<String, String>,
 }
 
 /// What an event is in Falco's language of rules, from the tracker's manifest.
@@ -239,6 +297,9 @@ pub struct RuleSpec {
     /// decide is then such an event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyOperation>,
+    /// The field that says which such events these policies can decide, where they cannot decide all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy_field: Option<PolicyField>,
 }
 
 /// An operation that the kernel can be asked to refuse, or to kill for.
@@ -253,7 +314,7 @@ pub enum PolicyOperation {
     Connect,
     /// A file system is mounted, or a mount is moved.
     Mount,
-    /// A module is loaded: `module.request` is `init_module` or `finit_module`.
+    /// A module is loaded.
     Module,
 }
 

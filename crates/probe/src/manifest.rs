@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ethogram_model::{
     BehaviourSpec,
-    schema::{Role, RuleSpec},
+    schema::{NameFields, Role, RuleSpec},
 };
 use serde::Deserialize;
 
@@ -42,6 +42,12 @@ pub struct Manifest {
     /// Which events are behaviours.
     #[serde(default)]
     pub behaviour: Vec<BehaviourSpec>,
+    /// Fields of which the first that an event has, and that holds a text, says what the event is about.
+    #[serde(default)]
+    pub about: Vec<String>,
+    /// Fields that say what addresses are called.
+    #[serde(default)]
+    pub names: Option<NameFields>,
     /// What its events are in the language of rules.
     #[serde(default)]
     pub rules: Vec<RuleSpec>,

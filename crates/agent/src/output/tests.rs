@@ -54,6 +54,7 @@ fn schema(name: &str, code: u16, sample: bool, own: Vec<Field>) -> Arc<EventSche
         fields,
         behaviours: Vec::new(),
         rules: None,
+        about: None,
         layout: Default::default(),
     })
 }

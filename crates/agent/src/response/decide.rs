@@ -1,24 +1,9 @@
 //! What a finding leads to. Pure: from the configuration and the finding alone.
 
-use ethogram_model::{Container, Finding, Process};
+use ethogram_model::{Container, Finding, Process, runtime::is_runtime};
 
 use super::record::Target;
 use crate::config::{Act, Action, Glob, Response};
-
-/// Programs that run containers. In a container's cgroup they are on their way in or out of it.
-const RUNTIMES: [&str; 11] = [
-    "dockerd",
-    "containerd",
-    "containerd-shim",
-    "runc",
-    "crun",
-    "youki",
-    "runsc",
-    "conmon",
-    "podman",
-    "crio",
-    "kubelet",
-];
 
 /// Who acts, so that it never acts upon itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -94,11 +79,9 @@ fn protected_process(myself: &Myself, container: &Container, process: &Process) 
         return Some("it is the agent itself, or the host's first process".into());
     }
     let name = process.exec.path.rsplit('/').next().unwrap_or_default();
-    let is_runtime =
-        RUNTIMES.iter().any(|r| name == *r || name.strip_prefix(r).is_some_and(|rest| rest.starts_with('-')));
     // A container can hold a file of any name: a runtime is one only where it was started from outside.
     let from_outside = process.exec.container_cgroup != container.cgroup_id;
-    (from_outside && (is_runtime || process.exec.container_cgroup == 0))
+    (from_outside && (is_runtime(name) || process.exec.container_cgroup == 0))
         .then(|| format!("{} was started from outside the container, as its runtime is", process.exec.path))
 }
 

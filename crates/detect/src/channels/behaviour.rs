@@ -13,6 +13,7 @@ pub mod read;
 mod room;
 pub(crate) mod score;
 mod template;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 
@@ -54,6 +55,9 @@ pub struct Operation {
     /// What of it was too various to be held, and is not judged.
     #[serde(default)]
     pub unjudged: Unjudged,
+    /// What is listed below it for people, as its tracker's manifest says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heading: Option<String>,
     /// How surprising another executable that does it is.
     #[serde(default)]
     pub novelty: Novelty,
@@ -243,18 +247,16 @@ impl BehaviourChannel {
 
     /// What the executable, which the workload knows, never did at all until this behaviour, as a sentence. What comes from outside
     /// is judged by what it runs, a shell is there to run programs, and what others of the workload do all the time is no surprise.
-    pub(crate) fn first_of_kind(&self, behaviour: &Behaviour<'_>) -> Option<&'static str> {
+    pub(crate) fn first_of_kind<'b>(&self, behaviour: &Behaviour<'b>) -> Option<&'b str> {
         let executable = &*behaviour.executable;
         if behaviour.is_vague || executable == OUTSIDE || self.shows(behaviour) {
             return None;
         }
-        let what = match behaviour.kind {
-            ObjectKind::Executable if !template::is_program(executable) => "it never ran a program before",
-            ObjectKind::Peer => "it never connected to anything before",
-            ObjectKind::Name if behaviour.operation == "generate" => "it never made code before",
-            ObjectKind::Name => "it never did that to anybody before",
+        match behaviour.kind {
+            ObjectKind::Executable if !template::is_program(executable) => {}
+            ObjectKind::Peer | ObjectKind::Name => {}
             _ => return None,
-        };
+        }
         let does = |operation: &Operation| operation.executables.contains_key(executable);
         if let Some(known) = self.operations.get(behaviour.operation).and_then(|o| o.executables.get(executable)) {
             let is_farther = behaviour.kind == ObjectKind::Peer
@@ -263,7 +265,7 @@ impl BehaviourChannel {
             return is_farther.then_some("it never connected beyond its own network before");
         }
         let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
-        (self.operations.values().any(does) || self.shows(&run)).then_some(what)
+        (self.operations.values().any(does) || self.shows(&run)).then(|| words::first(behaviour))
     }
 
     /// Whether the executable connects to one new peer after another, as who looks for something does.
@@ -305,7 +307,7 @@ impl Operation {
             (name.clone(), Executable { novelty, objects: executable.objects.clone() })
         });
         let (kind, unjudged, novelty) = (self.kind, self.unjudged, self.novelty.of_another());
-        Self { kind, unjudged, novelty, executables: executables.collect() }
+        Self { kind, unjudged, heading: self.heading.clone(), novelty, executables: executables.collect() }
     }
 }
 

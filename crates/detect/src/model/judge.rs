@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Event, EventSchema, Finding, ObjectKind, render};
+use ethogram_model::{Event, Finding, ObjectKind, render};
 
 use super::{MAX_CONTAINERS, Model, Recall, START_NS};
 use crate::{
@@ -11,7 +11,6 @@ use crate::{
         Behaviour, Dedup,
         finding::{self, Known},
     },
-    subject::names::tells_names,
 };
 
 impl Model {
@@ -48,7 +47,7 @@ impl Model {
             return findings;
         };
         let container = event.context.container.as_ref().map_or(0, |container| container.cgroup_id);
-        if self.tells_names(&event.schema) && self.names.learn(event) {
+        if self.names.learn(event) {
             self.habits.end_of_peers(&uid);
         }
         let Some(held) = self.profiles.get_mut(&uid) else { return findings };
@@ -85,14 +84,6 @@ impl Model {
             self.suspect(worst);
         }
         findings
-    }
-
-    pub(super) fn tells_names(&mut self, schema: &Arc<EventSchema>) -> bool {
-        if self.telling.len() >= MAX_CONTAINERS {
-            self.telling.clear();
-        }
-        let place = Arc::as_ptr(schema) as usize;
-        self.telling.entry(place).or_insert_with(|| (Arc::clone(schema), tells_names(schema))).1
     }
 
     /// Raises once that a workload has no profile.

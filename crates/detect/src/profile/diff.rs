@@ -8,11 +8,8 @@ use std::{
 use ethogram_model::render::escape;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Profile,
-    file::{natural, rank},
-};
-use crate::channels::behaviour::{Executable, Operation, Unjudged};
+use super::{Profile, file::natural};
+use crate::channels::behaviour::{Executable, Operation, Unjudged, words::rank};
 
 /// What differs between two profiles. Counts, times and alerts do not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -115,12 +115,6 @@ fn is_pattern(kind: Option<ObjectKind>, object: &str) -> bool {
     kind == Some(ObjectKind::Path) && !places::is_guarded(object)
 }
 
-/// In which order a reader wants to see the operations: what runs, whom it talks to, what it changes; others after these.
-pub(crate) fn rank(operation: &str) -> usize {
-    const ORDER: [&str; 8] = ["execute", "connect", "listen", "accept", "write", "read", "generate", "trace"];
-    ORDER.iter().position(|known| *known == operation).unwrap_or(ORDER.len())
-}
-
 /// Numbers by their size, and before all else.
 pub(crate) fn natural(object: &str) -> (u64, Cow<'_, str>) {
     match object.parse() {

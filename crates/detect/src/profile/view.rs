@@ -5,10 +5,13 @@ use std::fmt::Write;
 use ethogram_model::render::{duration, escape, rfc3339};
 use serde::{Deserialize, Serialize};
 
-use super::{Profile, file::rank};
+use super::Profile;
 use crate::{
     Settings,
-    channels::behaviour::{Executable, Unjudged},
+    channels::behaviour::{
+        Executable, Unjudged,
+        words::{self, rank},
+    },
     learning::{ProfileState, Seen},
 };
 
@@ -97,6 +100,9 @@ pub struct ProfileTree {
 pub struct OperationView {
     /// `execute`, `write`, ...
     pub operation: String,
+    /// What is listed below it, for people.
+    #[serde(default)]
+    pub heading: String,
     /// What of it was too various to learn.
     pub unjudged: Unjudged,
     /// By executable, busiest first; executions by the parent's.
@@ -162,7 +168,8 @@ impl Profile {
                 .collect();
             let busy = |e: &ExecutableView| e.objects.iter().fold(0, |n: u64, o| n.saturating_add(o.count));
             executables.sort_by_key(|e| std::cmp::Reverse(busy(e)));
-            OperationView { operation: name.clone(), unjudged: operation.unjudged, executables }
+            let heading = operation.heading.clone().unwrap_or_else(|| words::heading(name).to_owned());
+            OperationView { operation: name.clone(), heading, unjudged: operation.unjudged, executables }
         });
         let mut operations: Vec<OperationView> = operations.collect();
         operations.sort_by_key(|operation| rank(&operation.operation));
@@ -241,7 +248,8 @@ fn page(tree: &ProfileTree, executables: usize, objects: usize) -> String {
             Unjudged::Nothing => String::new(),
             unjudged => format!("  ({})", unjudged.words()),
         };
-        let _ = writeln!(out, "\n{}{}{note}", escape(&operation.operation), gloss(&operation.operation));
+        let gap = if operation.heading.is_empty() { "" } else { "  " };
+        let _ = writeln!(out, "\n{}{gap}{}{note}", escape(&operation.operation), escape(&operation.heading));
         for executable in operation.executables.iter().take(executables) {
             let _ = writeln!(out, "  {}", escape(&executable.executable));
             for object in executable.objects.iter().take(objects) {
@@ -276,21 +284,6 @@ fn standing(s: &ProfileSummary) -> String {
         (ProfileState::Drifted, _) => {
             format!("drifted, learnt in {learnt}: it judges, and much new behaviour came lately (drift)")
         }
-    }
-}
-
-/// What is listed below an operation, where people would ask.
-fn gloss(operation: &str) -> &'static str {
-    match operation {
-        "execute" => "  what starts what",
-        "connect" => "  who talks to whom",
-        "listen" => "  on which ports",
-        "accept" => "  clients, by port",
-        "write" => "  who writes what",
-        "read" => "  who reads which secrets",
-        "generate" => "  who makes code in memory",
-        "trace" => "  who reaches into whose memory",
-        _ => "",
     }
 }
 

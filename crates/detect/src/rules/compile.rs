@@ -1,6 +1,9 @@
 //! Conditions for one kind of event: whatever is the same in all events of the kind is decided here, each comparison
 //! stands once however many rules have it, and the cheapest come first.
 
+pub(super) mod patterns;
+mod plan;
+
 use std::sync::Arc;
 
 use ethogram_model::{EventSchema, FieldKind, render::names};
@@ -10,13 +13,13 @@ use super::{
     access::Access,
     condition::{Op, Transformer},
     habit::{OfHabit, asks_for_host},
-    patterns::Patterns,
-    plan::{Step, plan, put_first},
     prepared::{CheckDef, Definitions, Prepared, TermDef, What, With},
     read::MODES,
     test::Test,
     value::Value,
 };
+use patterns::Patterns;
+use plan::{Step, plan, put_first};
 
 /// The conditions of all rules for one kind of event.
 #[derive(Debug)]

@@ -8,7 +8,11 @@ mod target;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use ethogram_model::{Container, Context, Event, schema::PolicyOperation, vocabulary::Lasts};
+use ethogram_model::{
+    Container, Context, Event,
+    schema::{PolicyField, PolicyOperation},
+    vocabulary::Lasts,
+};
 
 pub use self::target::Target;
 use super::{
@@ -238,8 +242,9 @@ impl Search<'_> {
             }
             // No directory is opened for writing.
             (PolicyOperation::Write, Access::FileType(_, short)) => Some(text(if *short { "f" } else { "file" })),
-            (PolicyOperation::Module, Access::Field(_)) if self.is_field(access, "module.request") => {
-                Some([text("init_module"), text("finit_module")].concat())
+            (_, Access::Field(_)) => {
+                let known = self.policy_field().filter(|known| self.is_field(access, &known.field))?;
+                Some(known.decided.iter().map(|word| Value::owned(word.clone())).collect())
             }
             _ => None,
         }
@@ -263,6 +268,11 @@ impl Search<'_> {
         }
     }
 
+    /// The field that says which of the events can be decided.
+    fn policy_field(&self) -> Option<&PolicyField> {
+        self.program.schema.rules.as_ref()?.policy_field.as_ref()
+    }
+
     fn is_field(&self, access: &Access, name: &str) -> bool {
         matches!(access, Access::Field(at) if self.program.schema.fields.get(*at).is_some_and(|f| f.name == name))
     }
@@ -274,12 +284,15 @@ impl Search<'_> {
                 self.beyond
                     .push("it is also about opening for reading, which the kernel's policies do not decide".into());
             }
-            PolicyOperation::Module
-                if self.may_hold_without(node, "module.request", &Value::text(Some("delete_module"))) =>
-            {
-                self.beyond.push("it is also about removing modules, which the kernel's policies do not decide".into());
-            }
             _ => {}
+        }
+        let undecided = self.policy_field().map(|known| (known.field.clone(), known.undecided.clone()));
+        if let Some((field, words)) = undecided {
+            for (word, meaning) in words {
+                if self.may_hold_without(node, &field, &Value::text(Some(&word))) {
+                    self.beyond.push(format!("it is also about {meaning}, which the kernel's policies do not decide"));
+                }
+            }
         }
     }
 

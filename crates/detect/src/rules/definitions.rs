@@ -6,7 +6,7 @@ mod terms;
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -16,6 +16,7 @@ use super::{
     condition::{self, Check, Expr, Literal, Op, Operand},
     document::{self, Change, Items, Text, did_you_mean},
     field::{self, Source, Type},
+    file::File,
     prepared::{CheckDef, Definitions, Known, Prepared, TermDef, What, With},
     problem::{Level, Position, Problems, locate},
     test::Test,
@@ -38,15 +39,6 @@ const MAX_PATTERNS: usize = 1_000;
 const MAX_LARGE_PATTERNS: usize = 64;
 /// How many times it is said what may have been meant: to find it takes time.
 const MAX_NEAR: usize = 100;
-
-/// A rule file.
-#[derive(Debug, Clone)]
-pub struct File {
-    /// Its name, for messages.
-    pub name: Arc<str>,
-    /// What it says.
-    pub text: Arc<str>,
-}
 
 /// Reads all files.
 pub(super) fn define(files: &[File], schemas: &[Arc<EventSchema>], problems: &mut Problems) -> Definitions {
@@ -115,6 +107,8 @@ struct Definer<'a> {
     vocabulary: BTreeMap<String, Type>,
     arguments: BTreeSet<String>,
     types: BTreeSet<String>,
+    /// What numbers of fields are called: among them are system calls, also those that have no event of their own.
+    numbered: HashSet<&'a str>,
     terms: HashMap<TermDef, usize>,
     tests: HashMap<(Op, Type, Vec<String>), Option<usize>>,
     patterns: usize,
@@ -129,7 +123,7 @@ struct Definer<'a> {
 }
 
 impl<'a> Definer<'a> {
-    fn new(files: &'a [File], schemas: &[Arc<EventSchema>], problems: &'a mut Problems) -> Self {
+    fn new(files: &'a [File], schemas: &'a [Arc<EventSchema>], problems: &'a mut Problems) -> Self {
         let specs = || schemas.iter().filter_map(|s| s.rules.as_ref());
         let arguments = specs().flat_map(|r| r.fields.keys().chain(r.constants.keys()));
         let from_fields = schemas.iter().filter_map(|s| {
@@ -148,6 +142,7 @@ impl<'a> Definer<'a> {
             vocabulary: fields.map(|f| (f.name.clone(), type_of(f.kind))).collect(),
             arguments: arguments.filter(|a| a.starts_with("evt.arg.")).cloned().collect(),
             types: types.collect(),
+            numbered: schemas.iter().flat_map(|s| &s.fields).flat_map(|f| &f.names).map(|(_, n)| n.as_str()).collect(),
             terms: HashMap::new(),
             tests: HashMap::new(),
             patterns: 0,
@@ -381,7 +376,8 @@ impl<'a> Definer<'a> {
         }
         for literal in literals.iter().filter(|l| !self.types.contains(&l.text)).collect::<Vec<_>>() {
             // Only what looks like a slip: many calls are simply not seen.
-            let near = if is_call(&literal.text) { String::new() } else { self.near(&literal.text, &self.types) };
+            let is_number = self.numbered.contains(literal.text.as_str());
+            let near = if is_number { String::new() } else { self.near(&literal.text, &self.types) };
             if !near.is_empty() {
                 let text = format!("no event here has the type '{}'{near}", literal.text);
                 self.wrong(Level::Warning, of, literal.at.max(check.at), text);
@@ -434,15 +430,6 @@ impl<'a> Definer<'a> {
             self.add(Level::Warning, name.file, name.at, format!("the {what} '{}' is not used", name.text));
         }
     }
-}
-
-/// Whether it looks like a system call that exists though no tracker sees it.
-fn is_call(name: &str) -> bool {
-    const UNSEEN: [&str; 14] = [
-        "read", "write", "recvfrom", "recvmsg", "close", "fcntl", "ioctl", "splice", "sendfile", "mmap2", "poll",
-        "recvmmsg", "sendmmsg", "setpgid",
-    ];
-    UNSEEN.contains(&name)
 }
 
 fn shortened(text: &str) -> String {

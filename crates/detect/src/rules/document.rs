@@ -1,14 +1,15 @@
 //! Rule files as they are written: lists, macros and rules, each with what it changes of earlier ones.
 
+mod sigma;
+
 use std::{collections::HashMap, sync::Arc};
 
 use ethogram_model::{Priority, nearest};
 
 use super::{
     condition::{Literal, literal},
-    definitions::File,
+    file::File,
     problem::{Level, Position, Problems},
-    sigma,
     yaml::{Content, Node},
 };
 

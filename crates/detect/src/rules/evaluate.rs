@@ -3,10 +3,9 @@
 use ethogram_model::Event;
 
 use super::{
-    compile::{Compared, Node, Predicate, Program, Slot},
+    compile::{Compared, Node, Predicate, Program, Slot, patterns::is_set},
     condition::Op,
     facts::Facts,
-    patterns::is_set,
     value::Value,
 };
 
@@ -263,7 +262,7 @@ impl<'e> Case<'e> {
         let place = self.places.get_mut(slot)?;
         if !place.looked {
             place.looked = true;
-            self.program.slots.get(slot)?.patterns.as_ref()?.look(value, &mut self.found);
+            self.program.slots.get(slot)?.patterns.as_ref()?.find(value, &mut self.found);
         }
         Some(is_set(&self.found, bit))
     }

@@ -16,11 +16,7 @@ use super::{
     story::{Stories, Told},
     subject::Subjects,
 };
-use crate::{
-    accepted::Acceptances,
-    subject::{names::tells_names, program::label},
-    update::FindingUpdate,
-};
+use crate::{accepted::Acceptances, subject::program::label, update::FindingUpdate};
 
 /// Kinds of events that are not of the trackers the set was compiled for: of objects loaded later.
 const MAX_KINDS: usize = 512;
@@ -265,7 +261,7 @@ impl Rules {
             self.kinds.clear();
         }
         let program = self.find_program(schema);
-        let names = tells_names(schema);
+        let names = schema.layout().names.is_some();
         let kind = Kind { schema: Arc::clone(schema), program, seen: 0, names, subjects: Subjects::default() };
         self.kinds.insert(address, kind);
     }
@@ -399,13 +395,13 @@ fn first_sentence(text: &str) -> String {
 
 /// What the event is about, in a few words.
 fn object(event: &Event) -> String {
-    for name in ["file.path", "process.executable.path", "dns.question.name", "mount.source", "module.name"] {
-        let text = event.get(name).to_text().into_owned();
-        if !text.is_empty() {
-            return text;
-        }
+    let layout = event.schema.layout();
+    let texts = layout.about.iter().map(|place| event.value_at(*place).to_text().into_owned());
+    if let Some(text) = texts.into_iter().find(|text| !text.is_empty()) {
+        return text;
     }
-    match (event.get("network.peer.address"), event.get("network.peer.port").as_u64()) {
+    let Some((address, port)) = layout.peer else { return String::new() };
+    match (event.value_at(address), event.value_at(port).as_u64()) {
         (ethogram_model::Value::Ip(ip), Some(port)) => format!("{ip}:{port}"),
         _ => String::new(),
     }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::{
     access::Access,
     compile::{Program, access_of},
-    definitions::{File, define},
+    definitions::define,
     field::{EventPart, Source},
+    file::File,
     prepared::{CheckDef, Definitions, Prepared, RuleDef, What, With},
     problem::{Level, Problem, Problems},
 };
@@ -102,7 +103,7 @@ impl RuleSet {
         set.compile_all(&schemas);
         set.naming = schemas
             .iter()
-            .filter(|s| crate::subject::names::tells_names(s))
+            .filter(|s| s.layout().names.is_some())
             .map(|s| (s.tracker.to_string(), s.name.to_string()))
             .collect();
         set.states = (0..set.definitions.rules.len()).map(|rule| set.find_state(rule, &schemas)).collect();

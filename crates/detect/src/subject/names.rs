@@ -5,15 +5,10 @@ use std::{
     net::IpAddr,
 };
 
-use ethogram_model::{Event, EventSchema, Value};
+use ethogram_model::{Event, Value};
 
 /// Addresses whose names are remembered; beyond, the oldest are forgotten.
 const MAX_NAMES: usize = 16_384;
-
-/// Whether events of a kind resolve names of addresses.
-pub(crate) fn tells_names(schema: &EventSchema) -> bool {
-    schema.field("dns.answers").is_some() && schema.field("dns.question.name").is_some()
-}
 
 /// Names of addresses, as the answers to DNS queries said. No server is queried.
 #[derive(Debug, Default)]
@@ -30,8 +25,9 @@ impl Names {
 
     /// Learns from an event that has answers. Whether an address is called otherwise than before.
     pub(crate) fn learn(&mut self, event: &Event) -> bool {
-        let name = event.get("dns.question.name");
-        let Value::List(answers) = event.get("dns.answers") else { return false };
+        let Some((name, addresses)) = event.schema.layout().names else { return false };
+        let name = event.value_at(name);
+        let Value::List(answers) = event.value_at(addresses) else { return false };
         let name = name.to_text();
         if name.is_empty() {
             return false;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ethogram_model::{Container, Event, Exec, Process};
+use ethogram_model::{Container, Event, Exec, Process, runtime};
 
 use super::normalise;
 
@@ -41,13 +41,10 @@ pub(crate) fn is_outside(exec: &Exec, container: &Container) -> bool {
     exec.container_cgroup != container.cgroup_id
 }
 
-/// Whether this is runc before it becomes the container's program: it runs a sealed copy of itself as `runc init`,
-/// which some versions do inside the container's cgroup already. Only what comes from outside can be that.
-pub(crate) fn is_runc_init(process: &Process, container: &Container) -> bool {
-    let exec = &process.exec;
-    exec.args.get(1).is_some_and(|a| a == "init")
-        && (exec.path.starts_with("memfd:runc_cloned:") || file_name(&exec.path) == "runc")
-        && process.ancestors.first().is_none_or(|parent| is_outside(parent, container))
+/// Whether this is a runtime before it becomes the container's program.
+pub(crate) fn is_entering(process: &Process, container: &Container) -> bool {
+    let is_from_outside = process.ancestors.first().is_none_or(|parent| is_outside(parent, container));
+    is_from_outside && runtime::is_entering(&process.exec)
 }
 
 /// The last segment of a path.

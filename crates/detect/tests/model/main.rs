@@ -10,3 +10,4 @@ mod properties;
 mod scenarios;
 mod stored;
 mod support;
+mod words;

@@ -78,8 +78,10 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             kind,
             when: None,
             unless: Some("failed".into()),
+            words: None,
         }],
         rules: None,
+        about: None,
         layout: Default::default(),
     })
 }
@@ -300,6 +302,7 @@ pub(crate) fn answer(of: &Sandbox, name: &str, address: &str, at: u64) -> Event 
         fields: vec![field("dns.question.name", FieldKind::Str, 0), field("dns.answers", FieldKind::Args, 4)],
         behaviours: Vec::new(),
         rules: None,
+        about: None,
         layout: Default::default(),
     });
     let mut record = vec![0; 8];

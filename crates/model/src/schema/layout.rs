@@ -31,7 +31,19 @@ pub struct Layout {
     pub args: Vec<usize>,
     /// The behaviours that such an event can show.
     pub behaviours: Vec<BehaviourLayout>,
+    /// The fields of which the first that holds a text says what the event is about.
+    pub about: Vec<usize>,
+    /// The address and the port of the other end.
+    pub peer: Option<(usize, usize)>,
+    /// The fields that say what addresses are called: the name, and the addresses.
+    pub names: Option<(usize, usize)>,
 }
+
+/// What events are about where their schemas, of earlier agents, do not say.
+const ABOUT_BEFORE: [&str; 5] =
+    ["file.path", "process.executable.path", "dns.question.name", "mount.source", "module.name"];
+/// And where they say what addresses are called.
+const NAMES_BEFORE: (&str, &str) = ("dns.question.name", "dns.answers");
 
 /// A number of a record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -106,6 +118,14 @@ impl Layout {
             let object = spec.object.iter().filter_map(|field| place(field)).collect();
             Some(BehaviourLayout { spec: index, when, unless, object })
         });
+        let both = |(one, other): (&str, &str)| Some((place(one)?, place(other)?));
+        let (about, names) = match &schema.about {
+            Some(about) => {
+                let names = about.names.as_ref().map(|names| (names.name.as_str(), names.addresses.as_str()));
+                (about.fields.iter().filter_map(|field| place(field)).collect(), names)
+            }
+            None => (ABOUT_BEFORE.iter().filter_map(|field| place(field)).collect(), Some(NAMES_BEFORE)),
+        };
         Self {
             time: slot("_time"),
             cgroup: slot("_cgroup"),
@@ -119,6 +139,9 @@ impl Layout {
             thread_name: place("process.executable.name"),
             args: (0..).zip(&schema.fields).filter(|(_, f)| f.kind == FieldKind::Args).map(|(at, _)| at).collect(),
             behaviours: behaviours.collect(),
+            about,
+            peer: both(("network.peer.address", "network.peer.port")),
+            names: names.and_then(both),
         }
     }
 }
@@ -149,6 +172,7 @@ impl PartialEq for LazyLayout {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schema::{AboutSpec, NameFields};
 
     #[test]
     fn numbers_are_read_where_the_record_has_them() {
@@ -159,6 +183,44 @@ mod tests {
         assert_eq!(Slot { is_optional: false, ..slot }.read(&[9, 9, 255, 255, 255, 255]), Some(0xffff_ffff));
         assert_eq!(Slot::default().read(&[1; 16]), None, "no such field");
         assert_eq!(Slot { offset: usize::MAX, ..slot }.read(&[1; 16]), None);
+    }
+
+    #[test]
+    fn what_an_event_is_about_follows_from_the_manifest_or_from_what_was_so_before_it_said() {
+        let field = |name: &str| Field {
+            name: name.into(),
+            label: name.into(),
+            kind: FieldKind::Str,
+            offset: 0,
+            size: 4,
+            doc: String::new(),
+            names: Vec::new(),
+            habit_key: false,
+            header: false,
+        };
+        let schema = |about| EventSchema {
+            tracker: "t".into(),
+            name: "e".into(),
+            code: 1,
+            size: 4,
+            sample: false,
+            fields: ["module.name", "dns.answers", "file.path", "dns.question.name"].map(field).into(),
+            behaviours: Vec::new(),
+            rules: None,
+            about,
+            layout: LazyLayout::default(),
+        };
+        let layout = |about| {
+            let schema = schema(about);
+            (schema.layout().about.clone(), schema.layout().names)
+        };
+        assert_eq!(layout(None), (vec![2, 3, 0], Some((3, 1))));
+        assert_eq!(layout(Some(AboutSpec::default())), (Vec::new(), None));
+        let names = NameFields { name: "module.name".into(), addresses: "file.path".into() };
+        let about = AboutSpec { fields: vec!["dns.answers".into(), "other".into()], names: Some(names) };
+        assert_eq!(layout(Some(about)), (vec![1], Some((0, 2))));
+        let read: EventSchema = serde_json::from_value(serde_json::to_value(schema(None)).unwrap()).unwrap();
+        assert_eq!(read.about, None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use ethogram_model::{EventSchema, Field, FieldKind, Param, TrackerSchema};
+use ethogram_model::{EventSchema, Field, FieldKind, Param, TrackerSchema, schema::AboutSpec};
 use libbpf_rs::{
     AsRawLibbpf, MapType, OpenObject,
     btf::{
@@ -52,7 +52,9 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
         }
         let behaviours: Vec<_> = manifest.behaviour.iter().filter(|b| b.event == event).cloned().collect();
         let rules = manifest.rules.iter().find(|r| r.event == event).cloned();
-        let by_rules = rules.iter().flat_map(|r| r.fields.values().chain(&r.type_from));
+        let by_rules = rules
+            .iter()
+            .flat_map(|r| r.fields.values().chain(&r.type_from).chain(r.policy_field.iter().map(|p| &p.field)));
         for field in behaviours.iter().flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless)).chain(by_rules) {
             if !fields.iter().any(|f| &f.name == field) {
                 return Err(Error::BadManifest {
@@ -62,9 +64,21 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
             }
         }
         let (tracker, event_name) = (Arc::from(name), Arc::from(event));
+        let about = Some(about(manifest, &fields));
         let layout = Default::default();
         let name = event_name;
-        events.push(Arc::new(EventSchema { tracker, name, code, size, sample, fields, behaviours, rules, layout }));
+        events.push(Arc::new(EventSchema {
+            tracker,
+            name,
+            code,
+            size,
+            sample,
+            fields,
+            behaviours,
+            rules,
+            about,
+            layout,
+        }));
     }
     if events.is_empty() {
         return Err(bad("declares no EVENT and no SAMPLE; see crates/probe/include/tracker.bpf.h".into()));
@@ -80,6 +94,10 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
             tracker: name.into(),
             problem: format!("there is no event '{name_of_none}'"),
         });
+    }
+    if let Some(field) = field_of_none(manifest, &events) {
+        let problem = format!("no event has the field '{field}'");
+        return Err(Error::BadManifest { tracker: name.into(), problem });
     }
     Ok(TrackerSchema {
         name: name.into(),
@@ -132,6 +150,21 @@ pub(crate) fn counter_names(btf: &Btf<'_>, variable: &str) -> Vec<(String, usize
             MemberAttr::BitField { .. } => None,
         })
         .collect()
+}
+
+/// A field that the manifest says events are about, and none has.
+fn field_of_none<'m>(manifest: &'m Manifest, events: &[Arc<EventSchema>]) -> Option<&'m String> {
+    let of_names = manifest.names.iter().flat_map(|names| [&names.name, &names.addresses]);
+    manifest.about.iter().chain(of_names).find(|name| events.iter().all(|event| event.field(name).is_none()))
+}
+
+/// What an event with these fields is about.
+fn about(manifest: &Manifest, fields: &[Field]) -> AboutSpec {
+    let has = |name: &String| fields.iter().any(|f| f.name == *name);
+    AboutSpec {
+        fields: manifest.about.iter().filter(|name| has(name)).cloned().collect(),
+        names: manifest.names.clone().filter(|names| has(&names.name) && has(&names.addresses)),
+    }
 }
 
 fn params(object: &OpenObject, btf: &Btf<'_>, tags: &Tags) -> Result<Vec<Param>, String> {

@@ -240,6 +240,7 @@ mod tests {
             fields,
             behaviours: Vec::new(),
             rules: None,
+            about: None,
             layout: Default::default(),
         };
         let words = |test| {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ethogram_model::{Container, Event, Finding, ObjectKind, Score, Severity, render};
 
-use super::{Behaviour, OTHERS, assessment::Assessment, peers};
+use super::{Behaviour, OTHERS, assessment::Assessment, peers, words};
 use crate::subject::program::{OUTSIDE, UNKNOWN};
 
 /// Objects named as what had been usual.
@@ -92,25 +92,15 @@ fn sentence(behaviour: &Behaviour<'_>, object: &str) -> String {
         (OTHERS, ObjectKind::Peer) => "more and more peers".into(),
         (OTHERS, ObjectKind::Port) => "more ports".into(),
         (OTHERS, ObjectKind::Name) => "others".into(),
-        ("writable_executable", ObjectKind::Name) => "writable and executable at once".into(),
-        ("made_executable", ObjectKind::Name) => "executable once it was written".into(),
-        ("executable_memfd", ObjectKind::Name) => "from a file in memory only".into(),
         (port, ObjectKind::Port) if port == peers::EPHEMERAL => "an ephemeral port".into(),
         (port, ObjectKind::Port) => format!("port {port}").into(),
+        (word, ObjectKind::Name) => words::object(behaviour.words, word).unwrap_or_else(|| render::escape(word)),
         _ => render::escape(object),
     };
-    match behaviour.operation {
-        "execute" if who == OUTSIDE => format!("{what} was started from outside the container"),
-        "execute" => format!("{who} ran {what}"),
-        "write" => format!("{who} wrote {what}"),
-        "read" => format!("{who} read {what}"),
-        "connect" => format!("{who} connected to {what}"),
-        "listen" => format!("{who} listened on {what}"),
-        "accept" => format!("{who} accepted a connection on {what}"),
-        "generate" => format!("{who} made code in memory ({what})"),
-        "trace" => format!("{who} reached into the memory of {what}"),
-        other => format!("{who} did {} to {what}", render::escape(other)),
+    if behaviour.kind == ObjectKind::Executable && who == OUTSIDE {
+        return format!("{what} was started from outside the container");
     }
+    words::sentence(behaviour, &who, &what)
 }
 
 fn reason(seen: &str, because: Option<&str>, known: &Known<'_>, score: &Score) -> String {

@@ -2,13 +2,16 @@
 
 use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
-use ethogram_model::{BehaviourSpec, Container, Event, ObjectKind, Process, Value, layout::BehaviourLayout};
+use ethogram_model::{
+    BehaviourSpec, BehaviourWords, Container, Event, ObjectKind, Process, Value, layout::BehaviourLayout,
+    runtime::is_entering_thread,
+};
 
 use super::{peers, places, template};
 use crate::subject::{
     names::Names,
     normalise,
-    program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, is_runc_init, label},
+    program::{self, OUTSIDE, UNKNOWN, is_called, is_entering, is_in_writable_layer, is_outside, label},
 };
 
 /// The port of the DNS.
@@ -35,6 +38,8 @@ pub struct Behaviour<'e> {
     pub is_guarded: bool,
     /// What reading or writing the object gives away or decides, where that is known.
     pub sensitivity: Option<&'static str>,
+    /// How it is put in words, where the tracker's manifest says.
+    pub words: Option<&'e BehaviourWords>,
 }
 
 impl<'e> Behaviour<'e> {
@@ -63,6 +68,7 @@ impl<'e> Behaviour<'e> {
             is_start: false,
             is_guarded,
             sensitivity: None,
+            words: None,
         }
     }
 
@@ -138,11 +144,12 @@ fn read<'e>(
         is_start: false,
         is_guarded: true,
         sensitivity: None,
+        words: spec.words.as_ref(),
     };
     match spec.kind {
         ObjectKind::Executable => {
             let object = match process {
-                Some(process) if is_outside(&process.exec, container) || is_runc_init(process, container) => {
+                Some(process) if is_outside(&process.exec, container) || is_entering(process, container) => {
                     return None;
                 }
                 Some(process) if !process.exec.path.is_empty() => run(process, container),
@@ -190,11 +197,11 @@ fn read<'e>(
 /// What did it, and whether that is vague. Nothing where it was the runtime, or cannot be named.
 fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, bool)> {
     match event.context.process.as_deref() {
-        Some(process) if is_outside(&process.exec, container) || is_runc_init(process, container) => None,
+        Some(process) if is_outside(&process.exec, container) || is_entering(process, container) => None,
         Some(process) => Some((label(&process.exec), false)),
         None => {
             let name = owned_text(event.thread_name())?;
-            (!name.starts_with("runc:[")).then(|| (normalised(name), true))
+            (!is_entering_thread(&name)).then(|| (normalised(name), true))
         }
     }
 }

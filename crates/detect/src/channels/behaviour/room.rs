@@ -22,6 +22,10 @@ impl BehaviourChannel {
         }
         let operation = self.operations.entry(behaviour.operation.to_owned()).or_default();
         operation.kind = Some(behaviour.kind);
+        let heading = behaviour.words.and_then(|words| words.heading.as_ref());
+        if operation.heading.is_none() && heading.is_some() {
+            operation.heading = heading.cloned();
+        }
         if !fits {
             operation.unjudged = operation.unjudged.max(unjudged_by_lack_of_room(behaviour));
             return false;

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use ethogram_model::{ObjectKind, render};
 
-use super::{EXACTLY, FILE_VERSION, KINDS, LIKE, OBJECTS, UNJUDGED, VERSION, WORKLOAD, is_pattern, natural, rank};
+use super::{EXACTLY, FILE_VERSION, KINDS, LIKE, OBJECTS, UNJUDGED, VERSION, WORKLOAD, is_pattern, natural};
 use crate::{
     Profile,
-    channels::behaviour::{Executable, Operation, Unjudged},
+    channels::behaviour::{Executable, Operation, Unjudged, words::rank},
 };
 
 pub(super) fn file(profile: &Profile) -> String {

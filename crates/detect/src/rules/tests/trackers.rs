@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_model::{
     Event, EventSchema, Field, FieldKind, TrackerSchema, build,
-    schema::{Descriptor, PolicyOperation, RuleSpec},
+    schema::{Descriptor, PolicyField, PolicyOperation, RuleSpec},
 };
 
 use FieldKind::{Args, Bool, FileMode, Ip, Name, OpenFlags, Path, Str, Unsigned};
@@ -72,6 +72,7 @@ fn event_schema(tracker: &str, event: &str, own: &[(&str, FieldKind)], rules: Ru
         fields,
         behaviours,
         rules,
+        about: None,
         layout: Default::default(),
     })
 }
@@ -100,8 +101,16 @@ pub(super) fn trackers() -> Vec<Arc<TrackerSchema>> {
     let path = ("file.path", Path);
     let made = ["mkdir", "mkdirat", "mknod", "mknodat", "link", "linkat", "symlink", "symlinkat"];
     let of_path = [("evt.arg.path", "file.path")];
-    let module =
-        RuleSpec { type_from: Some("module.request".into()), ..spec(&[], &[("fd.name", "file.path")], &[], None) };
+    let loading = PolicyField {
+        field: "module.request".into(),
+        decided: vec!["init_module".into(), "finit_module".into()],
+        undecided: [("delete_module".into(), "removing modules".into())].into(),
+    };
+    let module = RuleSpec {
+        type_from: Some("module.request".into()),
+        policy_field: Some(loading),
+        ..spec(&[], &[("fd.name", "file.path")], &[], None)
+    };
     let events = [
         event_schema(
             "process",

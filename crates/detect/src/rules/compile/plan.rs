@@ -1,6 +1,6 @@
 //! In which order rules are tested: those that need the same stand together, and are left out together where it is not so.
 
-use super::compile::{Node, TRUE};
+use super::{Node, TRUE};
 
 /// What many rules need is asked for first where it costs no more than this.
 const CHEAP: u32 = 4;
@@ -9,13 +9,13 @@ const DEPTH: usize = 8;
 
 /// A step of the way through all rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
+pub(in crate::rules) struct Step {
     /// What is decided.
-    pub(super) node: usize,
+    pub(in crate::rules) node: usize,
     /// The rule that holds where it does; else it is only what the following steps need.
-    pub(super) rule: Option<usize>,
+    pub(in crate::rules) rule: Option<usize>,
     /// Where to go on if it does not hold.
-    pub(super) otherwise: usize,
+    pub(in crate::rules) otherwise: usize,
 }
 
 /// Puts some nodes before all others, and changes what names them.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::{document::did_you_mean, yaml::Node};
+use crate::rules::{document::did_you_mean, yaml::Node};
 
 /// What a log source's events are: one way to see them for each kind of event that reports it differently.
 pub(super) struct Source {
@@ -219,7 +219,8 @@ pub(super) fn network(start: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::field, *};
+    use super::*;
+    use crate::rules::field;
 
     /// A field that is misspelt here would keep all rules that ask for it from firing.
     #[test]

@@ -5,11 +5,8 @@ use std::ops::Range;
 use aho_corasick::{AhoCorasick, Anchored, Input, StartKind, automaton::OverlappingState};
 use rustc_hash::FxHashMap;
 
-use super::{
-    compile::{Compared, Predicate},
-    test::Test,
-    value::Value,
-};
+use super::{Compared, Predicate};
+use crate::rules::{test::Test, value::Value};
 
 /// With at least so many texts to look for in one value, all are looked for at once.
 const MANY_PATTERNS: usize = 4;
@@ -18,7 +15,7 @@ const MANY_SETS: usize = 2;
 
 /// All that is looked for in one value.
 #[derive(Debug, Default)]
-pub(super) struct Patterns {
+pub(in crate::rules) struct Patterns {
     /// Of texts that it must begin with; the first has this bit.
     starts: Option<(AhoCorasick, usize)>,
     /// Of texts that may be anywhere; the first has this bit.
@@ -52,27 +49,27 @@ impl Patterns {
     }
 
     /// Sets the bits of what a value has.
-    pub(super) fn look(&self, value: &Value<'_>, found: &mut [u64]) {
+    pub(in crate::rules) fn find(&self, value: &Value<'_>, found: &mut [u64]) {
         if let Some(mine) = found.get_mut(self.words.clone()) {
             mine.fill(0);
         }
-        self.look_on(value, found);
+        self.find_on(value, found);
     }
 
-    fn look_on(&self, value: &Value<'_>, found: &mut [u64]) {
+    fn find_on(&self, value: &Value<'_>, found: &mut [u64]) {
         match value {
             Value::Absent => {}
-            Value::Text(text) => self.look_in(text, found),
-            Value::Texts(all) => all.iter().for_each(|text| self.look_in(text, found)),
+            Value::Text(text) => self.find_in(text, found),
+            Value::Texts(all) => all.iter().for_each(|text| self.find_in(text, found)),
             Value::Two(a, b) => {
-                self.look_on(a, found);
-                self.look_on(b, found);
+                self.find_on(a, found);
+                self.find_on(b, found);
             }
-            other => self.look_in(&other.to_text(), found),
+            other => self.find_in(&other.to_text(), found),
         }
     }
 
-    fn look_in(&self, text: &[u8], found: &mut [u64]) {
+    fn find_in(&self, text: &[u8], found: &mut [u64]) {
         for (automaton, anchored) in [(&self.starts, Anchored::Yes), (&self.anywhere, Anchored::No)] {
             let Some((automaton, first)) = automaton else { continue };
             let mut state = OverlappingState::start();
@@ -90,7 +87,7 @@ impl Patterns {
 }
 
 /// Whether a bit is set.
-pub(super) fn is_set(found: &[u64], bit: usize) -> bool {
+pub(in crate::rules) fn is_set(found: &[u64], bit: usize) -> bool {
     found.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
 }
 

@@ -5,13 +5,13 @@ use rsigma_parser::{
 };
 
 use super::{
-    super::{
-        document::{Reader, Text, did_you_mean},
-        problem::{Position, locate},
-        yaml::{Content, Node},
-    },
     comparison::{Comparison, How, Meaning, quoted, truth},
     fields::{self, Audited, Mapped, Source, View},
+};
+use crate::rules::{
+    document::{Reader, Text, did_you_mean},
+    problem::{Position, locate},
+    yaml::{Content, Node},
 };
 
 /// Bytes of a rule's condition in other words, and of all rules'.

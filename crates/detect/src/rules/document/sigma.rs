@@ -10,8 +10,8 @@ mod fields;
 
 use ethogram_model::Priority;
 
-use super::{
-    document::{Change, Items, Reader, Rule, Text},
+use super::{Change, Items, Reader, Rule, Text};
+use crate::rules::{
     problem::Position,
     yaml::{Content, Node},
 };
