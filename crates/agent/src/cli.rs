@@ -20,16 +20,58 @@ mod until;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use ethogram_model::TrackerSchema;
 use tracing_subscriber::filter::LevelFilter;
 
-pub use args::{
-    Cli, Command, DoctorArgs, ListFormat, RecordArgs, ReplayArgs, ReplayFormat, RulesAction, RulesArgs, RunArgs,
-    ServerArgs, Setting,
+use self::{
+    args::{ListFormat, RecordArgs, ReplayArgs, ReplayFormat, RunArgs},
+    rules::RulesAction,
 };
-
 use crate::config::Config;
+
+/// Learns what each container workload normally does, and raises an alert when one does something new or known to be
+/// bad.
+#[derive(Debug, Parser)]
+#[command(name = "ethogram", version, disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// The configuration file [default: /etc/ethogram/ethogram.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The server's socket [default: as configured]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Collect, learn, judge and serve, until it is stopped
+    Server(server::ServerArgs),
+    /// Show one tracker's events in the terminal
+    Run(RunArgs),
+    /// Record what happens into a file, to be replayed anywhere
+    Record(RecordArgs),
+    /// Judge a recording again, or convert its events
+    Replay(ReplayArgs),
+    /// List the trackers, and start or stop them in the running server
+    Trackers(trackers::TrackersArgs),
+    /// Say what works on this machine, and why the rest does not
+    Doctor(doctor::DoctorArgs),
+    /// Show what the running server has learnt
+    Profile(profile::ProfileArgs),
+    /// Show the running server's alerts
+    Alerts(alerts::AlertsArgs),
+    /// Show rules, check rule files and say what rules cost
+    Rules(rules::RulesArgs),
+    /// Show what the running server did about its alerts, and undo it
+    Responses(responses::ResponsesArgs),
+    /// Print the schema of the configuration, the API or the events
+    Schema(schema::SchemaArgs),
+}
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
@@ -103,3 +145,7 @@ fn log_to_stderr() {
         .with_target(false)
         .init();
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests;

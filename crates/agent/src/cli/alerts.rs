@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 
-use ethogram_model::render;
+use clap::{Args, Subcommand};
+use ethogram_model::{Severity, render};
 use serde_json::{Value as Json, json};
 
 use super::{
-    ListFormat,
-    args::{AlertsAction, AlertsArgs},
+    args::{ListFormat, Moment},
     client::{Client, encode},
     profile::moment,
 };
 use crate::{
     api::Accepted,
+    config::Period,
     output::{self, Align, Column},
 };
 
@@ -21,6 +22,80 @@ const LAYOUT: [(Align, usize); 5] =
     [(Align::Left, 19), (Align::Left, 13), (Align::Left, 20), (Align::Right, 6), (Align::Left, 0)];
 const TITLES: [&str; 5] = ["TIME (UTC)", "SEVERITY", "CONTAINER", "COUNT", "WHAT"];
 const INDENT: usize = 20;
+
+/// The alerts.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ethogram alerts --severity high --since 1h                 high and critical ones of the last hour
+  ethogram alerts --rule 'Terminal shell in container'       of one rule
+  ethogram alerts --follow -o json                           as they are raised, one OCSF finding a line
+  ethogram alerts accept 3f1c --for 30d                      it is normal: no alert for a month for the same of
+                                                             the same workload and executable
+  ethogram alerts accepted                                   what was accepted
+  ethogram alerts revoke 9c01                                it is not normal any more")]
+pub struct AlertsArgs {
+    /// What to do; without it, list them
+    #[command(subcommand)]
+    pub action: Option<AlertsAction>,
+    /// Go on with alerts as they are raised
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only of this container, by name or id
+    #[arg(long, value_name = "NAME|ID")]
+    pub container: Option<String>,
+    /// Only those of this severity or a higher one
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    pub severity: Option<Severity>,
+    /// Only of this rule, or this analytic, such as behaviour.execute
+    #[arg(long, value_name = "NAME")]
+    pub rule: Option<String>,
+    /// Only of workloads whose name holds this text
+    #[arg(long, value_name = "TEXT")]
+    pub workload: Option<String>,
+    /// Only those seen since then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Only those that began before then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// At most so many, the latest of them
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// How they are printed; JSON is one OCSF finding a line
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to do with alerts.
+#[derive(Debug, Subcommand)]
+pub enum AlertsAction {
+    /// Say that an alert is normal: the same of the same workload and executable raises none again
+    Accept {
+        /// The alert's uid, or the start of it
+        uid: String,
+        /// For how long [default: until it is revoked]
+        #[arg(long = "for", value_name = "TIME")]
+        period: Option<Period>,
+        /// Why it is normal
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// List what was accepted (the allowlist)
+    Accepted,
+    /// Take an acceptance back
+    Revoke {
+        /// Its id
+        id: String,
+    },
+}
+
+fn severity(text: &str) -> Result<Severity, String> {
+    use Severity::{Critical, High, Informational, Low, Medium};
+    let all = [Informational, Low, Medium, High, Critical];
+    let found = all.into_iter().find(|s| s.name().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| "it must be informational, low, medium, high or critical".to_owned())
+}
 
 pub(super) async fn answer(args: &AlertsArgs, client: &Client) -> anyhow::Result<()> {
     let width = output::width();

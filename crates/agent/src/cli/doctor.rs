@@ -9,17 +9,26 @@ mod text;
 
 use std::path::PathBuf;
 
+use clap::Args;
 use ethogram_probe::{builtin, check_kernel};
 use serde::Serialize;
 
 use self::{denial::Denial, kernel::Kernel, privileges::Privileges, programs::Tracker};
-use super::{DoctorArgs, ListFormat};
+use super::args::ListFormat;
 use crate::{
     config::Config,
     container::{hierarchy::Hierarchy, runtime::Runtimes},
     failure::Unable,
     output,
 };
+
+/// What works here.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// How it is printed
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
 
 /// What was found.
 #[derive(Debug, Default, Serialize)]

@@ -1,15 +1,19 @@
 //! `ethogram profile`: what has been learnt, and what people decide of it.
 
-use std::{borrow::Cow, fs, path::Path};
+use std::{
+    borrow::Cow,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
+use clap::{Args, Subcommand};
 use ethogram_detect::{Profile, ProfileDiff, ProfileTree, render_tree, short};
 use ethogram_model::render;
 use serde_json::json;
 
 use super::{
-    ListFormat,
-    args::{ProfileAction, ProfileArgs},
+    args::ListFormat,
     client::{Client, encode},
     speed,
 };
@@ -20,6 +24,83 @@ use crate::{
     pipeline::now_ns,
     profiles,
 };
+
+/// What has been learnt.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A profile is named by its id or the start of it, its workload's name, its image, or a container. What is imported or approved
+judges at once, and learns nothing more. A file for another version of its image is refused; --any-digest accepts it.
+
+Examples:
+  ethogram profile list                                      what is known, how far it is, and what it lacks
+  ethogram profile show web                                  what the container web does
+  ethogram profile export web --output-file web.toml         as a file, to be reviewed and kept beside the image
+  ethogram profile diff web.toml web                         what it does now that is not in the file
+  ethogram profile diff web                                  what it does that the image's last version did not
+  ethogram profile import web.toml                           judge by it, on this host
+  ethogram server --locked                                   judge by profiles only, and learn nothing")]
+pub struct ProfileArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: ProfileAction,
+    /// How it is printed
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to do with profiles.
+#[derive(Debug, Subcommand)]
+pub enum ProfileAction {
+    /// All profiles, one a line
+    List,
+    /// One profile, with all that its workload does
+    Show {
+        /// Its id, its workload's name, its image, or a container
+        id: String,
+    },
+    /// What differs between two profiles; the exit code is 0 where they are the same, and 1 where not
+    Diff {
+        /// A profile's id, or its file, or - for standard input
+        #[arg(value_name = "ID|FILE")]
+        from: String,
+        /// Another one [default: the first is compared with the image's version before it]
+        #[arg(value_name = "ID|FILE")]
+        to: Option<String>,
+    },
+    /// Write a profile as a file that people can review
+    Export {
+        /// Its id, its workload's name, its image, or a container
+        id: String,
+        /// Write to a file in place of the terminal
+        #[arg(long, value_name = "FILE")]
+        output_file: Option<PathBuf>,
+    },
+    /// Import profiles from files: they are approved, and replace those that there are
+    Import {
+        /// The files; - is standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Also for those other contents of the image's name that are known here
+        #[arg(long)]
+        any_digest: bool,
+    },
+    /// Say that a profile is right as it is, with what raised alerts: it learns nothing more
+    Approve {
+        /// Its id, its workload's name, its image, or a container
+        id: String,
+    },
+    /// Forget a profile: its workload is learnt anew
+    Reset {
+        /// Its id, its workload's name, its image, or a container
+        id: String,
+    },
+    /// How fast events of a recording are learnt and judged, over and over for some seconds
+    Cost {
+        /// The recording
+        #[arg(long, value_name = "FILE")]
+        recording: PathBuf,
+    },
+}
 
 pub(super) async fn answer(args: &ProfileArgs, client: &Client) -> anyhow::Result<()> {
     let one = |id: &str, what: &str| format!("/v1/profiles/{}{what}", encode(id));
@@ -68,11 +149,7 @@ pub(super) async fn answer(args: &ProfileArgs, client: &Client) -> anyhow::Resul
 }
 
 /// Has the server take up all files, or as many as it takes before one that it refuses. All are read before.
-async fn import(
-    files: &[std::path::PathBuf],
-    any_digest: bool,
-    client: &Client,
-) -> anyhow::Result<Vec<ProfileSummary>> {
+async fn import(files: &[PathBuf], any_digest: bool, client: &Client) -> anyhow::Result<Vec<ProfileSummary>> {
     let (mut texts, mut wrong) = (Vec::new(), Vec::new());
     for file in files {
         match profiles::text(file) {

@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, time::Duration};
 
+use clap::Args;
 use ethogram_model::render;
 use serde_json::json;
 
 use super::{
-    ListFormat,
-    args::ResponsesArgs,
+    args::ListFormat,
     client::{Client, encode},
     profile::moment,
 };
@@ -15,6 +15,23 @@ use crate::{
     output::{self, Column},
     response::{PolicyStatus, ResponseRecord},
 };
+
+/// What was done about alerts.
+#[derive(Debug, Args)]
+pub struct ResponsesArgs {
+    /// Thaw or connect the container of this response again, now
+    #[arg(long, value_name = "ID")]
+    pub undo: Option<String>,
+    /// Who decides policies, and rules that lead to a kill or a refusal: the kernel or the agent, and why
+    #[arg(long, conflicts_with = "undo")]
+    pub policies: bool,
+    /// At most so many, the latest of them
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: usize,
+    /// How they are printed
+    #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
 
 pub(super) async fn answer(args: &ResponsesArgs, client: &Client) -> anyhow::Result<()> {
     if args.policies {

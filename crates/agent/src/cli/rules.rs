@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::bail;
+use clap::{Args, Subcommand};
 use ethogram_detect::{
     Acceptances,
     rules::{Cost, Level, Loaded, RuleInfo, RuleSet, RuleState, Rules, check_examples},
@@ -16,12 +17,7 @@ use ethogram_detect::{
 use ethogram_model::{TrackerSchema, render};
 use serde_json::json;
 
-use super::{
-    ListFormat,
-    args::{RulesAction, RulesArgs},
-    client::Client,
-    replay,
-};
+use super::{args::ListFormat, client::Client, replay};
 use crate::{
     api::{RuleProblem, RuleStatus, RulesStatus},
     config::Config,
@@ -33,6 +29,57 @@ use crate::{
 const MOST_EVENTS: usize = 200_000;
 /// How long they are judged at least.
 const LONG_ENOUGH: Duration = Duration::from_secs(3);
+
+/// The rules.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Rules are written in Falco's language; a rule file may be Falco's own. Where no FILE is named, those of the configuration
+are meant: the rules that ship, and what [rules] files adds. Examples in a rule file are events that it must hit or miss.
+
+Examples:
+  ethogram rules check falco_rules.yaml                      what is wrong in it, and which rules cannot fire here
+  ethogram rules test                                        whether the rules do what their examples say
+  ethogram rules list -o json                                the rules of the running server
+  ethogram rules cost                                        what each of them has cost it
+  ethogram rules cost --recording live.egr                   what they cost on recorded events")]
+pub struct RulesArgs {
+    /// What to do
+    #[command(subcommand)]
+    pub action: RulesAction,
+    /// How it is printed
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to do with rules.
+#[derive(Debug, Subcommand)]
+pub enum RulesAction {
+    /// The rules of the running server, and whether they can fire
+    List,
+    /// Read rule files and say what is wrong with them
+    Check {
+        /// Rule files or folders of them [default: as configured]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Try the examples in rule files
+    Test {
+        /// Rule files or folders of them [default: as configured]
+        #[arg(value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// What each rule has cost the running server, or costs on a recording
+    Cost {
+        /// Judge the events of this recording instead, over and over for some seconds
+        #[arg(long, value_name = "FILE")]
+        recording: Option<PathBuf>,
+        /// By these rule files or folders of them [default: as configured]
+        #[arg(value_name = "RULES", requires = "recording")]
+        files: Vec<PathBuf>,
+    },
+    /// Have the running server read its rule files again
+    Reload,
+}
 
 /// Reads rule files and says what is wrong with them, and which rules cannot fire.
 pub(super) fn check(

@@ -2,13 +2,11 @@
 
 use std::borrow::Cow;
 
+use clap::{Args, Subcommand};
 use ethogram_model::{TrackerSchema, nearest::suggestion, render};
 use serde_json::{Value as Json, json};
 
-use super::{
-    ListFormat,
-    args::{SchemaArgs, SchemaOf},
-};
+use super::args::ListFormat;
 use crate::{
     api,
     config::{Config, Key},
@@ -18,6 +16,31 @@ use crate::{
 
 /// Columns of a line: a meaning is never cut.
 const WHOLE: usize = 1000;
+
+/// A schema.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Of what
+    #[command(subcommand)]
+    pub of: SchemaOf,
+    /// How it is printed
+    #[arg(short, long, global = true, value_enum, default_value = "json", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What there are schemas of.
+#[derive(Debug, Clone, Subcommand)]
+pub enum SchemaOf {
+    /// The configuration file, as a JSON schema
+    Config,
+    /// The HTTP API, as an OpenAPI document
+    Api,
+    /// The events of the trackers
+    Events {
+        /// Only of this tracker
+        tracker: Option<String>,
+    },
+}
 
 pub(super) fn show(args: &SchemaArgs, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()> {
     let (schema, table) = match &args.of {

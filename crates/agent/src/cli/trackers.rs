@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use clap::{Args, Subcommand};
 use ethogram_model::{TrackerSchema, render};
 use serde_json::json;
 
 use super::{
-    ListFormat,
-    args::{TrackersAction, TrackersArgs},
+    args::{ListFormat, Setting},
     client::{Client, ClientError, encode},
 };
 use crate::{
@@ -15,6 +15,35 @@ use crate::{
     metrics::TrackerState,
     output::{self, Column},
 };
+
+/// The trackers there are.
+#[derive(Debug, Args)]
+pub struct TrackersArgs {
+    /// What to do; without it, list them
+    #[command(subcommand)]
+    pub action: Option<TrackersAction>,
+    /// How they are printed
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to do with a tracker of the running server.
+#[derive(Debug, Subcommand)]
+pub enum TrackersAction {
+    /// Start one
+    Start {
+        /// The tracker
+        name: String,
+        /// Set a parameter; may be repeated
+        #[arg(long, value_name = "PARAM=VALUE")]
+        set: Vec<Setting>,
+    },
+    /// Stop one
+    Stop {
+        /// The tracker
+        name: String,
+    },
+}
 
 /// Where no server runs and none was named, the trackers of this binary are listed.
 pub(super) async fn answer(
