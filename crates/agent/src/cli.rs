@@ -4,6 +4,7 @@
 mod alerts;
 mod args;
 mod client;
+mod containers;
 mod doctor;
 mod exit;
 mod profile;
@@ -59,6 +60,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// List the trackers, and start or stop them in the running server
     Trackers(trackers::TrackersArgs),
+    /// List the containers that run
+    Containers(containers::ContainersArgs),
     /// Say what works on this machine, and why the rest does not
     Doctor(doctor::DoctorArgs),
     /// Show what the running server has learnt
@@ -108,6 +111,7 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
         Command::Trackers(args) => {
             asking(config.api.socket, async |c| trackers::answer(&args, &c, named, builtin).await)
         }
+        Command::Containers(args) => asking(config.api.socket, async |c| containers::answer(&args, &c).await),
         Command::Profile(args) => asking(config.api.socket, async |c| profile::answer(&args, &c).await),
         Command::Alerts(args) => asking(config.api.socket, async |c| alerts::answer(&args, &c).await),
         Command::Rules(args) => match &args.action {

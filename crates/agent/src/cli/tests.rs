@@ -25,6 +25,7 @@ fn names_that_stay() {
         "ethogram replay r --config /x --profiles p",
         "ethogram replay r --only rules",
         "ethogram replay r -o parquet --output-file f --tracker open --container a",
+        "ethogram containers -o json",
         "ethogram doctor -o json",
         "ethogram profile list -o json",
         "ethogram profile show web",
