@@ -18,6 +18,7 @@ mod server;
 mod speed;
 mod trackers;
 mod until;
+mod wrap;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 

@@ -1,6 +1,7 @@
 //! `ethogram doctor`: what works on this machine, and why the rest does not. Found out by trying.
 
 mod advice;
+mod brief;
 mod denial;
 mod kernel;
 mod privileges;
@@ -25,7 +26,10 @@ use crate::{
 /// What works here.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// How it is printed
+    /// Show every fact that was found, and where each tracker is attached
+    #[arg(long)]
+    pub all: bool,
+    /// How it is printed; JSON always has everything
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     pub output: ListFormat,
 }
@@ -72,7 +76,8 @@ pub(super) fn examine(args: &DoctorArgs, config: &Config) -> anyhow::Result<()> 
     let report = Report::make(config)?;
     output::print(&match args.output {
         ListFormat::Json => format!("{:#}\n", serde_json::to_value(&report)?),
-        ListFormat::Table => report.text(output::width()),
+        ListFormat::Table if args.all => report.text(output::width()),
+        ListFormat::Table => report.brief(output::width()),
     })?;
     report.unable.map_or(Ok(()), |reason| Err(Unable(reason).into()))
 }

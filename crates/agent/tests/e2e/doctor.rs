@@ -7,8 +7,8 @@ use serde_json::Value as Json;
 use super::support::{Process, ethogram, seconds};
 
 /// Runs the doctor behind `before`, such as `setpriv`; gives its exit code, and what it said on stdout and stderr.
-fn doctor(before: &[&str], format: &str) -> (i32, String, Vec<String>) {
-    let plain = ethogram(["doctor", "-o", format]);
+fn doctor(before: &[&str], args: &[&str]) -> (i32, String, Vec<String>) {
+    let plain = ethogram(["doctor"].iter().chain(args));
     let command = match before {
         [] => plain,
         [program, args @ ..] => {
@@ -24,7 +24,7 @@ fn doctor(before: &[&str], format: &str) -> (i32, String, Vec<String>) {
 }
 
 fn report(before: &[&str]) -> (i32, Json) {
-    let (code, text, _) = doctor(before, "json");
+    let (code, text, _) = doctor(before, &["-o", "json"]);
     (code, serde_json::from_str(&text).unwrap())
 }
 
@@ -54,7 +54,10 @@ fn every_tracker_that_the_server_starts_is_shown_attached() {
     }
     assert_eq!(report["kernel"]["release"], std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim());
 
-    let (code, text, stderr) = doctor(&[], "table");
+    let (_, short, _) = doctor(&[], &[]);
+    assert!(short.starts_with("The server runs here") && short.lines().count() < 40, "{short}");
+    wanted.iter().for_each(|t| assert!(short.contains(t["name"].as_str().unwrap()), "{short}"));
+    let (code, text, stderr) = doctor(&[], &["--all"]);
     assert_eq!((code, stderr.len()), (0, 0), "{stderr:?}");
     let row = |name: &str| text.lines().find(|l| l.starts_with(&format!("{name} "))).unwrap().to_owned();
     let title = row("TRACKER");
@@ -72,8 +75,12 @@ fn without_privileges_it_names_them_and_says_what_it_can() {
     assert_eq!(code, 77);
     assert_eq!(missing(&report), ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"]);
     assert_eq!((&report["kernel"]["btf"], report["trackers"].as_array().unwrap().len()), (&Json::Bool(true), 0));
-    let (code, text, stderr) = doctor(&none, "table");
+    let (code, short, stderr) = doctor(&none, &[]);
     assert_eq!((code, stderr.len()), (77, 1), "{stderr:?}");
+    for said in ["The server cannot run here", "CAP_PERFMON", "What to do"] {
+        assert!(short.contains(said), "{said}: {short}");
+    }
+    let (_, text, _) = doctor(&none, &["--all"]);
     for said in ["CAP_PERFMON", "Problems:", "No tracker was tried", "kernel ", "cgroups "] {
         assert!(text.contains(said), "{said}: {text}");
     }

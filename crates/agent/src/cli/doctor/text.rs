@@ -1,4 +1,4 @@
-//! The report as people read it.
+//! The whole report as people read it, see `--all`.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
