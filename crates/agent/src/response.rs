@@ -1,23 +1,30 @@
 //! What is done about findings, where that is configured: processes and containers are killed, frozen or cut off.
 //!
-//! `decide.rs` says what a finding leads to, `worker.rs` does it on a thread of its own, so that the engine never waits, and
-//! `audit.rs` keeps a record of each deed. What goes on, a frozen or cut off container, is undone after a while, on request,
-//! when the agent ends, or by the next agent.
+//! `decide.rs` says what a finding leads to; `worker.rs` has it done on a thread of its own, so that the engine never waits;
+//! `actions.rs` does and undoes it; `audit.rs` keeps the records. What goes on, a frozen or cut off container, is undone
+//! after a while, on request, when the agent ends, or by the next agent.
+//!
+//! `policies.rs` is what the kernel decides by itself, `subjects.rs` for which containers, and `enforced.rs` what it did.
 
+mod actions;
 mod audit;
 mod cgroups;
 mod decide;
 mod derive;
+mod enforced;
+mod journal;
 mod policies;
 mod processes;
 mod record;
+mod status;
+mod subjects;
 mod worker;
 
 use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle},
@@ -30,15 +37,17 @@ use ethogram_model::{Container, Finding};
 use tokio::sync::oneshot;
 
 use self::{
+    actions::Actions,
     audit::Audit,
     cgroups::Cgroups,
     decide::Myself,
+    journal::Journal,
     policies::Policies,
     worker::{Message, Worker},
 };
 pub use self::{
-    policies::{PolicyState, PolicyStatus},
     record::{By, Outcome, ResponseRecord, Target, Undone},
+    status::{PolicyState, PolicyStatus},
 };
 use crate::{
     config::{self, Mode},
@@ -56,7 +65,7 @@ pub(crate) struct Response {
     has_policies: bool,
     messages: Sender<Message>,
     policies: Arc<Policies>,
-    audit: Arc<Mutex<Audit>>,
+    journal: Journal,
     /// Findings that came while too many waited.
     lost: AtomicU64,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -70,7 +79,7 @@ impl Response {
     pub(crate) fn start(config: &config::Response, folder: &Path, rules: &Arc<RuleSet>) -> anyhow::Result<Self> {
         let audit = Audit::open(folder)
             .with_context(|| format!("cannot read the records of responses in {}", folder.display()))?;
-        let audit = Arc::new(Mutex::new(audit));
+        let journal = Journal::new(audit);
         let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
         let policies = Arc::new(Policies::start(config, hierarchy.controller_number(), rules)?);
         for status in policies.status().iter().filter(|s| s.state == PolicyState::Refused) {
@@ -81,12 +90,13 @@ impl Response {
         let cgroups = Cgroups::of_this_host(hierarchy);
         let pid = std::process::id();
         let myself = Myself { pid, container: cgroups.container_of(pid) };
-        let worker = Worker::new(config.clone(), myself, cgroups, Arc::clone(&policies), Arc::clone(&audit));
+        let actions = Actions::new(cgroups, Arc::clone(&policies), !config.undo_on_exit);
+        let worker = Worker::new(config.clone(), myself, actions, Arc::clone(&policies), journal.clone());
         let (messages, received) = bounded(QUEUE);
         let thread = Builder::new().name("response".into()).spawn(move || worker.run(&received))?;
         let (is_off, has_policies) = (config.mode == Mode::Off, Policies::may_be(config));
         let (lost, thread) = (AtomicU64::new(0), Mutex::new(Some(thread)));
-        Ok(Self { is_off, has_policies, messages, policies, audit, lost, thread })
+        Ok(Self { is_off, has_policies, messages, policies, journal, lost, thread })
     }
 
     /// Has done what the configuration says of such a finding, without waiting for it.
@@ -135,7 +145,7 @@ impl Response {
 
     /// The records, oldest first; of more than `limit`, the latest.
     pub(crate) fn list(&self, limit: usize) -> Vec<ResponseRecord> {
-        lock(&self.audit).list(limit)
+        self.journal.audit().list(limit)
     }
 
     /// Undoes what goes on.
@@ -144,11 +154,11 @@ impl Response {
     /// Where there is no such response, it is over, or it cannot be undone.
     pub(crate) async fn undo(&self, id: &str) -> Result<ResponseRecord, Refusal> {
         let unknown = || {
-            let active: Vec<_> = lock(&self.audit).active().iter().map(|r| r.id.to_string()).collect();
+            let active: Vec<_> = self.journal.audit().active().iter().map(|r| r.id.to_string()).collect();
             Refusal::unknown("response that can be undone", id, active)
         };
         let number = id.parse().map_err(|_| unknown())?;
-        let is_active = lock(&self.audit).get(number).map(ResponseRecord::is_active);
+        let is_active = self.journal.audit().get(number).map(ResponseRecord::is_active);
         match is_active {
             Some(true) => {}
             Some(false) => return Err(Refusal::Conflict(format!("response {id} is over: there is nothing to undo"))),
@@ -164,7 +174,7 @@ impl Response {
 
     /// How many there were, by action and outcome.
     pub(crate) fn totals(&self) -> BTreeMap<(&'static str, &'static str), u64> {
-        let mut totals = lock(&self.audit).totals().clone();
+        let mut totals = self.journal.audit().totals().clone();
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {
             totals.insert(("any", "dropped"), lost);
@@ -196,10 +206,6 @@ pub(crate) fn policies_refused(config: &config::Response) -> Vec<(String, String
     // Which hierarchy tells containers apart changes nothing about what the kernel takes.
     let all = Policies::start(config, 0, &Arc::default()).map(|policies| policies.status()).unwrap_or_default();
     all.into_iter().filter_map(|status| Some((status.name, status.reason?))).collect()
-}
-
-fn lock(audit: &Mutex<Audit>) -> MutexGuard<'_, Audit> {
-    audit.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::processes::{self, members};
 use ethogram_engine::containers::cgroup;
 
+use super::{
+    processes::{self, members},
+    record::Refused,
+};
 use crate::container::hierarchy::Hierarchy;
 
 /// How long the kernel may take to freeze a container, or all its processes to end.
@@ -34,17 +37,6 @@ pub(super) struct Place {
     pub(super) unified: Option<PathBuf>,
     /// In that of version 1 for freezing.
     pub(super) freezer: Option<PathBuf>,
-}
-
-/// Why something was not done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It has ended.
-    Gone(&'static str),
-    /// It was so already.
-    Unneeded(&'static str),
-    /// It cannot be done.
-    Failed(String),
 }
 
 impl Cgroups {

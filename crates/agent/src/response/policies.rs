@@ -2,83 +2,31 @@
 //! became of them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use ethogram_detect::rules::RuleSet;
 use ethogram_model::Container;
 use ethogram_probe::{Enforcement, Enforcer, Matcher, Policy as KernelPolicy, Ruling, Watch};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{
     decide::{Myself, answers, protected_container},
     derive::{Accepted, OfRules, Responding},
+    status::{PolicyState, PolicyStatus},
 };
 use crate::config::{Act, Mode, Operation, Policy, Response, Verdict};
 
-/// A policy, or a rule that leads to a kill or a refusal, and who decides it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct PolicyStatus {
-    /// Its name, or that of the rule.
-    pub name: String,
-    /// Whether it stands for a rule that `[[response.action]]` names.
-    #[serde(default)]
-    pub of_rule: bool,
-    /// What it does.
-    pub action: Act,
-    /// Whether it is enforced.
-    pub state: PolicyState,
-    /// Why the kernel does not enforce it, or not all of it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// How often it has held.
-    pub hits: u64,
-}
-
-/// Who decides a policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum PolicyState {
-    /// The mode is `off`.
-    Off,
-    /// What it would have led to is only recorded.
-    DryRun,
-    /// The kernel enforces it.
-    Enforced,
-    /// The kernel enforces some of what the rule is about. For the rest the agent kills, or only alerts where it is to be denied.
-    Partly,
-    /// The agent kills once it has heard of it.
-    User,
-    /// This kernel cannot: nothing is refused.
-    Refused,
-}
-
-impl PolicyState {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Off => "off",
-            Self::DryRun => "dry-run",
-            Self::Enforced => "enforced",
-            Self::Partly => "partly",
-            Self::User => "user",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// All policies, as far as this kernel takes them. Shared between the one that assigns and those that ask.
+/// All policies, as far as this kernel takes them. Shared between the thread that assigns them and the API.
 pub(super) struct Policies {
     config: Response,
     controller: u32,
-    state: Mutex<State>,
+    state: Mutex<InForce>,
 }
 
 /// What is in force.
 #[derive(Default)]
-struct State {
+struct InForce {
     /// The configuration's first, then those that stand for rules.
     kernel: Vec<KernelPolicy>,
     of_rules: OfRules,
@@ -90,14 +38,24 @@ struct State {
 
 impl Policies {
     pub(super) fn start(config: &Response, controller: u32, rules: &Arc<RuleSet>) -> anyhow::Result<Self> {
-        let mut state = State::new(config, rules);
+        let mut state = InForce::new(config, rules);
         if !state.kernel.is_empty() {
             state.enforcer = Some(enforcer(config, &state.kernel, controller)?);
         }
         Ok(Self { config: config.clone(), controller, state: Mutex::new(state) })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// Which policies hold for a container, a bit each.
+    pub(super) fn bits_of(&self, myself: &Myself, container: &Arc<Container>, accepted: &Accepted) -> u64 {
+        self.state().of(&self.config, myself, container, accepted)
+    }
+
+    /// Has these policies hold for a cgroup and all below it.
+    pub(super) fn assign(&self, cgroup: u64, bits: u64) -> Result<(), ethogram_probe::Error> {
+        self.state().enforcer.as_ref().map_or(Ok(()), |enforcer| enforcer.assign(cgroup, bits))
+    }
+
+    fn state(&self) -> MutexGuard<'_, InForce> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -150,8 +108,14 @@ impl Policies {
     }
 
     /// Puts those in force that stand for these rules, and gives what the earlier ones led to last. Others stay as they are.
-    fn follow(&self, rules: &Arc<RuleSet>, subjects: &Subjects, myself: &Myself) -> Option<Enforcer> {
-        let mut next = State::new(&self.config, rules);
+    pub(super) fn follow<'a>(
+        &self,
+        rules: &Arc<RuleSet>,
+        containers: impl Iterator<Item = &'a Arc<Container>>,
+        accepted: &Accepted,
+        myself: &Myself,
+    ) -> Option<Enforcer> {
+        let mut next = InForce::new(&self.config, rules);
         let mut state = self.state();
         next.earlier = state.hits(&self.config);
         if next.kernel == state.kernel {
@@ -176,9 +140,9 @@ impl Policies {
                 }
             }
         }
-        // They apply to all before the earlier ones end: there is no gap in between.
+        // They hold for all containers before the earlier ones end, so that there is no gap.
         if let Some(enforcer) = &next.enforcer {
-            for (container, accepted) in subjects.all() {
+            for container in containers {
                 let bits = next.of(&self.config, myself, container, accepted);
                 if let Err(error) = enforcer.assign(container.cgroup_id, bits) {
                     tracing::error!("{error}: policies do not hold for some containers");
@@ -227,7 +191,7 @@ fn enforcer(config: &Response, policies: &[KernelPolicy], controller: u32) -> an
     Enforcer::start(policies, controller, config.mode == Mode::DryRun).map_err(crate::pipeline::refusal)
 }
 
-impl State {
+impl InForce {
     fn new(config: &Response, rules: &Arc<RuleSet>) -> Self {
         if config.mode == Mode::Off {
             return Self::default();
@@ -272,84 +236,6 @@ impl State {
         let of_rules = self.of_rules.policies.iter().map(|p| self.of_rules.holds(p, container, accepted));
         let holds = configured.chain(of_rules).take(Enforcer::MAX_POLICIES).enumerate();
         holds.filter(|(_, holds)| *holds).fold(0, |bits, (index, _)| bits | 1 << index)
-    }
-}
-
-/// Which policies each container was assigned.
-#[derive(Default)]
-pub(super) struct Subjects {
-    known: HashMap<u64, (Arc<Container>, u64)>,
-    accepted: Accepted,
-    /// Whether the kernel's table could not be written the last time.
-    is_full: bool,
-}
-
-impl Subjects {
-    fn all(&self) -> impl Iterator<Item = (&Arc<Container>, &Accepted)> {
-        self.known.values().map(|(container, _)| (container, &self.accepted))
-    }
-
-    /// A container came, or more is known of it.
-    pub(super) fn meet(&mut self, policies: &Policies, myself: &Myself, container: Arc<Container>) {
-        let state = policies.state();
-        let bits = state.of(&policies.config, myself, &container, &self.accepted);
-        let id = container.cgroup_id;
-        let before = self.known.insert(id, (container, bits)).map_or(0, |(_, bits)| bits);
-        if before != bits
-            && let Some(enforcer) = &state.enforcer
-        {
-            let assigned = enforcer.assign(id, bits);
-            self.tell(assigned);
-        }
-    }
-
-    /// These containers are all that there are.
-    pub(super) fn sync(&mut self, policies: &Policies, myself: &Myself, all: Vec<Arc<Container>>) {
-        let gone: Vec<u64> = self.known.keys().filter(|id| !all.iter().any(|c| c.cgroup_id == **id)).copied().collect();
-        for id in gone {
-            self.known.remove(&id);
-            if let Some(enforcer) = &policies.state().enforcer {
-                let assigned = enforcer.assign(id, 0);
-                self.tell(assigned);
-            }
-        }
-        all.into_iter().for_each(|container| self.meet(policies, myself, container));
-    }
-
-    /// Other rules are in force. Gives the earlier policies where others took their place: they have ended once it is dropped.
-    pub(super) fn follow(&mut self, policies: &Policies, myself: &Myself, rules: &Arc<RuleSet>) -> Option<Enforcer> {
-        let earlier = policies.follow(rules, self, myself);
-        self.assign_anew(policies, myself);
-        earlier
-    }
-
-    /// Other findings are normal.
-    pub(super) fn accept(&mut self, policies: &Policies, myself: &Myself, accepted: Accepted) {
-        self.accepted = accepted;
-        self.assign_anew(policies, myself);
-    }
-
-    fn assign_anew(&mut self, policies: &Policies, myself: &Myself) {
-        let all: Vec<_> = self.known.values().map(|(container, _)| Arc::clone(container)).collect();
-        all.into_iter().for_each(|container| self.meet(policies, myself, container));
-    }
-
-    pub(super) fn get(&self, cgroup: u64) -> Option<&Arc<Container>> {
-        self.known.get(&cgroup).map(|(container, _)| container)
-    }
-
-    pub(super) fn find(&self, id: &str) -> Option<&Arc<Container>> {
-        self.known.values().map(|(container, _)| container).find(|c| c.id == id)
-    }
-
-    fn tell(&mut self, assigned: Result<(), ethogram_probe::Error>) {
-        match assigned {
-            Ok(()) => self.is_full = false,
-            Err(error) if !std::mem::replace(&mut self.is_full, true) => {
-                tracing::error!("{error}: policies do not hold for some containers");
-            }
-            Err(_) => {}
-        }
     }
 }
 
@@ -413,7 +299,7 @@ mod tests {
         let text = "protect = ['db']\n[[policy]]\nname = 'all'\noperation = 'mount'\ndo = 'deny'\n[[policy]]\nname = \
                     'web'\noperation = 'bpf'\ncontainer = 'web*'\ndo = 'deny'\n";
         let config = config(text);
-        let state = State::new(&Response { mode: Mode::Enforce, ..config.clone() }, &Arc::default());
+        let state = InForce::new(&Response { mode: Mode::Enforce, ..config.clone() }, &Arc::default());
         let named = |name: &str| Container {
             name: Some(name.into()),
             image: Some(ethogram_model::Image::default()),

@@ -12,7 +12,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use super::cgroups::Refused;
+use super::record::Refused;
 
 /// procfs counts start times in hundredths of a second.
 const TICK_NS: u64 = 10_000_000;

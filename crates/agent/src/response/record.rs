@@ -142,3 +142,14 @@ pub struct Undone {
     /// Why: `limit`, `request`, `exit` or `restart`; `gone` where the container had ended before.
     pub why: String,
 }
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It has ended.
+    Gone(&'static str),
+    /// It was so already.
+    Unneeded(&'static str),
+    /// It cannot be done.
+    Failed(String),
+}
