@@ -119,7 +119,7 @@ impl Response {
         _ = self.messages.try_send(Message::Containers(containers));
     }
 
-    /// Whether it wants to be told which containers there are.
+    /// Whether it needs to know which containers there are.
     pub(crate) fn has_policies(&self) -> bool {
         self.has_policies
     }
@@ -186,7 +186,7 @@ impl Response {
     pub(crate) fn finish(&self) {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
-            // Where it has ended already there is nothing to tell it.
+            // Where it has ended already there is nothing to do.
             _ = self.messages.send(Message::End);
             if thread.join().is_err() {
                 tracing::error!("the thread that acts on findings failed");
@@ -203,7 +203,7 @@ impl Drop for Response {
 
 /// The policies that this kernel does not enforce, by name, and why.
 pub(crate) fn policies_refused(config: &config::Response) -> Vec<(String, String)> {
-    // Which hierarchy tells containers apart changes nothing about what the kernel takes.
+    // By which hierarchy containers are identified changes nothing about what the kernel takes.
     let all = Policies::start(config, 0, &Arc::default()).map(|policies| policies.status()).unwrap_or_default();
     all.into_iter().filter_map(|status| Some((status.name, status.reason?))).collect()
 }

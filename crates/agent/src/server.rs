@@ -53,10 +53,10 @@ type ServerControl = Control<Judged, ServerOutlet>;
 
 /// How long alerts that are under way may take to be written at the end.
 const LAST_ALERTS: Duration = Duration::from_secs(2);
-/// How often policies are told which containers there are.
+/// How often policies get the list of containers.
 const CONTAINERS: Duration = Duration::from_secs(1);
 
-/// Serves until it is told to end. Takes everything it needs before it starts anything. `record` names the file into
+/// Serves until it is stopped. Takes everything it needs before it starts anything. `record` names the file into
 /// which all that is judged is recorded.
 ///
 /// # Errors
@@ -86,7 +86,7 @@ pub(crate) struct Needs {
 }
 
 /// The trackers that the configuration asks for, and those that rules need where it names none, their names and parameters
-/// checked. A recording wants all of their events.
+/// checked. A recording subscribes to all of their events.
 pub(crate) fn wanted(
     config: &Config,
     trackers: &[TrackerObject],
@@ -158,7 +158,7 @@ async fn run(
     }
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let sinks = Sinks::start(&config.alerts, &config.store.path, &alerts)?;
-    // Of what a rule found before, only what goes on is told.
+    // Of what a rule found before, only repetitions are reported.
     let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
     let stories: Vec<(String, u64)> = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
     let recorder = match record {
@@ -223,7 +223,7 @@ async fn run(
     Ok(())
 }
 
-/// Tells which containers there are, those of which no runtime tells included.
+/// Publishes which containers there are, those that no runtime knows included.
 async fn tell_containers(control: ServerControl, response: Arc<Response>) {
     while let Ok(all) = control.ask(|engine| engine.containers().cloned().collect()).await {
         response.sync(all);

@@ -84,14 +84,14 @@ pub(super) fn examine(args: &DoctorArgs, config: &Config) -> anyhow::Result<()> 
 
 impl Report {
     fn make(config: &Config) -> anyhow::Result<Self> {
-        let kernel = Kernel::look();
+        let kernel = Kernel::inspect();
         let unable = check_kernel().err().map(|e| e.to_string());
         let trackers = if unable.is_none() { programs::examine(&builtin()?, config) } else { Vec::new() };
-        let denial = unable.is_none().then(|| Denial::look(config, &kernel));
+        let denial = unable.is_none().then(|| Denial::inspect(config, &kernel));
         let mut report = Self {
-            privileges: Privileges::look(kernel.locked_memory.is_some()),
+            privileges: Privileges::inspect(kernel.locked_memory.is_some()),
             kernel,
-            cgroups: Cgroups::look(),
+            cgroups: Cgroups::inspect(),
             runtimes: runtimes(config)?,
             trackers,
             denial,
@@ -113,7 +113,7 @@ impl Report {
 }
 
 impl Cgroups {
-    fn look() -> Self {
+    fn inspect() -> Self {
         match Hierarchy::detect() {
             Ok(Hierarchy { root, controller, mode, .. }) => {
                 Self { mode: Some(mode.to_string()), root: Some(root), controller, problem: None }

@@ -101,9 +101,9 @@ fn table(trackers: &[TrackerStatus], width: usize) -> String {
     };
     let mut out = output::columns(&columns, &trackers.iter().map(row).collect::<Vec<_>>(), width);
     if trackers.iter().any(|t| t.state == TrackerState::Idle) {
-        out += "idle: attached as soon as somebody wants its events, by following them, recording, or starting it by name\n";
+        out += "idle: loaded, and attached with the first subscription: a stream, a recording, or a start by name\n";
     }
-    // How each program is attached, and why not otherwise, is long: `ethogram doctor` tells it.
+    // How each program is attached, and why not otherwise, is long: `ethogram doctor` shows it.
     for tracker in trackers {
         if let Some(reason) = &tracker.reason {
             out += &format!("{}\n", render::escape(&format!("{}: {reason}", tracker.name)));

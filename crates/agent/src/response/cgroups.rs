@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// The hierarchies of this host.
 #[derive(Debug)]
 pub(super) struct Cgroups {
-    /// By which containers are told apart.
+    /// By which containers are identified.
     main: Hierarchy,
     unified: Option<PathBuf>,
     freezer: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(super) struct Cgroups {
 /// The directories of a container's outermost cgroup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
-    /// In the hierarchy by which containers are told apart.
+    /// In the hierarchy by which containers are identified.
     pub(super) main: PathBuf,
     /// In the hierarchy of version 2, where the container has one of its own there.
     pub(super) unified: Option<PathBuf>,
@@ -75,7 +75,7 @@ impl Cgroups {
     }
 }
 
-/// Where a container is in another hierarchy, as a process in it tells: runtimes give it the same path in all.
+/// Where a container is in another hierarchy, as a process in it shows: runtimes give it the same path in all.
 fn outermost(proc_cgroup: &str, controller: &str, path: &str) -> Option<String> {
     let found = path_in(proc_cgroup, controller)?;
     if found == path || found.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) {

@@ -1,4 +1,4 @@
-//! Who wants which events. What nobody wants costs nothing: the kernel side detaches its programs.
+//! Subscriptions: who needs which events. Collection is demand-driven: the kernel side detaches programs whose events have none.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -91,7 +91,7 @@ impl Demands {
     /// Rules wait for these events from now on. Takes as long as attaching programs does.
     pub(super) fn set_rules(&self, rules: &BTreeMap<String, Events>) {
         lock(&self.wants).rules.clone_from(rules);
-        self.tell();
+        self.publish();
     }
 
     /// Wants all events of a tracker, or of all that are started, until what is returned is dropped. Takes as long as attaching
@@ -104,11 +104,11 @@ impl Demands {
             wants.followers.insert(id, tracker);
             id
         };
-        self.tell();
+        self.publish();
         Following { demands: Arc::clone(self), id }
     }
 
-    fn tell(&self) {
+    fn publish(&self) {
         let _told_in_order = lock(&self.telling);
         let demands: Vec<_> = {
             let wants = lock(&self.wants);
@@ -134,7 +134,7 @@ impl Drop for Following {
         let demands = Arc::clone(&self.demands);
         // Detaching takes a while. Where no runtime is left, everything ends.
         if let Ok(tasks) = tokio::runtime::Handle::try_current() {
-            tasks.spawn_blocking(move || demands.tell());
+            tasks.spawn_blocking(move || demands.publish());
         }
     }
 }

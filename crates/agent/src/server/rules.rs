@@ -1,4 +1,4 @@
-//! The rules in force: loaded at the start, and again whenever their files change or somebody asks for it.
+//! The rules in force: loaded at the start, and again whenever their files change or on request.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -117,11 +117,11 @@ impl RuleKeeper {
         self.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)?;
         self.with_book(|book| (book.set, book.files) = (Arc::clone(&set), files));
         let rules = Arc::clone(&set);
-        let tell = move || {
+        let publish = move || {
             this.response.follow(&rules);
             this.demands.set_rules(&wanted);
         };
-        tokio::task::spawn_blocking(tell).await.map_err(|_| Refusal::Gone)?;
+        tokio::task::spawn_blocking(publish).await.map_err(|_| Refusal::Gone)?;
         tracing::info!("{} rules are in force", set.len());
         Ok(())
     }
@@ -146,8 +146,8 @@ impl RuleKeeper {
             warn(&loaded.problems);
             tracing::error!("the rules in force stay: a file has an error, see above");
             let errors = loaded.problems.iter().filter(|p| p.level == Level::Error);
-            let told: Vec<_> = errors.take(20).map(ToString::to_string).collect();
-            return Err(Refusal::Invalid(format!("the rules in force stay: {}", told.join("; "))));
+            let listed: Vec<_> = errors.take(20).map(ToString::to_string).collect();
+            return Err(Refusal::Invalid(format!("the rules in force stay: {}", listed.join("; "))));
         }
         Ok((Arc::new(loaded.set), files.into()))
     }
@@ -234,7 +234,7 @@ impl RuleKeeper {
     pub(super) fn status(&self, costs: Vec<Cost>) -> RulesStatus {
         let (set, outdated) = self.with_book(|book| (Arc::clone(&book.set), book.is_outdated));
         let mut costs: BTreeMap<Arc<str>, Cost> = costs.into_iter().map(|c| (Arc::clone(&c.rule), c)).collect();
-        let told = |rule: RuleInfo| {
+        let to_api = |rule: RuleInfo| {
             let cost = costs.remove(&rule.name).unwrap_or_default();
             let (state, reason) = match rule.state {
                 RuleState::Armed => match self.why_silent(&rule.events) {
@@ -259,7 +259,7 @@ impl RuleKeeper {
                 test_ns: cost.test_ns,
             }
         };
-        let rules = set.rules().into_iter().map(told).collect();
+        let rules = set.rules().into_iter().map(to_api).collect();
         RulesStatus { rules, problems: self.problems(), outdated, tested: tested(&set) }
     }
 

@@ -90,8 +90,8 @@ impl<'e> Case<'e> {
         scratch.found = self.found;
     }
 
-    /// Tells what was decided of the first nodes.
-    pub(super) fn tell(&self, decided: &mut [u8]) {
+    /// Copies what was decided of the first nodes.
+    pub(super) fn copy_decided(&self, decided: &mut [u8]) {
         let known = self.memo.get(..decided.len()).unwrap_or_default();
         decided.get_mut(..known.len()).unwrap_or_default().copy_from_slice(known);
     }

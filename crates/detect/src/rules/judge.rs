@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::{
     access::raw,
     compile::{Program, access_of},
+    dedup::{Dedup, FindingGroups},
     evaluate::{Case, Scratch},
     facts::Facts,
     prepared::RuleDef,
     set::RuleSet,
-    story::{Stories, Told},
     subject::Subjects,
 };
 use crate::{accepted::Acceptances, subject::program::label, update::FindingUpdate};
@@ -52,7 +52,7 @@ pub struct Rules {
     kinds: FxHashMap<usize, Kind>,
     facts: Facts,
     scratch: Scratch,
-    stories: Stories,
+    groups: FindingGroups,
     counts: Vec<Counts>,
     clock: Option<Box<dyn FnMut() -> u64 + Send>>,
 }
@@ -111,7 +111,7 @@ impl Rules {
         &self.set
     }
 
-    /// Puts other rules in force, at once and for good. Stories go on.
+    /// Puts other rules in force, at once and for good. Finding groups go on.
     pub fn replace(&mut self, set: Arc<RuleSet>) {
         let old: FxHashMap<Arc<str>, Counts> = self
             .set
@@ -128,14 +128,14 @@ impl Rules {
 
     /// Goes on with a story that was told before, by its finding's uid and count.
     pub fn restore(&mut self, uid: String, count: u64) {
-        self.stories.restore(uid, count);
+        self.groups.restore(uid, count);
     }
 
     /// The findings that an event begins. What goes on is in [`Rules::take_updates`].
     pub fn judge(&mut self, event: &Event, accepted: &mut Acceptances) -> Vec<Finding> {
         self.facts.number += 1;
         self.meet(&event.schema);
-        let Self { set, kinds, facts, scratch, stories, counts, clock } = self;
+        let Self { set, kinds, facts, scratch, groups, counts, clock } = self;
         let Some(kind) = kinds.get_mut(&address(&event.schema)) else { return Vec::new() };
         kind.seen += 1;
         if kind.names {
@@ -151,14 +151,14 @@ impl Rules {
         let mut case = Case::new(program, event, facts, scratch, decided.as_deref().unwrap_or_default());
         let holding = case.all_that_hold();
         if let Some(decided) = decided {
-            case.tell(decided);
+            case.copy_decided(decided);
         }
         if holding.is_empty() {
             case.end(scratch);
             return Vec::new();
         }
         let mut findings = Vec::new();
-        let workload = stories.workload(event);
+        let workload = groups.workload(event);
         let executable = executable(event);
         for (rule, node) in holding {
             let Some(def) = set.rule(rule) else { continue };
@@ -168,7 +168,7 @@ impl Rules {
             if accepted.covers(&def.analytic, &workload, &executable, event.time_ns) {
                 continue;
             }
-            if let Told::First(uid) = stories.tell(&def.name, &workload, event) {
+            if let Dedup::New(uid) = groups.add(&def.name, &workload, event) {
                 let mut because = Vec::new();
                 case.because(node, &mut because);
                 let because = because.iter().filter_map(|p| explain(set, program, &mut case, *p)).collect();
@@ -220,14 +220,14 @@ impl Rules {
         names
     }
 
-    /// How stories went on since the last call. Small: repetitions are counted, not listed.
+    /// How finding groups went on since the last call. Small: repetitions are counted, not listed.
     pub fn take_updates(&mut self) -> Vec<FindingUpdate> {
-        self.stories.take_updates()
+        self.groups.take_updates()
     }
 
-    /// Stories that were forgotten since there were too many.
+    /// Finding groups that were forgotten since there were too many.
     pub fn forgotten_stories(&self) -> u64 {
-        self.stories.forgotten
+        self.groups.forgotten
     }
 
     /// What each rule has cost and brought, in their order.
@@ -327,7 +327,7 @@ fn finding(
         (String::from_utf8_lossy(&value.to_text()).into_owned(), value.to_json())
     };
     let (output, fields) = def.output.fill(value);
-    let place = event.context.container.as_deref().map_or(super::story::HOST, |c| c.display_name());
+    let place = event.context.container.as_deref().map_or(super::dedup::HOST, |c| c.display_name());
     let severity = def.priority.severity();
     Finding {
         uid,

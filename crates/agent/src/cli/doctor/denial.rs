@@ -25,7 +25,7 @@ pub(super) struct Denial {
 }
 
 impl Denial {
-    pub(super) fn look(config: &Config, kernel: &Kernel) -> Self {
+    pub(super) fn inspect(config: &Config, kernel: &Kernel) -> Self {
         // They apply to no container, and are gone at once.
         let tries = Operation::ALL.map(|operation| Policy {
             operation,

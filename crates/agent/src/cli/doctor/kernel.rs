@@ -69,7 +69,7 @@ pub(super) struct SecurityModules {
 }
 
 impl Kernel {
-    pub(super) fn look() -> Self {
+    pub(super) fn inspect() -> Self {
         let release = line("/proc/sys/kernel/osrelease").unwrap_or_default();
         let config = BuildConfig::read(&release);
         let maps_are_locked_memory = version(&release).is_some_and(|v| v < (5, 11));

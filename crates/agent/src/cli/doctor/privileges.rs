@@ -37,7 +37,7 @@ pub(super) struct Missing {
 }
 
 impl Privileges {
-    pub(super) fn look(maps_are_locked_memory: bool) -> Self {
+    pub(super) fn inspect(maps_are_locked_memory: bool) -> Self {
         let held = capabilities(None).map_or(CapabilitySet::empty(), |c| c.effective);
         let namespace = |kind: &str| fs::read_link(Path::new("/proc/self/ns").join(kind)).ok();
         let is = |kind, host: &str| namespace(kind).map(|n| n.as_os_str() == host);

@@ -89,7 +89,7 @@ fn examine_one(tracker: &TrackerObject, config: &Config) -> Tracker {
         Ok(status) => (status.programs, None),
         Err(error) => (Vec::new(), Some(error.to_string())),
     };
-    Tracker { name, wanted, works: reason.is_none(), reason, programs: programs.into_iter().map(told).collect() }
+    Tracker { name, wanted, works: reason.is_none(), reason, programs: programs.into_iter().map(to_report).collect() }
 }
 
 /// Starts it with the parameters that the server would give it, and stops it.
@@ -114,7 +114,7 @@ fn try_out(tracker: &TrackerObject, config: &Config) -> Result<TrackerStatus, et
     status
 }
 
-fn told(status: ProgramStatus) -> Program {
+fn to_report(status: ProgramStatus) -> Program {
     let (state, reason) = match status.state {
         ProgramState::Attached | ProgramState::Idle => (Use::Attached, None),
         ProgramState::Withheld(reason) => (Use::Withheld, Some(reason)),

@@ -76,7 +76,7 @@ fn cut(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
-    fn told(line: &[&str]) -> Option<String> {
+    fn template_of(line: &[&str]) -> Option<String> {
         let name = file_name(line[0]).to_owned();
         let args = line.iter().map(|a| (*a).to_owned()).collect();
         of(&Exec { path: line[0].into(), name, args, ..Exec::default() })
@@ -99,8 +99,8 @@ mod tests {
             (&["/bin/ls", "-c", "x"], None),
             (&["/usr/bin/shred", "x"], None),
         ] {
-            assert_eq!(told(line).as_deref(), wanted, "{line:?}");
+            assert_eq!(template_of(line).as_deref(), wanted, "{line:?}");
         }
-        assert!(told(&["/bin/sh", &"é".repeat(9_999)]).is_some_and(|t| t.chars().count() == LONGEST + 1));
+        assert!(template_of(&["/bin/sh", &"é".repeat(9_999)]).is_some_and(|t| t.chars().count() == LONGEST + 1));
     }
 }

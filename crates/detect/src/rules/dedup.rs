@@ -1,4 +1,4 @@
-//! One finding for one story: the same rule, workload and lineage.
+//! One finding for one group: the same rule, workload and lineage.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,17 +7,17 @@ use rustc_hash::FxHashMap;
 
 use crate::{Workload, subject::program::label, uid, update::FindingUpdate};
 
-/// Stories remembered; beyond, the oldest are forgotten, and told anew when they go on.
-const MAX_STORIES: usize = 16_384;
+/// Finding groups kept; beyond, the oldest are forgotten, and found anew when they go on.
+const MAX_GROUPS: usize = 16_384;
 /// Containers whose workload is remembered; beyond, all are looked up anew.
 const MAX_CONTAINERS: usize = 4_096;
 /// How the host is called where workloads are.
 pub(super) const HOST: &str = "host";
 
-/// All stories that were told.
+/// All finding groups: what repeats one is counted there (deduplication).
 #[derive(Debug, Default)]
-pub(super) struct Stories {
-    told: FxHashMap<String, u64>,
+pub(super) struct FindingGroups {
+    counts: FxHashMap<String, u64>,
     order: VecDeque<String>,
     workloads: FxHashMap<u64, (Arc<Container>, Arc<str>)>,
     updates: FxHashMap<String, FindingUpdate>,
@@ -25,18 +25,18 @@ pub(super) struct Stories {
 }
 
 /// What came of a match.
-pub(super) enum Told {
-    /// It begins a story of this uid.
-    First(String),
-    /// It goes on with one.
-    Again,
+pub(super) enum Dedup {
+    /// It begins a group of this uid.
+    New(String),
+    /// It repeats one.
+    Repeat,
 }
 
-impl Stories {
+impl FindingGroups {
     /// A match of a rule.
-    pub(super) fn tell(&mut self, rule: &str, workload: &str, event: &Event) -> Told {
+    pub(super) fn add(&mut self, rule: &str, workload: &str, event: &Event) -> Dedup {
         let uid = key(rule, workload, event.context.process.as_deref(), event);
-        if let Some(count) = self.told.get_mut(&uid) {
+        if let Some(count) = self.counts.get_mut(&uid) {
             *count += 1;
             let count = *count;
             let update = self.updates.entry(uid.clone()).or_insert_with(|| FindingUpdate {
@@ -49,22 +49,22 @@ impl Stories {
             if count <= ethogram_model::Finding::MAX_EVIDENCE as u64 {
                 update.evidence.push(render::to_json(event));
             }
-            return Told::Again;
+            return Dedup::Repeat;
         }
-        if self.order.len() >= MAX_STORIES
+        if self.order.len() >= MAX_GROUPS
             && let Some(oldest) = self.order.pop_front()
         {
-            self.told.remove(&oldest);
+            self.counts.remove(&oldest);
             self.forgotten += 1;
         }
-        self.told.insert(uid.clone(), 1);
+        self.counts.insert(uid.clone(), 1);
         self.order.push_back(uid.clone());
-        Told::First(uid)
+        Dedup::New(uid)
     }
 
-    /// Goes on with a story that was told before the agent started.
+    /// Goes on with a group that was found before the agent started.
     pub(super) fn restore(&mut self, uid: String, count: u64) {
-        if self.order.len() < MAX_STORIES && self.told.insert(uid.clone(), count).is_none() {
+        if self.order.len() < MAX_GROUPS && self.counts.insert(uid.clone(), count).is_none() {
             self.order.push_back(uid);
         }
     }
