@@ -189,7 +189,7 @@ fn what_cannot_run_says_why_and_the_rest_runs() {
     assert_eq!(tracker(&server, "tcp")["state"], "running");
     let table = String::from_utf8(server.ethogram(&["trackers"]).stdout).unwrap();
     assert!(table.contains(&format!("open: {reason}")), "{table}");
-    assert!(table.contains("idle: attached as soon as"), "{table}");
+    assert!(table.contains("idle: loaded, and attached with"), "{table}");
 }
 
 #[test]
