@@ -74,11 +74,4 @@ NAMES = {
     "glance": "say what it does: drain_enforcements",
 }
 # What still has such words or names, to be mended and removed here.
-KNOWN_WORDS = {
-    "crates/agent/src/cli",
-    "crates/agent/src/response",
-    "crates/agent/src/server/demands.rs",
-    "crates/agent/src/sink",
-    "crates/agent/src/sink.rs",
-    "crates/detect",
-}
+KNOWN_WORDS = {"crates/agent/src/sink", "crates/agent/src/sink.rs"}
