@@ -67,18 +67,10 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
         let about = Some(about(manifest, &fields));
         let layout = Default::default();
         let name = event_name;
-        events.push(Arc::new(EventSchema {
-            tracker,
-            name,
-            code,
-            size,
-            sample,
-            fields,
-            behaviours,
-            rules,
-            about,
-            layout,
-        }));
+        let event = EventSchema { tracker, name, code, size, sample, fields, behaviours, rules, about, layout };
+        // Found now, so that no event waits for it.
+        event.layout();
+        events.push(Arc::new(event));
     }
     if events.is_empty() {
         return Err(bad("declares no EVENT and no SAMPLE; see crates/probe/include/tracker.bpf.h".into()));
