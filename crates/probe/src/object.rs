@@ -2,6 +2,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod builtin;
+mod cycle;
 pub(crate) mod dispatcher;
 pub(crate) mod elf;
 pub(crate) mod load;

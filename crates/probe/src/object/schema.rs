@@ -11,10 +11,14 @@ use libbpf_rs::{
     },
 };
 
+use super::cycle;
 use crate::{
     Error, Manifest,
     kernel::{syscalls, types::essential},
 };
+
+/// Members of a struct that is sent, those of the header included.
+const MAX_FIELDS: usize = 512;
 
 /// Reads the schema of the tracker `name` from its object.
 ///
@@ -23,6 +27,9 @@ use crate::{
 pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Result<TrackerSchema, Error> {
     let bad = |problem: String| Error::BadObject { origin: format!("object of tracker '{name}'"), problem };
     let btf = btf_of(object).ok_or_else(|| bad("has no BTF; compile it with clang -g".into()))?;
+    if cycle::holds_itself(&btf) {
+        return Err(bad("has types in its BTF that hold themselves; compile it anew with clang -g".into()));
+    }
     let tags = Tags::collect(&btf);
     let mut events = Vec::new();
     for var in btf.type_by_kind::<Var<'_>>() {
@@ -203,6 +210,9 @@ fn flatten(
         if let Ok(inner) = Composite::try_from(resolved)
             && text(inner.name()) == "event_header"
         {
+            if header {
+                return Err("struct event_header has another in it".into());
+            }
             flatten(btf, &inner, offset, true, tags, out)?;
             continue;
         }
@@ -220,6 +230,9 @@ fn flatten(
             (None, None, Err(_)) => (kind, Vec::new()),
         };
         let habit_key = tag("habit key").is_some();
+        if out.len() >= MAX_FIELDS {
+            return Err(format!("has more than {MAX_FIELDS} members"));
+        }
         out.push(Field { name, label, kind, offset, size, doc, names, habit_key, header });
     }
     Ok(())
@@ -283,7 +296,7 @@ fn kind_of(alias: Option<&str>, ty: BtfType<'_>) -> Option<(FieldKind, usize)> {
 
 fn size_of(ty: BtfType<'_>) -> Option<usize> {
     if let Ok(array) = Array::try_from(ty) {
-        return Some(array.capacity() * size_of(array.contained_type().skip_mods_and_typedefs())?);
+        return array.capacity().checked_mul(size_of(array.contained_type().skip_mods_and_typedefs())?);
     }
     if let Ok(int) = Int::try_from(ty) {
         return Some(usize::from(int.bits).div_ceil(8));
