@@ -121,7 +121,7 @@ impl From<&Acceptance> for Accepted {
 pub(super) struct Accept {
     /// For how long: `30d`. Without it, until it is revoked.
     #[serde(default, rename = "for")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d)$")]
     period: Option<Period>,
     /// Why it is normal.
     #[serde(default)]
@@ -136,35 +136,41 @@ pub(super) struct AlertQuery {
     /// Of the container of this name or id.
     container: Option<String>,
     /// Of this severity or a higher one: `informational`, `low`, `medium`, `high` or `critical`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(informational|low|medium|high|critical)$")]
     severity: Option<Severity>,
     /// Of the rule of this name, or this analytic: `behaviour.execute`.
     rule: Option<String>,
     /// Of workloads whose name holds this text.
     workload: Option<String>,
     /// Last seen at this time or later, RFC 3339.
+    #[param(format = DateTime)]
     since: Option<String>,
     /// First seen before this time, RFC 3339.
+    #[param(format = DateTime)]
     until: Option<String>,
     /// At most so many, the latest of them.
-    limit: Option<usize>,
+    #[param(maximum = 4294967295_u32)]
+    limit: Option<u32>,
     /// Whether to go on with alerts as they are raised, one JSON object a line.
     #[serde(default)]
     follow: bool,
 }
 
 /// Alerts as OCSF Detection Findings, oldest first.
-#[utoipa::path(get, path = "/v1/alerts", params(AlertQuery), responses((status = 200, content(
-    (Vec<serde_json::Value> = "application/json"),
-    (String = "application/x-ndjson"),
-))))]
+#[utoipa::path(get, path = "/v1/alerts", params(AlertQuery), responses(
+    (status = 200, content(
+        (Vec<serde_json::Value> = "application/json"),
+        (String = "application/x-ndjson"),
+    )),
+    (status = 409, description = "Too many follow already", body = Problem, content_type = "application/problem+json"),
+))]
 pub(super) async fn alerts<B: Alerts>(
     State(agent): State<Arc<B>>,
     Query(query): Query<AlertQuery>,
 ) -> Answered<Response> {
     let AlertQuery { container, severity, rule, workload, since, until, limit, follow } = query;
     let (since_ns, until_ns) = (moment(since)?, moment(until)?);
-    let limit = limit.unwrap_or(LIMIT);
+    let limit = limit.map_or(LIMIT, |limit| limit as usize);
     let filter = AlertFilter { container, severity, rule, workload, since_ns, until_ns, limit };
     if !follow {
         let alerts = agent.alerts(filter).await?;
@@ -182,7 +188,9 @@ pub(super) async fn alerts<B: Alerts>(
 /// A time in nanoseconds since the Unix epoch.
 fn moment(text: Option<String>) -> Answered<Option<u64>> {
     let Some(text) = text else { return Ok(None) };
-    let read = text.parse::<jiff::Timestamp>().ok().and_then(|t| u64::try_from(t.as_nanosecond()).ok());
+    // What was before 1970 is before everything.
+    let since_1970 = |time: jiff::Timestamp| u64::try_from(time.as_nanosecond().max(0)).unwrap_or(u64::MAX);
+    let read = text.parse().ok().map(since_1970);
     let wrong = || format!("{text:?} is no time such as 2026-01-31T12:00:00Z");
     read.map(Some).ok_or_else(|| Refusal::Invalid(wrong()).into())
 }

@@ -48,6 +48,7 @@ pub(super) struct EventQuery {
 #[utoipa::path(get, path = "/v1/events", params(EventQuery), responses(
     (status = 200, body = String, content_type = "application/x-ndjson"),
     (status = 404, description = "No such tracker", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "Too many follow already", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn events<B: Events>(
     State(agent): State<Arc<B>>,

@@ -9,7 +9,7 @@ use axum::{
 };
 
 use super::{
-    OPENAPI, Problem,
+    OPENAPI,
     resource::{Answered, Answers, resource},
 };
 use crate::metrics::{Format, MetricsSnapshot, ProcessMetrics};
@@ -27,7 +27,6 @@ resource!(Health: healthz, metrics, openapi);
 /// Whether the server works.
 #[utoipa::path(get, path = "/healthz", responses(
     (status = 200, body = String),
-    (status = 503, description = "The engine does not answer", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn healthz<B: Health>(State(agent): State<Arc<B>>) -> Answered<&'static str> {
     agent.healthy().await?;
@@ -35,7 +34,10 @@ pub(super) async fn healthz<B: Health>(State(agent): State<Arc<B>>) -> Answered<
 }
 
 /// The metrics, in the Prometheus text format or OpenMetrics, as the Accept header asks.
-#[utoipa::path(get, path = "/metrics", responses((status = 200, body = String)))]
+#[utoipa::path(get, path = "/metrics", responses((status = 200, content(
+    (String = "text/plain"),
+    (String = "application/openmetrics-text"),
+))))]
 pub(super) async fn metrics<B: Health>(State(agent): State<Arc<B>>, headers: HeaderMap) -> Answered<Response> {
     let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let format = Format::asked_for(accept);

@@ -34,7 +34,8 @@ resource!(Responses: responses, undo, policies);
 #[into_params(parameter_in = Query)]
 pub(super) struct ResponseQuery {
     /// At most so many, the latest of them.
-    limit: Option<usize>,
+    #[param(maximum = 4294967295_u32)]
+    limit: Option<u32>,
 }
 
 /// What was done about findings, or would have been, oldest first.
@@ -43,7 +44,7 @@ pub(super) async fn responses<B: Responses>(
     State(agent): State<Arc<B>>,
     Query(query): Query<ResponseQuery>,
 ) -> Answered<Json<Vec<ResponseRecord>>> {
-    Ok(Json(agent.responses(query.limit.unwrap_or(LIMIT)).await?))
+    Ok(Json(agent.responses(query.limit.map_or(LIMIT, |limit| limit as usize)).await?))
 }
 
 /// Undoes a response that goes on: thaws a container, or connects it again.
@@ -51,7 +52,7 @@ pub(super) async fn responses<B: Responses>(
     responses(
         (status = 200, body = ResponseRecord),
         (status = 404, description = "No such response", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It is over", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is over, or too much waits", body = Problem, content_type = "application/problem+json"),
         (status = 501, description = "It cannot be undone", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn undo<B: Responses>(

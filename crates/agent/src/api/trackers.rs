@@ -6,7 +6,13 @@ use axum::{Json, extract, http::StatusCode};
 use ethogram_model::{Param as SchemaParam, TrackerSchema};
 use ethogram_probe::{ProgramState, ProgramStatus, State, TrackerStatus as Status};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr,
+        schema::{ObjectBuilder, Schema, SchemaType, Type},
+    },
+};
 
 use super::{
     Problem,
@@ -150,9 +156,20 @@ pub(super) struct Start {
     name: String,
     /// Parameters and their values: numbers, true or false.
     #[serde(default)]
-    #[schema(value_type = BTreeMap<String, serde_json::Value>)]
+    #[schema(value_type = BTreeMap<String, ParamValue>)]
     params: BTreeMap<String, ParamValue>,
 }
+
+impl PartialSchema for ParamValue {
+    fn schema() -> RefOr<Schema> {
+        let types = SchemaType::from_iter([Type::Integer, Type::Boolean, Type::String]);
+        let whole =
+            ObjectBuilder::new().schema_type(types).description(Some("a number, true or false, or either as text"));
+        whole.minimum(Some(i64::MIN)).maximum(Some(i64::MAX)).build().into()
+    }
+}
+
+impl ToSchema for ParamValue {}
 
 /// Starts a tracker, while everything else goes on.
 #[utoipa::path(post, path = "/v1/trackers", request_body = Start, responses(
@@ -171,11 +188,13 @@ pub(super) async fn start<B: Trackers>(
 }
 
 /// Stops a tracker, while everything else goes on.
-#[utoipa::path(delete, path = "/v1/trackers/{name}", params(("name" = String, Path, description = "The tracker")),
+#[utoipa::path(delete, path = "/v1/trackers/{name}", params(("name" = String, Path, description = "The tracker", pattern = "^[a-z0-9_]{1,32}$")),
     responses(
         (status = 200, body = TrackerStatus),
         (status = 404, description = "No such tracker", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "It does not run", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It does not run, or the agent needs it", body = Problem,
+            content_type = "application/problem+json"),
+        (status = 501, description = "This kernel cannot", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn stop<B: Trackers>(
     extract::State(agent): extract::State<Arc<B>>,
@@ -199,6 +218,7 @@ pub(super) struct Which {
     (status = 404, description = "No such tracker", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "One does not run, or the agent needs it", body = Problem,
         content_type = "application/problem+json"),
+    (status = 501, description = "This kernel cannot", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn pause<B: Trackers>(
     extract::State(agent): extract::State<Arc<B>>,
@@ -222,7 +242,7 @@ pub(super) async fn resume<B: Trackers>(
 }
 
 /// Loads an object (`.bpf.o`) and starts it, in the place of the tracker that bore the name.
-#[utoipa::path(put, path = "/v1/trackers/{name}/object", params(("name" = String, Path, description = "The tracker")),
+#[utoipa::path(put, path = "/v1/trackers/{name}/object", params(("name" = String, Path, description = "The tracker", pattern = "^[a-z0-9_]{1,32}$")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses(
         (status = 200, body = TrackerStatus),
