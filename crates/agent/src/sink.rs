@@ -1,7 +1,8 @@
-//! Where alerts go: each place has threads and a bounded queue of its own, so that a slow one hinders nobody.
+//! Where alerts go: each place has threads and a bounded queue of its own, so that a slow one
+//! does not hold up the others.
 //!
-//! A finding is told once, when it is new. What its receiver cannot take waits in a spool on disk; only what goes to
-//! standard output does not, as who reads that is there or is not.
+//! A report is sent once, when it is new. What its receiver cannot take waits in a spool on disk; only what goes to
+//! standard output does not, as its reader is there or is not.
 
 mod alertmanager;
 mod backoff;
@@ -21,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Finding, Severity, ocsf};
+use ethogram_model::{Finding, Report, Severity, ocsf};
 
 use self::{
     alertmanager::{Active, Alertmanager, Encoder},
@@ -77,7 +78,7 @@ pub struct Sinks {
 
 impl Sinks {
     /// Opens all that the configuration asks for. What waits for its receiver lies in folders below `store`; `known` are the
-    /// alerts that were told before. Whether receivers are there is not asked: they may come later.
+    /// alerts that were raised before. Whether receivers are there is not asked: they may come later.
     ///
     /// # Errors
     /// If a file or folder cannot be used.
@@ -95,7 +96,7 @@ impl Sinks {
             let name = format!("webhook.{name}");
             let receiver = Webhook(client(&name, webhook.url.as_str(), &webhook.http())?);
             let encode = match webhook.format {
-                WebhookFormat::Ocsf => |finding: &Finding| ocsf::from_finding(finding).to_string().into_bytes(),
+                WebhookFormat::Ocsf => |report: &Report| ocsf::from_report(report).to_string().into_bytes(),
                 WebhookFormat::Falco => falco::encode,
             };
             opening.add(name, webhook.severity, encode, receiver)?;
@@ -111,7 +112,7 @@ impl Sinks {
         }
         for (name, syslog) in &alerts.syslog {
             let facility = syslog.facility;
-            let encode = move |finding: &Finding| format::syslog::encode(finding, facility);
+            let encode = move |report: &Report| format::syslog::encode(report, facility);
             let receiver = SyslogServer::new(syslog.address.clone());
             opening.add(format!("syslog.{name}"), syslog.severity, encode, receiver)?;
         }
@@ -120,18 +121,18 @@ impl Sinks {
             let receiver = Otlp(client(&name, &collector.endpoint.below("/v1/logs"), &collector.http())?);
             opening.add(name, collector.severity, otlp::encode, receiver)?;
         }
-        opening.tell_of_others();
+        opening.warn_of_others();
         Ok(Self { sinks: opening.sinks })
     }
 
-    /// Hands a finding to every place, without waiting for any.
-    pub fn send(&self, finding: &Arc<Finding>) {
+    /// Hands a report to every place, without waiting for any.
+    pub fn send(&self, report: &Report) {
         for sink in &self.sinks {
-            sink.send(finding);
+            sink.send(report);
         }
     }
 
-    /// Tells those that have to know it that a finding goes on.
+    /// Passes on that a finding goes on, to the places that have to know.
     pub fn seen(&self, uid: &str, last_seen_ns: u64) {
         let mut followers = self.sinks.iter().filter(|s| s.follows).peekable();
         if followers.peek().is_some() {
@@ -140,7 +141,7 @@ impl Sinks {
         }
     }
 
-    /// How many findings each place did not get, since the start.
+    /// How many reports each place did not get, since the start.
     pub fn dropped(&self) -> BTreeMap<String, u64> {
         self.sinks.iter().map(|s| (s.name.clone(), s.counters.all_dropped().values().sum())).collect()
     }
@@ -185,13 +186,13 @@ impl Opening<'_> {
         Ok(())
     }
 
-    /// The least grave findings that a receiver gets.
+    /// The least severe reports that a receiver gets.
     fn least(&self, asked_for: Option<Severity>) -> Severity {
         asked_for.map_or(self.alerts.severity, |severity| severity.max(self.alerts.severity))
     }
 
     /// What waits for a receiver that was taken out of the configuration is not thrown away.
-    fn tell_of_others(&self) {
+    fn warn_of_others(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let (name, path) = (entry.file_name(), entry.path());
             if !self.sinks.iter().any(|s| name == *s.name) && Spool::holds_something(&path) {
@@ -205,7 +206,7 @@ fn client(sink: &str, url: &str, settings: &config::Http) -> Result<Client, Sink
     Client::new(url, settings).map_err(|source| SinkError::Receiver { sink: sink.to_owned(), source })
 }
 
-/// Whoever takes a finding as the body of a request.
+/// A receiver that takes a report as the body of a request.
 struct Webhook(Client);
 
 impl Receiver for Webhook {

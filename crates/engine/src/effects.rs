@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ethogram_detect::{Acceptances, FindingUpdate, HabitChange, Profile};
-use ethogram_model::{Container, Event, EventSchema, Finding};
+use ethogram_model::{Container, Event, EventSchema, Report};
 
 use crate::containers::runtime::Ask;
 
@@ -21,8 +21,8 @@ pub struct Effects {
     pub events: Vec<Event>,
     /// Rows of a table came among them: they belong together.
     pub has_rows: bool,
-    /// Findings that are new.
-    pub findings: Vec<Arc<Finding>>,
+    /// What is new for people, such as findings.
+    pub reports: Vec<Report>,
     /// How earlier findings went on.
     pub updates: Vec<FindingUpdate>,
     /// Containers that a runtime answered about.
@@ -87,7 +87,7 @@ impl Effects {
             && self.outcomes.is_empty()
             && self.asks.is_empty()
             && self.events.is_empty()
-            && self.findings.is_empty()
+            && self.reports.is_empty()
             && self.updates.is_empty()
             && self.containers.is_empty()
             && self.accepted.is_none()

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use ethogram_detect::{Decision, Detector, HabitChange, HabitCount};
-use ethogram_model::Event;
+use ethogram_model::{Event, Report};
 
 use crate::{Consumer, Effects, EventFilter, Selection, containers::table::Lookup, effects::Save};
 
@@ -98,7 +98,7 @@ impl Consumer for Judged {
             Judges::Rules => rules.judge(event, accepted),
         };
         self.has_findings |= !findings.is_empty();
-        effects.findings.extend(findings.into_iter().map(Arc::new));
+        effects.reports.extend(findings.into_iter().map(Report::from));
     }
 
     fn is_ordinary(&mut self, event: &Event) -> bool {

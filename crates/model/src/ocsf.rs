@@ -1,8 +1,15 @@
-//! Findings as the Open Cybersecurity Schema Framework has them.
+//! Reports as the Open Cybersecurity Schema Framework has them.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 
-use crate::{Container, Exec, Finding, render::rfc3339};
+use crate::{Container, Exec, Finding, Report, render::rfc3339};
+
+/// A report as an event of OCSF.
+pub fn from_report(report: &Report) -> Json {
+    match report {
+        Report::Finding(finding) => from_finding(finding),
+    }
+}
 
 /// A finding as an OCSF Detection Finding (class 2004).
 /// <https://schema.ocsf.io/classes/detection_finding>
@@ -19,6 +26,7 @@ pub fn from_finding(finding: &Finding) -> Json {
         "type_uid": if finding.count == 1 { 200_401 } else { 200_402 },
         "metadata": {
             "version": "1.3.0",
+            "profiles": ["container", "datetime"],
             "product": { "name": "Ethogram", "vendor_name": "Ethogram", "version": env!("CARGO_PKG_VERSION") },
         },
         "time": millis(finding.last_seen_ns),
@@ -53,6 +61,10 @@ pub fn from_finding(finding: &Finding) -> Json {
     });
     if let Some(container) = &finding.container {
         out["evidences"][0]["container"] = described(container);
+        // OCSF has no more of a pod than its UUID.
+        if let Some(pod) = &container.pod {
+            out["unmapped"]["pod"] = json!({ "name": pod.name, "namespace": pod.namespace });
+        }
     }
     if !finding.techniques.is_empty() {
         let attack = |uid: &String| json!({ "technique": { "uid": uid }, "version": "17" });
@@ -103,19 +115,13 @@ fn nested_process(pid: u32, exec: &Exec, parent: Json) -> Json {
 }
 
 fn described(container: &Container) -> Json {
-    let mut image = Map::new();
-    if let Some(i) = &container.image {
-        image.insert("name".into(), i.name.as_str().into());
-        image.insert("uid".into(), i.digest.as_str().into());
-    }
-    let mut out = json!({
-        "uid": container.id,
-        "name": container.display_name(),
-        "image": image,
-        "runtime": container.runtime,
-    });
-    if let Some(pod) = &container.pod {
-        out["pod_uid"] = format!("{}/{}", pod.namespace, pod.name).into();
+    let mut out = json!({ "uid": container.id, "name": container.display_name(), "runtime": container.runtime });
+    if let Some(image) = &container.image {
+        out["image"] = json!({ "name": image.name, "uid": image.digest });
     }
     out
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests;

@@ -90,8 +90,8 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let (mut alerts, mut written) = (0_u64, Ok(()));
     // How they went on is not printed: each is one line, as it was raised.
     let played = recording.play(Judged::new(selection, detector, judges), |effects| {
-        alerts += effects.findings.len() as u64;
-        written = effects.findings.iter().try_for_each(|finding| out.write(&ocsf::from_finding(finding)));
+        alerts += effects.reports.len() as u64;
+        written = effects.reports.iter().try_for_each(|report| out.write(&ocsf::from_report(report)));
         written.is_ok()
     });
     summarize(&played, begun, &format!(", {alerts} alerts"));

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ethogram_detect::Acceptances;
 use ethogram_engine::{Effects, effects::Save};
+use ethogram_model::Report;
 
 use super::{alerts::AlertBook, streams::Streams};
 use crate::{
@@ -72,11 +73,15 @@ impl Outlet for ServerOutlet {
     fn apply(&mut self, effects: Effects) {
         effects.containers.iter().for_each(|container| self.response.add_container(container));
         effects.events.iter().for_each(|event| self.streams.event(event));
-        for alert in effects.findings {
-            self.response.consider(&alert);
-            self.sinks.send(&alert);
-            self.streams.alert(&alert);
-            self.alerts.raise(alert);
+        for report in effects.reports {
+            match &report {
+                Report::Finding(finding) => {
+                    self.response.consider(finding);
+                    self.streams.alert(finding);
+                    self.alerts.raise(Arc::clone(finding));
+                }
+            }
+            self.sinks.send(&report);
         }
         // What goes on is updated, and not raised again.
         for update in effects.updates {

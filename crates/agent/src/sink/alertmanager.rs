@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::Finding;
+use ethogram_model::{Finding, Report};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
@@ -81,15 +81,15 @@ impl Encoder {
         for finding in findings {
             let ends = after(seen_at(finding.last_seen_ns), self.resolve_after);
             if ends > now {
-                self.active.begin(&finding.uid, encode(finding), ends);
+                self.active.begin(&finding.uid, encode(&Report::from(finding.clone())), ends);
             }
         }
     }
 }
 
 impl Encode for Encoder {
-    fn encode(&self, finding: &Finding) -> Vec<u8> {
-        encode(finding)
+    fn encode(&self, report: &Report) -> Vec<u8> {
+        encode(report)
     }
 
     fn seen(&self, uid: &str, last_seen_ns: u64) {
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(web.bodies().len(), 0, "there is nothing to be reminded of");
 
         // Seen long ago, as its receiver was away: it is active all the same.
-        assert_eq!(receiver.deliver(&encoder.encode(&behaviour())), Outcome::Delivered);
+        assert_eq!(receiver.deliver(&encoder.encode(&behaviour().into())), Outcome::Delivered);
         let first = alerts(&web.bodies()[0]).remove(0);
         assert!(time(&first["endsAt"]) > Timestamp::now());
         assert!(receiver.next_reminder().is_some());

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ethogram_model::{Finding, ocsf};
+use ethogram_model::{Report, ocsf};
 
 use super::queue::{Outcome, Receiver};
 
@@ -22,9 +22,9 @@ pub(super) struct RotatingFile {
     file: File,
 }
 
-/// A finding as one line.
-pub(super) fn line(finding: &Finding) -> Vec<u8> {
-    format!("{}\n", ocsf::from_finding(finding)).into_bytes()
+/// A report as one line.
+pub(super) fn line(report: &Report) -> Vec<u8> {
+    format!("{}\n", ocsf::from_report(report)).into_bytes()
 }
 
 impl RotatingFile {

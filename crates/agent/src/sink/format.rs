@@ -1,4 +1,4 @@
-//! How findings are written for those who receive them. What a container chose is escaped wherever it becomes text.
+//! How reports are written for their receivers. What a container chose is escaped wherever it becomes text.
 
 pub(super) mod alertmanager;
 pub(super) mod falco;
@@ -7,7 +7,7 @@ pub(super) mod syslog;
 
 use ethogram_model::{Finding, Priority, render::escape};
 
-/// How urgent a finding is: as the author of its rule holds it, else as it is grave.
+/// How urgent a finding is: as the author of its rule holds it, else as it is severe.
 fn priority(finding: &Finding) -> Priority {
     finding.rule.as_ref().map_or_else(|| finding.severity.into(), |rule| rule.priority)
 }

@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Finding, Severity, ocsf};
+use ethogram_model::{Report, Severity, ocsf};
 
 use super::{
     SinkError,
@@ -24,14 +24,14 @@ use super::{
 };
 use crate::metrics::SinkMetrics;
 
-/// Findings that may wait for one place's thread.
+/// Reports that may wait for one place's thread.
 pub(super) const QUEUE: usize = 1024;
 
-/// What a sink is told.
+/// What a sink is given.
 enum News {
-    /// A finding.
-    Found(Arc<Finding>),
-    /// A finding that was told goes on.
+    /// A report.
+    Raised(Report),
+    /// A finding that was reported goes on.
     Seen { uid: Arc<str>, last_seen_ns: u64 },
 }
 
@@ -57,7 +57,7 @@ pub(super) trait Receiver: Send + 'static {
     /// Takes an alert there. Gives up after a while, whatever the receiver does.
     fn deliver(&mut self, alert: &[u8]) -> Outcome;
 
-    /// Tells the receiver again what it was told, if that is due.
+    /// Sends the receiver again what is still active, if that is due.
     fn remind(&mut self) -> Outcome {
         Outcome::Delivered
     }
@@ -68,10 +68,10 @@ pub(super) trait Receiver: Send + 'static {
     }
 }
 
-/// How findings are written for a receiver, and what else its writing thread does with what it is told.
+/// How reports are written for a receiver, and what else its writing thread does with what it is given.
 pub(super) trait Encode: Send + 'static {
-    /// A finding as its receiver wants it.
-    fn encode(&self, finding: &Finding) -> Vec<u8>;
+    /// A report as its receiver wants it.
+    fn encode(&self, report: &Report) -> Vec<u8>;
 
     /// A finding goes on.
     fn seen(&self, _uid: &str, _last_seen_ns: u64) {}
@@ -82,9 +82,9 @@ pub(super) trait Encode: Send + 'static {
     }
 }
 
-impl<F: Fn(&Finding) -> Vec<u8> + Send + 'static> Encode for F {
-    fn encode(&self, finding: &Finding) -> Vec<u8> {
-        self(finding)
+impl<F: Fn(&Report) -> Vec<u8> + Send + 'static> Encode for F {
+    fn encode(&self, report: &Report) -> Vec<u8> {
+        self(report)
     }
 }
 
@@ -102,20 +102,20 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    /// A place that is written to directly, each finding as one line: what it cannot take is lost and counted.
+    /// A place that is written to directly, each report as one line: what it cannot take is lost and counted.
     pub(super) fn direct(name: &str, least: Severity, to: impl Write + Send + 'static) -> Result<Self, SinkError> {
         let (queue, news) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(1);
         let (counters, queued) = (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)));
         let (to_count, to_leave, named) = (Arc::clone(&counters), Arc::clone(&queued), name.to_owned());
         spawn(name, move || {
-            let findings = news.iter().filter_map(|news| match news {
-                News::Found(finding) => Some(finding),
+            let reports = news.iter().filter_map(|news| match news {
+                News::Raised(report) => Some(report),
                 News::Seen { .. } => None,
             });
-            let findings = findings.inspect(|_| _ = to_leave.fetch_sub(1, Relaxed));
-            write_all(&named, to, findings, &to_count);
-            // Nobody need be waiting for it.
+            let reports = reports.inspect(|_| _ = to_leave.fetch_sub(1, Relaxed));
+            write_all(&named, to, reports, &to_count);
+            // There may be no one who waits for it.
             let _ = end.try_send(());
         })?;
         Ok(Self { name: name.to_owned(), queue, queued, least, follows: false, counters, spool: None, ended })
@@ -138,8 +138,8 @@ impl Sink {
         spawn(name, move || {
             for news in news {
                 match news {
-                    News::Found(finding) => {
-                        to_fill.append(&encode.encode(&finding), &to_count);
+                    News::Raised(report) => {
+                        to_fill.append(&encode.encode(&report), &to_count);
                         to_leave.fetch_sub(1, Relaxed);
                     }
                     News::Seen { uid, last_seen_ns } => encode.seen(&uid, last_seen_ns),
@@ -155,19 +155,19 @@ impl Sink {
         Ok(Self { name: name.to_owned(), queue, queued, least, follows, counters, spool: Some(spool), ended })
     }
 
-    /// Hands over a finding, if it is grave enough, without waiting.
-    pub(super) fn send(&self, finding: &Arc<Finding>) {
-        if finding.severity < self.least {
+    /// Hands over a report, if it is severe enough, without waiting.
+    pub(super) fn send(&self, report: &Report) {
+        if report.severity() < self.least {
             return;
         }
         self.queued.fetch_add(1, Relaxed);
-        if self.queue.try_send(News::Found(Arc::clone(finding))).is_err() {
+        if self.queue.try_send(News::Raised(report.clone())).is_err() {
             self.queued.fetch_sub(1, Relaxed);
             self.counters.dropped(Reason::QueueFull, 1);
         }
     }
 
-    /// Tells that a finding goes on. What is missed is made up for when it goes on again.
+    /// Passes on that a finding goes on. What is missed is made up for when it goes on again.
     pub(super) fn seen(&self, uid: &Arc<str>, last_seen_ns: u64) {
         let _ = self.queue.try_send(News::Seen { uid: Arc::clone(uid), last_seen_ns });
     }
@@ -215,11 +215,11 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), SinkErr
     thread::Builder::new().name(format!("sink-{name}")).spawn(work).map(drop).map_err(SinkError::Thread)
 }
 
-/// Writes each finding as one line. One that cannot be written is counted, and the next one tried.
-fn write_all(name: &str, mut to: impl Write, findings: impl Iterator<Item = Arc<Finding>>, counters: &Counters) {
+/// Writes each report as one line. One that cannot be written is counted, and the next one tried.
+fn write_all(name: &str, mut to: impl Write, reports: impl Iterator<Item = Report>, counters: &Counters) {
     let mut failing = false;
-    for finding in findings {
-        let line = format!("{}\n", ocsf::from_finding(&finding));
+    for report in reports {
+        let line = format!("{}\n", ocsf::from_report(&report));
         match to.write_all(line.as_bytes()).and_then(|()| to.flush()) {
             Ok(()) => {
                 failing = false;

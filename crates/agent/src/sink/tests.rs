@@ -16,8 +16,8 @@ use super::{format::tests::behaviour, *};
 
 const LONG: Duration = Duration::from_secs(30);
 
-fn finding(n: usize) -> Arc<Finding> {
-    Arc::new(Finding { uid: n.to_string(), reason: "a line\nbreak".into(), ..behaviour() })
+fn finding(n: usize) -> Report {
+    Finding { uid: n.to_string(), reason: "a line\nbreak".into(), ..behaviour() }.into()
 }
 
 /// Sinks as a configuration has them.
@@ -192,7 +192,7 @@ fn a_receiver_that_never_answers_times_out_and_hinders_no_other() {
     let mut sinks = start(&store, &format!("file = {path:?}")).unwrap();
     let client = Client::new(&web.url(), &config::Http::default()).unwrap().with_timeout(Duration::from_millis(300));
     let spool = Spool::open(&store.path().join("spool/stuck"), 1 << 20).unwrap();
-    let encode = |finding: &Finding| ocsf::from_finding(finding).to_string().into_bytes();
+    let encode = |report: &Report| ocsf::from_report(report).to_string().into_bytes();
     sinks.sinks.insert(0, Sink::spooled("stuck", Severity::Low, spool, encode, Webhook(client)).unwrap());
     let begin = Instant::now();
     sinks.send(&finding(1));
@@ -215,7 +215,7 @@ fn a_receiver_gets_what_it_asked_for() {
         web.url()
     );
     let sinks = start(&store, &config).unwrap();
-    let of = |severity| Arc::new(Finding { severity, ..behaviour() });
+    let of = |severity| Report::from(Finding { severity, ..behaviour() });
     for severity in [Severity::Informational, Severity::Medium, Severity::High] {
         sinks.send(&of(severity));
     }

@@ -111,7 +111,7 @@ fn judged_by(model: Model) -> Judged {
 
 /// The lines that findings are printed as.
 fn lines(effects: &Effects) -> impl Iterator<Item = String> {
-    effects.findings.iter().map(|finding| ocsf::from_finding(finding).to_string())
+    effects.reports.iter().map(|report| ocsf::from_report(report).to_string())
 }
 
 /// All profiles as JSON.

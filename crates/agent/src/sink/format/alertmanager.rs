@@ -1,17 +1,19 @@
 //! As alerts of Alertmanager's second API.
 
-use ethogram_model::{Container, Finding, render::rfc3339};
+use ethogram_model::{Container, Finding, Report, render::rfc3339};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value as Json, json};
 
 use super::rule_name;
 
-/// A finding as one alert. When it ends is said when it is sent, see [`ending`].
-pub(in crate::sink) fn encode(finding: &Finding) -> Vec<u8> {
-    alert(finding).to_string().into_bytes()
+/// A report as one alert. When it ends is added when it is sent, see [`ending`].
+pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
+    match report {
+        Report::Finding(finding) => alert(finding).to_string().into_bytes(),
+    }
 }
 
-/// The alert with the time at which it is resolved, unless it is told again before. None for what [`encode`] did not make.
+/// The alert with the time at which it is resolved, unless it is sent again before. None for what [`encode`] did not make.
 pub(in crate::sink) fn ending(alert: &[u8], ends: Timestamp) -> Option<Json> {
     let mut alert: Json = serde_json::from_slice(alert).ok()?;
     // Alertmanager refuses an alert that ends before it starts, as it would where a clock was set back.
@@ -74,7 +76,7 @@ mod tests {
     #[test]
     fn a_finding_is_an_alert_with_few_labels() {
         let ends = "2026-01-01T01:00:00Z".parse().unwrap();
-        let alert = ending(&encode(&behaviour()), ends).unwrap();
+        let alert = ending(&encode(&behaviour().into()), ends).unwrap();
         assert_eq!(uid(&alert), Some("6c62272e07bb014262b821756295c58d"));
         insta::assert_snapshot!(serde_json::to_string_pretty(&alert).unwrap(), @r#"
         {
@@ -98,7 +100,7 @@ mod tests {
           "endsAt": "2026-01-01T01:00:00.000Z"
         }
         "#);
-        let alert = ending(&encode(&rule_match()), ends).unwrap();
+        let alert = ending(&encode(&rule_match().into()), ends).unwrap();
         assert_eq!(
             alert["labels"],
             json!({ "alertname": "Read sensitive file", "severity": "critical", "workload": "host", "uid": "0a1b" })
@@ -107,7 +109,7 @@ mod tests {
 
     #[test]
     fn none_ends_before_it_starts() {
-        let alert = ending(&encode(&behaviour()), "2020-01-01T00:00:00Z".parse().unwrap()).unwrap();
+        let alert = ending(&encode(&behaviour().into()), "2020-01-01T00:00:00Z".parse().unwrap()).unwrap();
         assert_eq!(alert["endsAt"], "2026-01-01T00:00:01.123Z");
         assert_eq!(ending(b"rubbish", Timestamp::UNIX_EPOCH), None);
     }

@@ -1,7 +1,7 @@
 //! As Falco writes its alerts with `json_output`, so that what receives Falco's receives these.
 
 use ethogram_model::{
-    Finding, Value,
+    Finding, Report, Value,
     render::{escape, rfc3339, value_json},
     vocabulary::{CONTEXT, Subject},
 };
@@ -9,9 +9,11 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{host_name, priority, rule_name, story};
 
-/// A finding as Falco posts an alert.
-pub(in crate::sink) fn encode(finding: &Finding) -> Vec<u8> {
-    alert(finding, &host_name()).to_string().into_bytes()
+/// A report as Falco posts an alert.
+pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
+    match report {
+        Report::Finding(finding) => alert(finding, &host_name()).to_string().into_bytes(),
+    }
 }
 
 fn alert(finding: &Finding, host_name: &str) -> Json {

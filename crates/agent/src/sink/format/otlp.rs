@@ -2,7 +2,7 @@
 //! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
 
 use ethogram_model::{
-    Finding, Priority,
+    Finding, Priority, Report,
     render::{escape, value_json},
     vocabulary::{CONTEXT, Subject},
 };
@@ -10,9 +10,11 @@ use serde_json::{Value as Json, json};
 
 use super::{host_name, priority, rule_name};
 
-/// A finding as one log record.
-pub(in crate::sink) fn encode(finding: &Finding) -> Vec<u8> {
-    record(finding).to_string().into_bytes()
+/// A report as one log record.
+pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
+    match report {
+        Report::Finding(finding) => record(finding).to_string().into_bytes(),
+    }
 }
 
 /// A request with one record.
@@ -106,6 +108,8 @@ fn attribute(name: &str, value: Json) -> Json {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+
     use super::super::tests::{behaviour, rule_match};
     use super::*;
 
@@ -282,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_request_says_who_sends_it() {
-        let request: Json = serde_json::from_slice(&request(&encode(&rule_match()))).unwrap();
+        let request: Json = serde_json::from_slice(&request(&encode(&rule_match().into()))).unwrap();
         let logs = &request["resourceLogs"][0];
         let service = json!({ "key": "service.name", "value": { "stringValue": "ethogram" } });
         assert_eq!(logs["resource"]["attributes"][0], service);
@@ -305,6 +309,63 @@ mod tests {
             br#"{"partialSuccess":{"rejectedLogRecords":"0"}}"#,
         ] {
             assert_eq!(rejection(fine), None);
+        }
+    }
+
+    /// All that is in `a` is in `b`, too.
+    fn is_within(a: &Json, b: &Json) -> bool {
+        match (a, b) {
+            (Json::Object(a), Json::Object(b)) => {
+                a.iter().all(|(name, a)| b.get(name).is_some_and(|b| is_within(a, b)))
+            }
+            (Json::Array(a), Json::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_within(a, b)),
+            (a, b) => a == b,
+        }
+    }
+
+    /// Decodes as OpenTelemetry's own types do, and whether nothing was lost by that.
+    fn is_whole(request: &[u8]) -> bool {
+        let written: Json = serde_json::from_slice(request).unwrap();
+        let Ok(decoded) = serde_json::from_slice::<ExportLogsServiceRequest>(request) else { return false };
+        is_within(&written, &serde_json::to_value(decoded).unwrap())
+    }
+
+    #[test]
+    fn opentelemetrys_own_types_decode_it_and_lose_nothing() {
+        for finding in [behaviour(), rule_match()] {
+            let request = request(&encode(&finding.into()));
+            let decoded: ExportLogsServiceRequest = serde_json::from_slice(&request).unwrap();
+            let record = &decoded.resource_logs[0].scope_logs[0].log_records[0];
+            assert_eq!(record.time_unix_nano, 1_767_225_600_123_456_789);
+            assert_eq!(record.event_name, "ethogram.finding");
+            assert!(is_whole(&request), "{}", String::from_utf8_lossy(&request));
+        }
+    }
+
+    #[test]
+    fn a_misspelt_name_would_be_lost() {
+        let request = String::from_utf8(request(&encode(&behaviour().into()))).unwrap();
+        for name in [
+            "resourceLogs",
+            "resource",
+            "scopeLogs",
+            "scope",
+            "logRecords",
+            "timeUnixNano",
+            "observedTimeUnixNano",
+            "severityNumber",
+            "severityText",
+            "eventName",
+            "body",
+            "attributes",
+            "key",
+            "stringValue",
+            "intValue",
+            "arrayValue",
+        ] {
+            let misspelt = request.replace(&format!("\"{name}\":"), &format!("\"{name}s\":"));
+            assert_ne!(misspelt, request, "{name}");
+            assert!(!is_whole(misspelt.as_bytes()), "{name}");
         }
     }
 }

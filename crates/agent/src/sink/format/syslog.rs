@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{Finding, render::escape};
+use ethogram_model::{Finding, Report, render::escape};
 use jiff::Timestamp;
 
 use super::{host_name, priority, rule_name, story};
@@ -16,9 +16,11 @@ const MAX_MESSAGE_ID: usize = 32;
 /// The RFC wants a registered number behind the name; this one is reserved for those without one.
 const ELEMENT: &str = "ethogram@32473";
 
-/// A finding as one message.
-pub(in crate::sink) fn encode(finding: &Finding, facility: Facility) -> Vec<u8> {
-    message(finding, facility, &host_name(), std::process::id()).into_bytes()
+/// A report as one message.
+pub(in crate::sink) fn encode(report: &Report, facility: Facility) -> Vec<u8> {
+    match report {
+        Report::Finding(finding) => message(finding, facility, &host_name(), std::process::id()).into_bytes(),
+    }
 }
 
 fn message(finding: &Finding, facility: Facility, host_name: &str, pid: u32) -> String {

@@ -1,0 +1,142 @@
+//! What is written is held against the specification: `tests/ocsf-1.3.0.json` is its class 2004 as a JSON schema, closed, so
+//! that a name that it does not have is an error.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jsonschema::Validator;
+
+use super::*;
+use crate::{Image, Pod, Priority, Process, RuleMatch, Score, ScorePart, Severity};
+
+fn schema() -> Validator {
+    let schema: Json = serde_json::from_str(include_str!("../../tests/ocsf-1.3.0.json")).unwrap();
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+fn errors(schema: &Validator, event: &Json) -> Vec<String> {
+    schema.iter_errors(event).map(|e| format!("{}: {e}", e.instance_path())).collect()
+}
+
+/// Of a container in a pod, with all that a finding can have.
+fn full() -> Finding {
+    let exec = |pid, path: &str| {
+        Arc::new(Exec { pid, path: path.into(), name: "sh".into(), args: vec!["sh".into()], ..Exec::default() })
+    };
+    let container = Container {
+        id: "0123456789abcdef".repeat(4),
+        runtime: "containerd".into(),
+        name: Some("web".into()),
+        image: Some(Image { name: "web:1".into(), digest: "sha256:ab".into() }),
+        pod: Some(Pod { name: "web-1".into(), namespace: "shop".into() }),
+        ..Container::default()
+    };
+    let process = Process {
+        pid: 42,
+        user_id: 33,
+        exec: exec(42, "/bin/sh"),
+        ancestors: vec![exec(41, "/bin/bash"), exec(1, "")],
+        ..Process::default()
+    };
+    let rule = RuleMatch {
+        name: "Shell".into(),
+        priority: Priority::Notice,
+        output: "a shell".into(),
+        fields: BTreeMap::from([("proc.name".to_owned(), json!("sh"))]),
+        because: vec!["proc.name = sh".into()],
+        tags: vec!["shell".into()],
+        source: "rules.yaml:1".into(),
+        next: Some("look at it".into()),
+        profile: None,
+    };
+    Finding {
+        uid: "6c62272e07bb014262b821756295c58d".into(),
+        title: "web: a shell".into(),
+        analytic: "rule.shell".into(),
+        severity: Severity::High,
+        confidence: 80,
+        reason: "a shell was started".into(),
+        workload: "shop/web".into(),
+        operation: "execute".into(),
+        executable: "/bin/bash".into(),
+        object: "/bin/sh".into(),
+        usual: vec!["/bin/ls".into()],
+        container: Some(Arc::new(container)),
+        process: Some(Arc::new(process)),
+        evidence: vec![json!({ "event": "exec" })],
+        rule: Some(rule),
+        score: Some(Score { bits: 9.5, threshold: 7.0, parts: vec![ScorePart { bits: 9.5, what: "new".into() }] }),
+        techniques: vec!["T1059".into()],
+        count: 1,
+        first_seen_ns: 1_767_225_600_123_456_789,
+        last_seen_ns: 1_767_225_600_123_456_789,
+    }
+}
+
+/// Of the host, with as little as a finding can have.
+fn bare() -> Finding {
+    let (container, process, rule, score) = (None, None, None, None);
+    Finding { container, process, rule, score, evidence: Vec::new(), techniques: Vec::new(), count: 7, ..full() }
+}
+
+#[test]
+fn a_finding_is_what_the_specification_says() {
+    let schema = schema();
+    let mut unnamed = full();
+    unnamed.container = Some(Arc::new(Container { id: "0123456789ab".into(), ..Container::default() }));
+    for finding in [full(), bare(), unnamed] {
+        let event = from_report(&finding.into());
+        assert_eq!(errors(&schema, &event), [""; 0], "{event:#}");
+    }
+}
+
+/// Every name in it, by the path that leads there.
+fn names(event: &Json, path: &str, out: &mut Vec<(String, String)>) {
+    match event {
+        Json::Object(fields) => {
+            for (name, inner) in fields {
+                out.push((path.to_owned(), name.clone()));
+                names(inner, &format!("{path}/{name}"), out);
+            }
+        }
+        Json::Array(list) => list.iter().enumerate().for_each(|(i, inner)| names(inner, &format!("{path}/{i}"), out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_misspelt_name_is_an_error_wherever_the_specification_has_names() {
+    let (schema, event) = (schema(), from_finding(&full()));
+    let mut all = Vec::new();
+    names(&event, "", &mut all);
+    let mut misspelt = 0;
+    for (path, name) in all {
+        // What stands below is Ethogram's own.
+        if path.starts_with("/unmapped") || path.starts_with("/evidences/0/data") {
+            continue;
+        }
+        let mut wrong = event.clone();
+        let place = wrong.pointer_mut(&path).and_then(Json::as_object_mut).unwrap();
+        let value = place.remove(&name).unwrap();
+        place.insert(format!("{name}_"), value);
+        assert!(!errors(&schema, &wrong).is_empty(), "{path}/{name}_ is taken for right");
+        misspelt += 1;
+    }
+    assert!(misspelt > 60, "{misspelt}");
+}
+
+#[test]
+fn a_wrong_type_or_number_is_an_error() {
+    let (schema, event) = (schema(), from_finding(&full()));
+    for (path, value) in [
+        ("/class_uid", json!(2003)),
+        ("/severity_id", json!(7)),
+        ("/time", json!("now")),
+        ("/time_dt", json!("yesterday")),
+        ("/evidences/0/process/pid", json!("42")),
+        ("/finding_info/analytic/type_id", json!(77)),
+    ] {
+        let mut wrong = event.clone();
+        *wrong.pointer_mut(path).unwrap() = value;
+        assert!(!errors(&schema, &wrong).is_empty(), "{path}");
+    }
+}
