@@ -30,8 +30,6 @@ pub use receivers::{Headers, Receiver, SyslogAddress, Url};
 pub use response::{Act, Action, Mode, Operation, Policy, Response, Verdict};
 pub use trackers::{ParamValue, Trackers};
 
-use crate::container::runtime::RuntimeSettings;
-
 /// The configuration of `ethogram server`. Every key has a default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -44,7 +42,7 @@ pub struct Config {
     /// What is collected.
     pub collection: Collection,
     /// Where the container runtimes are queried for names, images and labels.
-    pub runtimes: Runtimes,
+    pub runtimes: RuntimeSettings,
     /// Rules: what is known to be bad.
     pub rules: Rules,
     /// Where alerts go.
@@ -136,7 +134,7 @@ impl Default for Collection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
-pub struct Runtimes {
+pub struct RuntimeSettings {
     /// The unix socket of the Docker daemon.
     pub docker_socket: PathBuf,
     /// The unix socket of containerd.
@@ -147,24 +145,13 @@ pub struct Runtimes {
     pub podman_storage: PathBuf,
 }
 
-impl Default for Runtimes {
+impl Default for RuntimeSettings {
     fn default() -> Self {
         Self {
             docker_socket: "/run/docker.sock".into(),
             containerd_socket: "/run/containerd/containerd.sock".into(),
             podman_socket: "/run/podman/podman.sock".into(),
             podman_storage: "/var/lib/containers/storage".into(),
-        }
-    }
-}
-
-impl Runtimes {
-    pub(crate) fn settings(&self) -> RuntimeSettings {
-        RuntimeSettings {
-            docker_socket: self.docker_socket.clone(),
-            containerd_socket: self.containerd_socket.clone(),
-            podman_socket: self.podman_socket.clone(),
-            podman_storage: self.podman_storage.clone(),
         }
     }
 }

@@ -184,7 +184,7 @@ async fn run(
     let judged = Judged::new(selection, detector, Judges::All);
     let outlet = ServerOutlet::new(AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);
 
-    let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
+    let runtimes = Arc::new(Runtimes::new(&config.runtimes));
     let avoid = config.collection.avoid.clone();
     let of_profiles = |w: &Wanted| {
         let schema = schemas.iter().find(|s| *s.name == *w.name)?;

@@ -126,7 +126,7 @@ impl Cgroups {
 fn runtimes(config: &Config) -> anyhow::Result<Vec<Runtime>> {
     let tasks = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _inside = tasks.enter();
-    let runtimes = Runtimes::new(&config.runtimes.settings());
+    let runtimes = Runtimes::new(&config.runtimes);
     let found = runtimes.present().map(|(r, at)| Runtime { name: r.to_string(), at: at.display().to_string() });
     Ok(found.collect())
 }

@@ -57,7 +57,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
 }
 
 async fn run(args: &RecordArgs, config: &Config, plan: Plan, consumer: Forwarded) -> anyhow::Result<Totals> {
-    let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
+    let runtimes = Arc::new(Runtimes::new(&config.runtimes));
     let mut interrupt = Interrupt::listen()?;
     let launched = Pipeline::launch(plan, Arc::clone(&runtimes), &Handle::current(), consumer, ());
     // Where nothing was recorded, no file should be in the way of the next attempt.

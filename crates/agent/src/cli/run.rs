@@ -51,7 +51,7 @@ async fn show(
     trackers: Vec<TrackerObject>,
     output: Output,
 ) -> anyhow::Result<()> {
-    let runtimes = Arc::new(Runtimes::new(&config.runtimes.settings()));
+    let runtimes = Arc::new(Runtimes::new(&config.runtimes));
     let start = Start {
         params,
         filters_containers: !args.container.is_empty(),

@@ -108,66 +108,63 @@ pub struct Http {
     pub ca_file: Option<PathBuf>,
 }
 
-/// An HTTP receiver.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Webhook {
-    /// Where requests go, such as `https://siem.example/ingest`.
-    pub url: Url,
-    /// "ocsf", or "falco" for receivers that know Falco's alerts, such as falcosidekick.
-    #[serde(default)]
-    #[schemars(with = "String", extend("enum" = ["ocsf", "falco"]))]
-    pub format: WebhookFormat,
-    /// Headers to send with each request.
-    #[serde(default, skip_serializing_if = "Headers::is_empty")]
-    pub headers: Headers,
-    /// A file with a token, sent as `Authorization: Bearer TOKEN`. It is read for each request.
-    #[serde(default)]
-    pub token_file: Option<PathBuf>,
-    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system
-    /// trusts.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
-    #[serde(default)]
-    #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
-    pub severity: Option<Severity>,
+/// A receiver over HTTP: its own keys, and those that all of them have. These are not flattened into it, as serde would
+/// then not say which key is unknown, and in which line.
+macro_rules! http_receiver {
+    ($(#[doc = $doc:literal])* pub struct $name:ident { $($own:tt)* }) => {
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[schemars(deny_unknown_fields)]
+        pub struct $name {
+            $($own)*
+            /// Headers to send with each request.
+            #[serde(default, skip_serializing_if = "Headers::is_empty")]
+            pub headers: Headers,
+            /// A file with a token, sent as `Authorization: Bearer TOKEN`. It is read for each request.
+            #[serde(default)]
+            pub token_file: Option<PathBuf>,
+            /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the
+            /// system trusts.
+            #[serde(default)]
+            pub ca_file: Option<PathBuf>,
+            /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
+            #[serde(default)]
+            #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
+            pub severity: Option<Severity>,
+        }
+
+        impl $name {
+            pub(crate) fn http(&self) -> Http {
+                Http {
+                    headers: self.headers.clone(),
+                    token_file: self.token_file.clone(),
+                    ca_file: self.ca_file.clone(),
+                }
+            }
+        }
+    };
 }
 
-impl Webhook {
-    pub(crate) fn http(&self) -> Http {
-        http(&self.headers, &self.token_file, &self.ca_file)
+http_receiver! {
+    /// An HTTP receiver.
+    pub struct Webhook {
+        /// Where requests go, such as `https://siem.example/ingest`.
+        pub url: Url,
+        /// "ocsf", or "falco" for receivers that know Falco's alerts, such as falcosidekick.
+        #[serde(default)]
+        #[schemars(with = "String", extend("enum" = ["ocsf", "falco"]))]
+        pub format: WebhookFormat,
     }
 }
 
-/// A Prometheus Alertmanager.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Alertmanager {
-    /// Its address, such as `http://127.0.0.1:9093`; `/api/v2/alerts` is added.
-    pub url: Url,
-    /// How long after it was last seen an alert is resolved. Until then it is active, and sent again every minute.
-    #[serde(default = "an_hour")]
-    pub resolve_after: Period,
-    /// Headers to send with each request.
-    #[serde(default, skip_serializing_if = "Headers::is_empty")]
-    pub headers: Headers,
-    /// A file with a token, sent as `Authorization: Bearer TOKEN`. It is read for each request.
-    #[serde(default)]
-    pub token_file: Option<PathBuf>,
-    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system
-    /// trusts.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
-    #[serde(default)]
-    #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
-    pub severity: Option<Severity>,
-}
-
-impl Alertmanager {
-    pub(crate) fn http(&self) -> Http {
-        http(&self.headers, &self.token_file, &self.ca_file)
+http_receiver! {
+    /// A Prometheus Alertmanager.
+    pub struct Alertmanager {
+        /// Its address, such as `http://127.0.0.1:9093`; `/api/v2/alerts` is added.
+        pub url: Url,
+        /// How long after it was last seen an alert is resolved. Until then it is active, and sent again every minute.
+        #[serde(default = "an_hour")]
+        pub resolve_after: Period,
     }
 }
 
@@ -211,34 +208,10 @@ pub struct Syslog {
     pub severity: Option<Severity>,
 }
 
-/// An OpenTelemetry collector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(deny_unknown_fields)]
-pub struct Otlp {
-    /// Its address, such as `http://127.0.0.1:4318`; `/v1/logs` is added.
-    pub endpoint: Url,
-    /// Headers to send with each request.
-    #[serde(default, skip_serializing_if = "Headers::is_empty")]
-    pub headers: Headers,
-    /// A file with a token, sent as `Authorization: Bearer TOKEN`. It is read for each request.
-    #[serde(default)]
-    pub token_file: Option<PathBuf>,
-    /// A file with the certificates, in PEM, that the receiver's may be signed by; without it, those that the system
-    /// trusts.
-    #[serde(default)]
-    pub ca_file: Option<PathBuf>,
-    /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
-    #[serde(default)]
-    #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
-    pub severity: Option<Severity>,
-}
-
-impl Otlp {
-    pub(crate) fn http(&self) -> Http {
-        http(&self.headers, &self.token_file, &self.ca_file)
+http_receiver! {
+    /// An OpenTelemetry collector.
+    pub struct Otlp {
+        /// Its address, such as `http://127.0.0.1:4318`; `/v1/logs` is added.
+        pub endpoint: Url,
     }
-}
-
-fn http(headers: &Headers, token_file: &Option<PathBuf>, ca_file: &Option<PathBuf>) -> Http {
-    Http { headers: headers.clone(), token_file: token_file.clone(), ca_file: ca_file.clone() }
 }

@@ -170,6 +170,13 @@ mod tests {
     }
 
     #[test]
+    fn what_a_key_was_called_before_is_understood() {
+        let config = parse("[trackers]\nthorough = ['dns']\n").ok().unwrap();
+        assert!(config.trackers.has_high_overhead("dns"));
+        assert_eq!(parse("[trackers]\nhigh_overhead = ['dns']\n").ok().unwrap(), config);
+    }
+
+    #[test]
     fn defaults_written_out_are_read_back() {
         let text = toml::to_string(&Config::default()).unwrap();
         assert_eq!(parse(&text).ok().unwrap(), Config::default());

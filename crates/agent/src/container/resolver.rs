@@ -260,7 +260,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        container::runtime::{RuntimeContainer, RuntimeSettings},
+        config::RuntimeSettings,
+        container::runtime::RuntimeContainer,
         http::tests::{FakeServer, answer},
     };
 

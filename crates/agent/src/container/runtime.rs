@@ -26,30 +26,6 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes accepted of one answer.
 pub(crate) const MAX_ANSWER: usize = 16 << 20;
 
-/// Where the runtimes are found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RuntimeSettings {
-    /// Docker's API socket.
-    pub(crate) docker_socket: PathBuf,
-    /// containerd's gRPC socket.
-    pub(crate) containerd_socket: PathBuf,
-    /// Podman's Docker-compatible API socket.
-    pub(crate) podman_socket: PathBuf,
-    /// Where Podman and CRI-O keep their containers.
-    pub(crate) podman_storage: PathBuf,
-}
-
-impl Default for RuntimeSettings {
-    fn default() -> Self {
-        Self {
-            docker_socket: "/var/run/docker.sock".into(),
-            containerd_socket: "/run/containerd/containerd.sock".into(),
-            podman_socket: "/run/podman/podman.sock".into(),
-            podman_storage: "/var/lib/containers/storage".into(),
-        }
-    }
-}
-
 /// A container as a runtime lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {

@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread::{self, JoinHandle},
@@ -23,6 +23,7 @@ use ethogram_engine::{
 };
 use ethogram_model::TrackerSchema;
 use ethogram_probe::TrackerStatus;
+use parking_lot::Mutex;
 
 use super::{
     disk::{Shared, Writer},
@@ -172,7 +173,7 @@ impl Recording {
         // An empty one is the last.
         _ = self.queue.send(chunk);
         _ = self.queue.send(Chunk::default());
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = self.writer.lock().take();
         if writer.is_some_and(|w| w.join().is_err()) {
             tracing::error!("the recording's thread failed");
         }

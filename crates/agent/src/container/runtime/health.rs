@@ -2,11 +2,11 @@
 
 use std::{
     path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use ethogram_model::render::escape;
+use parking_lot::Mutex;
 
 use super::{Runtime, RuntimeError, bounded};
 
@@ -30,19 +30,19 @@ struct State {
 impl Health {
     /// Whether it is worth asking.
     pub(super) fn may_ask(&self, now: Instant) -> bool {
-        self.state().alone_until.is_none_or(|until| now >= until)
+        self.0.lock().alone_until.is_none_or(|until| now >= until)
     }
 
     /// It answered.
     pub(super) fn answered(&self) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         state.failures = 0;
         state.alone_until = None;
     }
 
     /// It did not. Returns whether that is to be warned of.
     pub(super) fn failed(&self, now: Instant) -> bool {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(16)).min(LONGEST_PAUSE);
         state.failures = state.failures.saturating_add(1);
         state.alone_until = Some(now + pause);
@@ -63,10 +63,6 @@ impl Health {
                 "{runtime} does not answer properly, its containers have no names for now: {error}"
             );
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

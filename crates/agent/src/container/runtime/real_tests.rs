@@ -17,7 +17,10 @@ use ethogram_engine::containers::{
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::container::{hierarchy::Hierarchy, resolver};
+use crate::{
+    config::RuntimeSettings,
+    container::{hierarchy::Hierarchy, resolver},
+};
 
 /// Where containerd listens that nothing but these tests need have started: its own socket, or Docker's.
 const CONTAINERD_SOCKETS: [&str; 2] = ["/run/containerd/containerd.sock", "/var/run/docker/containerd/containerd.sock"];

@@ -5,9 +5,9 @@ use std::{fmt, path::Path, time::Instant};
 use ethogram_model::render::escape;
 
 use super::{
-    Docker, Listed, Runtime, RuntimeContainer, RuntimeError, RuntimeSettings, containerd::Containerd, health::Health,
-    podman::Podman,
+    Docker, Listed, Runtime, RuntimeContainer, RuntimeError, containerd::Containerd, health::Health, podman::Podman,
 };
+use crate::config::RuntimeSettings;
 use ethogram_engine::containers::{cgroup::is_identifier, runtime::ResolveRequest};
 
 /// The runtimes of this host. One that is absent is not asked; one that hangs or answers nonsense is warned of and left

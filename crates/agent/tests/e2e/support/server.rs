@@ -104,7 +104,7 @@ impl Server {
         let metrics_port = free_port();
         let at = |name: &str| folder.path().join(name);
         let config = format!(
-            "[behaviour]\nlearning_period = \"{}ms\"\nprofiles = {:?}\n[trackers]\nthorough = {:?}\n[collection]\nhost = {}\navoid = {:?}\n\
+            "[behaviour]\nlearning_period = \"{}ms\"\nprofiles = {:?}\n[trackers]\nhigh_overhead = {:?}\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [rules]\nshipped = {}\nfiles = {:?}\n\
              [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}\n\
