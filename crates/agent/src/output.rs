@@ -74,13 +74,13 @@ trait Rows {
 }
 
 /// Where it goes, and what is known of it.
-struct Target {
+struct Destination {
     to: Box<dyn Write + Send>,
     /// Columns of the terminal, where it is one.
     terminal: Option<usize>,
 }
 
-impl Target {
+impl Destination {
     /// Columns that a line may take.
     fn width(&self) -> usize {
         self.terminal.unwrap_or(text::DEFAULT_WIDTH)
@@ -105,7 +105,7 @@ impl Output {
                 (Box::new(stdout), terminal, "standard output".to_owned())
             }
         };
-        let target = Target { to: Box::new(BufWriter::with_capacity(1 << 16, to)), terminal };
+        let target = Destination { to: Box::new(BufWriter::with_capacity(1 << 16, to)), terminal };
         Ok(Self { rows: rows(format, tracker, target), target: name })
     }
 
@@ -225,7 +225,7 @@ pub fn width() -> usize {
     if stdout.is_terminal() { terminal_width(&stdout) } else { text::DEFAULT_WIDTH }
 }
 
-fn rows(format: Format, tracker: &TrackerSchema, target: Target) -> Box<dyn Rows + Send> {
+fn rows(format: Format, tracker: &TrackerSchema, target: Destination) -> Box<dyn Rows + Send> {
     let only_samples = !tracker.events.is_empty() && tracker.events.iter().all(|e| e.sample);
     match format {
         Format::Json => Box::new(Json { to: target.to }),

@@ -29,7 +29,7 @@ use self::{
     file::RotatingFile,
     format::{falco, otlp},
     http::Client,
-    queue::{Closed, Encode, Outcome, Receiver, Sink},
+    queue::{Closed, Delivery, Encode, Receiver, Sink},
     spool::Spool,
     syslog::SyslogServer,
 };
@@ -210,8 +210,8 @@ fn client(sink: &str, url: &str, settings: &config::Http) -> Result<Client, Sink
 struct Webhook(Client);
 
 impl Receiver for Webhook {
-    fn deliver(&mut self, alert: &[u8]) -> Outcome {
-        self.0.post(alert.to_vec()).map_or_else(|outcome| outcome, |_| Outcome::Delivered)
+    fn deliver(&mut self, alert: &[u8]) -> Delivery {
+        self.0.post(alert.to_vec()).map_or_else(|outcome| outcome, |_| Delivery::Delivered)
     }
 }
 
@@ -219,9 +219,9 @@ impl Receiver for Webhook {
 struct Otlp(Client);
 
 impl Receiver for Otlp {
-    fn deliver(&mut self, alert: &[u8]) -> Outcome {
+    fn deliver(&mut self, alert: &[u8]) -> Delivery {
         match self.0.post(otlp::request(alert)) {
-            Ok(answer) => otlp::rejection(&answer).map_or(Outcome::Delivered, Outcome::Refused),
+            Ok(answer) => otlp::rejection(&answer).map_or(Delivery::Delivered, Delivery::Refused),
             Err(outcome) => outcome,
         }
     }

@@ -95,9 +95,9 @@ impl Container {
         self.name.as_deref().unwrap_or_else(|| self.short_id())
     }
 
-    /// Whether `wanted` is its name, its id, or at least four characters of the start of its id.
-    pub fn answers_to(&self, wanted: &str) -> bool {
-        self.name.as_deref() == Some(wanted) || self.id == wanted || (wanted.len() >= 4 && self.id.starts_with(wanted))
+    /// Whether `given` is its name, its id, or at least four characters of the start of its id.
+    pub fn answers_to(&self, given: &str) -> bool {
+        self.name.as_deref() == Some(given) || self.id == given || (given.len() >= 4 && self.id.starts_with(given))
     }
 
     /// Whether the runtime has reported all that a finding and a profile need.

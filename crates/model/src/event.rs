@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_is_told_where_it_is_something_else() {
+    fn what_was_asked_for_is_shown_where_it_is_something_else() {
         let requested_from = |base: &[u8], resolved: &[u8], asked: &[u8]| {
             let base_at = 12 + resolved.len() as u8;
             let asked_at = base_at + base.len() as u8;

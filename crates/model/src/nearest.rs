@@ -15,14 +15,14 @@ fn likeness(a: &str, b: &str) -> f64 {
     strsim::jaro_winkler(a, b).max(if slipped { 0.9 } else { 0.0 })
 }
 
-/// At most three of `names` that are like `wanted`, the likest first.
-pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> Vec<String> {
-    if wanted.len() > LONGEST {
+/// At most three of `names` that are like `given`, the likest first.
+pub fn nearest<N: AsRef<str>>(given: &str, names: impl IntoIterator<Item = N>) -> Vec<String> {
+    if given.len() > LONGEST {
         return Vec::new();
     }
     let mut alike: Vec<(f64, String)> = names
         .into_iter()
-        .map(|n| (likeness(wanted, n.as_ref()), n.as_ref().to_owned()))
+        .map(|n| (likeness(given, n.as_ref()), n.as_ref().to_owned()))
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .collect();
     alike.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -31,15 +31,15 @@ pub fn nearest<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) 
 }
 
 /// `did you mean a or b?`; nothing where none is alike.
-pub fn did_you_mean<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> Option<String> {
-    let alike = nearest(wanted, names);
+pub fn did_you_mean<N: AsRef<str>>(given: &str, names: impl IntoIterator<Item = N>) -> Option<String> {
+    let alike = nearest(given, names);
     (!alike.is_empty()).then(|| format!("did you mean {}?", alike.join(" or ")))
 }
 
 /// `, did you mean a or b?`, or all there are where none is alike.
-pub fn suggestion<N: AsRef<str>>(wanted: &str, names: impl IntoIterator<Item = N>) -> String {
+pub fn suggestion<N: AsRef<str>>(given: &str, names: impl IntoIterator<Item = N>) -> String {
     let names: Vec<String> = names.into_iter().map(|n| n.as_ref().to_owned()).collect();
-    match (did_you_mean(wanted, &names), names.is_empty()) {
+    match (did_you_mean(given, &names), names.is_empty()) {
         (Some(question), _) => format!(", {question}"),
         (None, false) => format!(", there are {}", names.join(", ")),
         (None, true) => String::new(),

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_of_nobody() {
+    fn nothing_is_known_without_a_subject() {
         assert!(CONTEXT.iter().all(|f| f.read(&Subject::default()) == Value::Absent));
     }
 }

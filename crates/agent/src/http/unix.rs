@@ -22,7 +22,7 @@ pub(crate) struct UnixClient {
 }
 
 impl UnixClient {
-    /// Bytes of body accepted where nobody asks for more.
+    /// Bytes of body accepted by default.
     pub(crate) const MAX_BODY: usize = 16 << 20;
 
     /// A client of the server at `socket`; each request may take as long as `timeout`, connecting included.

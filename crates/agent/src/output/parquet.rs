@@ -22,7 +22,7 @@ const GROUP: usize = 1 << 15;
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ColumnKind {
     Time,
     Unsigned,
     Signed,
@@ -34,7 +34,7 @@ enum Kind {
 /// A column, and the values that are not written yet.
 struct Column {
     name: String,
-    kind: Kind,
+    kind: ColumnKind,
     /// For each value, or for each null, how much of it is there.
     defined: Vec<i16>,
     /// For lists: zero where a new one begins.
@@ -89,7 +89,7 @@ impl Rows for Parquet {
             }
         }
         for (column, value) in self.columns.iter_mut().zip(row) {
-            if column.kind == Kind::Time {
+            if column.kind == ColumnKind::Time {
                 column.number(i64::try_from(event.time_ns).ok());
             } else {
                 column.push(value);
@@ -131,14 +131,14 @@ impl Column {
                 .build()
         };
         let built = match self.kind {
-            Kind::Time => number(LogicalType::timestamp(true, TimeUnit::NANOS)),
-            Kind::Unsigned => number(LogicalType::integer(64, false)),
-            Kind::Signed => number(LogicalType::integer(64, true)),
-            Kind::Bool => Type::primitive_type_builder(&self.name, Physical::BOOLEAN)
+            ColumnKind::Time => number(LogicalType::timestamp(true, TimeUnit::NANOS)),
+            ColumnKind::Unsigned => number(LogicalType::integer(64, false)),
+            ColumnKind::Signed => number(LogicalType::integer(64, true)),
+            ColumnKind::Bool => Type::primitive_type_builder(&self.name, Physical::BOOLEAN)
                 .with_repetition(Repetition::OPTIONAL)
                 .build(),
-            Kind::Text => text(&self.name, Repetition::OPTIONAL),
-            Kind::List => {
+            ColumnKind::Text => text(&self.name, Repetition::OPTIONAL),
+            ColumnKind::List => {
                 let inner = Type::group_type_builder("list")
                     .with_repetition(Repetition::REPEATED)
                     .with_fields(vec![Arc::new(text("element", Repetition::REQUIRED)?)])
@@ -156,11 +156,11 @@ impl Column {
 
     fn push(&mut self, value: Option<Json>) {
         match (self.kind, value) {
-            (Kind::List, None) => {
+            (ColumnKind::List, None) => {
                 self.defined.push(0);
                 self.repeated.push(0);
             }
-            (Kind::List, Some(value)) => {
+            (ColumnKind::List, Some(value)) => {
                 let texts = match value {
                     Json::Array(values) => values.into_iter().map(text).collect(),
                     other => vec![text(other)],
@@ -175,18 +175,18 @@ impl Column {
                     self.texts.push(text);
                 }
             }
-            (Kind::Text, value) => {
+            (ColumnKind::Text, value) => {
                 self.defined.push(i16::from(value.is_some()));
                 self.texts.extend(value.map(text));
             }
-            (Kind::Bool, value) => {
+            (ColumnKind::Bool, value) => {
                 let flag = value.and_then(|v| v.as_bool());
                 self.defined.push(i16::from(flag.is_some()));
                 self.flags.extend(flag);
             }
             // The bits are the same: the column's type says how they are read.
-            (Kind::Unsigned, value) => self.number(value.and_then(|v| v.as_u64()).map(u64::cast_signed)),
-            (Kind::Signed | Kind::Time, value) => self.number(value.and_then(|v| v.as_i64())),
+            (ColumnKind::Unsigned, value) => self.number(value.and_then(|v| v.as_u64()).map(u64::cast_signed)),
+            (ColumnKind::Signed | ColumnKind::Time, value) => self.number(value.and_then(|v| v.as_i64())),
         }
     }
 
@@ -196,14 +196,16 @@ impl Column {
     }
 
     fn write(&mut self, mut to: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
-        let repeated = (self.kind == Kind::List).then_some(self.repeated.as_slice());
+        let repeated = (self.kind == ColumnKind::List).then_some(self.repeated.as_slice());
         let defined = Some(self.defined.as_slice());
         match self.kind {
-            Kind::Time | Kind::Unsigned | Kind::Signed => {
+            ColumnKind::Time | ColumnKind::Unsigned | ColumnKind::Signed => {
                 to.typed::<Int64Type>().write_batch(&self.numbers, defined, repeated)?;
             }
-            Kind::Bool => _ = to.typed::<BoolType>().write_batch(&self.flags, defined, repeated)?,
-            Kind::Text | Kind::List => _ = to.typed::<ByteArrayType>().write_batch(&self.texts, defined, repeated)?,
+            ColumnKind::Bool => _ = to.typed::<BoolType>().write_batch(&self.flags, defined, repeated)?,
+            ColumnKind::Text | ColumnKind::List => {
+                _ = to.typed::<ByteArrayType>().write_batch(&self.texts, defined, repeated)?
+            }
         }
         self.defined.clear();
         self.repeated.clear();
@@ -215,23 +217,23 @@ impl Column {
 }
 
 /// What a column of that name holds. Where trackers do not agree, texts.
-fn kind(tracker: &TrackerSchema, name: &str) -> Kind {
+fn kind(tracker: &TrackerSchema, name: &str) -> ColumnKind {
     if name == "time" {
-        return Kind::Time;
+        return ColumnKind::Time;
     }
     let fields = tracker.events.iter().flat_map(|e| &e.fields).filter(|f| f.name == name).map(|f| f.kind);
     let context = vocabulary::find(name).filter(|f| f.shown.in_events).map(|f| f.kind);
     let mut kinds = fields.chain(context).map(|kind| match kind {
-        FieldKind::Unsigned | FieldKind::Duration => Kind::Unsigned,
-        FieldKind::Signed => Kind::Signed,
-        FieldKind::Bool => Kind::Bool,
-        FieldKind::Args => Kind::List,
+        FieldKind::Unsigned | FieldKind::Duration => ColumnKind::Unsigned,
+        FieldKind::Signed => ColumnKind::Signed,
+        FieldKind::Bool => ColumnKind::Bool,
+        FieldKind::Args => ColumnKind::List,
         // Names of signals, errors and the like, paths and addresses.
-        _ => Kind::Text,
+        _ => ColumnKind::Text,
     });
     match kinds.next() {
         Some(first) if kinds.all(|k| k == first) => first,
-        _ => Kind::Text,
+        _ => ColumnKind::Text,
     }
 }
 

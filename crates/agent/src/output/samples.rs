@@ -4,13 +4,13 @@ use std::{borrow::Cow, io};
 
 use ethogram_model::{Event, EventSchema, Field, FieldKind, render};
 
-use super::{Rows, Target, details, table, text, text::Column};
+use super::{Destination, Rows, details, table, text, text::Column};
 
 /// Rows held back to align a block; a longer interval is shown as several blocks.
 const BLOCK: usize = 1000;
 
 pub(super) struct Samples {
-    target: Target,
+    target: Destination,
     block: Block,
     any: bool,
 }
@@ -23,7 +23,7 @@ struct Block {
 }
 
 impl Samples {
-    pub(super) fn new(target: Target) -> Self {
+    pub(super) fn new(target: Destination) -> Self {
         Self { target, block: Block::default(), any: false }
     }
 

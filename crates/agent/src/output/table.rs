@@ -4,19 +4,19 @@ use std::{borrow::Cow, io};
 
 use ethogram_model::{Event, TrackerSchema, render};
 
-use super::{Rows, Target, details, text, text::Align};
+use super::{Destination, Rows, details, text, text::Align};
 
 /// Rows after which a terminal shows the header again.
 pub(super) const HEADER_EVERY: usize = 50;
 
 pub(super) struct Table {
-    target: Target,
+    target: Destination,
     layout: Vec<(Align, usize)>,
     rows: usize,
 }
 
 impl Table {
-    pub(super) fn new(tracker: &TrackerSchema, target: Target) -> Self {
+    pub(super) fn new(tracker: &TrackerSchema, target: Destination) -> Self {
         let event = tracker.events.iter().map(|e| e.name.chars().count()).max().unwrap_or(0).clamp(5, 12);
         let layout = vec![
             (Align::Left, 12),

@@ -29,7 +29,7 @@ impl Page {
 
 fn output(format: Format, tracker: &TrackerSchema, terminal: Option<usize>) -> (Output, Page) {
     let page = Page::default();
-    let target = Target { to: Box::new(page.clone()), terminal };
+    let target = Destination { to: Box::new(page.clone()), terminal };
     (Output { rows: rows(format, tracker, target), target: "a test".into() }, page)
 }
 
@@ -288,7 +288,7 @@ fn a_reader_that_has_gone_is_no_failure_and_a_full_disk_is() {
     }
     for format in [Format::Table, Format::Json, Format::Csv] {
         let result = |kind| {
-            let target = Target { to: Box::new(Fails(kind)), terminal: None };
+            let target = Destination { to: Box::new(Fails(kind)), terminal: None };
             let mut out = Output { rows: rows(format, &tracker(&[connect()]), target), target: "here".into() };
             // More than any buffer on the way holds.
             (0..1000).try_for_each(|_| out.write(&connected())).and_then(|()| out.flush()).unwrap_err()

@@ -18,7 +18,7 @@ use serde_json::Value as Json;
 use super::{
     format::alertmanager::{encode, ending, uid},
     http::Client,
-    queue::{Encode, Outcome, Receiver},
+    queue::{Delivery, Encode, Receiver},
 };
 
 /// How often it is reminded.
@@ -121,32 +121,34 @@ impl Alertmanager {
         }
     }
 
-    fn post(&mut self, alerts: &[Json]) -> Outcome {
+    fn post(&mut self, alerts: &[Json]) -> Delivery {
         let body = Json::from(alerts).to_string().into_bytes();
-        self.client.post(body).map_or_else(|outcome| outcome, |_| Outcome::Delivered)
+        self.client.post(body).map_or_else(|outcome| outcome, |_| Delivery::Delivered)
     }
 }
 
 impl Receiver for Alertmanager {
-    fn deliver(&mut self, alert: &[u8]) -> Outcome {
+    fn deliver(&mut self, alert: &[u8]) -> Delivery {
         // From now on, and not from when it was seen: one that waited is to be active, too.
         let ends = after(Timestamp::now(), self.resolve_after);
-        let Some(json) = ending(alert, ends) else { return Outcome::Refused("the spool holds another's alert".into()) };
+        let Some(json) = ending(alert, ends) else {
+            return Delivery::Refused("the spool holds another's alert".into());
+        };
         let outcome = self.post(std::slice::from_ref(&json));
-        if let (Outcome::Delivered, Some(uid)) = (&outcome, uid(&json)) {
+        if let (Delivery::Delivered, Some(uid)) = (&outcome, uid(&json)) {
             self.active.begin(uid, alert.to_vec(), ends);
         }
         outcome
     }
 
-    fn remind(&mut self) -> Outcome {
+    fn remind(&mut self) -> Delivery {
         if self.reminded.elapsed() < self.remind_every {
-            return Outcome::Delivered;
+            return Delivery::Delivered;
         }
         self.reminded = Instant::now();
         let alerts = self.active.list(Timestamp::now());
         let outcomes = alerts.chunks(TOGETHER).map(|some| self.post(some));
-        outcomes.into_iter().find(|outcome| *outcome != Outcome::Delivered).unwrap_or(Outcome::Delivered)
+        outcomes.into_iter().find(|outcome| *outcome != Delivery::Delivered).unwrap_or(Delivery::Delivered)
     }
 
     fn next_reminder(&self) -> Option<Instant> {
@@ -188,11 +190,11 @@ mod tests {
         let client = Client::new(&web.url(), &crate::config::Http::default()).unwrap();
         let mut receiver = Alertmanager::new(client, &encoder);
         receiver.remind_every = Duration::ZERO;
-        assert_eq!(receiver.remind(), Outcome::Delivered);
+        assert_eq!(receiver.remind(), Delivery::Delivered);
         assert_eq!(web.bodies().len(), 0, "there is nothing to be reminded of");
 
         // Seen long ago, as its receiver was away: it is active all the same.
-        assert_eq!(receiver.deliver(&encoder.encode(&behaviour().into())), Outcome::Delivered);
+        assert_eq!(receiver.deliver(&encoder.encode(&behaviour().into())), Delivery::Delivered);
         let first = alerts(&web.bodies()[0]).remove(0);
         assert!(time(&first["endsAt"]) > Timestamp::now());
         assert!(receiver.next_reminder().is_some());
@@ -200,7 +202,7 @@ mod tests {
         let later = after(Timestamp::now(), HOUR * 2);
         encoder.seen(&behaviour().uid, u64::try_from(later.as_nanosecond()).unwrap());
         encoder.seen("unknown", u64::MAX);
-        assert_eq!(receiver.remind(), Outcome::Delivered);
+        assert_eq!(receiver.remind(), Delivery::Delivered);
         let again = alerts(&web.bodies()[1]).remove(0);
         assert_eq!((&again["labels"], &again["startsAt"]), (&first["labels"], &first["startsAt"]));
         assert!(time(&again["endsAt"]) > after(Timestamp::now(), HOUR * 2));

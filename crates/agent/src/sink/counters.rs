@@ -50,13 +50,13 @@ impl Reason {
 
 /// Counts that only grow.
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct SinkCounters {
     delivered: AtomicU64,
     retries: AtomicU64,
     dropped: [AtomicU64; Reason::ALL.len()],
 }
 
-impl Counters {
+impl SinkCounters {
     pub(super) fn delivered(&self, alerts: u64) {
         self.delivered.fetch_add(alerts, Relaxed);
     }

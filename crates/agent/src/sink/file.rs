@@ -10,7 +10,7 @@ use std::{
 
 use ethogram_model::{Report, ocsf};
 
-use super::queue::{Outcome, Receiver};
+use super::queue::{Delivery, Receiver};
 
 /// The file and how it is rotated.
 pub(super) struct RotatingFile {
@@ -33,7 +33,7 @@ impl RotatingFile {
     }
 
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        // Somebody else may have renamed or removed it.
+        // Another process may have renamed or removed it.
         let (open_one, there) = (self.file.metadata()?, fs::metadata(&self.path).ok());
         let mut bytes = open_one.len();
         if there.is_none_or(|there| (there.dev(), there.ino()) != (open_one.dev(), open_one.ino())) {
@@ -75,10 +75,10 @@ impl RotatingFile {
 }
 
 impl Receiver for RotatingFile {
-    fn deliver(&mut self, alert: &[u8]) -> Outcome {
+    fn deliver(&mut self, alert: &[u8]) -> Delivery {
         match self.append(alert) {
-            Ok(()) => Outcome::Delivered,
-            Err(error) => Outcome::failed(format!("{}: {error}", self.path.display())),
+            Ok(()) => Delivery::Delivered,
+            Err(error) => Delivery::failed(format!("{}: {error}", self.path.display())),
         }
     }
 }
@@ -102,7 +102,7 @@ mod tests {
         let path = folder.path().join("alerts.jsonl");
         let mut file = RotatingFile::open(&path, 25, 2).unwrap();
         for n in 0..9 {
-            assert_eq!(file.deliver(format!("alert {n:03}\n").as_bytes()), Outcome::Delivered);
+            assert_eq!(file.deliver(format!("alert {n:03}\n").as_bytes()), Delivery::Delivered);
         }
         let at = |n: &str| alerts(&folder.path().join(format!("alerts.jsonl{n}")));
         assert_eq!(at(""), ["alert 008"]);
@@ -116,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn none_is_kept_where_none_is_wanted_and_all_where_there_is_no_limit() {
+    fn none_is_kept_where_none_is_configured_and_all_where_there_is_no_limit() {
         let folder = tempfile::tempdir().unwrap();
         for (name, max_bytes, expected) in [("a", 10, 1), ("b", 0, 5)] {
             let path = folder.path().join(name);
             let mut file = RotatingFile::open(&path, max_bytes, 0).unwrap();
-            (0..5).for_each(|_| assert_eq!(file.deliver(b"12345\n"), Outcome::Delivered));
+            (0..5).for_each(|_| assert_eq!(file.deliver(b"12345\n"), Delivery::Delivered));
             assert_eq!(alerts(&path).len(), expected);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn a_disk_that_is_full_is_a_failure_that_names_the_file() {
         let mut file = RotatingFile::open(Path::new("/dev/full"), 10, 1).unwrap();
-        let Outcome::Failed { why, .. } = file.deliver(b"1\n") else { unreachable!("it cannot be written") };
+        let Delivery::Failed { why, .. } = file.deliver(b"1\n") else { unreachable!("it cannot be written") };
         assert!(why.starts_with("/dev/full: No space left"), "{why}");
     }
 }

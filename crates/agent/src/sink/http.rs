@@ -18,7 +18,7 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use tokio::runtime::{Builder, Runtime};
 use tokio_rustls::TlsConnector;
 
-use super::queue::Outcome;
+use super::queue::Delivery;
 use crate::{
     config, files,
     http::{self, Connection, Connector, HttpError, Response},
@@ -35,7 +35,7 @@ const MAX_TOKEN: u64 = 4096;
 /// Sends requests to one URL.
 pub(super) struct Client {
     runtime: Runtime,
-    to: Target,
+    to: Endpoint,
     headers: HeaderMap,
     token_file: Option<PathBuf>,
     connection: Option<Connection>,
@@ -43,7 +43,7 @@ pub(super) struct Client {
 }
 
 /// Where requests go.
-struct Target {
+struct Endpoint {
     uri: Uri,
     host: String,
     port: u16,
@@ -58,7 +58,7 @@ impl Client {
     pub(super) fn new(url: &str, settings: &config::Http) -> io::Result<Self> {
         let uri = Uri::from_str(url).map_err(io::Error::other)?;
         let is_https = uri.scheme_str() == Some("https");
-        let to = Target {
+        let to = Endpoint {
             host: uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: uri.port_u16().unwrap_or(if is_https { 443 } else { 80 }),
             tls: is_https.then(|| http::tls_connector(settings.ca_file.as_deref())).transpose()?,
@@ -87,10 +87,10 @@ impl Client {
     }
 
     /// Posts JSON. Gives the answer's body where the receiver took it.
-    pub(super) fn post(&mut self, body: Vec<u8>) -> Result<Bytes, Outcome> {
+    pub(super) fn post(&mut self, body: Vec<u8>) -> Result<Bytes, Delivery> {
         // Paths and queries may be secrets.
         let who = format!("{}:{}", self.to.host, self.to.port);
-        let failed = |why: String| Outcome::failed(format!("{who}: {why}"));
+        let failed = |why: String| Delivery::failed(format!("{who}: {why}"));
         let request = self.request(body).map_err(|e| failed(e.to_string()))?;
         let Self { runtime, to, connection, timeout: limit, .. } = self;
         // The connection goes on only while a request is made, which is enough.
@@ -103,7 +103,7 @@ impl Client {
         let is_passing = answer.status.is_server_error()
             || matches!(answer.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS);
         let after = retry_after(&answer.headers, Timestamp::now());
-        Err(if is_passing { Outcome::Failed { why, after } } else { Outcome::Refused(why) })
+        Err(if is_passing { Delivery::Failed { why, after } } else { Delivery::Refused(why) })
     }
 
     fn request(&self, body: Vec<u8>) -> io::Result<Request<Full<Bytes>>> {
@@ -117,7 +117,7 @@ impl Client {
     }
 }
 
-impl Target {
+impl Endpoint {
     async fn exchange(
         &self,
         kept: &mut Option<Connection>,

@@ -19,7 +19,7 @@ use ethogram_model::{Report, Severity, ocsf};
 use super::{
     SinkError,
     backoff::Backoff,
-    counters::{Counters, Reason},
+    counters::{Reason, SinkCounters},
     spool::{Next, Spool},
 };
 use crate::metrics::SinkMetrics;
@@ -37,7 +37,7 @@ enum News {
 
 /// What became of an attempt to deliver.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Delivery {
     /// The receiver has it.
     Delivered,
     /// The receiver will never take it.
@@ -46,7 +46,7 @@ pub(super) enum Outcome {
     Failed { why: String, after: Option<Duration> },
 }
 
-impl Outcome {
+impl Delivery {
     pub(super) fn failed(why: impl ToString) -> Self {
         Self::Failed { why: why.to_string(), after: None }
     }
@@ -55,11 +55,11 @@ impl Outcome {
 /// Who takes alerts to where they go, from a thread of its own.
 pub(super) trait Receiver: Send + 'static {
     /// Takes an alert there. Gives up after a while, whatever the receiver does.
-    fn deliver(&mut self, alert: &[u8]) -> Outcome;
+    fn deliver(&mut self, alert: &[u8]) -> Delivery;
 
     /// Sends the receiver again what is still active, if that is due.
-    fn remind(&mut self) -> Outcome {
-        Outcome::Delivered
+    fn remind(&mut self) -> Delivery {
+        Delivery::Delivered
     }
 
     /// When it is due.
@@ -95,7 +95,7 @@ pub(super) struct Sink {
     queued: Arc<AtomicU64>,
     least: Severity,
     pub(super) follows: bool,
-    pub(super) counters: Arc<Counters>,
+    pub(super) counters: Arc<SinkCounters>,
     spool: Option<Arc<Spool>>,
     /// Gives a word once everything is where it should be, or cannot get there now.
     ended: Ended<()>,
@@ -106,7 +106,7 @@ impl Sink {
     pub(super) fn direct(name: &str, least: Severity, to: impl Write + Send + 'static) -> Result<Self, SinkError> {
         let (queue, news) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(1);
-        let (counters, queued) = (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)));
+        let (counters, queued) = (Arc::new(SinkCounters::default()), Arc::new(AtomicU64::new(0)));
         let (to_count, to_leave, named) = (Arc::clone(&counters), Arc::clone(&queued), name.to_owned());
         spawn(name, move || {
             let reports = news.iter().filter_map(|news| match news {
@@ -131,7 +131,7 @@ impl Sink {
     ) -> Result<Self, SinkError> {
         let (queue, news) = sync_channel::<News>(QUEUE);
         let (end, ended) = sync_channel(1);
-        let (counters, queued) = (Arc::new(Counters::default()), Arc::new(AtomicU64::new(0)));
+        let (counters, queued) = (Arc::new(SinkCounters::default()), Arc::new(AtomicU64::new(0)));
         let (spool, follows) = (Arc::new(spool), encode.follows());
 
         let (to_fill, to_count, to_leave) = (Arc::clone(&spool), Arc::clone(&counters), Arc::clone(&queued));
@@ -216,7 +216,7 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), SinkErr
 }
 
 /// Writes each report as one line. One that cannot be written is counted, and the next one tried.
-fn write_all(name: &str, mut to: impl Write, reports: impl Iterator<Item = Report>, counters: &Counters) {
+fn write_all(name: &str, mut to: impl Write, reports: impl Iterator<Item = Report>, counters: &SinkCounters) {
     let mut failing = false;
     for report in reports {
         let line = format!("{}\n", ocsf::from_report(&report));
@@ -236,14 +236,14 @@ fn write_all(name: &str, mut to: impl Write, reports: impl Iterator<Item = Repor
 }
 
 /// Delivers what is in the spool until it is closed and empty, or closed and the receiver is away.
-fn deliver_all(name: &str, spool: &Spool, mut receiver: impl Receiver, counters: &Counters) {
+fn deliver_all(name: &str, spool: &Spool, mut receiver: impl Receiver, counters: &SinkCounters) {
     let mut backoff = Backoff::default();
     let (mut failing, mut refusing, mut forgetting) = (false, false, false);
     loop {
         if !failing {
             match receiver.remind() {
-                Outcome::Delivered => forgetting = false,
-                Outcome::Refused(why) | Outcome::Failed { why, .. } => {
+                Delivery::Delivered => forgetting = false,
+                Delivery::Refused(why) | Delivery::Failed { why, .. } => {
                     if !std::mem::replace(&mut forgetting, true) {
                         tracing::warn!(sink = name, "the receiver cannot be reminded of alerts that go on: {why}");
                     }
@@ -257,7 +257,7 @@ fn deliver_all(name: &str, spool: &Spool, mut receiver: impl Receiver, counters:
         };
         let was_closed = spool.is_closed();
         match receiver.deliver(&entry.text) {
-            Outcome::Delivered => {
+            Delivery::Delivered => {
                 spool.acknowledge(&entry);
                 counters.delivered(1);
                 backoff.reset();
@@ -266,14 +266,14 @@ fn deliver_all(name: &str, spool: &Spool, mut receiver: impl Receiver, counters:
                     tracing::info!(sink = name, "alerts are delivered again");
                 }
             }
-            Outcome::Refused(why) => {
+            Delivery::Refused(why) => {
                 spool.acknowledge(&entry);
                 counters.dropped(Reason::Refused, 1);
                 if !std::mem::replace(&mut refusing, true) {
                     tracing::error!(sink = name, "an alert was refused and is not sent again: {why}");
                 }
             }
-            Outcome::Failed { why, after } => {
+            Delivery::Failed { why, after } => {
                 counters.retried();
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(sink = name, "alerts cannot be delivered now, and wait: {why}");

@@ -18,7 +18,7 @@ use std::{
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::log::Log;
-use super::counters::Counters;
+use super::counters::SinkCounters;
 
 /// The spool of one receiver: one thread appends, another takes what is due and acknowledges it.
 pub(super) struct Spool {
@@ -37,7 +37,7 @@ struct State {
 /// What there is to deliver.
 pub(super) enum Next {
     /// The oldest alert.
-    Alert(Entry),
+    Alert(SpooledAlert),
     /// Nothing before the time was over.
     Nothing,
     /// Nothing, and nothing will come.
@@ -45,12 +45,12 @@ pub(super) enum Next {
 }
 
 /// An alert in the spool.
-pub(super) struct Entry {
+pub(super) struct SpooledAlert {
     /// As it was appended.
     pub(super) text: Vec<u8>,
     number: u64,
     /// Where the next one lies on disk; none for one that waited in memory.
-    next: Option<log::Place>,
+    next: Option<log::LogPosition>,
 }
 
 impl Spool {
@@ -68,7 +68,7 @@ impl Spool {
     }
 
     /// Appends an alert. What has to make room for it is counted.
-    pub(super) fn append(&self, alert: &[u8], counters: &Counters) {
+    pub(super) fn append(&self, alert: &[u8], counters: &SinkCounters) {
         let mut state = self.state.lock();
         state.log.append(alert, counters);
         self.publish(&state.log);
@@ -77,7 +77,7 @@ impl Spool {
     }
 
     /// The oldest alert that is not acknowledged; waits for one until `until`.
-    pub(super) fn next(&self, until: Option<Instant>, counters: &Counters) -> Next {
+    pub(super) fn next(&self, until: Option<Instant>, counters: &SinkCounters) -> Next {
         let mut state = self.state.lock();
         loop {
             let oldest = state.log.oldest(counters);
@@ -97,7 +97,7 @@ impl Spool {
     }
 
     /// This alert is where it should be, or is given up.
-    pub(super) fn acknowledge(&self, entry: &Entry) {
+    pub(super) fn acknowledge(&self, entry: &SpooledAlert) {
         let mut state = self.state.lock();
         state.log.acknowledge(entry);
         self.publish(&state.log);

@@ -16,7 +16,7 @@ use rustix::{
     net::{RecvFlags, recv},
 };
 
-use super::queue::{Outcome, Receiver};
+use super::queue::{Delivery, Receiver};
 use crate::config::SyslogAddress;
 
 /// How long connecting, and writing, may take.
@@ -52,13 +52,13 @@ impl SyslogServer {
 }
 
 impl Receiver for SyslogServer {
-    fn deliver(&mut self, alert: &[u8]) -> Outcome {
+    fn deliver(&mut self, alert: &[u8]) -> Delivery {
         match self.send(alert) {
-            Ok(()) => Outcome::Delivered,
+            Ok(()) => Delivery::Delivered,
             Err(error) if error.raw_os_error() == Some(Errno::MSGSIZE.raw_os_error()) => {
-                Outcome::Refused(format!("{}: {error}", self.address))
+                Delivery::Refused(format!("{}: {error}", self.address))
             }
-            Err(error) => Outcome::failed(format!("{}: {error}", self.address)),
+            Err(error) => Delivery::failed(format!("{}: {error}", self.address)),
         }
     }
 }
@@ -162,19 +162,19 @@ mod tests {
         let mut unix_client = to(&format!("unix://{}", path.display()));
         let mut buffer = [0; 100];
         for message in [&b"<1>1 one"[..], b"<1>1 two"] {
-            assert_eq!(client.deliver(message), Outcome::Delivered);
-            assert_eq!(unix_client.deliver(message), Outcome::Delivered);
+            assert_eq!(client.deliver(message), Delivery::Delivered);
+            assert_eq!(unix_client.deliver(message), Delivery::Delivered);
             let n = server.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..n], message);
             let n = unix.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..n], message);
         }
-        assert!(matches!(client.deliver(&[b'x'; 1 << 17]), Outcome::Refused(_)), "no datagram is that long");
+        assert!(matches!(client.deliver(&[b'x'; 1 << 17]), Delivery::Refused(_)), "no datagram is that long");
         drop(unix);
-        assert!(matches!(unix_client.deliver(b"three"), Outcome::Failed { .. }));
+        assert!(matches!(unix_client.deliver(b"three"), Delivery::Failed { .. }));
         std::fs::remove_file(&path).unwrap();
         let again = UnixDatagram::bind(&path).unwrap();
-        assert_eq!(unix_client.deliver(b"three"), Outcome::Delivered);
+        assert_eq!(unix_client.deliver(b"three"), Delivery::Delivered);
         assert_eq!(again.recv(&mut buffer).unwrap(), 5);
     }
 
@@ -183,16 +183,16 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
         let mut client = to(&format!("tcp://{address}"));
-        assert_eq!(client.deliver("<1>1 é".as_bytes()), Outcome::Delivered);
-        assert_eq!(client.deliver(b"<1>1 b"), Outcome::Delivered);
+        assert_eq!(client.deliver("<1>1 é".as_bytes()), Delivery::Delivered);
+        assert_eq!(client.deliver(b"<1>1 b"), Delivery::Delivered);
         let (mut stream, _) = server.accept().unwrap();
         let mut got = [0; 17];
         stream.read_exact(&mut got).unwrap();
         assert_eq!(&got, "7 <1>1 é6 <1>1 b".as_bytes());
         drop((stream, server));
-        assert!(matches!(client.deliver(b"c"), Outcome::Failed { .. }), "who has gone is not written to");
+        assert!(matches!(client.deliver(b"c"), Delivery::Failed { .. }), "who has gone is not written to");
         let server = TcpListener::bind(address).unwrap();
-        assert_eq!(client.deliver(b"c"), Outcome::Delivered);
+        assert_eq!(client.deliver(b"c"), Delivery::Delivered);
         drop(client);
         let mut rest = String::new();
         server.accept().unwrap().0.read_to_string(&mut rest).unwrap();
@@ -205,16 +205,16 @@ mod tests {
         let path = folder.path().join("log");
         let server = UnixListener::bind(&path).unwrap();
         let mut client = to(&format!("unix://{}", path.display()));
-        assert_eq!(client.deliver(b"one"), Outcome::Delivered);
-        assert_eq!(client.deliver(b"two"), Outcome::Delivered);
+        assert_eq!(client.deliver(b"one"), Delivery::Delivered);
+        assert_eq!(client.deliver(b"two"), Delivery::Delivered);
         let lines = BufReader::new(server.accept().unwrap().0).lines().take(2);
         assert_eq!(lines.map(Result::unwrap).collect::<Vec<_>>(), ["one", "two"]);
     }
 
     #[test]
     fn who_is_not_there_is_named() {
-        let Outcome::Failed { why, .. } = to("unix:///nonexistent/log").deliver(b"x") else {
-            unreachable!("nobody is")
+        let Delivery::Failed { why, .. } = to("unix:///nonexistent/log").deliver(b"x") else {
+            unreachable!("no attempt succeeds")
         };
         assert!(why.starts_with("unix:///nonexistent/log: No such file"), "{why}");
     }

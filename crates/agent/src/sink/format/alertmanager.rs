@@ -31,7 +31,7 @@ pub(in crate::sink) fn uid(alert: &Json) -> Option<&str> {
 fn alert(finding: &Finding) -> Json {
     let container = finding.container.as_deref();
     let pod = container.and_then(|c| c.pod.as_ref());
-    // No process, path or container's id: whoever routes and groups by labels wants few values.
+    // No process, path or container's id: labels are for routing and grouping, and should have few values.
     let labels = [
         ("alertname", rule_name(finding)),
         ("severity", &finding.severity.name().to_lowercase()),

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_behaviour_is_told_with_the_names_that_falco_has() {
+    fn a_behaviour_is_written_with_the_names_that_falco_has() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&alert(&behaviour(), "node-1")).unwrap(), @r#"
         {
           "uuid": "6c62272e-07bb-0142-62b8-21756295c58d",
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_told_as_its_author_wrote_it() {
+    fn a_rule_is_written_as_its_author_wrote_it() {
         insta::assert_snapshot!(serde_json::to_string_pretty(&alert(&rule_match(), "node-1")).unwrap(), @r#"
         {
           "uuid": "0a1b",

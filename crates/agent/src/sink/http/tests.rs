@@ -14,10 +14,10 @@ fn client(url: &str) -> Client {
     Client::new(url, &config::Http::default()).unwrap().with_timeout(Duration::from_secs(5))
 }
 
-fn why(outcome: Outcome) -> String {
+fn why(outcome: Delivery) -> String {
     match outcome {
-        Outcome::Delivered => String::new(),
-        Outcome::Refused(why) | Outcome::Failed { why, .. } => why,
+        Delivery::Delivered => String::new(),
+        Delivery::Refused(why) | Delivery::Failed { why, .. } => why,
     }
 }
 
@@ -30,7 +30,7 @@ fn a_connection_is_kept_and_made_anew_once_it_has_gone() {
         assert_eq!(client.post(b"{}".to_vec()), Ok(Bytes::new()));
     }
     assert_eq!(web.kill().len(), 3);
-    assert!(matches!(client.post(b"{}".to_vec()), Err(Outcome::Failed { .. })));
+    assert!(matches!(client.post(b"{}".to_vec()), Err(Delivery::Failed { .. })));
     let web = Web::back_at(address);
     assert_eq!(client.post(b"{}".to_vec()), Ok(Bytes::new()));
     // It is closed while it is not in use.
@@ -41,13 +41,13 @@ fn a_connection_is_kept_and_made_anew_once_it_has_gone() {
 }
 
 #[test]
-fn statuses_are_told_apart() {
+fn statuses_are_distinguished() {
     for (status, passes) in
         [(500, true), (503, true), (408, true), (429, true), (400, false), (401, false), (301, false)]
     {
         let web = Web::answering(move |_| format!("HTTP/1.1 {status} X\r\ncontent-length: 9\r\n\r\nw\u{1b}[2Jhy?\n"));
         let outcome = client(&web.url()).post(Vec::new()).unwrap_err();
-        assert_eq!(matches!(outcome, Outcome::Failed { .. }), passes, "{status}");
+        assert_eq!(matches!(outcome, Delivery::Failed { .. }), passes, "{status}");
         let why = why(outcome);
         assert!(why.contains(&status.to_string()) && why.contains("w\\u{1b}[2Jhy?"), "{why}");
         assert!(!why.contains("/in"), "a path may be a secret: {why}");
@@ -86,7 +86,7 @@ fn a_receiver_says_when_to_come_again() {
 }
 
 #[test]
-fn a_token_is_one_line_and_never_told() {
+fn a_token_is_one_line_and_never_shown() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     for (text, fine) in [("hunter2\n", true), ("", false), ("hunter2\nhunter3", false), (&"x".repeat(5000), false)] {

@@ -9,10 +9,10 @@ use std::{
 };
 
 use super::{
-    Entry,
+    SpooledAlert,
     frame::{self, MAX_NUMBER, MAX_TEXT},
 };
-use crate::sink::counters::{Counters, Reason};
+use crate::sink::counters::{Reason, SinkCounters};
 
 /// Parts that a spool's room is divided into: when it is full, the oldest part goes.
 const PARTS: u64 = 8;
@@ -27,7 +27,7 @@ const POSITION: &str = "position";
 
 /// Where something lies on disk: the number that its segment is named by, and the byte in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct LogPosition {
     segment: u64,
     offset: u64,
 }
@@ -41,7 +41,7 @@ pub(super) struct Log {
     /// The last one, if it can be appended to.
     active: Option<File>,
     /// Where the first alert lies that is not acknowledged, or will lie.
-    place: Place,
+    place: LogPosition,
     /// Its number.
     acknowledged: u64,
     /// The number of the next alert that comes.
@@ -80,7 +80,7 @@ impl Log {
             max_bytes,
             segments,
             active: None,
-            place: Place { segment: 0, offset: 0 },
+            place: LogPosition { segment: 0, offset: 0 },
             acknowledged,
             next: acknowledged,
             memory: VecDeque::new(),
@@ -96,7 +96,7 @@ impl Log {
     /// agent was killed is no alert.
     fn find_place(&mut self) -> io::Result<()> {
         if let Some(last) = self.segments.keys().next_back().copied() {
-            let bytes = self.read(Place { segment: last, offset: 0 }, usize::MAX)?;
+            let bytes = self.read(LogPosition { segment: last, offset: 0 }, usize::MAX)?;
             let next = frame::all(&bytes).map(|frame| frame.number + 1).max().unwrap_or(last);
             self.next = self.next.max(next);
         }
@@ -118,7 +118,7 @@ impl Log {
         Ok(())
     }
 
-    pub(super) fn append(&mut self, text: &[u8], counters: &Counters) {
+    pub(super) fn append(&mut self, text: &[u8], counters: &SinkCounters) {
         let bytes = frame::encode(self.next, text);
         let size = bytes.len() as u64;
         if text.len() > MAX_TEXT || size > self.max_bytes {
@@ -140,18 +140,18 @@ impl Log {
     }
 
     /// The oldest alert that is not acknowledged.
-    pub(super) fn oldest(&mut self, counters: &Counters) -> Option<Entry> {
+    pub(super) fn oldest(&mut self, counters: &SinkCounters) -> Option<SpooledAlert> {
         while self.acknowledged < self.end_on_disk() {
             if let Some(entry) = self.oldest_on_disk(counters) {
                 return Some(entry);
             }
             self.leave_segment(counters);
         }
-        self.memory.front().map(|(number, text)| Entry { text: text.clone(), number: *number, next: None })
+        self.memory.front().map(|(number, text)| SpooledAlert { text: text.clone(), number: *number, next: None })
     }
 
     /// None where the rest of the segment holds no alert that is due.
-    fn oldest_on_disk(&mut self, counters: &Counters) -> Option<Entry> {
+    fn oldest_on_disk(&mut self, counters: &SinkCounters) -> Option<SpooledAlert> {
         let due = self.acknowledged..self.end_of(self.place.segment);
         // What is looked at is more only where it does not hold a whole alert.
         let mut window = FIRST_WINDOW;
@@ -165,8 +165,8 @@ impl Log {
                     counters.dropped(Reason::Damaged, frame.number - self.acknowledged);
                     self.set_position(frame.number);
                 }
-                let next = Place { segment: self.place.segment, offset: self.place.offset + frame.end as u64 };
-                return Some(Entry { text: frame.text, number: frame.number, next: Some(next) });
+                let next = LogPosition { segment: self.place.segment, offset: self.place.offset + frame.end as u64 };
+                return Some(SpooledAlert { text: frame.text, number: frame.number, next: Some(next) });
             }
             if bytes.len() < window {
                 return None;
@@ -175,7 +175,7 @@ impl Log {
         }
     }
 
-    pub(super) fn acknowledge(&mut self, entry: &Entry) {
+    pub(super) fn acknowledge(&mut self, entry: &SpooledAlert) {
         // It may have been dropped meanwhile, to make room.
         if entry.number < self.acknowledged {
             return;
@@ -255,7 +255,7 @@ impl Log {
         following.map_or_else(|| self.end_on_disk(), |(number, _)| *number)
     }
 
-    fn drop_oldest(&mut self, counters: &Counters) {
+    fn drop_oldest(&mut self, counters: &SinkCounters) {
         let Some(oldest) = self.segments.keys().next().copied() else { return };
         let end = self.end_of(oldest);
         if end > self.acknowledged {
@@ -267,7 +267,7 @@ impl Log {
     }
 
     /// What is left of the segment cannot be read. Goes on with the next one.
-    fn leave_segment(&mut self, counters: &Counters) {
+    fn leave_segment(&mut self, counters: &SinkCounters) {
         let end = self.end_of(self.place.segment);
         if end > self.acknowledged {
             counters.dropped(Reason::Damaged, end - self.acknowledged);
@@ -289,7 +289,7 @@ impl Log {
 
     fn go_to_oldest(&mut self) {
         let segment = self.segments.keys().next().copied().unwrap_or(self.next);
-        self.place = Place { segment, offset: 0 };
+        self.place = LogPosition { segment, offset: 0 };
     }
 
     fn remove(&mut self, segment: u64) {
@@ -316,7 +316,7 @@ impl Log {
     }
 
     /// A segment's bytes from there on. None is longer than a spool, but files are never trusted.
-    fn read(&self, from: Place, most: usize) -> io::Result<Vec<u8>> {
+    fn read(&self, from: LogPosition, most: usize) -> io::Result<Vec<u8>> {
         let most = self.max_bytes.saturating_add(MAX_TEXT as u64).min(most as u64);
         let mut file = File::open(self.path(from.segment))?;
         file.seek(SeekFrom::Start(from.offset))?;

@@ -8,12 +8,12 @@ const ROOM: u64 = 1 << 20;
 
 struct Test {
     folder: TempDir,
-    counters: Counters,
+    counters: SinkCounters,
 }
 
 impl Test {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), counters: Counters::default() }
+        Self { folder: tempfile::tempdir().unwrap(), counters: SinkCounters::default() }
     }
 
     fn open(&self) -> Spool {
@@ -25,7 +25,7 @@ impl Test {
     }
 
     /// The next alert, and its number.
-    fn peek(&self, spool: &Spool) -> Option<(u32, Entry)> {
+    fn peek(&self, spool: &Spool) -> Option<(u32, SpooledAlert)> {
         let Next::Alert(entry) = spool.next(Some(Instant::now()), &self.counters) else { return None };
         Some((String::from_utf8_lossy(&entry.text).split(' ').next().unwrap().parse().unwrap(), entry))
     }
@@ -215,7 +215,7 @@ fn where_the_disk_takes_nothing_a_few_wait_in_memory() {
 }
 
 #[test]
-fn who_waits_is_told() {
+fn a_waiting_reader_is_woken() {
     let test = Test::new();
     let spool = test.open();
     std::thread::scope(|threads| {
