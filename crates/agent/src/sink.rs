@@ -1,5 +1,4 @@
-//! Where alerts go: each place has threads and a bounded queue of its own, so that a slow one
-//! does not hold up the others.
+//! Where alerts go: each place has threads and a bounded queue of its own, so a slow one does not hold up the others.
 //!
 //! A report is sent once, when it is new. What its receiver cannot take waits in a spool on disk; only what goes to
 //! standard output does not, as its reader is there or is not.
