@@ -1,6 +1,6 @@
 //! What a profile holds: a channel for each kind of thing that is learnt of a workload. Behaviour is the first.
 //!
-//! A channel is a struct of its own folder that is a [`Channel`], and a field of [`Channels`] with a line in three of its
+//! A channel is a struct of its own folder that is a `Channel`, and a field of [`Channels`] with a line in three of its
 //! functions. The profile, its stages of learning, and the forms in which it is kept do not name it.
 
 pub mod behaviour;

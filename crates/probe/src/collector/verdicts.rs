@@ -18,7 +18,8 @@ impl Collector {
     }
 
     /// Says that an event about this object, as its field `_object` has it, is of no interest. Events about it are counted
-    /// as filtered from then on, where the tracker's [`Subscription`] allows, until [`Collector::renew_verdicts`].
+    /// as filtered from then on, where the tracker's [`Subscription`](crate::Subscription) allows, until
+    /// [`Collector::renew_verdicts`].
     ///
     /// # Errors
     /// Where the kernel's table cannot be written.
@@ -35,7 +36,8 @@ impl Collector {
     }
 
     /// Says that events of this habit, as their field `_habit` has it, are known. They are counted from then on, and not
-    /// handed on, where the tracker's [`Subscription`] allows; until [`Collector::end_habit`] or [`Collector::renew_habits`].
+    /// handed on, where the tracker's [`Subscription`](crate::Subscription) allows; until [`Collector::end_habit`] or
+    /// [`Collector::renew_habits`].
     ///
     /// # Errors
     /// Where the kernel's table is full or cannot be written.
