@@ -144,5 +144,5 @@ fn commands_show_it(server: &Server, web: &Container) {
     let show = text(&["profile", "show", profile["id"].as_str().unwrap()]);
     assert!(show.contains("httpd") && show.contains("80"), "{show}");
     assert!(text(&["trackers"]).contains("process"));
-    assert!(text(&["doctor"]).contains("BTF"));
+    assert!(text(&["doctor", "--all"]).contains("BTF"));
 }

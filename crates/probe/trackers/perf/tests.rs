@@ -33,7 +33,7 @@ fn an_event_on_another_process() {
     child.go();
     let event = rig.expect("the event", |e| of(e, pid) && number(e, "process.target.pid") == u64::from(observed));
     assert_eq!(
-        ["type", "counter", "requirement"].map(|f| shown(&event, &format!("perf.{f}"))),
+        ["type", "counter", "unit"].map(|f| shown(&event, &format!("perf.{f}"))),
         ["software", "dummy", "software"]
     );
     assert_eq!(shown(&event, "perf.cpu"), "-1");
