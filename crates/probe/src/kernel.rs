@@ -18,6 +18,8 @@ const LOG_LINES: usize = 400;
 
 /// A ring's size is a multiple of the page size, which is at most this on every architecture.
 const LARGEST_PAGE: u32 = 1 << 16;
+/// How the lines begin in which the verifier says what its work was, whatever its verdict.
+const STATISTICS: [&str; 3] = ["processed ", "stack depth ", "verification time "];
 
 thread_local! {
     static LOG: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
@@ -50,7 +52,8 @@ pub(crate) fn explain(error: &libbpf_rs::Error, log: &[String]) -> String {
         let body = text[start..].split("END PROG LOAD LOG").next().unwrap_or_default();
         let said = body.lines().rev().find(|l| {
             let l = l.trim();
-            !l.is_empty() && !l.starts_with("--") && !l.starts_with("processed ") && !l.contains("LOAD LOG")
+            let is_statistics = STATISTICS.iter().any(|s| l.starts_with(s));
+            !l.is_empty() && !l.starts_with("--") && !l.contains("LOAD LOG") && !is_statistics
         });
         if let Some(said) = said {
             return format!("the verifier says: {}", said.trim());
@@ -133,6 +136,8 @@ mod tests {
             "-- BEGIN PROG LOAD LOG --",
             "0: R1=ctx()",
             "invalid access to packet",
+            "verification time 12 usec",
+            "stack depth 0+0",
             "processed 3 insns",
             "-- END PROG LOAD LOG --",
         ]
