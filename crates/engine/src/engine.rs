@@ -48,6 +48,13 @@ pub enum Input {
     Habits(Vec<HabitCount>),
     /// Events were lost since the last time.
     Lost,
+    /// The agent itself did not run: it was stopped by a signal, or the machine was too busy.
+    Stalled {
+        /// Since when.
+        from_ns: u64,
+        /// When it went on.
+        until_ns: u64,
+    },
     /// Time goes by.
     Tick(u64),
     /// Nothing more comes: what waits for a container's name goes on without.
@@ -135,7 +142,8 @@ impl<C: Consumer> Engine<C> {
             }
             Input::Users(users) => self.identity.host_users = Some(users),
             Input::Habits(counts) => self.consumer.count_habits(&counts),
-            Input::Lost => self.consumer.note_loss(),
+            // What happened meanwhile may have been lost in the kernel, or belongs to processes that are gone.
+            Input::Lost | Input::Stalled { .. } => self.consumer.note_loss(),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
                 if let Some(collection) = &mut self.collection {
@@ -211,6 +219,7 @@ impl Input {
     pub fn span_ns(&self) -> Option<(u64, u64)> {
         match self {
             Self::Events(batch) => Some((batch.first()?.time_ns, batch.last()?.time_ns)),
+            Self::Stalled { from_ns, until_ns } => Some((*from_ns, *until_ns)),
             Self::Walk { now_ns, .. } | Self::Tick(now_ns) | Self::End(now_ns) => Some((*now_ns, *now_ns)),
             _ => None,
         }

@@ -13,6 +13,8 @@ use crate::record::Recorder;
 const TICK: Duration = Duration::from_millis(250);
 /// and how often where nothing has come since the last time.
 const IDLE_TICK: Duration = Duration::from_secs(1);
+/// From which delay on of what was due the agent was not running.
+const STALLED: Duration = Duration::from_secs(3);
 
 /// Something to be done on the engine's thread. It must not change what the engine's result depends on: that is an
 /// [`Input`].
@@ -40,18 +42,19 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
         let mut is_idle = false;
         loop {
             let due = ticked + if is_idle { IDLE_TICK } else { TICK };
+            let at_the_latest = due.max(Instant::now());
             select! {
                 recv(batches) -> batch => match batch {
-                    Ok(batch) => self.feed(Input::Events(batch)),
+                    Ok(batch) => self.feed_late(at_the_latest, Input::Events(batch)),
                     Err(_) => break,
                 },
                 recv(messages) -> message => match message {
-                    Ok(Message::Input(input)) => self.feed(input),
+                    Ok(Message::Input(input)) => self.feed_late(at_the_latest, input),
                     Ok(Message::Question(question)) => question(&mut self.engine),
                     Ok(Message::Stop) | Err(_) => break,
                 },
                 recv(at(due)) -> _ => {
-                    self.feed(Input::Tick(now_ns()));
+                    self.feed_late(at_the_latest, Input::Tick(now_ns()));
                     ticked = Instant::now();
                     is_idle = true;
                     continue;
@@ -67,6 +70,14 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
         send(&self.orders, effects);
     }
 
+    /// Feeds it with what should have come `at_the_latest`.
+    fn feed_late(&mut self, at_the_latest: Instant, input: Input) {
+        if let Some(stalled) = stalled(at_the_latest.elapsed(), now_ns()) {
+            self.feed(stalled);
+        }
+        self.feed(input);
+    }
+
     /// Secrets are masked before anything else sees them, and before they are recorded.
     pub(crate) fn feed(&mut self, mut input: Input) {
         if let Input::Events(batch) = &mut input {
@@ -79,6 +90,12 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
     }
 }
 
+/// What a delay says of the agent, where it says something.
+fn stalled(delay: Duration, now_ns: u64) -> Option<Input> {
+    let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+    (delay >= STALLED).then(|| Input::Stalled { from_ns: now_ns.saturating_sub(delay_ns), until_ns: now_ns })
+}
+
 fn send<O>(orders: &Sender<Order<O>>, effects: Effects) {
     if !effects.is_empty() {
         // Where that thread has ended, the agent is ending too.
@@ -89,4 +106,18 @@ fn send<O>(orders: &Sender<Order<O>>, effects: Effects) {
 /// Nanoseconds since the Unix epoch.
 pub(crate) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_late_by_seconds_says_that_the_agent_did_not_run() {
+        assert!(stalled(Duration::from_millis(900), 10_000_000_000).is_none(), "busy machines are that slow");
+        let Some(Input::Stalled { from_ns, until_ns }) = stalled(Duration::from_secs(4), 10_000_000_000) else {
+            panic!("four seconds are no stall")
+        };
+        assert_eq!((from_ns, until_ns), (6_000_000_000, 10_000_000_000));
+    }
 }
