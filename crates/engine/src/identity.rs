@@ -147,9 +147,9 @@ impl Identity {
     /// Takes in processes that were there already.
     pub fn adopt(&mut self, found: Vec<FoundProcess>) {
         let containers = &mut self.containers;
-        self.processes.adopt(found, |cgroup| match containers.lookup(cgroup) {
-            Lookup::Container(container) => container.cgroup_id,
-            Lookup::Host | Lookup::Unknown => 0,
+        self.processes.adopt(found, |cgroup| {
+            let lookup = containers.lookup(cgroup);
+            containers.outermost(cgroup, &lookup)
         });
     }
 
@@ -172,6 +172,7 @@ impl Identity {
             "remove" => {
                 self.containers.on_cgroup_removed(id, event.time_ns);
                 self.services.on_removed(id);
+                self.processes.on_cgroup_removed(id);
                 if let Some(request) = self.asked.remove(&id) {
                     asks.push(Ask::Forget(request));
                 }
@@ -193,13 +194,12 @@ impl Identity {
 
     fn learn_process(&mut self, event: &Event, subject: &Header, lookup: &Lookup) {
         match &*event.schema.name {
-            "fork" => self.processes.on_fork(event, subject),
+            "fork" => {
+                let container = self.containers.outermost(subject.cgroup, lookup);
+                self.processes.on_fork(event, subject, container);
+            }
             "exec" => {
-                let container = match lookup {
-                    Lookup::Container(container) => container.cgroup_id,
-                    Lookup::Host => 0,
-                    Lookup::Unknown => subject.cgroup,
-                };
+                let container = self.containers.outermost(subject.cgroup, lookup);
                 self.processes.on_exec(event, subject, container);
             }
             _ => {}

@@ -2,8 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ethogram_model::{Event, Exec, Header, Process, Value, runtime::is_entering};
-use rustc_hash::FxHashMap;
+use ethogram_model::{Event, Exec, Header, Process, Value, runtime::is_runtime};
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
 /// How long a process that has exited still answers for events that were on their way.
@@ -37,6 +37,8 @@ impl FoundProcess {
 pub(crate) struct Processes {
     by_pid: FxHashMap<u32, Arc<Process>>,
     exited: VecDeque<(u64, u32, u64)>,
+    /// Containers in which a program has run, by their outermost cgroup.
+    begun: FxHashSet<u64>,
     refused: u64,
 }
 
@@ -53,6 +55,7 @@ impl Processes {
                 continue;
             }
             exec.container_cgroup = container(cgroup);
+            self.begin(exec.container_cgroup);
             process.exec = Arc::new(exec);
             process.ancestors = self.ancestry(process.parent_pid);
             process.session_leader = self.leader(session, &process);
@@ -66,13 +69,17 @@ impl Processes {
         (process.start_ns / TICK_NS == subject.start_ns / TICK_NS).then(|| Arc::clone(process))
     }
 
-    /// A process has forked.
-    pub(crate) fn on_fork(&mut self, event: &Event, subject: &Header) {
+    /// A process has forked. `container` is the cgroup id of the container in which it happened.
+    pub(crate) fn on_fork(&mut self, event: &Event, subject: &Header, container: u64) {
         let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
         // A child is what its parent is, but for who it is; and a new one leads no others.
         let parent = match self.get(subject) {
             Some(parent) => Process::clone(&parent),
-            None => Process { exec: Arc::new(nameless(event, subject)), ..Process::default() },
+            // What is not known of it counts as the container's: only what was seen to come from outside is not.
+            None => {
+                let exec = Arc::new(Exec { container_cgroup: container, ..nameless(event, subject) });
+                Process { exec, ancestors: self.ancestry(subject.parent_pid), ..Process::default() }
+            }
         };
         self.insert(Process {
             pid: number("process.child.pid") as u32,
@@ -97,6 +104,9 @@ impl Processes {
             name: called_name(event, &args),
             args,
             container_cgroup: container,
+            is_entrypoint: false,
+            is_runtime: false,
+            mount_namespace: number("_mount_namespace").unwrap_or(0) as u32,
             working_directory: text("process.working_directory"),
             terminal: text("process.tty.name"),
             environment: strings(&event.get("process.environment_variables")),
@@ -105,7 +115,12 @@ impl Processes {
             file_modified_ns: number("_file_modified").unwrap_or(0),
             file_changed_ns: number("_file_changed").unwrap_or(0),
         };
-        if before.as_ref().is_some_and(|b| b.exec.container_cgroup == 0) && is_runtime(&exec) {
+        exec.is_runtime = match event.schema.field("_mount_namespace") {
+            Some(_) => self.is_runtime(before.as_deref(), subject, &exec),
+            None => before.as_ref().is_none_or(|b| b.exec.container_cgroup == 0) && is_named_as_runtime(&exec),
+        };
+        let is_first = !exec.is_runtime && self.begin(container);
+        if exec.is_runtime {
             exec.container_cgroup = 0;
         }
         let ancestors = match &before {
@@ -117,6 +132,9 @@ impl Processes {
         // Absent where it is the host's number too; recordings of older agents have no such field.
         let namespace_pid = event.schema.field("process.namespace_pid");
         let namespace_pid = namespace_pid.map_or(0, |f| event.value(f).as_u64().map_or(subject.pid, |pid| pid as u32));
+        let is_init = namespace_pid == 1 && subject.pid != 1;
+        let comes_from_outside = before.as_ref().is_some_and(|before| before.exec.container_cgroup == 0);
+        exec.is_entrypoint = comes_from_outside && exec.container_cgroup != 0 && (is_first || is_init);
         let mut process = Process {
             pid: subject.pid,
             start_ns: subject.start_ns,
@@ -136,10 +154,32 @@ impl Processes {
         self.insert(process);
     }
 
+    /// Whether a program that begins in a container's cgroup is still the runtime's own, on its way in: it comes from outside, and
+    /// is in the mount namespace that it comes from. Nothing that a container holds can be that, however it is called. On the host
+    /// it is only what the system's runtime runs from memory, as root, so that a container cannot write to its file.
+    fn is_runtime(&self, before: Option<&Process>, subject: &Header, exec: &Exec) -> bool {
+        let parent = self.by_pid.get(&subject.parent_pid).map(|parent| &*parent.exec);
+        let Some(from) = before.map(|before| &*before.exec).or(parent) else { return false };
+        let comes_in = from.container_cgroup == 0 && from.mount_namespace == exec.mount_namespace;
+        let is_copy =
+            || exec.in_memory && subject.user_id == 0 && (from.is_runtime || is_the_systems_runtime(&from.path));
+        comes_in && exec.mount_namespace != 0 && (exec.container_cgroup != 0 || is_copy())
+    }
+
     /// A process has ended.
     pub(crate) fn on_exit(&mut self, subject: &Header, now_ns: u64) {
         self.exited.push_back((now_ns.saturating_add(GRACE_NS), subject.pid, subject.start_ns));
         self.expire(now_ns);
+    }
+
+    /// Notes that a program runs in a container. Returns whether it is the first.
+    fn begin(&mut self, container: u64) -> bool {
+        container != 0 && self.begun.len() < Self::LIMIT && self.begun.insert(container)
+    }
+
+    /// A cgroup is gone.
+    pub(crate) fn on_cgroup_removed(&mut self, cgroup: u64) {
+        self.begun.remove(&cgroup);
     }
 
     /// Processes that were not taken up since there was no room.
@@ -197,10 +237,17 @@ fn nameless(event: &Event, subject: &Header) -> Exec {
     Exec { pid: subject.pid, name, ..Exec::default() }
 }
 
-/// Whether a program that was started from outside is the runtime's own, on its way in: `runc init` runs in the
-/// container's cgroup already, from a file that is not in the container.
-fn is_runtime(exec: &Exec) -> bool {
-    !exec.path.starts_with('/') || is_entering(exec)
+/// Whether a program of the host is a runtime in a folder that only root can write to.
+fn is_the_systems_runtime(path: &str) -> bool {
+    const FOLDERS: [&str; 7] = ["/usr/", "/bin/", "/sbin/", "/opt/", "/snap/", "/nix/store/", "/var/lib/rancher/"];
+    FOLDERS.iter().any(|folder| path.starts_with(folder)) && is_runtime(path.rsplit('/').next().unwrap_or_default())
+}
+
+/// What recordings of older agents have of that, whose execs do not say where they ran.
+fn is_named_as_runtime(exec: &Exec) -> bool {
+    let name = exec.path.rsplit('/').next().unwrap_or_default();
+    let is_init = exec.args.get(1).is_some_and(|argument| argument == "init");
+    !exec.path.starts_with('/') || (is_init && matches!(name, "runc" | "crun" | "runsc" | "youki" | "exe"))
 }
 
 /// By which name a program was called. One that starts itself anew, as a multi-call binary does for its applets, is

@@ -45,15 +45,20 @@ impl Made {
     }
 
     fn take(self, processes: &mut Processes) -> Arc<Process> {
+        self.take_in(0, processes)
+    }
+
+    /// In the cgroup of a container.
+    fn take_in(self, container: u64, processes: &mut Processes) -> Arc<Process> {
         let subject = self.event.header();
         match &*self.event.schema.name {
             "fork" => {
-                processes.on_fork(&self.event, &subject);
+                processes.on_fork(&self.event, &subject, container);
                 let pid = self.event.get("process.child.pid").as_u64().unwrap() as u32;
                 Arc::clone(&processes.by_pid[&pid])
             }
             _ => {
-                processes.on_exec(&self.event, &subject, 0);
+                processes.on_exec(&self.event, &subject, container);
                 processes.get(&subject).unwrap()
             }
         }
@@ -145,4 +150,106 @@ fn processes_found_know_their_sessions_leader() {
     processes.adopt(vec![found(3, 3), found(4, 3), found(5, 2)], |_| 0);
     let leader = |pid: u32| processes.by_pid[&pid].session_leader.as_ref().map(|e| e.pid);
     assert_eq!([leader(3), leader(4), leader(5)], [Some(3), Some(3), None]);
+}
+
+const CONTAINER: u64 = 77;
+const HOST_MOUNTS: u32 = 1;
+const CONTAINER_MOUNTS: u32 = 2;
+
+/// A runtime's shim on the host, and its child, which is in the container's cgroup already.
+fn entering() -> Processes {
+    let mut processes = Processes::default();
+    Made::new("exec", 7).with("_mount_namespace", HOST_MOUNTS).take(&mut processes);
+    fork(7, 8).take(&mut processes);
+    processes
+}
+
+fn run(mounts: u32, path: &[u8]) -> Made {
+    Made::new("exec", 8).with("_mount_namespace", mounts).tail("process.executable.path", path)
+}
+
+#[test]
+fn a_runtime_on_its_way_in_is_known_by_where_it_is() {
+    for path in [&b"runc\0bin\0usr\0/\0"[..], b"memfd:x\0", b"anything\0/\0"] {
+        let mut processes = entering();
+        let init = run(HOST_MOUNTS, path).take_in(CONTAINER, &mut processes);
+        assert_eq!(init.exec.container_cgroup, 0, "{}", init.exec.path);
+        let program = run(CONTAINER_MOUNTS, b"sh\0bin\0/\0").take_in(CONTAINER, &mut processes);
+        assert_eq!(program.exec.container_cgroup, CONTAINER);
+        assert_eq!(program.ancestors.first().unwrap().container_cgroup, 0, "it comes from outside");
+    }
+}
+
+#[test]
+fn no_text_makes_a_programs_behaviour_the_runtimes() {
+    // A path that was cut, a memfd, one without any name, and the runtime's own names.
+    for path in [&b"b\0a\0\x01\0"[..], b"memfd:runc_cloned:/proc/self/exe\0", b"", b"runc\0bin\0usr\0/\0", b"exe\0/\0"]
+    {
+        let mut processes = entering();
+        let made = run(CONTAINER_MOUNTS, path)
+            .tail("process.command_args", b"runc\0init\0")
+            .text("process.executable.name", "runc");
+        let program = made.take_in(CONTAINER, &mut processes);
+        assert_eq!(program.exec.container_cgroup, CONTAINER, "{}", program.exec.path);
+        let child = fork(8, 9).take_in(CONTAINER, &mut processes);
+        assert_eq!(child.exec.container_cgroup, CONTAINER, "and neither its children's");
+    }
+    // From inside, the host's mounts are no excuse.
+    let mut processes = entering();
+    run(CONTAINER_MOUNTS, b"sh\0/\0").take_in(CONTAINER, &mut processes);
+    assert_eq!(run(HOST_MOUNTS, b"sh\0/\0").take_in(CONTAINER, &mut processes).exec.container_cgroup, CONTAINER);
+}
+
+#[test]
+fn whoever_is_not_known_belongs_to_the_container() {
+    let mut processes = Processes::default();
+    let child = fork(7, 8).take_in(CONTAINER, &mut processes);
+    assert_eq!(child.exec.container_cgroup, CONTAINER);
+    assert!(child.exec.path.is_empty());
+    assert_eq!(run(HOST_MOUNTS, b"x\0/\0").take_in(CONTAINER, &mut processes).exec.container_cgroup, CONTAINER);
+    let alone = Made::new("exec", 9).with("_mount_namespace", HOST_MOUNTS).take_in(CONTAINER, &mut processes);
+    assert_eq!(alone.exec.container_cgroup, CONTAINER);
+}
+
+#[test]
+fn the_first_program_of_a_container_is_its_start_whatever_it_is() {
+    let mut processes = entering();
+    run(HOST_MOUNTS, b"runc\0/\0").take_in(CONTAINER, &mut processes);
+    let script = run(CONTAINER_MOUNTS, b"sh\0bin\0/\0").take_in(CONTAINER, &mut processes);
+    assert!(script.exec.is_entrypoint);
+    // What it becomes, and what it starts, is not.
+    assert!(!run(CONTAINER_MOUNTS, b"nginx\0/\0").take_in(CONTAINER, &mut processes).exec.is_entrypoint);
+    // Neither is what enters later.
+    fork(7, 9).take(&mut processes);
+    let entered = Made::new("exec", 9).with("_mount_namespace", CONTAINER_MOUNTS).with("process.namespace_pid", 12);
+    assert!(!entered.take_in(CONTAINER, &mut processes).exec.is_entrypoint);
+    // One that was there before the agent has begun; but whoever leads its pid namespace is its start in any case.
+    let mut processes = entering();
+    processes.begin(CONTAINER);
+    assert!(!run(CONTAINER_MOUNTS, b"sh\0/\0").take_in(CONTAINER, &mut processes).exec.is_entrypoint);
+    let mut processes = entering();
+    processes.begin(CONTAINER);
+    let init = run(CONTAINER_MOUNTS, b"tini\0/\0").with("process.namespace_pid", 1);
+    assert!(init.take_in(CONTAINER, &mut processes).exec.is_entrypoint);
+}
+
+#[test]
+fn on_the_host_only_the_systems_runtime_runs_from_memory() {
+    let copy = |path: &'static [u8], user: u32, mounts: u32| {
+        let mut processes = Processes::default();
+        let from = Made::new("exec", 7).with("_mount_namespace", HOST_MOUNTS).tail("process.executable.path", path);
+        from.take(&mut processes);
+        let memfd = Made::new("exec", 7).with("_mount_namespace", mounts).with("process.executable.memfd", 1);
+        memfd
+            .with("process.user.id", user)
+            .tail("process.executable.path", b"memfd:x\0")
+            .take(&mut processes)
+            .exec
+            .is_runtime
+    };
+    assert!(copy(b"runc\0sbin\0usr\0/\0", 0, HOST_MOUNTS));
+    assert!(!copy(b"runcx\0sbin\0usr\0/\0", 0, HOST_MOUNTS), "it is only called like it");
+    assert!(!copy(b"runc\0tmp\0/\0", 0, HOST_MOUNTS), "others can write there");
+    assert!(!copy(b"runc\0sbin\0usr\0/\0", 1000, HOST_MOUNTS));
+    assert!(!copy(b"runc\0sbin\0usr\0/\0", 0, CONTAINER_MOUNTS));
 }

@@ -185,6 +185,16 @@ pub struct Exec {
     pub args: Vec<String>,
     /// The cgroup id of the container in which exec was called; zero on the host.
     pub container_cgroup: u64,
+    /// Whether it is the first program of its container: what the runtime has put there, be it a script, an init or a wrapper.
+    #[serde(default)]
+    pub is_entrypoint: bool,
+    /// Whether it is the container runtime's own: on its way into a container, or, on the host, the copy of itself in memory that it
+    /// runs from.
+    #[serde(default)]
+    pub is_runtime: bool,
+    /// The inode of the mount namespace in which exec was called; zero where that is not known.
+    #[serde(default)]
+    pub mount_namespace: u32,
     /// The current directory at exec.
     #[serde(default)]
     pub working_directory: String,

@@ -207,6 +207,14 @@ pub static CONTEXT: &[ContextField] = {
             truth(s.exec().map(|e| e.in_memory))
         })
         .set(|e, v| one(v, &mut e.exec.in_memory)),
+        field(
+            "process.runtime",
+            Bool,
+            Process,
+            "whether it is the container runtime's own, on its way into a container, as the kernel knows it",
+            |s| truth(s.exec().map(|e| e.is_runtime)),
+        )
+        .set(|e, v| one(v, &mut e.exec.is_runtime)),
         field("process.command_args", Args, Process, "its arguments, with what looks like a secret masked", |s| {
             texts(s.exec().map(|e| e.args.iter().map(String::as_str)))
         })

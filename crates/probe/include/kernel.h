@@ -215,6 +215,10 @@ struct user_namespace {
 	struct ns_common ns;
 };
 
+struct mnt_namespace {
+	struct ns_common ns;
+};
+
 struct cred {
 	kuid_t uid;
 	kgid_t gid;
@@ -237,7 +241,7 @@ struct cred {
 struct nsproxy {
 	void *uts_ns;
 	void *ipc_ns;
-	void *mnt_ns;
+	struct mnt_namespace *mnt_ns;
 	void *pid_ns_for_children;
 	void *net_ns;
 	void *time_ns_for_children;

@@ -37,6 +37,7 @@ fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Opti
         in_memory: file.is_unlinked && path.starts_with("/memfd:"),
         file_modified_ns: file.modified_ns,
         file_changed_ns: file.changed_ns,
+        mount_namespace: mount_namespace(pid),
         path,
         ..Exec::default()
     };
@@ -78,6 +79,13 @@ fn file(pid: u32) -> File {
     }
 }
 
+/// The inode of its mount namespace; zero where it has ended.
+fn mount_namespace(pid: u32) -> u32 {
+    let link = Path::new("/proc").join(pid.to_string()).join("ns/mnt");
+    let stat = statx(CWD, &link, AtFlags::STATX_DONT_SYNC, StatxFlags::INO);
+    stat.ok().and_then(|stat| u32::try_from(stat.stx_ino).ok()).unwrap_or(0)
+}
+
 /// The kernel's name of a terminal, from its device number; empty where there is none.
 fn terminal((major, minor): (i32, i32)) -> String {
     match (major, minor) {
@@ -117,6 +125,8 @@ mod tests {
         assert_eq!(child.exec.file_modified_ns, (file.mtime() * 1_000_000_000 + file.mtime_nsec()) as u64);
         assert!(child.exec.file_changed_ns >= child.exec.file_modified_ns && !child.exec.in_memory);
         assert!(child.process.namespace_pid > 0);
+        let namespace = std::fs::metadata("/proc/self/ns/mnt").unwrap().ino();
+        assert_eq!(u64::from(child.exec.mount_namespace), namespace);
         assert_eq!(child.process.group_id, rustix::process::getgid().as_raw());
     }
 

@@ -114,6 +114,7 @@ pub(super) enum ProcessPart {
     IsGroupLeader,
     InWritableLayer,
     InMemory,
+    IsRuntime,
     FileModified,
     FileChanged,
     FileAge,
@@ -271,6 +272,8 @@ const OWN: &[Field] = {
         field("proc.is_vpgid_leader", Bool, Process(P::IsGroupLeader)),
         field("proc.is_exe_upper_layer", Bool, Process(P::InWritableLayer)),
         field("proc.is_exe_from_memfd", Bool, Process(P::InMemory)),
+        // Ethogram's own: whether it is the container runtime's, as the kernel knows it.
+        field("proc.is_runtime", Bool, Process(P::IsRuntime)),
         field("proc.is_exe_writable", Bool, NOT_KEPT),
         field("proc.exe_ino.mtime", Number, Process(P::FileModified)),
         field("proc.exe_ino.ctime", Number, Process(P::FileChanged)),

@@ -100,7 +100,7 @@ fn is_arguments(part: ProcessPart) -> bool {
 
 /// Whether it says of which kind of file the program is.
 fn is_of_file(part: ProcessPart) -> bool {
-    matches!(part, ProcessPart::InWritableLayer | ProcessPart::InMemory)
+    matches!(part, ProcessPart::InWritableLayer | ProcessPart::InMemory | ProcessPart::IsRuntime)
 }
 
 /// Whether a test of a container's id only asks whether there is none.

@@ -241,6 +241,10 @@ fn process_value(event: &Event, part: ProcessPart) -> Value<'_> {
                 _ => Value::Absent,
             }
         }
+        ProcessPart::IsRuntime => process.map_or(Value::Absent, |p| {
+            let is_from_outside = event.context.container.is_some() && p.exec.container_cgroup == 0;
+            Value::Bool(p.exec.is_runtime || is_from_outside)
+        }),
         ProcessPart::IsGroupLeader => process.map_or(Value::Absent, |p| Value::Bool(p.is_group_leader)),
         ProcessPart::SessionName => {
             Value::text(process.and_then(|p| p.session_leader.as_ref()).map(|e| e.name.as_str()))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ethogram_model::{Container, Event, Exec, Process, runtime};
+use ethogram_model::{Container, Event, Exec};
 
 use super::normalise;
 
@@ -39,12 +39,6 @@ pub(crate) fn is_in_writable_layer(event: &Event) -> bool {
 /// Whether a program was started outside of the container.
 pub(crate) fn is_outside(exec: &Exec, container: &Container) -> bool {
     exec.container_cgroup != container.cgroup_id
-}
-
-/// Whether this is a runtime before it becomes the container's program.
-pub(crate) fn is_entering(process: &Process, container: &Container) -> bool {
-    let is_from_outside = process.ancestors.first().is_none_or(|parent| is_outside(parent, container));
-    is_from_outside && runtime::is_entering(&process.exec)
 }
 
 /// The last segment of a path.

@@ -265,6 +265,19 @@ impl ContainerTable {
         }
     }
 
+    /// The outermost cgroup of the container that a cgroup is in, by what `lookup` said of it; zero on the host. Where that is not
+    /// decided yet, it is that of what may be a container: should the runtime know it, its processes are inside.
+    pub fn outermost(&self, cgroup_id: u64, lookup: &Lookup) -> u64 {
+        match lookup {
+            Lookup::Container(container) => container.cgroup_id,
+            Lookup::Host => 0,
+            Lookup::Unknown => {
+                let key = self.cgroups.get(&cgroup_id).and_then(|slot| slot.container);
+                key.and_then(|key| self.containers.get(&key)).map_or(cgroup_id, |entry| entry.container.cgroup_id)
+            }
+        }
+    }
+
     /// The containers whose outermost cgroup is there, in no order.
     pub fn containers(&self) -> impl Iterator<Item = &Arc<Container>> {
         self.containers.values().filter(|e| e.standing == Standing::Container && self.is_alive(e)).map(|e| &e.container)

@@ -36,6 +36,7 @@ struct process_exec {
 	optional_id namespace_pid FIELD("process.namespace_pid",
 					"process id in its own pid namespace, where that is not the host's");
 	u32 session_leader INTERNAL("session_leader"); /* its pid in the host's namespace */
+	u32 mount_namespace INTERNAL("mount_namespace"); /* its inode: a runtime on its way in is still in the host's */
 	u32 args_size FIELD("process.command_args_size", "bytes of all arguments, also of those cut off");
 	bool8 args_cut FIELD("process.command_args_truncated", "whether arguments were cut off");
 	bool8 environment_cut FIELD("process.environment_variables_truncated",
@@ -185,6 +186,7 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	e->login_user = bpf_core_field_exists(task->loginuid) ? LOAD(task, loginuid.val) : NO_ID;
 	e->namespace_pid = LOAD(task, thread_pid, level) ? own_number(task).nr : NO_ID;
 	e->session_leader = leader_of(task, PIDTYPE_SID);
+	e->mount_namespace = LOAD(task, nsproxy, mnt_ns, ns.inum);
 	e->leads_group = leader_of(task, PIDTYPE_PGID) == e->header.pid;
 	e->file_modified = modified_at(inode);
 	e->file_changed = changed_at(inode);

@@ -4,14 +4,13 @@ use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
 use ethogram_model::{
     BehaviourSpec, BehaviourWords, Container, Event, ObjectKind, Process, Value, layout::BehaviourLayout,
-    runtime::is_entering_thread,
 };
 
 use super::{peers, places, template};
 use crate::subject::{
     names::Names,
     normalise,
-    program::{self, OUTSIDE, UNKNOWN, is_called, is_entering, is_in_writable_layer, is_outside, label},
+    program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, label},
 };
 
 /// The port of the DNS.
@@ -89,7 +88,7 @@ impl<'e> Behaviour<'e> {
         if !self.is_vague {
             return self.executable == executable;
         }
-        if self.executable == UNKNOWN {
+        if self.executable == UNKNOWN || self.executable == executable {
             return true;
         }
         let called = executable.rsplit_once(" (").and_then(|(_, name)| name.strip_suffix(')'));
@@ -149,9 +148,7 @@ fn read<'e>(
     match spec.kind {
         ObjectKind::Executable => {
             let object = match process {
-                Some(process) if is_outside(&process.exec, container) || is_entering(process, container) => {
-                    return None;
-                }
+                Some(process) if is_outside(&process.exec, container) => return None,
                 Some(process) if !process.exec.path.is_empty() => run(process, container),
                 _ => normalised(text(layout, event)?),
             };
@@ -197,12 +194,9 @@ fn read<'e>(
 /// What did it, and whether that is vague. Nothing where it was the runtime, or cannot be named.
 fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, bool)> {
     match event.context.process.as_deref() {
-        Some(process) if is_outside(&process.exec, container) || is_entering(process, container) => None,
-        Some(process) => Some((label(&process.exec), false)),
-        None => {
-            let name = owned_text(event.thread_name())?;
-            (!is_entering_thread(&name)).then(|| (normalised(name), true))
-        }
+        Some(process) if is_outside(&process.exec, container) => None,
+        Some(process) => Some((label(&process.exec), process.exec.path.is_empty())),
+        None => Some((normalised(owned_text(event.thread_name())?), true)),
     }
 }
 
@@ -210,7 +204,7 @@ fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, b
 fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, str>, bool) {
     match process.and_then(|p| p.ancestors.first()) {
         Some(parent) if is_outside(parent, container) => (Cow::Borrowed(OUTSIDE), false),
-        Some(parent) => (label(parent), false),
+        Some(parent) => (label(parent), parent.path.is_empty()),
         None => (Cow::Borrowed(UNKNOWN), true),
     }
 }
@@ -236,10 +230,10 @@ fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
     }
 }
 
-/// Whether the runtime starts just what the container is configured to run, from its image.
+/// Whether the runtime starts the container: what runs is its first program, or just what it is configured to run, from the image.
 fn is_start(process: &Process, event: &Event, container: &Container) -> bool {
-    !container.command.is_empty()
-        && process.exec.args == container.command
+    let is_configured = !container.command.is_empty() && process.exec.args == container.command;
+    (process.exec.is_entrypoint || is_configured)
         && process.ancestors.first().is_some_and(|parent| is_outside(parent, container))
         && !is_in_writable_layer(event)
 }
