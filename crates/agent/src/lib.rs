@@ -7,6 +7,7 @@ pub mod config;
 mod container;
 pub mod failure;
 mod files;
+mod framed_log;
 mod http;
 mod interrupt;
 pub mod metrics;

@@ -1,33 +1,32 @@
-//! The records of all that was done: a file of JSON lines, and the newest of them in memory.
+//! The records of all that was done: a log on disk, and the newest of them in memory.
 //!
-//! A record that changes is written again; of lines with one id, the last counts. So the file also shows a later agent what
-//! an earlier one left behind.
+//! A record that changes is written again; of entries with one id, the last counts. So the log also shows a later agent
+//! what an earlier one left behind.
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs::{File, OpenOptions},
-    io::{self, BufRead, BufReader, Read, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
 };
 
 use super::record::ResponseRecord;
+use crate::framed_log::{FramedLog, LogPosition};
 
-/// The file, in the store's folder.
-const FILE: &str = "responses.jsonl";
-/// What it is renamed to when it is full; what was there before is gone then.
-const OLDER: &str = "responses.older.jsonl";
-/// How long it gets.
-const MAX_BYTES: u64 = 16 << 20;
-/// The longest line that is read back.
+/// The log's folder, in the store's.
+const FOLDER: &str = "responses";
+/// What earlier agents wrote instead: lines of JSON, the older file first.
+const LINES: [&str; 2] = ["responses.older.jsonl", "responses.jsonl"];
+/// How long the log gets.
+const MAX_BYTES: u64 = 32 << 20;
+/// The longest line that is read.
 const MAX_LINE: u64 = 1 << 16;
 
 /// All records that are kept, and where they are written.
 pub(super) struct Audit {
-    folder: PathBuf,
-    /// None before the first record, or where it cannot be opened.
-    file: Option<File>,
-    bytes: u64,
+    log: FramedLog,
+    /// The number of the next entry of the log.
+    next_entry: u64,
     records: VecDeque<ResponseRecord>,
     next_id: u64,
     totals: BTreeMap<(&'static str, &'static str), u64>,
@@ -37,18 +36,14 @@ impl Audit {
     /// Records kept in memory; those that go on stay beyond.
     pub(super) const MAX_RECORDS: usize = 1000;
 
-    /// Opens the file in `folder`, and reads what it holds.
+    /// Opens the log below `folder`, and reads what it holds.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
-        let mut audit = Self {
-            folder: folder.to_owned(),
-            file: None,
-            bytes: 0,
-            records: VecDeque::new(),
-            next_id: 1,
-            totals: BTreeMap::new(),
-        };
-        for name in [OLDER, FILE] {
-            audit.read(&folder.join(name))?;
+        let log = FramedLog::open(&folder.join(FOLDER), MAX_BYTES)?;
+        let (records, totals) = (VecDeque::new(), BTreeMap::new());
+        let mut audit = Self { log, next_entry: 0, records, next_id: 1, totals };
+        audit.read()?;
+        for name in LINES {
+            audit.take_over(&folder.join(name))?;
         }
         Ok(audit)
     }
@@ -62,17 +57,10 @@ impl Audit {
     /// Writes a record that is new, or has changed.
     pub(super) fn write(&mut self, record: &ResponseRecord) -> io::Result<()> {
         self.keep(record.clone());
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
-        if self.file.is_none() {
-            self.reopen()?;
+        self.append(&serde_json::to_vec(record)?)?;
+        if self.log.bytes() > MAX_BYTES {
+            self.make_room()?;
         }
-        if self.bytes + line.len() as u64 > MAX_BYTES {
-            self.rotate()?;
-        }
-        let file = self.file.as_mut().ok_or_else(|| io::Error::other("it could not be opened"))?;
-        file.write_all(&line)?;
-        self.bytes += line.len() as u64;
         Ok(())
     }
 
@@ -113,50 +101,56 @@ impl Audit {
         }
     }
 
-    /// Takes in what an earlier agent wrote. A line that it did not finish is none.
-    fn read(&mut self, path: &Path) -> io::Result<()> {
+    /// Reads what an earlier agent wrote.
+    fn read(&mut self) -> io::Result<()> {
+        let segments: Vec<u64> = self.log.segments().collect();
+        for segment in segments {
+            self.next_entry = self.next_entry.max(segment);
+            for frame in self.log.frames(LogPosition::beginning(segment))? {
+                self.next_entry = self.next_entry.max(frame.number + 1);
+                if let Ok(record) = serde_json::from_slice(&frame.text) {
+                    self.keep(record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves lines of JSON into the log. A line that was not finished is none.
+    fn take_over(&mut self, path: &Path) -> io::Result<()> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        let mut lines = BufReader::new(file.take(2 * MAX_BYTES));
+        let mut lines = BufReader::new(file.take(MAX_BYTES));
         let mut line = Vec::new();
         while lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? > 0 {
-            if let Ok(record) = serde_json::from_slice(&line) {
-                self.keep(record);
+            if let Ok(record) = serde_json::from_slice::<ResponseRecord>(&line) {
+                self.write(&record)?;
             }
             line.clear();
         }
+        fs::remove_file(path)
+    }
+
+    fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        self.log.append(self.next_entry, text)?;
+        self.next_entry += 1;
         Ok(())
     }
 
-    fn reopen(&mut self) -> io::Result<()> {
-        let path = self.folder.join(FILE);
-        let file = OpenOptions::new().append(true).read(true).create(true).mode(0o600).open(path)?;
-        self.bytes = file.metadata()?.len();
-        let ends_well = self.bytes == 0 || {
-            let mut last = [0];
-            rustix::io::pread(&file, &mut last, self.bytes - 1)?;
-            last == *b"\n"
-        };
-        self.file = Some(file);
-        if !ends_well {
-            self.file.as_mut().map_or(Ok(()), |file| file.write_all(b"\n"))?;
+    /// Drops the oldest segments, once what goes on is written again: they may have it alone.
+    fn make_room(&mut self) -> io::Result<()> {
+        for record in self.active() {
+            self.append(&serde_json::to_vec(&record)?)?;
         }
-        Ok(())
-    }
-
-    /// Begins a new file, with what goes on.
-    fn rotate(&mut self) -> io::Result<()> {
-        self.file = None;
-        std::fs::rename(self.folder.join(FILE), self.folder.join(OLDER))?;
-        self.reopen()?;
-        let Some(file) = &mut self.file else { return Ok(()) };
-        for record in self.records.iter().filter(|r| r.is_active()) {
-            let line = format!("{}\n", serde_json::to_string(record)?);
-            file.write_all(line.as_bytes())?;
-            self.bytes += line.len() as u64;
+        let segments: Vec<u64> = self.log.segments().collect();
+        // The last one stays: it has what goes on.
+        for oldest in segments.into_iter().rev().skip(1).rev() {
+            if self.log.bytes() > MAX_BYTES {
+                self.log.remove(oldest);
+            }
         }
         Ok(())
     }
@@ -190,26 +184,37 @@ pub(super) mod tests {
         }
     }
 
+    fn ids(records: &[ResponseRecord]) -> Vec<u64> {
+        records.iter().map(|r| r.id).collect()
+    }
+
+    fn undone(record: ResponseRecord) -> ResponseRecord {
+        ResponseRecord { undone: Some(Undone { time: "t".into(), why: "limit".into() }), ..record }
+    }
+
     #[test]
-    fn the_last_line_of_an_id_counts_and_half_a_line_does_not() {
+    fn the_last_entry_of_an_id_counts_and_a_torn_one_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let mut audit = Audit::open(folder.path()).unwrap();
         assert_eq!(audit.next_id(), 1);
         audit.write(&record(1, Act::Freeze)).unwrap();
         audit.write(&record(2, Act::CutNetwork)).unwrap();
         audit.write(&record(3, Act::Kill)).unwrap();
-        let undone = Some(Undone { time: "t".into(), why: "limit".into() });
-        audit.write(&ResponseRecord { undone, ..record(1, Act::Freeze) }).unwrap();
-        let mut file = OpenOptions::new().append(true).open(folder.path().join(FILE)).unwrap();
-        file.write_all(br#"{"id":9,"ti"#).unwrap();
+        audit.write(&undone(record(1, Act::Freeze))).unwrap();
+        let before = audit.list(10);
+        audit.write(&record(9, Act::Kill)).unwrap();
+        let segment = folder.path().join(FOLDER).join("00000000000000000000.segment");
+        let bytes = fs::read(&segment).unwrap();
+        fs::write(&segment, &bytes[..bytes.len() - 7]).unwrap();
 
         let mut later = Audit::open(folder.path()).unwrap();
-        assert_eq!(later.list(10), audit.list(10));
-        assert_eq!(later.active().iter().map(|r| r.id).collect::<Vec<_>>(), [2]);
+        assert_eq!(later.list(10), before);
+        assert_eq!(ids(&later.active()), [2]);
         assert_eq!(later.list(1)[0].id, 3);
         assert_eq!(later.next_id(), 4);
         later.write(&record(4, Act::Kill)).unwrap();
-        assert_eq!(Audit::open(folder.path()).unwrap().get(4), Some(&record(4, Act::Kill)));
+        let last = Audit::open(folder.path()).unwrap();
+        assert_eq!(ids(&last.list(10)), [1, 2, 3, 4], "the torn one hides none that comes behind it");
     }
 
     #[test]
@@ -222,11 +227,30 @@ pub(super) mod tests {
         }
         assert_eq!(audit.list(5000).len(), Audit::MAX_RECORDS);
         assert_eq!(audit.active()[0].id, 1);
-        audit.bytes = MAX_BYTES;
-        audit.write(&record(2000, Act::Kill)).unwrap();
-        assert!(folder.path().join(OLDER).exists());
-        std::fs::remove_file(folder.path().join(OLDER)).unwrap();
+        let reason = Some("x".repeat(1 << 20));
+        for id in 2000..2040 {
+            audit.write(&ResponseRecord { reason: reason.clone(), ..record(id, Act::Kill) }).unwrap();
+            assert!(audit.log.bytes() <= MAX_BYTES);
+        }
         let later = Audit::open(folder.path()).unwrap();
-        assert_eq!(later.list(10).iter().map(|r| r.id).collect::<Vec<_>>(), [1, 2000]);
+        assert_eq!(ids(&later.active()), [1]);
+        assert_eq!(later.list(1)[0].id, 2039);
+        assert!(later.get(1999).is_none() && later.get(2020).is_some(), "the oldest go first");
+    }
+
+    #[test]
+    fn lines_of_an_earlier_version_are_taken_over_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |record: &ResponseRecord| format!("{}\n", serde_json::to_string(record).unwrap());
+        let (one, two, three) = (record(1, Act::Freeze), record(2, Act::CutNetwork), record(3, Act::Kill));
+        fs::write(folder.path().join(LINES[0]), line(&one) + &line(&two)).unwrap();
+        let torn = r#"{"id":9,"ti"#;
+        fs::write(folder.path().join(LINES[1]), line(&undone(one.clone())) + &line(&three) + torn).unwrap();
+        for _ in 0..2 {
+            let audit = Audit::open(folder.path()).unwrap();
+            assert_eq!(audit.list(10), [undone(one.clone()), two.clone(), three.clone()]);
+            assert_eq!(audit.next_entry, 4);
+            assert!(LINES.iter().all(|name| !folder.path().join(name).exists()));
+        }
     }
 }

@@ -1,15 +1,12 @@
 //! Alerts on their way to one receiver, on disk: in order, bounded, and still there after a kill.
 //!
-//! A folder of segments, each a file of [`frame`]s named by the number of its first, and `position`: the number of the first
-//! alert that is not acknowledged. Nothing is synchronised: what the kernel has taken survives the end of the agent,
-//! however it ends, and only a machine that fails may lose the last seconds. Where the disk takes nothing, a few alerts wait
-//! in memory.
+//! The folder of a [`FramedLog`], and `position` in it: the number of the first alert that is not acknowledged. Where the
+//! disk takes nothing, a few alerts wait in memory.
 
-mod frame;
 mod log;
 
 use std::{
-    fs, io,
+    io,
     path::Path,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
@@ -19,6 +16,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::log::Log;
 use super::counters::SinkCounters;
+use crate::framed_log::{FramedLog, LogPosition};
 
 /// The spool of one receiver: one thread appends, another takes what is due and acknowledges it.
 pub(super) struct Spool {
@@ -50,7 +48,7 @@ pub(super) struct SpooledAlert {
     pub(super) text: Vec<u8>,
     number: u64,
     /// Where the next one lies on disk; none for one that waited in memory.
-    next: Option<log::LogPosition>,
+    next: Option<LogPosition>,
 }
 
 impl Spool {
@@ -63,8 +61,7 @@ impl Spool {
 
     /// Whether a folder is one of a spool with alerts in it.
     pub(super) fn holds_something(folder: &Path) -> bool {
-        let mut files = fs::read_dir(folder).into_iter().flatten().flatten();
-        files.any(|file| file.path().extension().is_some_and(|e| e == log::EXTENSION))
+        FramedLog::is_in(folder)
     }
 
     /// Appends an alert. What has to make room for it is counted.

@@ -204,7 +204,7 @@ fn where_the_disk_takes_nothing_a_few_wait_in_memory() {
     test.append(&spool, 0..3);
     // The folder is gone, and with it whatever lay there.
     fs::rename(test.folder.path(), test.folder.path().with_extension("away")).unwrap();
-    spool.state.lock().log.forget_active();
+    spool.state.lock().log.end_segment();
     test.append(&spool, 3..2000);
     fs::rename(test.folder.path().with_extension("away"), test.folder.path()).unwrap();
     assert_eq!(test.take_all(&spool), (0..3 + 1024).collect::<Vec<_>>());

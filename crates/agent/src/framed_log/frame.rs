@@ -1,22 +1,22 @@
-//! How an alert lies in a segment: a mark, its length, a checksum, its number, and its text.
+//! How an entry lies in a segment: a mark, its length, a checksum, its number, and its text.
 
-/// Begins each frame. Its first byte is in no UTF-8 text, so no alert can hold a frame.
+/// Begins each frame. Its first byte is in no UTF-8 text, so no entry can hold a frame.
 const MARK: [u8; 4] = *b"\xffeth";
 /// Bytes before the text.
 const HEADER: usize = 20;
 /// Bytes of text that are held possible, whatever a header says.
-pub(super) const MAX_TEXT: usize = 4 << 20;
+pub(crate) const MAX_TEXT: usize = 4 << 20;
 
-/// No spool gets that far.
-pub(super) const MAX_NUMBER: u64 = u64::MAX / 2;
+/// No log gets that far.
+pub(crate) const MAX_NUMBER: u64 = u64::MAX / 2;
 
-/// One alert as it lies in a segment.
+/// One entry as it lies in a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
-    /// Counted from the spool's beginning.
-    pub(super) number: u64,
+pub(crate) struct Frame {
+    /// Counted from the log's beginning.
+    pub(crate) number: u64,
     /// As it was appended.
-    pub(super) text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
     /// Where the next one begins.
     pub(super) end: usize,
 }
@@ -28,10 +28,15 @@ pub(super) fn encode(number: u64, text: &[u8]) -> Vec<u8> {
     [&MARK[..], &length, &checksum(length, number, text).to_le_bytes(), &number, text].concat()
 }
 
+/// The bytes that this takes.
+pub(super) fn size(text: &[u8]) -> u64 {
+    (HEADER + text.len()) as u64
+}
+
 /// All whole frames of a segment. What lies between and is none is skipped.
-pub(super) fn all(segment: &[u8]) -> impl Iterator<Item = Frame> {
+pub(super) fn all(segment: Vec<u8>) -> impl Iterator<Item = Frame> {
     let mut at = 0;
-    std::iter::from_fn(move || next(segment, at).inspect(|frame| at = frame.end))
+    std::iter::from_fn(move || next(&segment, at).inspect(|frame| at = frame.end))
 }
 
 /// The first whole frame at `from` or behind it.
@@ -73,12 +78,12 @@ mod tests {
     use super::*;
 
     fn numbers(segment: &[u8]) -> Vec<u64> {
-        all(segment).map(|f| f.number).collect()
+        all(segment.to_vec()).map(|f| f.number).collect()
     }
 
     #[test]
     fn what_is_damaged_is_skipped_and_the_rest_is_found() {
-        let frames: Vec<_> = (7..10).map(|n| encode(n, format!("alert {n}").as_bytes())).collect();
+        let frames: Vec<_> = (7..10).map(|n| encode(n, format!("entry {n}").as_bytes())).collect();
         let whole = frames.concat();
         assert_eq!(numbers(&whole), [7, 8, 9]);
         for damaged in 0..frames[0].len() {
