@@ -7,6 +7,10 @@ use std::{
 };
 
 use ethogram_engine::containers::walk::Walk;
+use procfs::{
+    CGroupController, ProcError,
+    process::{MountInfo, Process},
+};
 
 /// The v1 controllers whose hierarchy would do, best first: every runtime puts every container there.
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
@@ -54,7 +58,7 @@ pub(crate) enum HierarchyError {
         /// The file.
         path: &'static str,
         /// What went wrong.
-        source: io::Error,
+        source: ProcError,
     },
     /// Runtimes use a hierarchy that is not mounted where this process looks.
     #[error(
@@ -84,13 +88,13 @@ impl Hierarchy {
     /// # Errors
     /// Where procfs cannot be read, no hierarchy is mounted, or only a part of it is visible.
     pub(crate) fn detect() -> Result<Self, HierarchyError> {
-        let read = |path| fs::read_to_string(path).map_err(|source| HierarchyError::Read { path, source });
-        // A kernel without v1 may lack this file.
-        let controllers = match read("/proc/cgroups") {
-            Err(HierarchyError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => String::new(),
-            other => other?,
+        let controllers = match procfs::cgroups() {
+            // A kernel without v1 may lack this file.
+            Err(ProcError::NotFound(_)) => Vec::new(),
+            other => other.map_err(unreadable("/proc/cgroups"))?.0,
         };
-        Self::choose(&read("/proc/self/mountinfo")?, &controllers)
+        let mounts = Process::myself().and_then(|own| own.mountinfo()).map_err(unreadable("/proc/self/mountinfo"))?;
+        Self::choose(&mounts.0, &controllers)
     }
 
     /// Its controller as the kernel side numbers them.
@@ -105,19 +109,21 @@ impl Hierarchy {
 
     /// Where the whole of another hierarchy is mounted: that of a v1 controller, or of version 2.
     pub(crate) fn mounted(controller: Option<&str>) -> Option<PathBuf> {
-        let mountinfo = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let is_it = |m: &Mount<'_>| controller.map_or(m.kind == "cgroup2", |name| m.has_controller(name));
-        let found = mountinfo.lines().filter_map(Mount::parse).find(|m| m.root == "/" && is_it(m))?;
-        Some(found.mount_point)
+        let mounts = Process::myself().and_then(|own| own.mountinfo()).ok()?;
+        let is_it = |m: &MountInfo| controller.map_or(m.fs_type == "cgroup2", |name| has_controller(m, name));
+        mounts.iter().find(|m| m.root == "/" && is_it(m)).map(mount_point)
     }
 
-    /// Chooses by the contents of `/proc/self/mountinfo` and `/proc/cgroups`.
-    fn choose(mountinfo: &str, controllers: &str) -> Result<Self, HierarchyError> {
-        let mounts: Vec<Mount<'_>> = mountinfo.lines().filter_map(Mount::parse).collect();
-        let v2: Vec<&Mount<'_>> = mounts.iter().filter(|m| m.kind == "cgroup2").collect();
+    /// The directory of a cgroup.
+    pub(crate) fn directory(&self, path: &str) -> PathBuf {
+        self.root.join(path.trim_start_matches('/'))
+    }
+
+    fn choose(mounts: &[MountInfo], controllers: &[CGroupController]) -> Result<Self, HierarchyError> {
+        let v2: Vec<&MountInfo> = mounts.iter().filter(|m| m.fs_type == "cgroup2").collect();
         let in_v1 = |name: &&str| hierarchy_id(controllers, name).is_some_and(|id| id != 0);
         for controller in CONTROLLERS.into_iter().filter(in_v1) {
-            let of_it: Vec<&Mount<'_>> = mounts.iter().filter(|m| m.has_controller(controller)).collect();
+            let of_it: Vec<&MountInfo> = mounts.iter().filter(|m| has_controller(m, controller)).collect();
             if of_it.is_empty() {
                 continue;
             }
@@ -164,46 +170,31 @@ impl Hierarchy {
     }
 }
 
-/// One line of mountinfo, as far as it matters here.
-struct Mount<'a> {
-    root: &'a str,
-    mount_point: PathBuf,
-    kind: &'a str,
-    options: &'a str,
+fn unreadable(path: &'static str) -> impl Fn(ProcError) -> HierarchyError {
+    move |source| HierarchyError::Read { path, source }
 }
 
-impl<'a> Mount<'a> {
-    /// `36 35 98:0 /root /mount/point rw,noatime shared:1 - type source options`
-    fn parse(line: &'a str) -> Option<Self> {
-        let (mount, filesystem) = line.split_once(" - ")?;
-        let mut mount = mount.split(' ').skip(3);
-        let mut filesystem = filesystem.split(' ');
-        Some(Self {
-            root: mount.next()?,
-            mount_point: unescape(mount.next()?),
-            kind: filesystem.next()?,
-            options: filesystem.nth(1)?,
-        })
-    }
-
-    fn has_controller(&self, name: &str) -> bool {
-        self.kind == "cgroup" && self.options.split(',').any(|option| option == name)
-    }
+fn has_controller(mount: &MountInfo, name: &str) -> bool {
+    mount.fs_type == "cgroup" && mount.super_options.get(name).is_some_and(Option::is_none)
 }
 
 /// Where the whole hierarchy is mounted.
-fn whole(mounts: &[&Mount<'_>]) -> Result<PathBuf, HierarchyError> {
+fn whole(mounts: &[&MountInfo]) -> Result<PathBuf, HierarchyError> {
     if let Some(mount) = mounts.iter().find(|m| m.root == "/") {
-        return Ok(mount.mount_point.clone());
+        return Ok(mount_point(mount));
     }
     let Some(mount) = mounts.first() else { return Err(HierarchyError::None) };
-    Err(HierarchyError::Partial { mount_point: mount.mount_point.clone(), root: mount.root.to_owned() })
+    Err(HierarchyError::Partial { mount_point: mount_point(mount), root: mount.root.clone() })
 }
 
-/// The number of the hierarchy a controller is in, from `/proc/cgroups`: name, hierarchy, cgroups, enabled.
-fn hierarchy_id(controllers: &str, name: &str) -> Option<u32> {
-    let line = controllers.lines().find(|line| line.split_whitespace().next() == Some(name))?;
-    line.split_whitespace().nth(1)?.parse().ok()
+/// The number of the hierarchy that a controller is in.
+fn hierarchy_id(controllers: &[CGroupController], name: &str) -> Option<u32> {
+    controllers.iter().find(|controller| controller.name == name).map(|controller| controller.hierarchy)
+}
+
+/// Where it is mounted. procfs leaves the kernel's escapes as they are.
+fn mount_point(mount: &MountInfo) -> PathBuf {
+    unescape(&mount.mount_point.to_string_lossy())
 }
 
 /// Undoes the kernel's `\040` for a blank and the like.
@@ -228,6 +219,8 @@ fn unescape(text: &str) -> PathBuf {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use procfs::{CGroupControllers, FromBufRead, process::MountInfos};
+
     use super::*;
 
     const V2: &str = "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate";
@@ -239,7 +232,9 @@ mod tests {
     const ALL_V1: &str = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t2\t80\t1\nmemory\t4\t80\t1\n";
 
     fn choose(mounts: &[&str], controllers: &str) -> Result<Hierarchy, HierarchyError> {
-        Hierarchy::choose(&mounts.join("\n"), controllers)
+        let mounts = MountInfos::from_buf_read(mounts.join("\n").as_bytes()).unwrap();
+        let controllers = CGroupControllers::from_buf_read(controllers.as_bytes()).unwrap();
+        Hierarchy::choose(&mounts.0, &controllers.0)
     }
 
     #[test]

@@ -3,21 +3,22 @@
 use std::path::Path;
 
 use ethogram_engine::{FoundProcess, secrets};
-use ethogram_model::{Exec, Process};
+use ethogram_model::Exec;
+use procfs::process::Process;
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
 /// Arguments kept of a process, in bytes over all.
 const MAX_ARGS: usize = 4096;
 
 /// All processes that procfs shows, parents before their children. `cgroup` gives the id of a process's cgroup.
-pub(crate) fn found(cgroup: impl Fn(u32) -> u64) -> Vec<FoundProcess> {
+pub(crate) fn found(cgroup: impl Fn(&Process) -> Option<u64>) -> Vec<FoundProcess> {
     let Ok(all) = procfs::process::all_processes() else { return Vec::new() };
     let mut found: Vec<_> = all.flatten().filter_map(|p| read(&p, &cgroup)).take(FoundProcess::LIMIT).collect();
     found.sort_by_key(|f| f.process.start_ns);
     found
 }
 
-fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Option<FoundProcess> {
+fn read(process: &Process, cgroup: impl Fn(&Process) -> Option<u64>) -> Option<FoundProcess> {
     let stat = process.stat().ok()?;
     let pid = u32::try_from(stat.pid).ok()?;
     let terminal = terminal(stat.tty_nr());
@@ -43,7 +44,7 @@ fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Opti
     };
     let status = process.status().ok();
     let own_number = status.as_ref().and_then(|s| s.nspid.as_ref()?.last().copied());
-    let process = Process {
+    let found = ethogram_model::Process {
         pid,
         start_ns: stat.starttime * FoundProcess::TICK_NS,
         parent_pid: u32::try_from(stat.ppid).unwrap_or(0),
@@ -52,9 +53,10 @@ fn read(process: &procfs::process::Process, cgroup: impl Fn(u32) -> u64) -> Opti
         login_user_id: process.loginuid().ok().filter(|id| *id != u32::MAX),
         namespace_pid: own_number.and_then(|pid| u32::try_from(pid).ok()).unwrap_or(0),
         is_group_leader: stat.pgrp == stat.pid,
-        ..Process::default()
+        ..ethogram_model::Process::default()
     };
-    Some(FoundProcess { process, exec, cgroup: cgroup(pid), session: u32::try_from(stat.session).unwrap_or(0) })
+    let cgroup = cgroup(process).unwrap_or(0);
+    Some(FoundProcess { process: found, exec, cgroup, session: u32::try_from(stat.session).unwrap_or(0) })
 }
 
 /// What is asked of a process's file.
@@ -112,7 +114,7 @@ mod tests {
         let mut command = Command::new("/bin/sleep");
         command.arg("60").process_group(0).current_dir(folder.path()).stdin(Stdio::null());
         let mut child = command.spawn().unwrap();
-        let all = found(|pid| u64::from(pid) + 1);
+        let all = found(|process| Some(process.pid as u64 + 1));
         child.kill().unwrap();
         child.wait().unwrap();
         let of = |pid: u32| all.iter().find(|f| f.process.pid == pid).unwrap();

@@ -1,7 +1,7 @@
 //! What is looked at from time to time, and given to the engine: the hierarchy of cgroups, the host's users, habits counted by
 //! the kernel, losses, and where all events went.
 
-use std::{fs, os::unix::fs::MetadataExt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ethogram_detect::HabitCount;
 use ethogram_engine::{Consumer, FoundProcess, Input, containers::walk::Walk};
@@ -10,7 +10,7 @@ use ethogram_probe::Collector;
 
 use super::{Control, apply::Outlet, found as procfs, live::now_ns};
 use crate::{
-    container::{hierarchy::Hierarchy, users::HostUsers},
+    container::{hierarchy::Hierarchy, membership::Membership, users::HostUsers},
     record::Recording,
 };
 
@@ -126,15 +126,5 @@ pub(super) async fn account(collector: Arc<Collector>, recording: Recording) {
 
 /// All processes there are, each with the id of its cgroup in the hierarchy.
 pub(crate) fn found(hierarchy: &Hierarchy) -> Vec<FoundProcess> {
-    procfs::found(|pid| cgroup_of(pid, hierarchy).unwrap_or(0))
-}
-
-fn cgroup_of(pid: u32, hierarchy: &Hierarchy) -> Option<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let wanted = hierarchy.id.to_string();
-    let path = text.lines().find_map(|line| {
-        let mut parts = line.splitn(3, ':');
-        (parts.next()? == wanted).then(|| parts.nth(1))?
-    })?;
-    Some(fs::metadata(format!("{}{path}", hierarchy.root.display())).ok()?.ino())
+    procfs::found(|process| Membership::of(process)?.id_in(hierarchy))
 }

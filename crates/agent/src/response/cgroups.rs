@@ -13,7 +13,7 @@ use super::{
     processes::{self, members},
     record::Refused,
 };
-use crate::container::hierarchy::Hierarchy;
+use crate::container::{hierarchy::Hierarchy, membership::Membership};
 
 /// How long the kernel may take to freeze a container, or all its processes to end.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -52,14 +52,15 @@ impl Cgroups {
         if path == "/" {
             return Err(Refused::Failed("it has no cgroup of its own".into()));
         }
-        let main = below(&self.main.root, &path);
+        let main = self.main.directory(&path);
         let pid = *members(&main).first().ok_or(GONE)?;
-        let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|_| GONE)?;
-        let in_other = |root: &Option<PathBuf>, controller: &str| {
-            let directory = below(root.as_ref()?, &outermost(&own, controller, &path)?);
+        let own = Membership::of_pid(pid).ok_or(GONE)?;
+        let in_other = |root: &Option<PathBuf>, controller: Option<&str>| {
+            let outermost = outermost(own.path_of(controller)?, &path)?;
+            let directory = root.as_ref()?.join(outermost.trim_start_matches('/'));
             directory.is_dir().then_some(directory)
         };
-        Ok(Place { main, unified: in_other(&self.unified, ""), freezer: in_other(&self.freezer, "freezer") })
+        Ok(Place { main, unified: in_other(&self.unified, None), freezer: in_other(&self.freezer, Some("freezer")) })
     }
 
     /// Whether the cgroup is still there.
@@ -69,32 +70,17 @@ impl Cgroups {
 
     /// The container that a process runs in.
     pub(super) fn container_of(&self, pid: u32) -> Option<String> {
-        let own = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        let path = path_in(&own, self.main.controller.as_deref().unwrap_or(""))?;
-        cgroup::parse(path).map(|found| found.id.to_owned())
+        let own = Membership::of_pid(pid)?;
+        cgroup::parse(own.path_in(&self.main)?).map(|found| found.id.to_owned())
     }
 }
 
-/// Where a container is in another hierarchy, as a process in it shows: runtimes give it the same path in all.
-fn outermost(proc_cgroup: &str, controller: &str, path: &str) -> Option<String> {
-    let found = path_in(proc_cgroup, controller)?;
+/// Where a container is in another hierarchy, by where a process of it is there: runtimes give it the same path in all.
+fn outermost(found: &str, path: &str) -> Option<String> {
     if found == path || found.strip_prefix(path).is_some_and(|rest| rest.starts_with('/')) {
         return Some(path.to_owned());
     }
     cgroup::parse(found).map(|container| container.outermost.to_owned())
-}
-
-/// The path in a hierarchy, from `/proc/PID/cgroup`. Version 2 has no controllers there.
-fn path_in<'a>(proc_cgroup: &'a str, controller: &str) -> Option<&'a str> {
-    proc_cgroup.lines().find_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        controllers.split(',').any(|c| c == controller).then_some(path)
-    })
-}
-
-fn below(root: &Path, path: &str) -> PathBuf {
-    root.join(path.trim_start_matches('/'))
 }
 
 impl Place {
@@ -203,14 +189,11 @@ mod tests {
 
     #[test]
     fn a_container_is_found_in_every_hierarchy() {
-        let own = format!("9:name=systemd:/x\n6:freezer:/docker/{ID}/inner\n4:cpu,memory:/docker/{ID}\n0::/\n");
         let path = format!("/docker/{ID}");
-        assert_eq!(outermost(&own, "freezer", &path).as_deref(), Some(path.as_str()));
-        assert_eq!(outermost(&own, "memory", "/elsewhere").as_deref(), Some(path.as_str()));
-        assert_eq!(outermost(&own, "", &path), None, "it shares the root with others");
-        assert_eq!(outermost(&own, "systemd", &path), None);
-        assert_eq!(path_in(&own, "cpu"), Some(path.as_str()));
-        assert_eq!(path_in(&own, "pids"), None);
+        assert_eq!(outermost(&format!("/docker/{ID}/inner"), &path).as_deref(), Some(path.as_str()));
+        assert_eq!(outermost(&path, "/elsewhere").as_deref(), Some(path.as_str()));
+        assert_eq!(outermost("/", &path), None, "it shares the root with others");
+        assert_eq!(outermost("/x", &path), None);
     }
 
     #[test]

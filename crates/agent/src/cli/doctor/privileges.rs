@@ -7,6 +7,8 @@ use serde::Serialize;
 
 use ethogram_engine::containers::cgroup;
 
+use crate::container::membership::Membership;
+
 /// The kernel's numbers for the namespaces that the host begins with.
 const HOST_PID: &str = "pid:[4026531836]";
 const HOST_USER: &str = "user:[4026531837]";
@@ -41,15 +43,15 @@ impl Privileges {
         let held = capabilities(None).map_or(CapabilitySet::empty(), |c| c.effective);
         let namespace = |kind: &str| fs::read_link(Path::new("/proc/self/ns").join(kind)).ok();
         let is = |kind, host: &str| namespace(kind).map(|n| n.as_os_str() == host);
-        let cgroups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let cgroups = Membership::own();
         Self {
             user_id: rustix::process::geteuid().as_raw(),
             held: held.iter_names().map(|(name, _)| format!("CAP_{name}")).collect(),
             missing: missing(held, maps_are_locked_memory),
             host_pid_namespace: is("pid", HOST_PID),
             host_user_namespace: is("user", HOST_USER),
-            container: cgroups.lines().find_map(|l| {
-                let found = cgroup::parse(l.splitn(3, ':').nth(2)?)?;
+            container: cgroups.iter().flat_map(Membership::paths).find_map(|path| {
+                let found = cgroup::parse(path)?;
                 // A candidate may be any folder of cgroups: only containerd would know.
                 found.candidate_in.is_none().then(|| found.id.to_owned())
             }),

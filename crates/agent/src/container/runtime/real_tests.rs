@@ -3,7 +3,6 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
@@ -19,7 +18,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::{
     config::RuntimeSettings,
-    container::{hierarchy::Hierarchy, resolver},
+    container::{hierarchy::Hierarchy, membership::Membership, resolver},
 };
 
 /// Where containerd listens that nothing but these tests need have started: its own socket, or Docker's.
@@ -88,20 +87,18 @@ fn walked() -> (ContainerTable, Hierarchy) {
     (table, hierarchy)
 }
 
+fn membership(pid: &str) -> Membership {
+    if pid == "self" { Membership::own() } else { Membership::of_pid(pid.parse().unwrap()) }.unwrap()
+}
+
 /// The path of the cgroup of that process.
 fn cgroup_path(pid: &str, hierarchy: &Hierarchy) -> String {
-    let controller = hierarchy.controller.as_deref().unwrap_or("");
-    let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
-    let path = cgroups.lines().find_map(|line| {
-        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
-        controllers.split(',').any(|c| c == controller).then_some(path)
-    });
-    path.unwrap().to_owned()
+    membership(pid).path_in(hierarchy).unwrap().to_owned()
 }
 
 /// The id of that cgroup.
 fn cgroup_of(pid: &str, hierarchy: &Hierarchy) -> u64 {
-    fs::metadata(hierarchy.root.join(cgroup_path(pid, hierarchy).trim_start_matches('/'))).unwrap().ino()
+    membership(pid).id_in(hierarchy).unwrap()
 }
 
 /// Has the resolver resolve every container and candidate for the table until that process's is named, and its users.
