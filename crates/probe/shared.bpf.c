@@ -13,6 +13,7 @@
 #define VALUE(NAME) const u64 __value_##NAME = NAME
 
 STRUCT(event_header);
+ENUM(cgroup_controller);
 
 ENUM(container_verdicts);
 STRUCT(container_verdict);

@@ -81,7 +81,7 @@ impl Response {
             .with_context(|| format!("cannot read the records of responses in {}", folder.display()))?;
         let journal = Journal::new(audit);
         let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
-        let policies = Arc::new(Policies::start(config, hierarchy.controller_number(), rules)?);
+        let policies = Arc::new(Policies::start(config, hierarchy.controller, rules)?);
         for status in policies.status().iter().filter(|s| s.state == PolicyState::Refused) {
             let reason = status.reason.as_deref().unwrap_or_default();
             let what = if status.of_rule { "the rule" } else { "policy" };
@@ -204,7 +204,7 @@ impl Drop for Response {
 /// The policies that this kernel does not enforce, by name, and why.
 pub(crate) fn policies_refused(config: &config::Response) -> Vec<(String, String)> {
     // By which hierarchy containers are identified changes nothing about what the kernel takes.
-    let all = Policies::start(config, 0, &Arc::default()).map(|policies| policies.status()).unwrap_or_default();
+    let all = Policies::start(config, None, &Arc::default()).map(|policies| policies.status()).unwrap_or_default();
     all.into_iter().filter_map(|status| Some((status.name, status.reason?))).collect()
 }
 

@@ -80,10 +80,18 @@ SET(capability);
 
 #define PARAM(TYPE, NAME, DEFAULT, DOC) const volatile TYPE NAME TAG("param:" DOC) = DEFAULT
 
+/* The hierarchy that containers are identified in: that of cgroup v2, or of a controller of v1. */
+enum cgroup_controller {
+	CONTROLLER_NONE,
+	CONTROLLER_MEMORY,
+	CONTROLLER_PIDS,
+	CONTROLLER_CPU,
+};
+
 /* The agent sets these when it loads an object; they are no parameters of the tracker's. */
 const volatile u32 agent_tgid;		     /* what the agent itself does is not reported */
 const volatile u32 agent_filters_containers; /* 1: the container filter decides by cgroup */
-const volatile u32 agent_cgroup_controller;  /* 0: cgroup v2; 1 memory, 2 pids, 3 cpu: that hierarchy of v1 */
+const volatile u32 agent_cgroup_controller;  /* enum cgroup_controller */
 const volatile u32 agent_page_size;
 const volatile u32 agent_wakeup_bytes; /* wake the reader when that much waits; 0: at once */
 
@@ -169,27 +177,30 @@ static __always_inline struct tracker_counters *count(void)
 	return bpf_map_lookup_elem(&counters, &zero);
 }
 
+/* Which of a task's states is that of the controller of v1. */
+static __always_inline u32 controller_index(void)
+{
+	if (agent_cgroup_controller == CONTROLLER_MEMORY)
+		return bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
+	if (agent_cgroup_controller == CONTROLLER_PIDS)
+		return bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
+	return bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
+}
+
 static __always_inline u64 cgroup_of(struct task_struct *task)
 {
 	struct css_set *css = LOAD(task, cgroups);
 	struct cgroup_subsys_state *state;
-	u32 index;
 
-	if (agent_cgroup_controller == 0)
+	if (agent_cgroup_controller == CONTROLLER_NONE)
 		return LOAD(css, dfl_cgrp, kn, id);
-	if (agent_cgroup_controller == 1)
-		index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
-	else if (agent_cgroup_controller == 2)
-		index = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
-	else
-		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
-	state = LOAD_POINTER((void *)&css->subsys + index * sizeof(state));
+	state = LOAD_POINTER((void *)&css->subsys + controller_index() * sizeof(state));
 	return LOAD(state, cgroup, kn, id);
 }
 
 static __always_inline u64 current_cgroup(void)
 {
-	if (agent_cgroup_controller == 0)
+	if (agent_cgroup_controller == CONTROLLER_NONE)
 		return bpf_get_current_cgroup_id();
 	return cgroup_of((struct task_struct *)bpf_get_current_task());
 }

@@ -110,17 +110,10 @@ static __always_inline struct cgroup_subsys_state *current_state(void)
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct css_set *css = LOAD(task, cgroups);
 	struct cgroup_subsys_state *state = NULL;
-	u32 index;
 
-	if (agent_cgroup_controller == 0)
+	if (agent_cgroup_controller == CONTROLLER_NONE)
 		return (void *)LOAD(css, dfl_cgrp) + bpf_core_field_offset(struct cgroup, self);
-	if (agent_cgroup_controller == 1)
-		index = bpf_core_enum_value(enum cgroup_subsys_id, memory_cgrp_id);
-	else if (agent_cgroup_controller == 2)
-		index = bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id);
-	else
-		index = bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
-	bpf_probe_read_kernel(&state, sizeof(state), (void *)&css->subsys + index * sizeof(state));
+	bpf_probe_read_kernel(&state, sizeof(state), (void *)&css->subsys + controller_index() * sizeof(state));
 	return state;
 }
 

@@ -32,7 +32,7 @@ pub use object::{
     plan::Program,
 };
 pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, Watch};
-pub use settings::{Settings, Start};
+pub use settings::{Controller, Settings, Start};
 pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
 pub use tables::{container_filter::ContainerVerdict, habits::HabitCount, subscription::Subscription};
 

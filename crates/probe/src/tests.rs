@@ -61,7 +61,7 @@ pub(crate) struct Rig {
 pub(crate) fn settings() -> Settings {
     let avoid = std::env::var("ETHOGRAM_TEST_AVOID").unwrap_or_default();
     let avoid = avoid.split(',').filter(|a| !a.is_empty()).map(str::to_owned).collect();
-    Settings { ring_bytes: 1 << 22, controller: 0, hierarchy: 0, avoid }
+    Settings { ring_bytes: 1 << 22, controller: None, hierarchy: 0, avoid }
 }
 
 impl Rig {

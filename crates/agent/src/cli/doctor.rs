@@ -116,6 +116,7 @@ impl Cgroups {
     fn inspect() -> Self {
         match Hierarchy::detect() {
             Ok(Hierarchy { root, controller, mode, .. }) => {
+                let controller = controller.map(|c| c.name().to_owned());
                 Self { mode: Some(mode.to_string()), root: Some(root), controller, problem: None }
             }
             Err(error) => Self { problem: Some(error.to_string()), ..Self::default() },

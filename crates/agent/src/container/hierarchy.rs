@@ -7,13 +7,11 @@ use std::{
 };
 
 use ethogram_engine::containers::walk::Walk;
+use ethogram_probe::Controller;
 use procfs::{
     CGroupController, ProcError,
     process::{MountInfo, Process},
 };
-
-/// The v1 controllers whose hierarchy would do, best first: every runtime puts every container there.
-const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
 /// How this host uses cgroups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +40,7 @@ pub(crate) struct Hierarchy {
     /// Where it is mounted.
     pub(crate) root: PathBuf,
     /// The v1 controller by which the kernel side finds it; none means version 2.
-    pub(crate) controller: Option<String>,
+    pub(crate) controller: Option<Controller>,
     /// The kernel's number for it, as the cgroup tracepoints report it; zero is version 2.
     pub(crate) id: u32,
     /// How this host uses cgroups.
@@ -97,16 +95,6 @@ impl Hierarchy {
         Self::choose(&mounts.0, &controllers)
     }
 
-    /// Its controller as the kernel side numbers them.
-    pub(crate) fn controller_number(&self) -> u32 {
-        match self.controller.as_deref() {
-            None => 0,
-            Some("memory") => 1,
-            Some("pids") => 2,
-            Some(_) => 3,
-        }
-    }
-
     /// Where the whole of another hierarchy is mounted: that of a v1 controller, or of version 2.
     pub(crate) fn mounted(controller: Option<&str>) -> Option<PathBuf> {
         let mounts = Process::myself().and_then(|own| own.mountinfo()).ok()?;
@@ -121,21 +109,21 @@ impl Hierarchy {
 
     fn choose(mounts: &[MountInfo], controllers: &[CGroupController]) -> Result<Self, HierarchyError> {
         let v2: Vec<&MountInfo> = mounts.iter().filter(|m| m.fs_type == "cgroup2").collect();
-        let in_v1 = |name: &&str| hierarchy_id(controllers, name).is_some_and(|id| id != 0);
-        for controller in CONTROLLERS.into_iter().filter(in_v1) {
-            let of_it: Vec<&MountInfo> = mounts.iter().filter(|m| has_controller(m, controller)).collect();
+        let in_v1 = |c: &Controller| hierarchy_id(controllers, *c).is_some_and(|id| id != 0);
+        for controller in Controller::ALL.into_iter().filter(in_v1) {
+            let of_it: Vec<&MountInfo> = mounts.iter().filter(|m| has_controller(m, controller.name())).collect();
             if of_it.is_empty() {
                 continue;
             }
             return Ok(Self {
                 root: whole(&of_it)?,
-                controller: Some(controller.to_owned()),
+                controller: Some(controller),
                 id: hierarchy_id(controllers, controller).unwrap_or(0),
                 mode: if v2.is_empty() { Mode::V1 } else { Mode::Hybrid },
             });
         }
-        if let Some(controller) = CONTROLLERS.into_iter().find(in_v1) {
-            return Err(HierarchyError::NotMounted(controller));
+        if let Some(controller) = Controller::ALL.into_iter().find(in_v1) {
+            return Err(HierarchyError::NotMounted(controller.name()));
         }
         Ok(Self { root: whole(&v2)?, controller: None, id: 0, mode: Mode::V2 })
     }
@@ -188,8 +176,8 @@ fn whole(mounts: &[&MountInfo]) -> Result<PathBuf, HierarchyError> {
 }
 
 /// The number of the hierarchy that a controller is in.
-fn hierarchy_id(controllers: &[CGroupController], name: &str) -> Option<u32> {
-    controllers.iter().find(|controller| controller.name == name).map(|controller| controller.hierarchy)
+fn hierarchy_id(controllers: &[CGroupController], controller: Controller) -> Option<u32> {
+    controllers.iter().find(|c| c.name == controller.name()).map(|c| c.hierarchy)
 }
 
 /// Where it is mounted. procfs leaves the kernel's escapes as they are.
@@ -248,9 +236,9 @@ mod tests {
     #[test]
     fn a_v1_controller_goes_before_version_2() {
         let found = choose(&[SYSTEMD, V2, CPU, MEMORY], ALL_V1).unwrap();
-        assert_eq!((found.mode, found.controller.as_deref(), found.id), (Mode::Hybrid, Some("memory"), 4));
+        assert_eq!((found.mode, found.controller, found.id), (Mode::Hybrid, Some(Controller::Memory), 4));
         let found = choose(&[SYSTEMD, CPU], ALL_V1).unwrap();
-        assert_eq!((found.mode, found.controller.as_deref(), found.id), (Mode::V1, Some("cpu"), 2));
+        assert_eq!((found.mode, found.controller, found.id), (Mode::V1, Some(Controller::Cpu), 2));
     }
 
     #[test]

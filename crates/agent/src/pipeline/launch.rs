@@ -83,7 +83,7 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         let hierarchy = Hierarchy::detect().map_err(|e| Unable(e.to_string()))?;
         let settings = Settings {
             ring_bytes: plan.ring_bytes,
-            controller: hierarchy.controller_number(),
+            controller: hierarchy.controller,
             hierarchy: hierarchy.id,
             avoid: plan.avoid,
         };

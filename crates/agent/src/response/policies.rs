@@ -8,7 +8,7 @@ use std::{
 
 use ethogram_detect::rules::RuleSet;
 use ethogram_model::Container;
-use ethogram_probe::{Enforcement, Enforcer, Matcher, Policy as KernelPolicy, Ruling, Watch};
+use ethogram_probe::{Controller, Enforcement, Enforcer, Matcher, Policy as KernelPolicy, Ruling, Watch};
 
 use super::{
     decide::{Myself, answers, protected_container},
@@ -20,7 +20,7 @@ use crate::config::{Act, Mode, Operation, Policy, Response, Verdict};
 /// All policies, as far as this kernel takes them. Shared between the thread that assigns them and the API.
 pub(super) struct Policies {
     config: Response,
-    controller: u32,
+    controller: Option<Controller>,
     state: Mutex<InForce>,
 }
 
@@ -37,7 +37,11 @@ struct InForce {
 }
 
 impl Policies {
-    pub(super) fn start(config: &Response, controller: u32, rules: &Arc<RuleSet>) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        config: &Response,
+        controller: Option<Controller>,
+        rules: &Arc<RuleSet>,
+    ) -> anyhow::Result<Self> {
         let mut state = InForce::new(config, rules);
         if !state.kernel.is_empty() {
             state.enforcer = Some(enforcer(config, &state.kernel, controller)?);
@@ -187,7 +191,7 @@ impl Watched {
     }
 }
 
-fn enforcer(config: &Response, policies: &[KernelPolicy], controller: u32) -> anyhow::Result<Enforcer> {
+fn enforcer(config: &Response, policies: &[KernelPolicy], controller: Option<Controller>) -> anyhow::Result<Enforcer> {
     Enforcer::start(policies, controller, config.mode == Mode::DryRun).map_err(crate::pipeline::refusal)
 }
 

@@ -14,7 +14,7 @@ use super::{
     schema,
 };
 use crate::{
-    Error,
+    Controller, Error,
     kernel::{capture_log, explain, types::KernelTypes},
     tables::{Tables, shared::table, subscription::Subscription},
 };
@@ -28,7 +28,7 @@ pub(crate) struct Environment<'a> {
     pub(crate) dispatcher: &'a Dispatcher,
     pub(crate) types: Option<&'a KernelTypes>,
     pub(crate) filters_containers: bool,
-    pub(crate) controller: u32,
+    pub(crate) controller: Option<Controller>,
     pub(crate) hierarchy: u32,
     pub(crate) wakeup_bytes: u32,
     pub(crate) ring_bytes: u32,
@@ -199,7 +199,7 @@ fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], le
     let numbers = [
         ("agent_tgid", std::process::id()),
         ("agent_filters_containers", environment.filters_containers.into()),
-        ("agent_cgroup_controller", environment.controller),
+        ("agent_cgroup_controller", Controller::number(environment.controller)),
         ("agent_cgroup_hierarchy", environment.hierarchy),
         ("agent_page_size", rustix::param::page_size() as u32),
         ("agent_wakeup_bytes", environment.wakeup_bytes),

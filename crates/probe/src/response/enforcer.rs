@@ -16,7 +16,7 @@ use super::{
     policy::{KILL_CONNECT, KILL_EXEC, Matcher, Operation, Policy, Ruling, path_key, peer},
 };
 use crate::{
-    Error, Manifest, TrackerObject,
+    Controller, Error, Manifest, TrackerObject,
     clock::{boot_ns, realtime_ns},
     kernel::{abilities, capture_log, explain},
     object::schema,
@@ -42,7 +42,7 @@ pub struct Enforcer {
 /// What is set in the programs when they are loaded.
 #[derive(Debug, Clone, Copy)]
 struct Constants {
-    controller: u32,
+    controller: Option<Controller>,
     dry_run: bool,
 }
 
@@ -84,7 +84,7 @@ impl Enforcer {
     /// # Errors
     /// Where there are too many, or the kernel's tables cannot be made. That it does not take some programs is no error: see
     /// [`Enforcer::refusal`].
-    pub fn start(policies: &[Policy], controller: u32, dry_run: bool) -> Result<Self, Error> {
+    pub fn start(policies: &[Policy], controller: Option<Controller>, dry_run: bool) -> Result<Self, Error> {
         let bad = |problem: String| Err(Error::BadObject { origin: "policies".into(), problem });
         if policies.len() > Self::MAX_POLICIES {
             return bad(format!("there are {}, and at most {} can be", policies.len(), Self::MAX_POLICIES));
@@ -267,7 +267,7 @@ fn try_group(group: Group, constants: Constants) -> Result<(), String> {
 pub(crate) fn load_each_program() {
     let all = Operation::ALL.into_iter().flat_map(Operation::programs).chain(KILL_EXEC).chain(KILL_CONNECT);
     for program in all {
-        _ = load(&BTreeSet::from([*program]), Constants { controller: 0, dry_run: false });
+        _ = load(&BTreeSet::from([*program]), Constants { controller: None, dry_run: false });
     }
 }
 
@@ -289,8 +289,10 @@ fn load(programs: &BTreeSet<&str>, constants: Constants) -> Result<Object, Strin
         } else if name.ends_with(".rodata")
             && let Some(data) = map.initial_value_mut()
         {
-            let values =
-                [("agent_cgroup_controller", constants.controller), ("agent_dry_run", constants.dry_run.into())];
+            let values = [
+                ("agent_cgroup_controller", Controller::number(constants.controller)),
+                ("agent_dry_run", constants.dry_run.into()),
+            ];
             for (name, value) in values {
                 let place = offsets.get(name).and_then(|(at, _)| data.get_mut(*at..at + 4));
                 place

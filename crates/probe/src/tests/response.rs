@@ -14,7 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{child::forked, patience};
-use crate::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, kernel::cgroup};
+use crate::{Controller, Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, kernel::cgroup};
 
 /// A cgroup of a test's own, removed when it is dropped.
 struct Cgroup(PathBuf);
@@ -80,7 +80,7 @@ struct Rig {
 
 impl Rig {
     fn start(name: &str, policies: &[Policy]) -> Option<Self> {
-        let enforcer = Enforcer::start(policies, 0, false).unwrap();
+        let enforcer = Enforcer::start(policies, None, false).unwrap();
         if let Some(reason) = enforcer.refusal(0) {
             eprintln!("skipped, as this kernel cannot: {reason}");
             assert!(
@@ -436,7 +436,7 @@ fn where_nothing_is_refused_who_runs_it_is_killed_before_it_does_anything() {
 fn a_dry_run_tells_and_does_nothing() {
     let (_root, forbidden, allowed) = folders();
     let policies = [policy(Operation::Exec, below(&forbidden), Ruling::Kill)];
-    let (enforcer, subject) = (Enforcer::start(&policies, 0, true).unwrap(), Cgroup::new("dry"));
+    let (enforcer, subject) = (Enforcer::start(&policies, None, true).unwrap(), Cgroup::new("dry"));
     enforcer.assign(subject.id(), 1).unwrap();
     let (marker, other) = (Marker::program(&forbidden), Marker::program(&allowed));
     assert_eq!((marker.run(&subject), other.run(&subject)), (RAN, RAN));
@@ -450,7 +450,9 @@ fn containers_are_told_apart_by_a_hierarchy_of_version_1_too() {
         return;
     }
     let (_root, forbidden, _) = folders();
-    let enforcer = Enforcer::start(&[policy(Operation::Exec, below(&forbidden), Ruling::Kill)], 1, false).unwrap();
+    let enforcer =
+        Enforcer::start(&[policy(Operation::Exec, below(&forbidden), Ruling::Kill)], Some(Controller::Memory), false)
+            .unwrap();
     let (subject, neighbour) = (Cgroup::at(memory, "kill-1"), Cgroup::at(memory, "kill-1-neighbour"));
     let nested = Cgroup::at(&subject.0, "nested");
     enforcer.assign(subject.id(), 1).unwrap();

@@ -33,7 +33,7 @@ impl Denial {
             ruling: Ruling::Deny,
             exact: false,
         });
-        let reason = match Enforcer::start(&tries, 0, true) {
+        let reason = match Enforcer::start(&tries, None, true) {
             Ok(enforcer) => (0..tries.len()).find_map(|index| enforcer.refusal(index).map(str::to_owned)),
             Err(error) => Some(error.to_string()),
         };

@@ -98,7 +98,7 @@ fn try_out(tracker: &TrackerObject, config: &Config) -> Result<TrackerStatus, et
     let (output, events) = crossbeam_channel::bounded(16);
     let drain = thread::spawn(move || events.into_iter().for_each(drop));
     let settings =
-        Settings { ring_bytes: RING_BYTES, controller: 0, hierarchy: 0, avoid: config.collection.avoid.clone() };
+        Settings { ring_bytes: RING_BYTES, controller: None, hierarchy: 0, avoid: config.collection.avoid.clone() };
     let mut params: BTreeMap<_, _> = tracker.server_params().clone();
     params.extend(config.trackers.params.get(name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
     let high_overhead = config.trackers.has_high_overhead(name);
