@@ -8,6 +8,8 @@ pub mod layout;
 
 use layout::{Layout, LazyLayout};
 
+use crate::Severity;
+
 /// Everything that is known of a tracker without loading it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrackerSchema {
@@ -215,7 +217,10 @@ pub struct BehaviourSpec {
     /// A field that must be false (or zero) for the event to count.
     #[serde(default)]
     pub unless: Option<String>,
-    /// How people are told of it. Schemas of earlier agents do not say.
+    /// How severe a new one is, unless its object says more. By default that follows from the kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// How it is put in words. Schemas of earlier agents do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<BehaviourWords>,
 }
@@ -232,6 +237,9 @@ pub struct BehaviourWords {
     /// What a profile lists below it: `who talks to whom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heading: Option<String>,
+    /// Where a profile lists it: operations with lower numbers come first, those without one last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u32>,
     /// What objects mean that are words themselves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub objects: BTreeMap<String, String>,
@@ -308,7 +316,7 @@ pub struct RuleSpec {
 pub enum PolicyOperation {
     /// A program is run: `process.executable.path`.
     Exec,
-    /// A file is opened for writing: `file.path`, and `file.open.write` is true.
+    /// A file is opened for writing: `file.path`.
     Write,
     /// A TCP connection is opened: `network.peer.address` and `network.peer.port`.
     Connect,

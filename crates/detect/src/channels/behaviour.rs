@@ -3,6 +3,7 @@
 mod alerted;
 mod alike;
 pub(crate) mod assessment;
+mod earlier;
 pub(crate) mod finding;
 mod objects;
 mod paths;
@@ -58,6 +59,9 @@ pub struct Operation {
     /// What is listed below it for people, as its tracker's manifest says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heading: Option<String>,
+    /// Where it is listed, as its tracker's manifest says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rank: Option<u32>,
     /// How surprising another executable that does it is.
     #[serde(default)]
     pub novelty: Novelty,
@@ -209,10 +213,13 @@ impl BehaviourChannel {
     /// Brings what an older version has stored up to this one.
     pub(super) fn migrate(&mut self, version: u32) {
         // The first version does not say what interpreters were given as arguments.
-        if version < 2
-            && let Some(execute) = self.operations.get_mut("execute")
+        if version >= 2 {
+            return;
+        }
+        for (_, operation) in
+            self.operations.iter_mut().filter(|(name, o)| o.kind(name) == Some(ObjectKind::Executable))
         {
-            for (_, executable) in execute.executables.iter_mut().filter(|(parent, _)| *parent != OUTSIDE) {
+            for (_, executable) in operation.executables.iter_mut().filter(|(parent, _)| *parent != OUTSIDE) {
                 executable.objects.allow_any_arguments(template::is_program);
             }
         }
@@ -220,29 +227,31 @@ impl BehaviourChannel {
 
     /// Whether it holds the behaviour; `note` notes in what it holds that it was seen again.
     pub(crate) fn knows(&mut self, behaviour: &Behaviour<'_>, note: impl Fn(&mut Seen)) -> bool {
-        equivalents(behaviour).iter().any(|operation| {
-            let Some(Operation { unjudged, executables, .. }) = self.operations.get_mut(*operation) else {
-                return false;
-            };
-            if *unjudged >= room::unjudged_by_lack_of_room(behaviour) {
-                return true;
-            }
-            let holds = |executable: &mut Executable| executable.objects.get_mut(behaviour).map(&note);
-            if behaviour.is_vague {
-                let mut candidates = executables.iter_mut().filter(|(name, _)| behaviour.may_be_by(name));
-                return candidates.find_map(|(_, executable)| holds(executable)).is_some();
-            }
-            // What an unknown executable did while it was learnt, every executable may do.
-            [&*behaviour.executable, UNKNOWN].into_iter().any(|n| executables.get_mut(n).and_then(holds).is_some())
-        })
+        if behaviour.kind != ObjectKind::Port {
+            return self.operations.get_mut(behaviour.operation).is_some_and(|o| o.knows(behaviour, &note));
+        }
+        let mut equivalents: Vec<(u32, &mut Operation)> = self
+            .operations
+            .iter_mut()
+            .filter(|(name, operation)| operation.stands_for(name, behaviour))
+            .map(|(name, operation)| (operation.rank(name), operation))
+            .collect();
+        equivalents.sort_by_key(|(rank, _)| *rank);
+        equivalents.into_iter().any(|(_, operation)| operation.knows(behaviour, &note))
+    }
+
+    /// The operations that stand for a behaviour, by rank.
+    fn equivalents(&self, behaviour: &Behaviour<'_>) -> Vec<&Operation> {
+        let mut all: Vec<_> = self.operations.iter().filter(|(name, o)| o.stands_for(name, behaviour)).collect();
+        all.sort_by_key(|(name, operation)| operation.rank(name));
+        all.into_iter().map(|(_, operation)| operation).collect()
     }
 
     /// What was seen of a behaviour.
     pub(crate) fn recall(&self, behaviour: &Behaviour<'_>) -> Option<Seen> {
-        equivalents(behaviour).iter().find_map(|operation| {
-            let executables = &self.operations.get(*operation)?.executables;
-            executables.get(&*behaviour.executable)?.objects.get(behaviour).copied()
-        })
+        self.equivalents(behaviour)
+            .into_iter()
+            .find_map(|operation| operation.executables.get(&*behaviour.executable)?.objects.get(behaviour).copied())
     }
 
     /// What the executable, which the workload knows, never did at all until this behaviour, as a sentence. What comes from outside
@@ -264,8 +273,7 @@ impl BehaviourChannel {
                 && !known.objects.patterns().iter().any(|(peer, ..)| peers::is_public(peer));
             return is_farther.then_some("it never connected beyond its own network before");
         }
-        let run = Behaviour::by_name("execute", "", executable, ObjectKind::Executable, true);
-        (self.operations.values().any(does) || self.shows(&run)).then(|| words::first(behaviour))
+        (self.operations.values().any(does) || self.runs(executable)).then(|| words::first(behaviour))
     }
 
     /// Whether the executable connects to one new peer after another, as who looks for something does.
@@ -274,6 +282,14 @@ impl BehaviourChannel {
             (behaviour.kind == ObjectKind::Peer).then(|| self.operations.get(behaviour.operation)).flatten();
         let does = operation.and_then(|operation| operation.executables.get(&*behaviour.executable));
         does.is_some_and(|does| does.objects.newer_than(time_ns.saturating_sub(SWEEP_NS)) >= SWEEP_PEERS)
+    }
+
+    /// Whether the workload runs that executable.
+    fn runs(&self, executable: &str) -> bool {
+        self.operations.iter().any(|(name, operation)| {
+            operation.kind(name) == Some(ObjectKind::Executable)
+                && self.shows(&Behaviour::by_name(name, "", executable, ObjectKind::Executable, true))
+        })
     }
 
     /// Whether anybody in this workload does such a thing to the behaviour's object.
@@ -306,16 +322,37 @@ impl Operation {
             let novelty = executable.novelty.of_another();
             (name.clone(), Executable { novelty, objects: executable.objects.clone() })
         });
-        let (kind, unjudged, novelty) = (self.kind, self.unjudged, self.novelty.of_another());
-        Self { kind, unjudged, heading: self.heading.clone(), novelty, executables: executables.collect() }
+        let (heading, novelty) = (self.heading.clone(), self.novelty.of_another());
+        Self { heading, novelty, executables: executables.collect(), ..*self }
     }
-}
 
-/// The operations that stand for a behaviour. A port that is listened on may be accepted on, and the other way round:
-/// whether a client came while the workload was learnt is no trait of the workload.
-pub(crate) fn equivalents<'a>(behaviour: &'a Behaviour<'_>) -> &'a [&'a str] {
-    match behaviour.kind {
-        ObjectKind::Port if matches!(behaviour.operation, "listen" | "accept") => &["listen", "accept"],
-        _ => std::slice::from_ref(&behaviour.operation),
+    /// What its objects are.
+    fn kind(&self, name: &str) -> Option<ObjectKind> {
+        self.kind.or_else(|| Some(earlier::find(name)?.kind))
+    }
+
+    /// Its place among others, where these are listed.
+    pub(crate) fn rank(&self, name: &str) -> u32 {
+        self.rank.or_else(|| earlier::rank(name)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a behaviour is known where this operation holds it. A port that is listened on may be accepted on, and the
+    /// other way round: whether a client came while the workload was learnt is no trait of the workload.
+    fn stands_for(&self, name: &str, behaviour: &Behaviour<'_>) -> bool {
+        name == behaviour.operation || behaviour.kind == ObjectKind::Port && self.kind(name) == Some(ObjectKind::Port)
+    }
+
+    /// Whether it holds the behaviour.
+    fn knows(&mut self, behaviour: &Behaviour<'_>, note: &impl Fn(&mut Seen)) -> bool {
+        if self.unjudged >= room::unjudged_by_lack_of_room(behaviour) {
+            return true;
+        }
+        let holds = |executable: &mut Executable| executable.objects.get_mut(behaviour).map(note);
+        if behaviour.is_vague {
+            let mut candidates = self.executables.iter_mut().filter(|(name, _)| behaviour.may_be_by(name));
+            return candidates.find_map(|(_, executable)| holds(executable)).is_some();
+        }
+        // What an unknown executable did while it was learnt, every executable may do.
+        [&*behaviour.executable, UNKNOWN].into_iter().any(|n| self.executables.get_mut(n).and_then(holds).is_some())
     }
 }

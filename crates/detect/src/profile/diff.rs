@@ -9,7 +9,7 @@ use ethogram_model::render::escape;
 use serde::{Deserialize, Serialize};
 
 use super::{Profile, file::natural};
-use crate::channels::behaviour::{Executable, Operation, Unjudged, words::rank};
+use crate::channels::behaviour::{Executable, Operation, Unjudged};
 
 /// What differs between two profiles. Counts, times and alerts do not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,10 @@ impl ProfileDiff {
     pub fn of(from: &Profile, to: &Profile) -> Self {
         let names: BTreeSet<&String> = operations(from).keys().chain(operations(to).keys()).collect();
         let mut names: Vec<_> = names.into_iter().collect();
-        names.sort_by_key(|name| rank(name));
+        names.sort_by_key(|name| {
+            let both = [from, to].into_iter().filter_map(|profile| operations(profile).get(*name));
+            both.map(|operation| operation.rank(name)).min()
+        });
         let nothing = Operation::default();
         let operations = names.into_iter().filter_map(|name| {
             let [from, to] = [from, to].map(|profile| operations(profile).get(name).unwrap_or(&nothing));

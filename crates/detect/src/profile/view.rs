@@ -8,10 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Profile;
 use crate::{
     Settings,
-    channels::behaviour::{
-        Executable, Unjudged,
-        words::{self, rank},
-    },
+    channels::behaviour::{Executable, Unjudged, words},
     learning::{ProfileState, Seen},
 };
 
@@ -169,10 +166,12 @@ impl Profile {
             let busy = |e: &ExecutableView| e.objects.iter().fold(0, |n: u64, o| n.saturating_add(o.count));
             executables.sort_by_key(|e| std::cmp::Reverse(busy(e)));
             let heading = operation.heading.clone().unwrap_or_else(|| words::heading(name).to_owned());
-            OperationView { operation: name.clone(), heading, unjudged: operation.unjudged, executables }
+            let view = OperationView { operation: name.clone(), heading, unjudged: operation.unjudged, executables };
+            (operation.rank(name), view)
         });
-        let mut operations: Vec<OperationView> = operations.collect();
-        operations.sort_by_key(|operation| rank(&operation.operation));
+        let mut operations: Vec<(u32, OperationView)> = operations.collect();
+        operations.sort_by_key(|(rank, _)| *rank);
+        let operations = operations.into_iter().map(|(_, view)| view).collect();
         let mut alerted: Vec<AlertView> = Vec::new();
         for (operation, executables) in &self.channels.behaviour.alerted {
             for (executable, objects) in executables {

@@ -9,7 +9,7 @@ mod target;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use ethogram_model::{
-    Container, Context, Event,
+    Container, Context, Event, FieldKind,
     schema::{PolicyField, PolicyOperation},
     vocabulary::Lasts,
 };
@@ -237,14 +237,11 @@ impl Search<'_> {
             (_, Access::Failed(None)) => Some(vec![Value::Bool(false)]),
             (_, Access::Result(None)) => Some(text("SUCCESS")),
             (_, Access::RawResult(None)) => Some(vec![Value::Number(0)]),
-            (PolicyOperation::Write, Access::Field(_)) if self.is_field(access, "file.open.write") => {
-                Some(vec![Value::Bool(true)])
-            }
             // No directory is opened for writing.
             (PolicyOperation::Write, Access::FileType(_, short)) => Some(text(if *short { "f" } else { "file" })),
             (_, Access::Field(_)) => {
                 let known = self.policy_field().filter(|known| self.is_field(access, &known.field))?;
-                Some(known.decided.iter().map(|word| Value::owned(word.clone())).collect())
+                Some(known.decided.iter().map(|word| self.value(&known.field, word)).collect())
             }
             _ => None,
         }
@@ -273,23 +270,24 @@ impl Search<'_> {
         self.program.schema.rules.as_ref()?.policy_field.as_ref()
     }
 
+    /// A word of the manifest as a field of that name has it.
+    fn value(&self, field: &str, word: &str) -> Value<'static> {
+        match self.program.schema.field(field).map(|f| f.kind) {
+            Some(FieldKind::Bool) => Value::Bool(word == "true"),
+            _ => Value::owned(word.to_owned()),
+        }
+    }
+
     fn is_field(&self, access: &Access, name: &str) -> bool {
         matches!(access, Access::Field(at) if self.program.schema.fields.get(*at).is_some_and(|f| f.name == name))
     }
 
     /// What the rule would hold for as well though nothing in its condition says so.
     fn tell_what_is_left(&mut self, node: usize) {
-        match self.operation {
-            PolicyOperation::Write if self.may_hold_without(node, "file.open.write", &Value::Bool(false)) => {
-                self.beyond
-                    .push("it is also about opening for reading, which the kernel's policies do not decide".into());
-            }
-            _ => {}
-        }
         let undecided = self.policy_field().map(|known| (known.field.clone(), known.undecided.clone()));
         if let Some((field, words)) = undecided {
             for (word, meaning) in words {
-                if self.may_hold_without(node, &field, &Value::text(Some(&word))) {
+                if self.may_hold_without(node, &field, &self.value(&field, &word)) {
                     self.beyond.push(format!("it is also about {meaning}, which the kernel's policies do not decide"));
                 }
             }

@@ -78,6 +78,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             kind,
             when: None,
             unless: Some("failed".into()),
+            severity: None,
             words: None,
         }],
         rules: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Behaviour, BehaviourChannel, Operation, equivalents};
+use super::{Behaviour, BehaviourChannel, Operation};
 use crate::{Settings, channels::Channel, learning::Seen, uid};
 
 /// A behaviour that was raised.
@@ -64,19 +64,29 @@ impl BehaviourChannel {
         self.raised_as(behaviour).is_some()
     }
 
-    /// The operation under which a behaviour was raised before.
-    fn raised_as<'a>(&self, behaviour: &'a Behaviour<'_>) -> Option<&'a str> {
-        let all = equivalents(behaviour).iter().copied();
-        all.into_iter().find(|operation| {
-            let objects = self.alerted.get(*operation).and_then(|e| e.get(&*behaviour.executable));
-            objects.is_some_and(|o| o.contains_key(&*behaviour.object))
-        })
+    /// The operation under which a behaviour was raised before: its own, or one that stands for it.
+    fn raised_as(&self, behaviour: &Behaviour<'_>) -> Option<&str> {
+        let find = |executables: &BTreeMap<String, BTreeMap<String, Alerted>>| {
+            executables.get(&*behaviour.executable)?.get(&*behaviour.object).map(|alerted| alerted.kind)
+        };
+        if behaviour.kind != ObjectKind::Port {
+            let (name, executables) = self.alerted.get_key_value(behaviour.operation)?;
+            return find(executables).map(|_| name.as_str());
+        }
+        let nothing = Operation::default();
+        let raised = self.alerted.iter().filter_map(|(name, executables)| {
+            let operation = self.operations.get(name).unwrap_or(&nothing);
+            let kind = find(executables)?.or_else(|| operation.kind(name));
+            let stands_for = name == behaviour.operation || kind == Some(ObjectKind::Port);
+            stands_for.then(|| (operation.rank(name), name))
+        });
+        raised.min().map(|(_, name)| name.as_str())
     }
 
     /// What was raised of a behaviour before.
     fn alerted_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Alerted> {
-        let operation = self.raised_as(behaviour)?;
-        self.alerted.get_mut(operation)?.get_mut(&*behaviour.executable)?.get_mut(&*behaviour.object)
+        let operation = self.raised_as(behaviour)?.to_owned();
+        self.alerted.get_mut(&operation)?.get_mut(&*behaviour.executable)?.get_mut(&*behaviour.object)
     }
 
     /// Notes that a behaviour goes on that was raised before. None where it was not.

@@ -38,9 +38,13 @@ impl Assessment {
                 (Severity::Low, 50, None)
             }
             ObjectKind::Peer => (Severity::Medium, 60, None),
-            ObjectKind::Port if behaviour.operation == "accept" => (Severity::Low, 50, None),
             ObjectKind::Port => (Severity::Medium, 60, None),
             ObjectKind::Name => (Severity::Medium, 70, None),
+        };
+        // What its object says of it goes before what its tracker says of all of its kind.
+        let (severity, confidence) = match behaviour.severity {
+            Some(severity) if because.is_none() => (severity, 50),
+            _ => (severity, confidence),
         };
         // Who did it is half of a behaviour.
         let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };

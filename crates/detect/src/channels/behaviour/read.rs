@@ -3,10 +3,10 @@
 use std::{borrow::Cow, net::IpAddr, sync::LazyLock};
 
 use ethogram_model::{
-    BehaviourSpec, BehaviourWords, Container, Event, ObjectKind, Process, Value, layout::BehaviourLayout,
+    BehaviourSpec, BehaviourWords, Container, Event, ObjectKind, Process, Severity, Value, layout::BehaviourLayout,
 };
 
-use super::{peers, places, template};
+use super::{earlier, peers, places, template};
 use crate::subject::{
     names::Names,
     normalise,
@@ -37,6 +37,8 @@ pub struct Behaviour<'e> {
     pub is_guarded: bool,
     /// What reading or writing the object gives away or decides, where that is known.
     pub sensitivity: Option<&'static str>,
+    /// How severe it is by its tracker, whatever its object.
+    pub severity: Option<Severity>,
     /// How it is put in words, where the tracker's manifest says.
     pub words: Option<&'e BehaviourWords>,
 }
@@ -67,6 +69,7 @@ impl<'e> Behaviour<'e> {
             is_start: false,
             is_guarded,
             sensitivity: None,
+            severity: None,
             words: None,
         }
     }
@@ -143,6 +146,7 @@ fn read<'e>(
         is_start: false,
         is_guarded: true,
         sensitivity: None,
+        severity: spec.severity.or_else(|| earlier::find(&spec.operation)?.severity),
         words: spec.words.as_ref(),
     };
     match spec.kind {

@@ -22,9 +22,9 @@ impl BehaviourChannel {
         }
         let operation = self.operations.entry(behaviour.operation.to_owned()).or_default();
         operation.kind = Some(behaviour.kind);
-        let heading = behaviour.words.and_then(|words| words.heading.as_ref());
-        if operation.heading.is_none() && heading.is_some() {
-            operation.heading = heading.cloned();
+        if let Some(words) = behaviour.words {
+            operation.heading = operation.heading.take().or_else(|| words.heading.clone());
+            operation.rank = operation.rank.or(words.rank);
         }
         if !fits {
             operation.unjudged = operation.unjudged.max(unjudged_by_lack_of_room(behaviour));

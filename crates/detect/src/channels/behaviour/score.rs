@@ -3,7 +3,7 @@
 
 use ethogram_model::{Score, ScorePart, Severity};
 
-use super::{Behaviour, BehaviourChannel, equivalents};
+use super::{Behaviour, BehaviourChannel};
 use crate::{
     learning::{Bits, Novelty},
     subject::program::UNKNOWN,
@@ -66,7 +66,7 @@ fn rarity((shown_by, others): (u64, u64)) -> Part {
 
 /// The innermost place of the channel that the behaviour belongs to, and what would be new there.
 fn nearest(behaviour: &Behaviour<'_>, channel: &BehaviourChannel) -> (String, Novelty) {
-    let Some(operation) = equivalents(behaviour).iter().find_map(|operation| channel.operations.get(*operation)) else {
+    let Some(operation) = channel.equivalents(behaviour).into_iter().next() else {
         return ("another kind of operation was new".into(), channel.novelty);
     };
     let executable = [&*behaviour.executable, UNKNOWN].into_iter().find_map(|name| operation.executables.get(name));

@@ -7,7 +7,7 @@ use ethogram_model::{ObjectKind, render};
 use super::{EXACTLY, FILE_VERSION, KINDS, LIKE, OBJECTS, UNJUDGED, VERSION, WORKLOAD, is_pattern, natural};
 use crate::{
     Profile,
-    channels::behaviour::{Executable, Operation, Unjudged, words::rank},
+    channels::behaviour::{Executable, Operation, Unjudged},
 };
 
 pub(super) fn file(profile: &Profile) -> String {
@@ -36,7 +36,7 @@ pub(super) fn file(profile: &Profile) -> String {
     let is_table = |name: &str| [VERSION, WORKLOAD, UNJUDGED, OBJECTS].contains(&name);
     let mut operations: Vec<(&String, &Operation)> =
         profile.channels.behaviour.operations.iter().filter(|(name, _)| !is_table(name)).collect();
-    operations.sort_by_key(|(name, _)| rank(name));
+    operations.sort_by_key(|(name, operation)| operation.rank(name));
     for (name, operation) in &operations {
         if operation.executables.values().all(|executable| executable.objects.is_empty()) {
             continue;

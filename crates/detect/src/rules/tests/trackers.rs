@@ -106,6 +106,24 @@ pub(super) fn trackers() -> Vec<Arc<TrackerSchema>> {
         decided: vec!["init_module".into(), "finit_module".into()],
         undecided: [("delete_module".into(), "removing modules".into())].into(),
     };
+    let writing = PolicyField {
+        field: "file.open.write".into(),
+        decided: vec!["true".into()],
+        undecided: [("false".into(), "opening for reading".into())].into(),
+    };
+    let open = RuleSpec {
+        policy_field: Some(writing),
+        ..spec(
+            &["open", "openat", "openat2", "creat"],
+            &[
+                ("evt.is_open_write", "file.open.write"),
+                ("evt.is_open_create", "file.created"),
+                ("evt.arg.flags", "file.open.flags"),
+            ],
+            &[("fd.num", "0")],
+            Some(Descriptor::File),
+        )
+    };
     let module = RuleSpec {
         type_from: Some("module.request".into()),
         policy_field: Some(loading),
@@ -129,16 +147,7 @@ pub(super) fn trackers() -> Vec<Arc<TrackerSchema>> {
                 ("file.mode", FileMode),
                 ("file.type", FieldKind::FileType),
             ],
-            spec(
-                &["open", "openat", "openat2", "creat"],
-                &[
-                    ("evt.is_open_write", "file.open.write"),
-                    ("evt.is_open_create", "file.created"),
-                    ("evt.arg.flags", "file.open.flags"),
-                ],
-                &[("fd.num", "0")],
-                Some(Descriptor::File),
-            ),
+            open,
         ),
         event_schema("fs", "mkdir", &[path, ("file.mode", FileMode)], spec(&made, &of_path, &[], None)),
         event_schema(
