@@ -27,7 +27,7 @@ pub use keys::Key;
 pub use period::Period;
 pub use problem::ConfigError;
 pub use receivers::{Headers, Receiver, SyslogAddress, Url};
-pub use response::{Act, Action, Mode, Operation, Policy, Response, Verdict};
+pub use response::{Act, Action, Mode, Policy, PolicyOperation, Response, Ruling};
 pub use trackers::{ParamValue, Trackers};
 
 /// The configuration of `ethogram server`. Every key has a default.

@@ -5,7 +5,6 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use ethogram_probe::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -75,8 +74,9 @@ impl TrackerState {
     }
 }
 
-impl From<&State> for TrackerState {
-    fn from(state: &State) -> Self {
+impl From<&ethogram_probe::TrackerState> for TrackerState {
+    fn from(state: &ethogram_probe::TrackerState) -> Self {
+        use ethogram_probe::TrackerState as State;
         match state {
             State::Running => Self::Running,
             State::Idle => Self::Idle,

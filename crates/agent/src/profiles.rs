@@ -107,7 +107,7 @@ mod tests {
                         [write]\n'/bin/a' = ['/srv/x']\n[objects]\nwrite = 'files'\n";
 
     #[test]
-    fn folders_and_files_are_read_and_all_problems_told_at_once() {
+    fn folders_and_files_are_read_and_all_problems_reported_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         put("a.toml", GOOD);

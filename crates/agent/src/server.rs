@@ -40,7 +40,7 @@ use crate::{
     container::runtime::Runtimes,
     failure::Usage,
     interrupt::Interrupt,
-    pipeline::{Control, Pipeline, Plan, Wanted, refusal},
+    pipeline::{Control, Pipeline, Plan, TrackerToStart, refusal},
     record::Recorder,
     response::Response,
     rules::Origin,
@@ -92,7 +92,7 @@ pub(crate) fn wanted(
     trackers: &[TrackerObject],
     recorded: bool,
     needs: &Needs,
-) -> anyhow::Result<Vec<Wanted>> {
+) -> anyhow::Result<Vec<TrackerToStart>> {
     let named = config.trackers.enabled.as_ref();
     let names: Vec<String> = match named {
         Some(names) => names.clone(),
@@ -126,7 +126,7 @@ pub(crate) fn wanted(
             high_overhead,
             ..Start::default()
         };
-        Ok(Wanted { name, start, by_name })
+        Ok(TrackerToStart { name, start, by_name })
     };
     names.into_iter().map(start).collect()
 }
@@ -134,7 +134,7 @@ pub(crate) fn wanted(
 async fn run(
     config: Config,
     trackers: Vec<TrackerObject>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<TrackerToStart>,
     (origin, book, needs): (Origin, Book, Needs),
     approved: Vec<Profile>,
     record: Option<&Path>,
@@ -160,13 +160,13 @@ async fn run(
     let sinks = Sinks::start(&config.alerts, &config.store.path, &alerts)?;
     // Of what a rule found before, only repetitions are reported.
     let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
-    let stories: Vec<(String, u64)> = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
+    let groups: Vec<(String, u64)> = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
     let recorder = match record {
         None => None,
         Some(path) => {
             let conditions = Conditions::of(selection.clone(), &settings);
             let (profiles, rules) = (Some(&profiles), &book.files[..]);
-            let before = Before { profiles, rules, accepted: &accepted, groups: &stories, alerts: &alerts };
+            let before = Before { profiles, rules, accepted: &accepted, groups: &groups, alerts: &alerts };
             Some(Recorder::create(path, conditions, &schemas, &before)?)
         }
     };
@@ -176,7 +176,7 @@ async fn run(
     let begun = Instant::now();
     rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
     let mut detector = Detector { model, rules, ..Detector::default() };
-    stories.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
+    groups.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
     alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
     accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
     let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
@@ -186,7 +186,7 @@ async fn run(
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes));
     let avoid = config.collection.avoid.clone();
-    let of_profiles = |w: &Wanted| {
+    let of_profiles = |w: &TrackerToStart| {
         let schema = schemas.iter().find(|s| *s.name == *w.name)?;
         (w.start.subscription != Subscription::All).then(|| (w.name.clone(), demands::of_profiles(schema)))
     };
@@ -204,7 +204,7 @@ async fn run(
     let watching = tokio::spawn(Arc::clone(&keeper).watch());
     let backend = Arc::new(Server::new(&pipeline, &config, demands, keeper, Arc::clone(&response)));
     if response.has_policies() {
-        tokio::spawn(tell_containers(pipeline.control.clone(), Arc::clone(&response)));
+        tokio::spawn(publish_containers(pipeline.control.clone(), Arc::clone(&response)));
     }
     let metrics = listeners.metrics_address();
     let server = listeners.serve(&backend);
@@ -224,7 +224,7 @@ async fn run(
 }
 
 /// Publishes which containers there are, those that no runtime knows included.
-async fn tell_containers(control: ServerControl, response: Arc<Response>) {
+async fn publish_containers(control: ServerControl, response: Arc<Response>) {
     while let Ok(all) = control.ask(|engine| engine.containers().cloned().collect()).await {
         response.sync(all);
         tokio::time::sleep(CONTAINERS).await;

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_revoked_is_told_again() {
+    fn what_is_revoked_is_reported_again() {
         let mut all = Acceptances::default();
         all.accept(acceptance(None));
         assert!(all.covers("rule.x", "web", "/bin/sh", u64::MAX));

@@ -13,5 +13,5 @@ mod window;
 pub use lifecycle::Lifecycle;
 pub use novelty::{Bits, Novelty};
 pub use seen::Seen;
-pub use state::ProfileState;
+pub use state::LearningState;
 pub(crate) use window::window_ns;

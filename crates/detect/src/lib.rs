@@ -21,13 +21,13 @@ mod update;
 pub use accepted::{Acceptance, Acceptances};
 pub use channels::behaviour::{Behaviour, read::is_ordinary};
 pub use detector::{Decision, Detector};
-pub use learning::{ProfileState, Seen};
+pub use learning::{LearningState, Seen};
 pub use model::{HabitChange, HabitCount, MAX_HABITS, Model, ModelCounters, UnknownVersion};
 pub use profile::{
     Profile,
     diff::ProfileDiff,
     file::{FileProblem, FileProblems, MAX_FILE_BYTES},
-    view::{ProfileSummary, ProfileTree, render_profile, render_tree, short},
+    view::{ProfileOverview, ProfileTree, render_profile, render_tree, short},
 };
 pub use settings::Settings;
 pub use subject::workload::Workload;

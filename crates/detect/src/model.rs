@@ -15,7 +15,7 @@ use ethogram_model::{Container, Finding, render};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    Profile, ProfileSummary, ProfileTree, Settings, Workload,
+    Profile, ProfileOverview, ProfileTree, Settings, Workload,
     learning::{Bits, Seen, calibration, clock::Clock, quarantine::Quarantine, window_ns},
     subject::names::Names,
     update::FindingUpdate,
@@ -243,9 +243,9 @@ impl Model {
     }
 
     /// All profiles in brief, by name. As of the last flush or event of each: asking changes nothing.
-    pub fn profiles(&self) -> Vec<ProfileSummary> {
-        let all = self.profiles.values().map(|held| ProfileSummary::of(&held.profile, &self.settings));
-        let mut out: Vec<ProfileSummary> = all.collect();
+    pub fn profiles(&self) -> Vec<ProfileOverview> {
+        let all = self.profiles.values().map(|held| ProfileOverview::of(&held.profile, &self.settings));
+        let mut out: Vec<ProfileOverview> = all.collect();
         out.sort_by(|a, b| (&a.name, &a.uid).cmp(&(&b.name, &b.uid)));
         out
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Settings,
     channels::Channels,
-    learning::{Lifecycle, ProfileState},
+    learning::{LearningState, Lifecycle},
     subject::workload::Workload,
 };
 
@@ -77,7 +77,7 @@ impl Profile {
     }
 
     /// How far it is.
-    pub fn state(&self) -> ProfileState {
+    pub fn state(&self) -> LearningState {
         self.lifecycle.state()
     }
 

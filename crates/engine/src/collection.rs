@@ -14,7 +14,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     containers::table::Lookup,
-    effects::{KernelChange, Outcome, Verdict},
+    effects::{ContainerVerdict, KernelChange, Outcome},
 };
 
 /// Cgroups whose verdict is remembered; the kernel's own table has as many.
@@ -90,7 +90,7 @@ impl Collection {
             changes.extend(all.map(|cgroup| KernelChange::Filter { cgroup, verdict: None }));
         }
         let workload = container.map_or(0, |container| self.workload(container));
-        let verdict = if collected { Verdict::Collect(workload) } else { Verdict::Skip };
+        let verdict = if collected { ContainerVerdict::Collect(workload) } else { ContainerVerdict::Filter };
         changes.push(KernelChange::Filter { cgroup, verdict: Some(verdict) });
         self.filtered.insert(cgroup, Filtered { collected, container: container.map(Arc::downgrade) });
     }

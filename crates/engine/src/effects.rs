@@ -41,7 +41,7 @@ pub enum KernelChange {
         /// The cgroup's id.
         cgroup: u64,
         /// Whether its events are collected.
-        verdict: Option<Verdict>,
+        verdict: Option<ContainerVerdict>,
     },
     /// Events about this object are of no use.
     Ordinary(u64),
@@ -53,11 +53,11 @@ pub enum KernelChange {
 
 /// The container filter's verdict on a cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum ContainerVerdict {
     /// Its events are collected. The number stands for its workload; zero where that is not known.
     Collect(u64),
     /// They are not.
-    Skip,
+    Filter,
 }
 
 /// How many events of a kind were delivered and how many were filtered.

@@ -71,7 +71,7 @@ fn an_event_that_nothing_needs_costs_no_allocation() {
     let many = allocations(&mut engine, opens(HOST, 5_000));
     assert_eq!(many, few, "5,000 events of the host allocate as much as ten");
     assert!(few <= 4, "and a batch hardly anything: {few}");
-    // What somebody follows is handed on, and does cost something: the count counts.
+    // What a stream follows is handed on, and does cost something: the count counts.
     let _followed = engine.consumer.follow(EventFilter::default());
     engine.step(opens(CONTAINER, 10));
     assert!(allocations(&mut engine, opens(CONTAINER, 5_000)) >= 5_000);

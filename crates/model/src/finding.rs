@@ -163,7 +163,7 @@ pub struct ScorePart {
     pub what: String,
 }
 
-/// One story worth telling: it is updated when it goes on, never repeated.
+/// One judgement worth reporting: it is updated when it goes on, never repeated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// The same for the same behaviour of the same workload.

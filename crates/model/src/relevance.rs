@@ -7,7 +7,7 @@ use std::fmt;
 pub struct FieldTest {
     /// The field, of four bytes at most.
     pub field: String,
-    /// The bits that are looked at.
+    /// The bits that are compared.
     pub mask: u32,
     /// Whether all of them have to be zero, or one has to be set.
     pub zero: bool,

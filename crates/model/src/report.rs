@@ -13,7 +13,7 @@ pub enum Report {
 }
 
 impl Report {
-    /// The same for the same story.
+    /// The same for the same finding group.
     pub fn uid(&self) -> &str {
         match self {
             Self::Finding(finding) => &finding.uid,

@@ -316,14 +316,24 @@ pub struct RuleSpec {
 pub enum PolicyOperation {
     /// A program is run: `process.executable.path`.
     Exec,
-    /// A file is opened for writing: `file.path`.
+    /// A file is opened or created for writing, or truncated: `file.path`.
     Write,
-    /// A TCP connection is opened: `network.peer.address` and `network.peer.port`.
+    /// A connection to an IP address is opened, or something is sent to one without: `network.peer.address` and `network.peer.port`.
     Connect,
     /// A file system is mounted, or a mount is moved.
     Mount,
-    /// A module is loaded.
+    /// Another process is traced, or its memory is read or written.
+    Ptrace,
+    /// A kernel module is loaded, or a process has one loaded.
     Module,
+    /// Any bpf call is made.
+    Bpf,
+}
+
+impl PolicyOperation {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Exec, Self::Write, Self::Connect, Self::Mount, Self::Ptrace, Self::Module, Self::Bpf];
 }
 
 /// What the file descriptor of an event stands for.

@@ -2,7 +2,7 @@
 /*
  * One program on the return of every system call, for kernels that offer no hook on a single one. It hands the call to
  * the trackers' programs that have subscribed to that number, see SYSCALLS in syscall.bpf.h, and does nothing else. Most calls
- * have no subscriber: they end after a look at one byte.
+ * have no subscriber: they end after one byte is read.
  */
 #include "syscall.bpf.h"
 

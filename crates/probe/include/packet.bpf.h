@@ -94,7 +94,7 @@ static __always_inline void remember(struct destination *destination, u32 port)
 
 	destination->port = bpf_ntohs(port);
 	if (known)
-		*known = *destination; /* only this thread looks at it, and in place it costs a third */
+		*known = *destination; /* only this thread reads it, and in place it costs a third */
 	else
 		bpf_map_update_elem(&destinations, &thread, destination, BPF_ANY);
 }

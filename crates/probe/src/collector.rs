@@ -99,12 +99,12 @@ impl Collector {
         Ok(tracker.status())
     }
 
-    /// Starts several trackers, on all CPUs and the first ones first. What became of each, in the same order; `told` hears
-    /// of each at once, by its place, and whether it runs.
+    /// Starts several trackers, on all CPUs and the first ones first. Returns the result of each, in the same order; `report`
+    /// is called for each at once, with its place and whether it runs.
     pub fn start_all(
         &self,
         wanted: Vec<(String, Start)>,
-        told: impl Fn(usize, bool) + Sync,
+        report: impl Fn(usize, bool) + Sync,
     ) -> Vec<(String, Result<TrackerStatus, Error>)> {
         let workers = std::thread::available_parallelism().map_or(1, |n| n.get()).min(wanted.len());
         let queue = Mutex::new(wanted.into_iter().enumerate());
@@ -114,7 +114,7 @@ impl Collector {
             let next = || lock(&queue).next();
             while let Some((index, (name, start))) = next() {
                 let result = self.start(&name, start);
-                told(index, result.is_ok());
+                report(index, result.is_ok());
                 lock(&done).push((index, name, result));
             }
         };
@@ -181,14 +181,14 @@ impl Collector {
         let Some(running) = running.as_mut().filter(|_| start.subscription != subscription) else { return Ok(()) };
         self.tables.subscriptions.set(*place, &object.schema, &subscription)?;
         start.subscription = subscription.clone();
-        let told = running
+        let subscribed = running
             .attached
             .set_subscription(&running.object, subscription, || load::forget(&running.object, &self.tables));
         let is_idle = running.attached.is_idle();
         if is_idle {
             self.forget_lineages_of(&tracker)?;
         }
-        told.or_else(|_| self.reload(&mut tracker))
+        subscribed.or_else(|_| self.reload(&mut tracker))
     }
 
     /// Loads a running tracker anew, and attaches it. Kernels before 5.13 attach a program to a function once in its life.
@@ -197,7 +197,7 @@ impl Collector {
         self.run(tracker, object, start)
     }
 
-    /// A tracker that keeps lineages does not look at processes any more, or not yet.
+    /// A tracker that keeps lineages does not read processes any more, or not yet.
     fn forget_lineages_of(&self, tracker: &Tracker) -> Result<(), Error> {
         if keeps_lineages(tracker) { self.tables.subscriptions.forget_lineages() } else { Ok(()) }
     }

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kernel_without_ring_buffers_is_told_from_one_that_forbids_them() {
+    fn a_kernel_without_ring_buffers_is_distinguished_from_one_that_forbids_them() {
         let without = no_ring("4.18.0", &libbpf_rs::Error::from_raw_os_error(22));
         assert!(without.starts_with("kernel 4.18.0 is too old"), "{without}");
         let forbids = no_ring("6.1.0", &libbpf_rs::Error::from_raw_os_error(1));

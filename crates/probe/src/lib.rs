@@ -31,9 +31,9 @@ pub use object::{
     builtin::{builtin, find},
     plan::Program,
 };
-pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, Watch};
+pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Policy, Ruling, Watch};
 pub use settings::{Controller, Settings, Start};
-pub use status::{ProgramState, ProgramStatus, State, TrackerStatus};
+pub use status::{ProgramState, ProgramStatus, TrackerState, TrackerStatus};
 pub use tables::{container_filter::ContainerVerdict, habits::HabitCount, subscription::Subscription};
 
 /// What the reader hands out at once: events in the order of their times.

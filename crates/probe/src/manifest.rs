@@ -25,7 +25,7 @@ pub struct Manifest {
     pub busy: bool,
     /// What the agent itself needs it for.
     pub role: Option<Role>,
-    /// Values of its parameters when the server starts it and nobody says otherwise.
+    /// Values of its parameters when the server starts it, unless a user sets others.
     #[serde(default)]
     pub server: BTreeMap<String, String>,
     /// Programs of which one is enough. A program that is in no choice is needed.

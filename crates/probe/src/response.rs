@@ -9,7 +9,7 @@ pub(crate) use self::enforcer::load_each_program;
 pub use self::{
     cut::NetworkCut,
     enforcer::{Enforcement, Enforcer, Watch},
-    policy::{Matcher, Operation, Policy, Ruling},
+    policy::{Matcher, Policy, Ruling},
 };
 use crate::object::elf::Elf;
 

@@ -12,7 +12,7 @@ pub struct TrackerStatus {
     /// What it sends, counts and takes.
     pub schema: Arc<TrackerSchema>,
     /// Whether it runs.
-    pub state: State,
+    pub state: TrackerState,
     /// Its programs. Empty until it was started once.
     pub programs: Vec<ProgramStatus>,
     /// The parameters that were set when it started.
@@ -23,7 +23,7 @@ pub struct TrackerStatus {
 
 /// Whether a tracker runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum TrackerState {
     /// Its programs are attached.
     Running,
     /// It is started, and its events have no subscriber: its programs are attached as soon as they have one.

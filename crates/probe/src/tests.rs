@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use ethogram_model::{Event, Value, render};
 
 use crate::{
-    Batch, Collector, Counters, ProgramStatus, Settings, Start, State, TrackerStatus, builtin,
+    Batch, Collector, Counters, ProgramStatus, Settings, Start, TrackerState, TrackerStatus, builtin,
     object::builtin::builtin_named,
 };
 
@@ -75,7 +75,7 @@ impl Rig {
         let params = params.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect::<BTreeMap<_, _>>();
         let start = Start { params, urgent: true, interval: Duration::from_millis(50), ..Start::default() };
         let status = collector.start(tracker, start).unwrap();
-        assert_eq!(status.state, State::Running);
+        assert_eq!(status.state, TrackerState::Running);
         Self { collector, tracker, events, seen: Vec::new() }
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Counters, Start, State, TrackerObject, TrackerStatus,
+    Counters, Start, TrackerObject, TrackerState, TrackerStatus,
     counters::{KernelCounters, Outcome},
     object::attach::Attached,
 };
@@ -55,13 +55,13 @@ impl Tracker {
                 counters += &running.counters.read(attached.missed());
                 (programs, params) = (attached.status(), self.start.params.clone());
                 match (attached.is_paused(), attached.is_idle()) {
-                    (true, _) => State::Paused,
-                    (_, true) => State::Idle,
-                    _ => State::Running,
+                    (true, _) => TrackerState::Paused,
+                    (_, true) => TrackerState::Idle,
+                    _ => TrackerState::Running,
                 }
             }
-            (None, Some(reason)) => State::Refused(reason.clone()),
-            (None, None) => State::Stopped,
+            (None, Some(reason)) => TrackerState::Refused(reason.clone()),
+            (None, None) => TrackerState::Stopped,
         };
         self.outcome.add_to(&mut counters);
         TrackerStatus { schema: Arc::clone(&self.object.schema), state, programs, params, counters }

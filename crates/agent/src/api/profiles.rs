@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use ethogram_detect::{MAX_FILE_BYTES, ProfileDiff, ProfileState as DetectState, ProfileTree};
+use ethogram_detect::{LearningState, MAX_FILE_BYTES, ProfileDiff, ProfileTree};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -61,21 +61,21 @@ impl ProfileState {
     /// As it is shown.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Learning => DetectState::Learning.name(),
-            Self::Partial => DetectState::Partial.name(),
-            Self::Stable => DetectState::Stable.name(),
-            Self::Drifted => DetectState::Drifted.name(),
+            Self::Learning => LearningState::Learning.name(),
+            Self::Partial => LearningState::Partial.name(),
+            Self::Stable => LearningState::Stable.name(),
+            Self::Drifted => LearningState::Drifted.name(),
         }
     }
 }
 
-impl From<DetectState> for ProfileState {
-    fn from(state: DetectState) -> Self {
+impl From<LearningState> for ProfileState {
+    fn from(state: LearningState) -> Self {
         match state {
-            DetectState::Learning => Self::Learning,
-            DetectState::Partial => Self::Partial,
-            DetectState::Stable => Self::Stable,
-            DetectState::Drifted => Self::Drifted,
+            LearningState::Learning => Self::Learning,
+            LearningState::Partial => Self::Partial,
+            LearningState::Stable => Self::Stable,
+            LearningState::Drifted => Self::Drifted,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract, http::StatusCode};
 use ethogram_model::{Param as SchemaParam, TrackerSchema};
-use ethogram_probe::{ProgramState, ProgramStatus, State, TrackerStatus as Status};
+use ethogram_probe::{ProgramState, ProgramStatus, TrackerStatus as Status};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -73,8 +73,14 @@ impl TrackerStatus {
     /// A tracker that no server runs.
     pub fn stopped(schema: TrackerSchema) -> Self {
         let (params, programs) = (BTreeMap::new(), Vec::new());
-        Status { schema: Arc::new(schema), state: State::Stopped, params, programs, counters: Default::default() }
-            .into()
+        Status {
+            schema: Arc::new(schema),
+            state: ethogram_probe::TrackerState::Stopped,
+            params,
+            programs,
+            counters: Default::default(),
+        }
+        .into()
     }
 }
 
@@ -91,7 +97,10 @@ impl From<Status> for TrackerStatus {
             name: status.schema.name.to_string(),
             summary: status.schema.summary.clone(),
             state: TrackerState::from(&status.state),
-            reason: if let State::Refused(reason) = &status.state { Some(reason.clone()) } else { None },
+            reason: match &status.state {
+                ethogram_probe::TrackerState::Refused(reason) => Some(reason.clone()),
+                _ => None,
+            },
             default: status.schema.default,
             params: status.schema.params.iter().map(param).collect(),
             programs: status.programs.into_iter().map(Program::from).collect(),

@@ -157,7 +157,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn asks_follows_and_tells_what_the_server_refuses() {
+    async fn asks_follows_and_reports_what_the_server_refuses() {
         let folder = tempfile::tempdir().unwrap();
         let api = config::Api { socket: folder.path().join("s"), ..config::Api::default() };
         let fake = Arc::new(Fake::default());

@@ -14,7 +14,7 @@ use crate::{
     failure::Usage,
     interrupt::Interrupt,
     output::{Output, OutputError},
-    pipeline::{Outlet, Pipeline, Plan, Wanted},
+    pipeline::{Outlet, Pipeline, Plan, TrackerToStart},
 };
 
 pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<()> {
@@ -58,7 +58,7 @@ async fn show(
         interval: args.interval.get(),
         ..Start::default()
     };
-    let wanted = vec![Wanted { name: name.clone(), start, by_name: true }];
+    let wanted = vec![TrackerToStart { name: name.clone(), start, by_name: true }];
     let avoid = config.collection.avoid.clone();
     let ring_bytes = config.collection.ring_bytes;
     let plan = Plan { ring_bytes, avoid, trackers, wanted, recorder: None };

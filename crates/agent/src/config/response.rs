@@ -122,7 +122,7 @@ pub struct Policy {
     pub name: String,
     /// `exec`, `write` (opening or creating a file for writing, or truncating it), `connect`, `mount`, `ptrace`,
     /// `module` or `bpf`.
-    pub operation: Operation,
+    pub operation: PolicyOperation,
     /// Of `exec` and `write`: a path in the container, or all below it where it ends in `/*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -137,14 +137,14 @@ pub struct Policy {
     pub container: Option<Glob>,
     /// `deny` it, or `kill` the process that tries.
     #[serde(rename = "do")]
-    pub act: Verdict,
+    pub act: Ruling,
 }
 
 /// What the kernel does when a policy holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
-pub enum Verdict {
+pub enum Ruling {
     /// It refuses the operation.
     Deny,
     /// It kills the process.
@@ -155,7 +155,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schemars(inline)]
-pub enum Operation {
+pub enum PolicyOperation {
     /// Run a program.
     Exec,
     /// Open or create a file for writing, or truncate it.
@@ -197,7 +197,7 @@ impl Response {
 impl Policy {
     fn check(&self) -> Result<(), (&'static str, &'static str)> {
         let wrong = |what| Err(("response.policy", what));
-        let of_files = matches!(self.operation, Operation::Exec | Operation::Write);
+        let of_files = matches!(self.operation, PolicyOperation::Exec | PolicyOperation::Write);
         match &self.path {
             Some(_) if !of_files => return wrong("has a `path` where the operation is neither exec nor write"),
             Some(path) if !is_path(path) => {
@@ -207,7 +207,7 @@ impl Policy {
             }
             _ => {}
         }
-        if self.operation != Operation::Connect && (self.address.is_some() || self.port.is_some()) {
+        if self.operation != PolicyOperation::Connect && (self.address.is_some() || self.port.is_some()) {
             return wrong("has an `address` or `port` where the operation is not connect");
         }
         if self.address.is_some() && self.network().is_none() {

@@ -99,7 +99,7 @@ fn read_within(root: impl AsFd, path: &str) -> io::Result<Vec<u8>> {
     if FileType::from_raw_mode(fstat(&place)?.st_mode) != FileType::RegularFile {
         return Err(Errno::INVAL.into());
     }
-    // What is opened now is what was looked at, wherever its name leads by now.
+    // What is opened now is what was checked, wherever its name leads by now.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = openat(CWD, format!("/proc/self/fd/{}", place.as_raw_fd()), flags, Mode::empty())?;
     read(File::from(file))

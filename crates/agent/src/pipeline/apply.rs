@@ -95,8 +95,8 @@ impl Kernel {
         match change {
             KernelChange::Filter { cgroup, verdict } => {
                 let verdict = verdict.map(|verdict| match verdict {
-                    effects::Verdict::Collect(workload) => ContainerVerdict::Collect(workload),
-                    effects::Verdict::Skip => ContainerVerdict::Filter,
+                    effects::ContainerVerdict::Collect(workload) => ContainerVerdict::Collect(workload),
+                    effects::ContainerVerdict::Filter => ContainerVerdict::Filter,
                 });
                 // Where the table is full, the engine goes on filtering by itself.
                 _ = self.collector.set_container_filter(cgroup, verdict);

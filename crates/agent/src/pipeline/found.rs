@@ -1,4 +1,4 @@
-//! Processes that were there before anybody looked, as procfs shows them.
+//! Processes that were there before the agent, as procfs shows them.
 
 use std::path::Path;
 
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn procfs_tells_what_an_exec_would_have() {
+    fn procfs_shows_what_an_exec_would_have() {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("/bin/sleep");
         command.arg("60").process_group(0).current_dir(folder.path()).stdin(Stdio::null());

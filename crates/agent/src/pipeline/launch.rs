@@ -42,13 +42,13 @@ pub(crate) struct Plan {
     /// All trackers that may be started, now or later.
     pub(crate) trackers: Vec<TrackerObject>,
     /// Those to start now.
-    pub(crate) wanted: Vec<Wanted>,
+    pub(crate) wanted: Vec<TrackerToStart>,
     /// Where all that the engine takes is recorded.
     pub(crate) recorder: Option<Recorder>,
 }
 
 /// A tracker to start.
-pub(crate) struct Wanted {
+pub(crate) struct TrackerToStart {
     pub(crate) name: String,
     pub(crate) start: Start,
     /// Whether the user asked for it by name: then it fails loudly.

@@ -9,7 +9,7 @@ use ethogram_probe::Batch;
 use super::apply::{Order, Outlet};
 use crate::record::Recorder;
 
-/// How often time-outs are looked at,
+/// How often time-outs are checked,
 const TICK: Duration = Duration::from_millis(250);
 /// and how often where nothing has come since the last time.
 const IDLE_TICK: Duration = Duration::from_secs(1);

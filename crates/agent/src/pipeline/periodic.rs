@@ -1,4 +1,4 @@
-//! What is looked at from time to time, and given to the engine: the hierarchy of cgroups, the host's users, habits counted by
+//! What is read from time to time, and given to the engine: the hierarchy of cgroups, the host's users, habits counted by
 //! the kernel, losses, and where all events went.
 
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ use crate::{
 
 /// How often the hierarchy is walked to make up for what its tracepoints may have missed.
 const REWALK: Duration = Duration::from_secs(30);
-/// How often the host's files are looked at that name its users.
+/// How often the host's files are read that name its users.
 const USERS: Duration = Duration::from_secs(10);
 /// How often the kernel's counts of habits are read.
 const HABITS: Duration = Duration::from_secs(3);

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use ethogram_detect::rules::{Alternative, Decidable, RuleInfo, RuleSet, RuleState, Target, workload_of};
 use ethogram_model::{Container, schema::PolicyOperation};
-use ethogram_probe::{Enforcer, Matcher, Operation, Policy, Ruling};
+use ethogram_probe::{Enforcer, Matcher, Policy, Ruling};
 
 use super::decide::answers;
 use crate::config::{Act, Action, Glob, Response};
@@ -142,18 +142,12 @@ impl Room {
 
 /// As the kernel side takes it: one for all paths, and one for each peer.
 fn in_kernel(alternative: &Alternative, act: Act) -> Vec<Policy> {
-    let operation = match alternative.operation {
-        PolicyOperation::Exec => Operation::Exec,
-        PolicyOperation::Write => Operation::Write,
-        PolicyOperation::Connect => Operation::Connect,
-        PolicyOperation::Mount => Operation::Mount,
-        PolicyOperation::Module => Operation::Module,
-    };
+    let operation = alternative.operation;
     let ruling = if act == Act::Deny { Ruling::Deny } else { Ruling::Kill };
     let policy = |matchers| Policy { operation, matchers, ruling, exact: true };
     let matchers: Vec<_> = alternative.targets.iter().map(matcher).collect();
     match operation {
-        Operation::Connect => matchers.into_iter().map(|one| policy(vec![one])).collect(),
+        PolicyOperation::Connect => matchers.into_iter().map(|one| policy(vec![one])).collect(),
         _ => vec![policy(matchers)],
     }
 }
@@ -217,13 +211,13 @@ mod tests {
         let of = |which: &str, act: &str| derived(&format!("[[action]]\nrule = '{which}'\ndo = '{act}'"), &set);
         let runs = of("Runs", "kill");
         let below = vec![Matcher::Below("/tmp".into())];
-        let kill = Policy { operation: Operation::Exec, matchers: below, ruling: Ruling::Kill, exact: true };
+        let kill = Policy { operation: PolicyOperation::Exec, matchers: below, ruling: Ruling::Kill, exact: true };
         assert_eq!(runs.policies.iter().map(|p| &p.kernel).collect::<Vec<_>>(), [&kill]);
         for (rule, operation, policies, paths) in [
-            ("Writes", Operation::Write, 1, 2),
-            ("Connects", Operation::Connect, 2, 0),
-            ("Mounts", Operation::Mount, 1, 0),
-            ("Loads", Operation::Module, 1, 0),
+            ("Writes", PolicyOperation::Write, 1, 2),
+            ("Connects", PolicyOperation::Connect, 2, 0),
+            ("Mounts", PolicyOperation::Mount, 1, 0),
+            ("Loads", PolicyOperation::Module, 1, 0),
         ] {
             let all = of(rule, "deny");
             assert_eq!(all.rules[0].reasons, <[String; 0]>::default(), "{rule}");
@@ -265,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_told() {
+    fn what_finds_no_room_is_reported() {
         let many: Vec<String> = (1..=70).map(|n| format!("192.0.2.{n}")).collect();
         let condition = format!("evt.type = connect and fd.l4proto = tcp and fd.sip in ({})", many.join(", "));
         let all = derived("[[action]]\nrule = '*'\ndo = 'kill'", &rules(&[("Many", "WARNING", &condition)]));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ethogram_detect::rules::RuleSet;
-use ethogram_model::Container;
+use ethogram_model::{Container, schema::PolicyOperation};
 use ethogram_probe::{Controller, Enforcement, Enforcer, Matcher, Policy as KernelPolicy, Ruling, Watch};
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
     derive::{Accepted, OfRules, Responding},
     status::{PolicyState, PolicyStatus},
 };
-use crate::config::{Act, Mode, Operation, Policy, Response, Verdict};
+use crate::config::{self, Act, Mode, Policy, Response};
 
 /// All policies, as far as this kernel takes them. Shared between the thread that assigns them and the API.
 pub(super) struct Policies {
@@ -82,7 +82,7 @@ impl Policies {
                 Mode::DryRun => PolicyState::DryRun,
                 Mode::Enforce => PolicyState::Enforced,
             };
-            let action = if policy.act == Verdict::Deny { Act::Deny } else { Act::Kill };
+            let action = if policy.act == config::Ruling::Deny { Act::Deny } else { Act::Kill };
             let (name, hits) = (policy.name.clone(), hits_of(&policy.name));
             PolicyStatus { name, of_rule: false, action, state, reason, hits }
         });
@@ -245,15 +245,15 @@ impl InForce {
 
 /// As the kernel side takes it.
 fn in_kernel(policy: &Policy) -> KernelPolicy {
-    use ethogram_probe::Operation as Kernel;
+    use config::PolicyOperation as Configured;
     let operation = match policy.operation {
-        Operation::Exec => Kernel::Exec,
-        Operation::Write => Kernel::Write,
-        Operation::Connect => Kernel::Connect,
-        Operation::Mount => Kernel::Mount,
-        Operation::Ptrace => Kernel::Ptrace,
-        Operation::Module => Kernel::Module,
-        Operation::Bpf => Kernel::Bpf,
+        Configured::Exec => PolicyOperation::Exec,
+        Configured::Write => PolicyOperation::Write,
+        Configured::Connect => PolicyOperation::Connect,
+        Configured::Mount => PolicyOperation::Mount,
+        Configured::Ptrace => PolicyOperation::Ptrace,
+        Configured::Module => PolicyOperation::Module,
+        Configured::Bpf => PolicyOperation::Bpf,
     };
     let matcher = match (&policy.path, policy.network(), policy.port) {
         (Some(path), ..) => match path.strip_suffix("/*") {
@@ -266,7 +266,7 @@ fn in_kernel(policy: &Policy) -> KernelPolicy {
         }
         (None, None, None) => Matcher::Any,
     };
-    let ruling = if policy.act == Verdict::Deny { Ruling::Deny } else { Ruling::Kill };
+    let ruling = if policy.act == config::Ruling::Deny { Ruling::Deny } else { Ruling::Kill };
     KernelPolicy { operation, matchers: vec![matcher], ruling, exact: false }
 }
 
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_what_the_kernel_is_told() {
+    fn what_is_configured_is_what_the_kernel_gets() {
         let matcher = |rest: &str| {
             let text = format!("[[policy]]\nname = 'x'\ndo = 'kill'\n{rest}");
             let policy = in_kernel(&config(&text).policy[0]);

@@ -12,7 +12,7 @@ use ethogram_detect::{
 };
 use ethogram_engine::Input;
 use ethogram_model::{TrackerSchema, render};
-use ethogram_probe::{Collector, ProgramState, ProgramStatus, Start, State, Subscription};
+use ethogram_probe::{Collector, ProgramState, ProgramStatus, Start, Subscription, TrackerState};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -158,7 +158,7 @@ impl RuleKeeper {
             .collector
             .status()
             .iter()
-            .filter(|s| !matches!(s.state, State::Stopped))
+            .filter(|s| !matches!(s.state, TrackerState::Stopped))
             .map(|s| s.schema.name.to_string())
             .collect();
         for (name, events) in wanted.iter().filter(|(name, _)| !started.contains(*name)) {
@@ -216,15 +216,19 @@ impl RuleKeeper {
                 _ => None,
             });
             match &status.state {
-                State::Running | State::Idle if withheld.is_some() && !status.programs.iter().any(attached) => {
+                TrackerState::Running | TrackerState::Idle
+                    if withheld.is_some() && !status.programs.iter().any(attached) =>
+                {
                     let cost = withheld.map_or("", String::as_str);
                     reasons.insert(format!(
                         "on this kernel {cost}: put the tracker '{tracker}' into `[trackers] high_overhead` to have it all the same"
                     ))
                 }
-                State::Running | State::Idle | State::Paused => return None,
-                State::Stopped => reasons.insert(format!("the tracker '{tracker}' is not started")),
-                State::Refused(why) => reasons.insert(format!("this kernel refuses the tracker '{tracker}': {why}")),
+                TrackerState::Running | TrackerState::Idle | TrackerState::Paused => return None,
+                TrackerState::Stopped => reasons.insert(format!("the tracker '{tracker}' is not started")),
+                TrackerState::Refused(why) => {
+                    reasons.insert(format!("this kernel refuses the tracker '{tracker}': {why}"))
+                }
             };
         }
         (!reasons.is_empty()).then(|| reasons.into_iter().collect::<Vec<_>>().join("; "))

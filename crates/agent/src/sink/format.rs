@@ -18,7 +18,7 @@ fn rule_name(finding: &Finding) -> &str {
 }
 
 /// Title and reason in one line. A reason that goes on from the title's words does not repeat them.
-fn story(finding: &Finding) -> String {
+fn description(finding: &Finding) -> String {
     let Finding { title, reason, .. } = finding;
     let text = match title.split_once(": ") {
         Some((place, what)) if reason.starts_with(what) => format!("{place}: {reason}"),
@@ -43,12 +43,12 @@ pub(super) mod tests {
 
     #[test]
     fn title_and_reason_are_one_story() {
-        let story = |title: &str, reason: &str| {
-            super::story(&Finding { title: title.into(), reason: reason.into(), ..behaviour() })
+        let description = |title: &str, reason: &str| {
+            super::description(&Finding { title: title.into(), reason: reason.into(), ..behaviour() })
         };
-        assert_eq!(story("web: sh ran ls", "sh ran ls, which is new"), "web: sh ran ls, which is new");
-        assert_eq!(story("Shell in container", "bash\n was started"), "Shell in container: bash\\n was started");
-        assert_eq!(story("a: b", ""), "a: b");
+        assert_eq!(description("web: sh ran ls", "sh ran ls, which is new"), "web: sh ran ls, which is new");
+        assert_eq!(description("Shell in container", "bash\n was started"), "Shell in container: bash\\n was started");
+        assert_eq!(description("a: b", ""), "a: b");
     }
 
     /// A new behaviour of a container, with names that a container could choose to do harm.

@@ -26,7 +26,7 @@ use crate::{
 
 /// How long a request may take, connecting included.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes of an answer that are looked at.
+/// Bytes of an answer that are read.
 const MAX_ANSWER: usize = 1 << 16;
 /// Characters of an answer that are shown where it is a refusal.
 const MAX_SHOWN: usize = 200;

@@ -115,7 +115,7 @@ impl Sink {
             });
             let reports = reports.inspect(|_| _ = to_leave.fetch_sub(1, Relaxed));
             write_all(&named, to, reports, &to_count);
-            // There may be no one who waits for it.
+            // There may be no thread that waits for it.
             let _ = end.try_send(());
         })?;
         Ok(Self { name: name.to_owned(), queue, queued, least, follows: false, counters, spool: None, ended })

@@ -3,7 +3,7 @@
 use std::fs;
 
 use ethogram_agent::store::{Contents, Store};
-use ethogram_detect::{Profile, ProfileState};
+use ethogram_detect::{LearningState, Profile};
 use rustix::process::Signal;
 
 use super::support::{Container, Server, Settings, eventually, seconds};
@@ -34,7 +34,7 @@ fn a_kill_loses_ten_seconds_at_most() {
     eventually("all of it in the store", seconds(11), || {
         let stored = as_of_now(&server);
         let is_learnt =
-            |text: &String| serde_json::from_str(text).is_ok_and(|p: Profile| p.state() != ProfileState::Learning);
+            |text: &String| serde_json::from_str(text).is_ok_and(|p: Profile| p.state() != LearningState::Learning);
         let has_all = stored.profiles.len() >= profiles.len() && stored.alerts.len() >= before.len();
         (has_all && stored.profiles.values().all(is_learnt)).then_some(())
     });

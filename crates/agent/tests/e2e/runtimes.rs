@@ -68,7 +68,7 @@ fn one_that_hangs() {
     let container = Container::idle("hang");
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("hang.sock");
-    // Nobody ever accepts: connections are made, and stay without an answer.
+    // It never accepts: connections are made, and stay without an answer.
     let _listener = UnixListener::bind(&socket).unwrap();
     let begin = Instant::now();
     let server = server_on(&socket);
@@ -135,7 +135,7 @@ fn one_whose_socket_goes_and_comes_back() {
     let meanwhile = Container::idle("meanwhile");
     expect_anonymous(&server, &meanwhile);
     let all = server.http.get("/v1/containers");
-    assert!(!all.to_string().contains(&meanwhile.name), "nobody was there to tell its name: {all}");
+    assert!(!all.to_string().contains(&meanwhile.name), "no runtime was there to name it: {all}");
 
     let _proxy = Proxy::start(&socket, "/var/run/docker.sock");
     eventually("the name of what came meanwhile", seconds(60), || {

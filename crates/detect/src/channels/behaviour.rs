@@ -292,7 +292,7 @@ impl BehaviourChannel {
         })
     }
 
-    /// Whether anybody in this workload does such a thing to the behaviour's object.
+    /// Whether any executable of this workload does such a thing to the behaviour's object.
     pub(crate) fn shows(&self, behaviour: &Behaviour<'_>) -> bool {
         let Some(operation) = self.operations.get(behaviour.operation) else { return false };
         operation.executables.values().any(|e| e.objects.get(behaviour).is_some())

@@ -8,7 +8,7 @@ use super::Bits;
 
 /// What surprises less than this raises no alert, however few there are.
 const LEAST: i32 = 4;
-/// Half bits that are looked at; whatever scores more counts as this much.
+/// Half bits that are counted; whatever scores more counts as this much.
 const MOST: i32 = 63;
 const DAY_NS: u128 = 24 * 3_600_000_000_000;
 /// Fixed point of rates.

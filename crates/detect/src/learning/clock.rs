@@ -1,6 +1,6 @@
 //! Time that went by while events came, whatever their clock did.
 
-/// The longest that two events may lie apart and all the time between them count as looked at. More is a clock that
+/// The longest that two events may lie apart and all the time between them count as observed. More is a clock that
 /// jumped or a machine that slept, and counts as this much. Nanoseconds.
 const LONGEST_STEP_NS: u64 = 3_600_000_000_000;
 /// Events of several CPUs come a little out of order; a clock that goes back by more than this was set. Nanoseconds.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     calibration::Calibration,
-    state::ProfileState,
+    state::LearningState,
     window::{Window, window_ns},
 };
 
@@ -92,12 +92,12 @@ impl Lifecycle {
     }
 
     /// How far it is.
-    pub fn state(&self) -> ProfileState {
+    pub fn state(&self) -> LearningState {
         match () {
-            () if !self.is_judged => ProfileState::Learning,
-            () if self.is_drifted => ProfileState::Drifted,
-            () if (self.starts == 0 || self.is_lossy) && self.approved_ns.is_none() => ProfileState::Partial,
-            () => ProfileState::Stable,
+            () if !self.is_judged => LearningState::Learning,
+            () if self.is_drifted => LearningState::Drifted,
+            () if (self.starts == 0 || self.is_lossy) && self.approved_ns.is_none() => LearningState::Partial,
+            () => LearningState::Stable,
         }
     }
 
@@ -108,7 +108,7 @@ impl Lifecycle {
         let windows =
             || format!("two windows of {} in a row with next to nothing new", duration(window_ns(learning_period_ns)));
         match self.state() {
-            ProfileState::Learning => {
+            LearningState::Learning => {
                 let left_ns = learning_period_ns.saturating_sub(self.watched_ns);
                 if left_ns > 0 {
                     out.push(format!("{} more of looking", duration(left_ns.max(1_000_000_000))));
@@ -119,7 +119,7 @@ impl Lifecycle {
                     out.push("no start of a container seen".to_owned());
                 }
             }
-            ProfileState::Partial => {
+            LearningState::Partial => {
                 if self.starts == 0 {
                     out.push("no start of a container seen".to_owned());
                 }
@@ -127,10 +127,10 @@ impl Lifecycle {
                     out.push("events were lost while it was learnt: reset it, or approve it as it is".to_owned());
                 }
             }
-            ProfileState::Drifted => {
+            LearningState::Drifted => {
                 out.push(format!("drift, much new behaviour lately: {}, or an approval", windows()))
             }
-            ProfileState::Stable => {}
+            LearningState::Stable => {}
         }
         out
     }

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn containers_are_told_apart_and_united() {
+    fn containers_are_distinguished_and_united() {
         let few = |range: std::ops::Range<u64>| {
             let mut seen = Seen::default();
             range.for_each(|container| seen.add(Seen::shown(1, container)));

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How far a profile is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ProfileState {
+pub enum LearningState {
     /// It is being learnt, and what is new raises no alert; with a predecessor, only what is of high severity.
     #[default]
     Learning,
@@ -18,7 +18,7 @@ pub enum ProfileState {
     Drifted,
 }
 
-impl ProfileState {
+impl LearningState {
     /// As it is written.
     pub fn name(self) -> &'static str {
         match self {

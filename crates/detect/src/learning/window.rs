@@ -1,4 +1,4 @@
-//! Windows of the time in which the agent looked at a workload: whether it has become quiet, or has changed.
+//! Windows of the time in which the agent observed a workload: whether it has become quiet, or has changed.
 
 use serde::{Deserialize, Serialize};
 

@@ -13,9 +13,9 @@ use crate::channels::behaviour::Behaviour;
 
 /// Habits at one time; beyond, the quarter that was idle for longest ends.
 pub const MAX_HABITS: usize = 32_768;
-/// How long a habit lasts before it is looked at again, nanoseconds of the model's clock.
+/// How long a habit lasts before it is judged again, nanoseconds of the model's clock.
 const LASTS_NS: u64 = 600_000_000_000;
-/// Keys remembered that were met once, or cannot be habits; beyond, they are looked at anew.
+/// Keys remembered that were met once, or cannot be habits; beyond, they are judged anew.
 const MAX_MET: usize = 65_536;
 
 /// What the kernel side has to do.
@@ -96,7 +96,7 @@ pub(super) struct Habits {
     order: VecDeque<(u64, u64)>,
     /// Met once: most never come again.
     met: FxHashSet<u64>,
-    /// Looked at in vain.
+    /// Judged in vain.
     refused: FxHashSet<u64>,
     changes: Vec<HabitChange>,
 }

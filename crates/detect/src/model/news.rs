@@ -37,7 +37,7 @@ struct News<'b, 'e> {
 }
 
 /// What becomes of it.
-enum Verdict {
+enum Judgement {
     /// It was raised before, and goes on.
     Repeated,
     /// It is learnt.
@@ -76,8 +76,8 @@ impl Model {
     ) -> Option<Finding> {
         let news = self.weigh(uid, behaviour, event)?;
         self.count_new(uid, &news);
-        let verdict = self.decide_new(uid, &news, accepted)?;
-        self.settle_new(uid, news, verdict)
+        let judgement = self.decide_new(uid, &news, accepted)?;
+        self.settle_new(uid, news, judgement)
     }
 
     /// How severe it is, how surprising, and whether it is the time to learn it.
@@ -126,39 +126,39 @@ impl Model {
         uid: &Arc<str>,
         news: &News<'_, '_>,
         accepted: &mut impl FnMut(&str, &str, &str) -> bool,
-    ) -> Option<Verdict> {
+    ) -> Option<Judgement> {
         let Profile { workload, lifecycle, channels, .. } = &self.profiles.get(uid)?.profile;
         let behaviour = news.behaviour;
         if lifecycle.is_judged && channels.behaviour.was_raised(behaviour) {
-            return Some(Verdict::Repeated);
+            return Some(Judgement::Repeated);
         }
         if news.learns {
             let is_withheld = news.is_suspect && !behaviour.is_start;
-            return Some(if is_withheld { Verdict::Withheld } else { Verdict::Learnt });
+            return Some(if is_withheld { Judgement::Withheld } else { Judgement::Learnt });
         }
         if accepted(&format!("behaviour.{}", behaviour.operation), &workload.name, &behaviour.executable) {
-            return Some(Verdict::Accepted);
+            return Some(Judgement::Accepted);
         }
         let is_strict = self.settings.is_locked || lifecycle.is_approved();
         if !news.is_severe() && !is_strict && news.scored.bits() < self.threshold {
-            return Some(Verdict::Unsurprising);
+            return Some(Judgement::Unsurprising);
         }
         let session = news.interactive().filter(|_| !news.is_severe());
         let first = session.and_then(|session| self.sessions.first_of(session));
         if let Some(first) = first.filter(|first| channels.behaviour.was_raised(&first.behaviour())) {
-            return Some(Verdict::PartOf(first.clone()));
+            return Some(Judgement::PartOf(first.clone()));
         }
-        Some(Verdict::Raised)
+        Some(Judgement::Raised)
     }
 
-    fn settle_new(&mut self, uid: &Arc<str>, news: News<'_, '_>, verdict: Verdict) -> Option<Finding> {
-        match verdict {
-            Verdict::Repeated => self.repeat(uid, news.behaviour, news.event),
-            Verdict::PartOf(first) => self.repeat(uid, &first.behaviour(), news.event),
-            Verdict::Accepted => {}
-            Verdict::Withheld => self.counters.withheld += 1,
-            Verdict::Learnt => self.learn(uid, &news, news.is_tested && !news.behaviour.is_start),
-            Verdict::Unsurprising => {
+    fn settle_new(&mut self, uid: &Arc<str>, news: News<'_, '_>, judgement: Judgement) -> Option<Finding> {
+        match judgement {
+            Judgement::Repeated => self.repeat(uid, news.behaviour, news.event),
+            Judgement::PartOf(first) => self.repeat(uid, &first.behaviour(), news.event),
+            Judgement::Accepted => {}
+            Judgement::Withheld => self.counters.withheld += 1,
+            Judgement::Learnt => self.learn(uid, &news, news.is_tested && !news.behaviour.is_start),
+            Judgement::Unsurprising => {
                 self.counters.unsurprising += 1;
                 if news.is_suspect {
                     self.counters.withheld += 1;
@@ -166,7 +166,7 @@ impl Model {
                     self.learn(uid, &news, true);
                 }
             }
-            Verdict::Raised => return self.raise(uid, news),
+            Judgement::Raised => return self.raise(uid, news),
         }
         None
     }

@@ -1,5 +1,5 @@
 //! Whatever is started in a container from outside, by people and scripts that look into it. What comes of a session in a
-//! terminal is one story; scripts do one thing each.
+//! terminal is one finding group; scripts do one thing each.
 
 use std::{collections::VecDeque, sync::Arc};
 

@@ -9,7 +9,7 @@ use super::Profile;
 use crate::{
     Settings,
     channels::behaviour::{Executable, Unjudged, words},
-    learning::{ProfileState, Seen},
+    learning::{LearningState, Seen},
 };
 
 /// Lines that the text should have at most: a page that is read at once.
@@ -21,7 +21,7 @@ const SHOWN_ALERTS: usize = 5;
 
 /// A profile in brief.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProfileSummary {
+pub struct ProfileOverview {
     /// Of the workload.
     pub uid: String,
     /// Of the workload: image, digest, owner, command.
@@ -29,7 +29,7 @@ pub struct ProfileSummary {
     /// As the first container's user wrote it.
     pub image: String,
     /// How far it is.
-    pub state: ProfileState,
+    pub state: LearningState,
     /// When the workload was first seen, nanoseconds since the Unix epoch.
     pub since_ns: u64,
     /// When it was last seen, nanoseconds since the Unix epoch.
@@ -53,7 +53,7 @@ pub struct ProfileSummary {
     pub alerts: usize,
 }
 
-impl ProfileSummary {
+impl ProfileOverview {
     /// Of a profile.
     pub fn of(profile: &Profile, settings: &Settings) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl ProfileSummary {
 pub struct ProfileTree {
     /// Whose it is.
     #[serde(flatten)]
-    pub summary: ProfileSummary,
+    pub summary: ProfileOverview,
     /// The workload whose profile it began with, as long as it is learnt.
     #[serde(default)]
     pub predecessor: Option<String>,
@@ -185,7 +185,7 @@ impl Profile {
             }
         }
         alerted.sort_by_key(|a| std::cmp::Reverse(a.seen.last_seen_ns));
-        let (summary, predecessor) = (ProfileSummary::of(self, settings), self.lifecycle.predecessor.clone());
+        let (summary, predecessor) = (ProfileOverview::of(self, settings), self.lifecycle.predecessor.clone());
         ProfileTree { summary, predecessor, threshold, operations, alerted }
     }
 }
@@ -236,7 +236,7 @@ fn page(tree: &ProfileTree, executables: usize, objects: usize) -> String {
         (n, _) => format!("{} alerts", short(n as u64)),
     };
     let from = match tree.threshold {
-        _ if s.state == ProfileState::Learning => String::new(),
+        _ if s.state == LearningState::Learning => String::new(),
         _ if s.approved_ns.is_some() => "; everything new raises an alert".to_owned(),
         Some(bits) => format!("; new behaviour raises an alert from severity high, or from a score of {bits:.1} bits"),
         None => String::new(),
@@ -271,16 +271,16 @@ fn page(tree: &ProfileTree, executables: usize, objects: usize) -> String {
 }
 
 /// How far it is, in words.
-fn standing(s: &ProfileSummary) -> String {
+fn standing(s: &ProfileOverview) -> String {
     let learnt = duration(s.learnt_ns);
     match (s.state, s.approved_ns) {
         (_, Some(approved_ns)) => {
             format!("{}, approved {}: it learns nothing more", s.state.name(), minute(approved_ns))
         }
-        (ProfileState::Learning, _) => format!("learning for {learnt}: new behaviour is learnt and raises no alert"),
-        (ProfileState::Partial, _) => format!("partial, learnt in {learnt}: it judges, though not all was seen"),
-        (ProfileState::Stable, _) => format!("stable, learnt in {learnt}: it judges"),
-        (ProfileState::Drifted, _) => {
+        (LearningState::Learning, _) => format!("learning for {learnt}: new behaviour is learnt and raises no alert"),
+        (LearningState::Partial, _) => format!("partial, learnt in {learnt}: it judges, though not all was seen"),
+        (LearningState::Stable, _) => format!("stable, learnt in {learnt}: it judges"),
+        (LearningState::Drifted, _) => {
             format!("drifted, learnt in {learnt}: it judges, and much new behaviour came lately (drift)")
         }
     }

@@ -90,7 +90,7 @@ impl RuleSet {
             };
             let mut search = Search { set: self, program, operation, beyond: &mut out.beyond };
             let ways = search.ways(*node, true);
-            search.tell_what_is_left(*node);
+            search.note_undecided(*node);
             // What differs in its targets only is one.
             let mut by_scope: BTreeMap<Vec<(usize, bool)>, Vec<Target>> = BTreeMap::new();
             for mut way in ways {
@@ -283,7 +283,7 @@ impl Search<'_> {
     }
 
     /// What the rule would hold for as well though nothing in its condition says so.
-    fn tell_what_is_left(&mut self, node: usize) {
+    fn note_undecided(&mut self, node: usize) {
         let undecided = self.policy_field().map(|known| (known.field.clone(), known.undecided.clone()));
         if let Some((field, words)) = undecided {
             for (word, meaning) in words {

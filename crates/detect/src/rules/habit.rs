@@ -1,4 +1,4 @@
-//! What all events of a habit have in common: the kernel tells habits apart by who does what to what, and what is part of
+//! What all events of a habit have in common: the kernel distinguishes habits by who does what to what, and what is part of
 //! that is the same in each. Who it is, lineages say (`habit.bpf.h`, `lineage.bpf.h`); of the event's own fields, a tag in C
 //! says which are part of it.
 
@@ -22,7 +22,7 @@ pub(super) enum OfHabit {
     /// It is the same.
     Yes,
     /// It is the same where that ancestor, or all where none is named, runs in the container: the arguments of what started
-    /// the container are not told apart, as they hold its id.
+    /// the container are not distinguished, as they hold its id.
     Inside(Option<usize>),
 }
 

@@ -126,7 +126,7 @@ impl Rules {
         self.kinds.clear();
     }
 
-    /// Goes on with a story that was told before, by its finding's uid and count.
+    /// Goes on with a finding group that was reported before, by its finding's uid and count.
     pub fn restore(&mut self, uid: String, count: u64) {
         self.groups.restore(uid, count);
     }
@@ -226,7 +226,7 @@ impl Rules {
     }
 
     /// Finding groups that were forgotten since there were too many.
-    pub fn forgotten_stories(&self) -> u64 {
+    pub fn forgotten_groups(&self) -> u64 {
         self.groups.forgotten
     }
 

@@ -1,6 +1,6 @@
 //! What an event must be like for any rule to hold, as far as the kernel can decide by one of its fields (a field filter).
 //!
-//! Of each field that the kernel could look at, it is asked what the rules say where a test of it fails, whatever else the event
+//! Of each field that the kernel could read, it is asked what the rules say where a test of it fails, whatever else the event
 //! has in it. Where none can hold then, the kernel need not report the event.
 
 use ethogram_model::{FieldKind, FieldTest};

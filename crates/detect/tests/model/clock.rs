@@ -1,6 +1,6 @@
 //! Learning ends when a workload was looked at for long enough, and stays ended.
 
-use ethogram_detect::{Model, Profile, ProfileState, Settings};
+use ethogram_detect::{LearningState, Model, Profile, Settings};
 
 use crate::support::*;
 
@@ -23,13 +23,13 @@ fn learning_goes_on_until_two_windows_bring_nothing_new() {
     assert!(!writes_are_told(&mut model, &web, "/srv/a", 0));
     assert!(!writes_are_told(&mut model, &web, "/srv/b", LEARNING - 1));
     assert!(!writes_are_told(&mut model, &web, "/srv/a", LEARNING + WINDOW));
-    assert_eq!(model.profiles()[0].state, ProfileState::Learning);
+    assert_eq!(model.profiles()[0].state, LearningState::Learning);
     assert!(writes_are_told(&mut model, &web, "/srv/c", LEARNING + 2 * WINDOW));
 }
 
 #[test]
 fn one_in_a_thousand_may_be_new_in_a_quiet_window() {
-    for (seen, state) in [(900, ProfileState::Learning), (1_100, ProfileState::Partial)] {
+    for (seen, state) in [(900, LearningState::Learning), (1_100, LearningState::Partial)] {
         let (mut model, web) = (model(), web());
         writes_are_told(&mut model, &web, "/srv/a", 0);
         for i in 0..seen {
@@ -47,7 +47,7 @@ fn what_never_is_quiet_is_judged_in_the_end() {
     let reported = (0..50_u64).find(|i| writes_are_told(&mut model, &web, &format!("/srv/d{i}/f"), i * WINDOW));
     // By then something new in this place is no surprise.
     assert_eq!(reported, None);
-    assert_eq!(model.profiles()[0].state, ProfileState::Partial);
+    assert_eq!(model.profiles()[0].state, LearningState::Partial);
     assert!(model.counters().unsurprising > 0);
     assert!(writes_are_told(&mut model, &web, "/etc/passwd", 100 * WINDOW));
 }
@@ -60,9 +60,9 @@ fn while_events_are_lost_nothing_is_known_to_be_quiet() {
         model.advance(START + second * SECOND);
         model.note_loss();
     }
-    assert_eq!(model.profiles()[0].state, ProfileState::Learning);
+    assert_eq!(model.profiles()[0].state, LearningState::Learning);
     model.advance(START + LEARNING + 20 * SECOND);
-    assert_eq!(model.profiles()[0].state, ProfileState::Partial);
+    assert_eq!(model.profiles()[0].state, LearningState::Partial);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn quiet_hours_count_when_time_is_told() {
     let web = web();
     assert!(!writes_are_told(&mut model, &web, "/srv/a", 0));
     (1..=48).for_each(|half| model.advance(START + half * HOUR / 2));
-    assert_eq!(model.profiles()[0].state, ProfileState::Partial);
+    assert_eq!(model.profiles()[0].state, LearningState::Partial);
     assert!(writes_are_told(&mut model, &web, "/srv/b", 24 * HOUR));
 }
 
@@ -193,14 +193,14 @@ fn years_that_a_clock_jumps_are_one_step_and_end_no_windows() {
         model.advance(START + jump * year);
     }
     assert_eq!(model.profiles()[0].learnt_ns, 10 * HOUR, "an hour each");
-    assert_eq!(model.profiles()[0].state, ProfileState::Learning);
+    assert_eq!(model.profiles()[0].state, LearningState::Learning);
     for jump in (1..=10).rev() {
         model.advance(START + jump * year);
     }
     assert_eq!(model.profiles()[0].learnt_ns, 10 * HOUR, "going back is no time");
     // Time goes on from where the clock was set to; nothing of what was seen is taken for old.
     (1..=48).for_each(|half| model.advance(START + year + half * HOUR / 2));
-    assert_ne!(model.profiles()[0].state, ProfileState::Learning);
+    assert_ne!(model.profiles()[0].state, LearningState::Learning);
     assert!(!writes_are_told(&mut model, &web, "/srv/a", year + 24 * HOUR));
 }
 

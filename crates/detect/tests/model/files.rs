@@ -1,6 +1,6 @@
 //! Profiles as files: written, read, refused, and taken up.
 
-use ethogram_detect::{Decision, Detector, Model, Profile, ProfileDiff, ProfileState, Settings};
+use ethogram_detect::{Decision, Detector, LearningState, Model, Profile, ProfileDiff, Settings};
 use proptest::prelude::*;
 
 use crate::{properties::any_event, support::*};
@@ -77,7 +77,7 @@ fn an_imported_profile_judges_as_the_learnt_one_and_learns_nothing() {
     let text = profile(&mut learnt, &web).to_file();
     let mut model = model();
     model.import(read(&text).unwrap());
-    assert_eq!(model.profiles()[0].state, ProfileState::Stable);
+    assert_eq!(model.profiles()[0].state, LearningState::Stable);
     assert_eq!(judge(&mut model, web_server(&web, 0)), []);
     let new = |at| web.write("/www/cgi-bin/count", "/tmp/new", at);
     assert_eq!(judge(&mut model, [new(SECOND)]).len(), 1, "while others would still learn");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ethogram_detect::{Acceptance, Decision, Detector, Model, ProfileState, Settings};
+use ethogram_detect::{Acceptance, Decision, Detector, LearningState, Model, Settings};
 use ethogram_model::{Event, Exec, Finding, Severity};
 
 use crate::support::*;
@@ -24,7 +24,7 @@ fn version(cgroup: u64, digest: &str) -> Sandbox {
     sandbox
 }
 
-fn state(model: &mut Model, of: &Sandbox) -> ProfileState {
+fn state(model: &mut Model, of: &Sandbox) -> LearningState {
     let uid = model.profile_of(&of.container).unwrap();
     model.profiles().into_iter().find(|p| p.uid == uid).unwrap().state
 }
@@ -38,17 +38,17 @@ fn one(findings: Vec<Finding>) -> Finding {
 fn a_profile_whose_start_was_seen_is_stable() {
     let (mut model, web) = (model(), web());
     judge(&mut model, [start(&web, 0)]);
-    assert_eq!(state(&mut model, &web), ProfileState::Learning);
+    assert_eq!(state(&mut model, &web), LearningState::Learning);
     model.advance(START + LEARNING);
-    assert_eq!(state(&mut model, &web), ProfileState::Stable);
+    assert_eq!(state(&mut model, &web), LearningState::Stable);
 }
 
 #[test]
 fn what_the_first_start_brings_is_learnt_unless_it_is_grave() {
     let (mut model, web) = learnt();
-    assert_eq!(state(&mut model, &web), ProfileState::Partial);
+    assert_eq!(state(&mut model, &web), LearningState::Partial);
     judge(&mut model, [start(&web, LATER)]);
-    assert_eq!(state(&mut model, &web), ProfileState::Stable);
+    assert_eq!(state(&mut model, &web), LearningState::Stable);
     assert_eq!(judge(&mut model, [web.write("/bin/httpd", "/var/log/start", LATER + SECOND)]), []);
     let severe = one(judge(&mut model, [web.write("/bin/httpd", "/etc/passwd", LATER + SECOND)]));
     assert_eq!(severe.severity, Severity::High);
@@ -64,7 +64,7 @@ fn another_version_of_the_image_begins_with_what_the_last_one_did() {
     let (mut model, web) = learnt();
     let second = version(8, "00000000000000ff");
     assert_eq!(judge(&mut model, web_server(&second, 60)), []);
-    assert_eq!(state(&mut model, &second), ProfileState::Learning);
+    assert_eq!(state(&mut model, &second), LearningState::Learning);
     assert_eq!(model.counters().learnt, 8, "all of it was known");
     // What changed is learnt, severity high raises an alert.
     assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]), []);
@@ -74,7 +74,7 @@ fn another_version_of_the_image_begins_with_what_the_last_one_did() {
     let calls_home = one(judge(&mut model, [second.connect(HTTPD, "203.0.113.9", 443, LATER + LEARNING / 2 - SECOND)]));
     assert_eq!(calls_home.severity, Severity::High);
     model.advance(START + LATER + LEARNING / 2 + WINDOW);
-    assert_eq!(state(&mut model, &second), ProfileState::Partial);
+    assert_eq!(state(&mut model, &second), LearningState::Partial);
     let late = 4 * LATER;
     one(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/late", late)]));
     assert_eq!(judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", late)]), []);
@@ -86,7 +86,7 @@ fn a_version_begins_with_what_all_versions_do() {
     let (mut model, _) = learnt();
     let (second, third) = (version(8, "00000000000000ff"), version(9, "00000000000000fe"));
     judge(&mut model, [second.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]);
-    assert_eq!(state(&mut model, &second), ProfileState::Learning);
+    assert_eq!(state(&mut model, &second), LearningState::Learning);
     judge(&mut model, [third.write("/www/cgi-bin/count", "/var/lib/count/extra", LATER)]);
     let uid = model.profile_of(&third.container).unwrap();
     let third = model.profile(&uid).unwrap();
@@ -124,7 +124,7 @@ fn short_lived_containers_pool_what_they_show() {
     }
     model.advance(START + LATER);
     let tree = model.profiles().remove(0);
-    assert_eq!((tree.state, tree.entries), (ProfileState::Stable, 2));
+    assert_eq!((tree.state, tree.entries), (LearningState::Stable, 2));
     let profile = model.describe(&tree.uid).unwrap();
     let written = &profile.operations.iter().find(|o| o.operation == "write").unwrap().executables[0].objects[0];
     assert_eq!(written.count, 20);
@@ -136,9 +136,9 @@ fn much_that_is_new_is_drift_until_it_is_quiet_again() {
     let (mut model, web) = learnt();
     judge(&mut model, (0..20).map(|i| web.execute(HTTPD, &format!("/opt/tool{i}"), LATER)));
     model.advance(START + LATER + 2 * WINDOW);
-    assert_eq!(state(&mut model, &web), ProfileState::Drifted);
+    assert_eq!(state(&mut model, &web), LearningState::Drifted);
     model.advance(START + LATER + 6 * WINDOW);
-    assert_eq!(state(&mut model, &web), ProfileState::Partial);
+    assert_eq!(state(&mut model, &web), LearningState::Partial);
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn what_people_decide_of_a_profile() {
     let event = |at| web.execute(HTTPD, "/usr/bin/curl", at);
     one(judge(&mut model, [event(LATER)]));
     assert!(model.approve(&uid) && !model.approve("nobody"));
-    assert_eq!(state(&mut model, &web), ProfileState::Stable);
+    assert_eq!(state(&mut model, &web), LearningState::Stable);
     assert_eq!(model.profile(&uid).unwrap().alerts(), 0);
     assert_eq!(judge(&mut model, [event(2 * LATER)]), [], "what was reported is right, too");
     one(judge(&mut model, [web.listen(HTTPD, 8081, 2 * LATER)]));
@@ -265,7 +265,7 @@ fn what_people_decide_of_a_profile() {
     assert!(model.reset(&uid) && !model.reset(&uid));
     assert_eq!(model.take_evicted(), std::slice::from_ref(&uid));
     assert_eq!(judge(&mut model, [event(3 * LATER)]), []);
-    assert_eq!(state(&mut model, &web), ProfileState::Learning);
+    assert_eq!(state(&mut model, &web), LearningState::Learning);
 }
 
 #[test]
@@ -277,7 +277,7 @@ fn profiles_of_the_first_version_are_understood() {
     let mut model = model();
     model.restore(serde_json::from_str(stored).unwrap()).unwrap();
     let brief = model.profiles().remove(0);
-    assert_eq!((brief.state, brief.entries, brief.observations, brief.alerts), (ProfileState::Partial, 1, 7, 1));
+    assert_eq!((brief.state, brief.entries, brief.observations, brief.alerts), (LearningState::Partial, 1, 7, 1));
 }
 
 #[test]

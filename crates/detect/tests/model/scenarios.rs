@@ -1,4 +1,4 @@
-//! What a person expects to be told, and what not.
+//! What a person expects to be alerted to, and what not.
 
 use std::sync::Arc;
 

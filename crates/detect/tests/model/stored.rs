@@ -1,6 +1,6 @@
 //! Profiles that earlier agents have stored stay what they were.
 
-use ethogram_detect::{Profile, ProfileState};
+use ethogram_detect::{LearningState, Profile};
 
 use crate::support::*;
 
@@ -22,7 +22,7 @@ fn what_an_earlier_agent_learnt_is_judged_by() {
     let profiles: Vec<Profile> = serde_json::from_str(STORED).unwrap();
     let mut model = model();
     for profile in profiles {
-        assert_eq!((profile.state(), profile.alerts() > 0), (ProfileState::Partial, true));
+        assert_eq!((profile.state(), profile.alerts() > 0), (LearningState::Partial, true));
         model.restore(profile).unwrap();
     }
     let web = web();

@@ -24,7 +24,7 @@ type Refused = Box<(Hook, String)>;
 #[derive(Debug)]
 pub(crate) struct Attached {
     hooked: Vec<Hooked>,
-    /// Programs that look at what is there already.
+    /// Programs that list what is there already.
     walkers: Vec<Link>,
     place: Option<Place>,
     subscription: Subscription,

@@ -234,7 +234,7 @@ impl Loop {
         Ok(())
     }
 
-    /// When nothing comes. A program that had looked before, and so does not wake anybody, is done long before the first
+    /// When nothing comes. A program that had looked before, and so does not wake the reader, is done long before the first
     /// sleep ends, which is a short one.
     fn ask_to_be_woken(&mut self) {
         if !self.held.is_empty() || !self.inbox.borrow().is_empty() {
@@ -311,7 +311,7 @@ impl Loop {
         }
     }
 
-    /// Hands on everything up to a time, in order. Returns whether anybody is still there to take it.
+    /// Hands on everything up to a time, in order. Returns whether its receiver is still there.
     fn hand_on(&mut self, until: u64) -> bool {
         self.held.append(&mut self.inbox.borrow_mut());
         self.held.sort_by_key(|event| event.time_ns);

@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use ethogram_model::{Event, Value};
+use ethogram_model::{Event, Value, schema::PolicyOperation};
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBuffer, RingBufferBuilder};
 
 use super::{
     POLICY,
-    policy::{KILL_CONNECT, KILL_EXEC, Matcher, Operation, Policy, Ruling, path_key, peer},
+    policy::{KILL_CONNECT, KILL_EXEC, Matcher, Policy, Ruling, path_key, peer, place, programs},
 };
 use crate::{
     Controller, Error, Manifest, TrackerObject,
@@ -103,7 +103,7 @@ impl Enforcer {
                 if let (true, Some(group)) = (policy.exact, policy.after()) {
                     return takes(group).map(|()| group);
                 }
-                let group = policy.operation.programs();
+                let group = programs(policy.operation);
                 let refused = match takes(group) {
                     Ok(()) => return Ok(group),
                     Err(reason) => reason,
@@ -265,7 +265,7 @@ fn try_group(group: Group, constants: Constants) -> Result<(), String> {
 /// Loads each program alone, as far as this kernel takes it.
 #[cfg(test)]
 pub(crate) fn load_each_program() {
-    let all = Operation::ALL.into_iter().flat_map(Operation::programs).chain(KILL_EXEC).chain(KILL_CONNECT);
+    let all = PolicyOperation::ALL.into_iter().flat_map(programs).chain(KILL_EXEC).chain(KILL_CONNECT);
     for program in all {
         _ = load(&BTreeSet::from([*program]), Constants { controller: None, dry_run: false });
     }
@@ -322,7 +322,7 @@ fn write(
     peers: &MapHandle,
 ) -> libbpf_rs::Result<()> {
     let mut of_paths = BTreeMap::<_, u64>::new();
-    for operation in Operation::ALL {
+    for operation in PolicyOperation::ALL {
         let mut of = OperationPolicies::default();
         for (index, policy, group) in policies.iter().filter(|(_, p, _)| p.operation == operation) {
             let bit = 1u64 << index;
@@ -331,9 +331,9 @@ fn write(
             of.after |= if policy.after() == Some(*group) { bit } else { 0 };
             for matcher in &policy.matchers {
                 match matcher {
-                    Matcher::Any if operation == Operation::Connect => {
-                        let anybody = peer(Ipv6Addr::UNSPECIFIED.into(), 0, None).to_bytes();
-                        peers.update(&(*index as u32).to_ne_bytes(), &anybody, MapFlags::ANY)?;
+                    Matcher::Any if operation == PolicyOperation::Connect => {
+                        let any = peer(Ipv6Addr::UNSPECIFIED.into(), 0, None).to_bytes();
+                        peers.update(&(*index as u32).to_ne_bytes(), &any, MapFlags::ANY)?;
                     }
                     Matcher::Any => of.anything |= bit,
                     Matcher::Path(path) => *of_paths.entry(path_key(path, false).to_bytes()).or_default() |= bit,
@@ -345,7 +345,7 @@ fn write(
                 }
             }
         }
-        operations.update(&(operation as u32).to_ne_bytes(), &of.to_bytes(), MapFlags::ANY)?;
+        operations.update(&place(operation).to_ne_bytes(), &of.to_bytes(), MapFlags::ANY)?;
     }
     of_paths.iter().try_for_each(|(key, bits)| paths.update(key, &bits.to_ne_bytes(), MapFlags::ANY))
 }

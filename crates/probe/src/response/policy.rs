@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ethogram_model::schema::PolicyOperation;
+
 use crate::tables::shared::{HASH_PRIME, HASH_SEED, PathKey, Peer, operation};
 
 /// Something that the kernel decides as it happens. For which containers it holds, [`Enforcer::assign`] says.
@@ -10,7 +12,7 @@ use crate::tables::shared::{HASH_PRIME, HASH_SEED, PathKey, Peer, operation};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// What a process does.
-    pub operation: Operation,
+    pub operation: PolicyOperation,
     /// To what: any of these. Of peers there is one.
     pub matchers: Vec<Matcher>,
     /// What becomes of it.
@@ -18,25 +20,6 @@ pub struct Policy {
     /// Whether it stands for a rule: it holds for nothing that the rule's events would not report, and where that cannot be known,
     /// not at all.
     pub exact: bool,
-}
-
-/// What a process does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Operation {
-    /// Run a program.
-    Exec = operation::OP_EXEC as isize,
-    /// Open or create a file for writing, or truncate it.
-    Write = operation::OP_WRITE as isize,
-    /// Connect to an IP address, or send to one without.
-    Connect = operation::OP_CONNECT as isize,
-    /// Mount a file system, or move a mount.
-    Mount = operation::OP_MOUNT as isize,
-    /// Trace another process, or read or write its memory.
-    Ptrace = operation::OP_PTRACE as isize,
-    /// Load a kernel module, or have one loaded.
-    Module = operation::OP_MODULE as isize,
-    /// Make any bpf call.
-    Bpf = operation::OP_BPF as isize,
 }
 
 /// To what it is done.
@@ -68,22 +51,32 @@ pub enum Ruling {
     Kill,
 }
 
-impl Operation {
-    /// All of them.
-    pub const ALL: [Self; operation::OPERATIONS as usize] =
-        [Self::Exec, Self::Write, Self::Connect, Self::Mount, Self::Ptrace, Self::Module, Self::Bpf];
+// The tables have a place for each.
+const _: () = assert!(PolicyOperation::ALL.len() == operation::OPERATIONS as usize);
 
-    /// The programs that decide it, all of which are needed.
-    pub(super) fn programs(self) -> &'static [&'static str] {
-        match self {
-            Self::Exec => &["deny_exec"],
-            Self::Write => &["deny_open", "deny_create", "deny_truncate"],
-            Self::Connect => &["deny_connect", "deny_send"],
-            Self::Mount => &["deny_mount", "deny_move_mount"],
-            Self::Ptrace => &["deny_ptrace", "deny_traceme"],
-            Self::Module => &["deny_module_file", "deny_module", "deny_module_request"],
-            Self::Bpf => &["deny_bpf"],
-        }
+/// An operation's place in the tables.
+pub(super) fn place(of: PolicyOperation) -> u32 {
+    match of {
+        PolicyOperation::Exec => operation::OP_EXEC,
+        PolicyOperation::Write => operation::OP_WRITE,
+        PolicyOperation::Connect => operation::OP_CONNECT,
+        PolicyOperation::Mount => operation::OP_MOUNT,
+        PolicyOperation::Ptrace => operation::OP_PTRACE,
+        PolicyOperation::Module => operation::OP_MODULE,
+        PolicyOperation::Bpf => operation::OP_BPF,
+    }
+}
+
+/// The programs that decide an operation, all of which are needed.
+pub(super) fn programs(operation: PolicyOperation) -> &'static [&'static str] {
+    match operation {
+        PolicyOperation::Exec => &["deny_exec"],
+        PolicyOperation::Write => &["deny_open", "deny_create", "deny_truncate"],
+        PolicyOperation::Connect => &["deny_connect", "deny_send"],
+        PolicyOperation::Mount => &["deny_mount", "deny_move_mount"],
+        PolicyOperation::Ptrace => &["deny_ptrace", "deny_traceme"],
+        PolicyOperation::Module => &["deny_module_file", "deny_module", "deny_module_request"],
+        PolicyOperation::Bpf => &["deny_bpf"],
     }
 }
 
@@ -91,8 +84,8 @@ impl Policy {
     /// The programs that kill once it was done, where there are some.
     pub(super) fn after(&self) -> Option<&'static [&'static str]> {
         match (self.ruling, self.operation) {
-            (Ruling::Kill, Operation::Exec) => Some(KILL_EXEC),
-            (Ruling::Kill, Operation::Connect) => Some(KILL_CONNECT),
+            (Ruling::Kill, PolicyOperation::Exec) => Some(KILL_EXEC),
+            (Ruling::Kill, PolicyOperation::Connect) => Some(KILL_CONNECT),
             _ => None,
         }
     }

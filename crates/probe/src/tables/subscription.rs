@@ -70,7 +70,7 @@ impl Subscription {
     }
 }
 
-/// Field filters of one event as the kernel has them: one of the user and one of another field. What it cannot look at is not
+/// Field filters of one event as the kernel has them: one of the user and one of another field. What it cannot read is not
 /// tested.
 fn relevance(event: &EventSchema, tests: &[FieldTest]) -> Relevance {
     let mut out = Relevance::default();
@@ -79,7 +79,7 @@ fn relevance(event: &EventSchema, tests: &[FieldTest]) -> Relevance {
         if !(1..=4).contains(&field.size) || field.offset as u64 >= TESTED_BYTES {
             continue;
         }
-        // A test looks at four bytes, of which those beyond the field are another's.
+        // A test reads four bytes, of which those beyond the field are another's.
         let mask = test.mask & (u32::MAX >> (8 * (4 - field.size)));
         let word = field.offset as u64 | u64::from(test.zero) << TESTED_ZERO_BIT | u64::from(mask) << TESTED_MASK_BIT;
         *(if test.field == USER { &mut out.user } else { &mut out.field }) = word;
@@ -96,7 +96,7 @@ pub(crate) struct Subscriptions {
     /// Of verdicts on objects, of those on habits, and of lineages.
     generations: [AtomicU32; GENERATIONS.len()],
     places: AtomicU32,
-    /// Part of what stands for something, so that nobody can choose a thing that stands for another.
+    /// Part of what stands for something, so that a process cannot choose a thing that stands for another.
     pub(crate) salt: u64,
 }
 
@@ -160,7 +160,7 @@ impl Subscriptions {
         self.generation(HABITS)
     }
 
-    /// What is known of lineages does not apply any more: no program looks at processes meanwhile.
+    /// What is known of lineages does not apply any more: no program reads processes meanwhile.
     pub(crate) fn forget_lineages(&self) -> Result<(), Error> {
         self.begin_generation(LINEAGES)
     }
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_cannot_look_at_is_not_tested() {
+    fn what_the_kernel_cannot_read_is_not_tested() {
         let field = |name: &str, offset, size| Field {
             name: name.into(),
             label: name.into(),

@@ -129,6 +129,6 @@ fn wrong_names_and_values_are_refused_and_nothing_starts() {
     assert!(error("process", set("max_arg", "1")).contains("did you mean max_args?"));
     assert!(error("process", set("max_args", "many")).contains("'many' is not a number from 0 to 4294967295"));
     assert!(error("open", Start::default()).contains("is running already"));
-    let running: Vec<_> = collector.status().into_iter().filter(|s| s.state == State::Running).collect();
+    let running: Vec<_> = collector.status().into_iter().filter(|s| s.state == TrackerState::Running).collect();
     assert_eq!(running.len(), 1);
 }

@@ -11,10 +11,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ethogram_model::schema::PolicyOperation;
 use tempfile::TempDir;
 
 use super::{child::forked, patience};
-use crate::{Controller, Enforcement, Enforcer, Matcher, NetworkCut, Operation, Policy, Ruling, kernel::cgroup};
+use crate::{Controller, Enforcement, Enforcer, Matcher, NetworkCut, Policy, Ruling, kernel::cgroup};
 
 /// A cgroup of a test's own, removed when it is dropped.
 struct Cgroup(PathBuf);
@@ -62,12 +63,12 @@ fn text(path: &Path) -> CString {
     CString::new(path.to_str().unwrap()).unwrap()
 }
 
-fn policy(operation: Operation, matcher: Matcher, ruling: Ruling) -> Policy {
+fn policy(operation: PolicyOperation, matcher: Matcher, ruling: Ruling) -> Policy {
     Policy { operation, matchers: vec![matcher], ruling, exact: false }
 }
 
 /// One that stands for a rule.
-fn exact(operation: Operation, matchers: &[Matcher], ruling: Ruling) -> Policy {
+fn exact(operation: PolicyOperation, matchers: &[Matcher], ruling: Ruling) -> Policy {
     Policy { operation, matchers: matchers.to_vec(), ruling, exact: true }
 }
 
@@ -102,7 +103,7 @@ impl Rig {
             if let Some(found) = watch.take().unwrap().into_iter().find(|e| wanted(e)) {
                 return found;
             }
-            assert!(std::time::Instant::now() < deadline, "nothing was told of it: {what}");
+            assert!(std::time::Instant::now() < deadline, "nothing was reported of it: {what}");
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
     }
@@ -170,18 +171,20 @@ const RAN: (i32, bool) = (0, true);
 fn what_is_refused_to_run_does_not_run() {
     let (_root, forbidden, allowed) = folders();
     let exact = Matcher::Path(allowed.join("one/marker").to_str().unwrap().into());
-    let policies =
-        [policy(Operation::Exec, below(&forbidden), Ruling::Deny), policy(Operation::Exec, exact, Ruling::Deny)];
+    let policies = [
+        policy(PolicyOperation::Exec, below(&forbidden), Ruling::Deny),
+        policy(PolicyOperation::Exec, exact, Ruling::Deny),
+    ];
     let Some(rig) = Rig::start("exec", &policies) else { return };
     let (deep, one) = (Marker::program(&forbidden.join("deep/er")), Marker::program(&allowed.join("one")));
     let (script, other) = (Marker::script(&forbidden), Marker::program(&allowed.join("other")));
     for refused in [&deep, &one, &script] {
         assert_eq!(refused.run(&rig.subject), REFUSED, "{}", refused.path());
     }
-    let told = rig.expect("the refusal", |e| e.policies == 1);
-    assert_eq!((told.object.as_str(), told.killed), (deep.path(), false));
-    assert_eq!(told.event.get("_cgroup").as_u64(), Some(rig.subject.id()));
-    eprintln!("refused after {:?}", told.took);
+    let reported = rig.expect("the refusal", |e| e.policies == 1);
+    assert_eq!((reported.object.as_str(), reported.killed), (deep.path(), false));
+    assert_eq!(reported.event.get("_cgroup").as_u64(), Some(rig.subject.id()));
+    eprintln!("refused after {:?}", reported.took);
 
     assert_eq!(other.run(&rig.subject), RAN, "another path");
     assert_eq!(deep.run(&rig.neighbour), RAN, "another cgroup");
@@ -194,7 +197,9 @@ fn what_is_refused_to_run_does_not_run() {
 #[test]
 fn nobody_gets_away_by_nesting() {
     let (_root, forbidden, _) = folders();
-    let Some(rig) = Rig::start("nesting", &[policy(Operation::Exec, below(&forbidden), Ruling::Deny)]) else { return };
+    let Some(rig) = Rig::start("nesting", &[policy(PolicyOperation::Exec, below(&forbidden), Ruling::Deny)]) else {
+        return;
+    };
     // Deeper than paths are looked at, and in a cgroup below that of the container.
     let deep = Marker::program(&forbidden.join("a/".repeat(60)));
     assert_eq!(deep.run(&rig.subject), REFUSED);
@@ -220,7 +225,9 @@ fn open(path: &CString, flags: i32) -> i32 {
 #[test]
 fn what_is_refused_to_be_written_is_neither_made_nor_changed() {
     let (_root, forbidden, allowed) = folders();
-    let Some(rig) = Rig::start("write", &[policy(Operation::Write, below(&forbidden), Ruling::Deny)]) else { return };
+    let Some(rig) = Rig::start("write", &[policy(PolicyOperation::Write, below(&forbidden), Ruling::Deny)]) else {
+        return;
+    };
     let (new, old) = (forbidden.join("new"), forbidden.join("old"));
     fs::write(&old, "as it was").unwrap();
     let (new_path, old_path, other) = (text(&new), text(&old), text(&allowed.join("other")));
@@ -249,7 +256,7 @@ fn address(port: u16) -> libc::sockaddr_in {
 
 fn connect(to: libc::sockaddr_in) -> i32 {
     let size = size_of_val(&to) as u32;
-    // SAFETY: the address is of the size that is told, and outlives the calls.
+    // SAFETY: the address is of the size that is given, and outlives the calls.
     unsafe {
         let socket = libc::socket(libc::AF_INET, libc::SOCK_STREAM, 0);
         errno(libc::connect(socket, (&raw const to).cast(), size).into())
@@ -258,7 +265,7 @@ fn connect(to: libc::sockaddr_in) -> i32 {
 
 fn send(to: libc::sockaddr_in) -> i32 {
     let size = size_of_val(&to) as u32;
-    // SAFETY: the address and the byte are of the sizes that are told, and outlive the calls.
+    // SAFETY: the address and the byte are of the sizes that are given, and outlive the calls.
     unsafe {
         let socket = libc::socket(libc::AF_INET, libc::SOCK_DGRAM, 0);
         errno(libc::sendto(socket, c"x".as_ptr().cast(), 1, 0, (&raw const to).cast(), size) as libc::c_long)
@@ -271,7 +278,7 @@ fn whom_it_may_not_connect_to_sees_nothing() {
     let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
     let peer = |port| Matcher::Peer { address: "127.0.0.0".parse().unwrap(), bits: 8, port: Some(port) };
     let (port, udp) = (forbidden.local_addr().unwrap().port(), datagrams.local_addr().unwrap().port());
-    let policies = [port, udp].map(|port| policy(Operation::Connect, peer(port), Ruling::Deny));
+    let policies = [port, udp].map(|port| policy(PolicyOperation::Connect, peer(port), Ruling::Deny));
     let Some(rig) = Rig::start("connect", &policies) else { return };
     assert_eq!(rig.subject.run(|| connect(address(port))), libc::EPERM);
     assert_eq!(rig.subject.run(|| send(address(udp))), libc::EPERM);
@@ -299,7 +306,7 @@ fn mount(at: &CString) -> i32 {
 #[test]
 fn what_is_refused_to_be_mounted_is_not_there() {
     let (_root, forbidden, _) = folders();
-    let Some(rig) = Rig::start("mount", &[policy(Operation::Mount, Matcher::Any, Ruling::Deny)]) else { return };
+    let Some(rig) = Rig::start("mount", &[policy(PolicyOperation::Mount, Matcher::Any, Ruling::Deny)]) else { return };
     let at = text(&forbidden);
     let is_mounted = || fs::read_to_string("/proc/self/mountinfo").unwrap().contains(at.to_str().unwrap());
     assert_eq!((rig.subject.run(|| mount(&at)), is_mounted()), (libc::EPERM, false));
@@ -323,7 +330,9 @@ fn seize(pid: u32) -> i32 {
 
 #[test]
 fn what_is_refused_to_be_traced_is_not() {
-    let Some(rig) = Rig::start("ptrace", &[policy(Operation::Ptrace, Matcher::Any, Ruling::Deny)]) else { return };
+    let Some(rig) = Rig::start("ptrace", &[policy(PolicyOperation::Ptrace, Matcher::Any, Ruling::Deny)]) else {
+        return;
+    };
     let target = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
     struct Kill(std::process::Child);
     impl Drop for Kill {
@@ -353,13 +362,15 @@ fn what_is_refused_to_be_traced_is_not() {
 fn load_module() -> i32 {
     // As long as the header that the kernel looks for first.
     let (image, options) = ([b'x'; 128], c"");
-    // SAFETY: the image is of the size that is told, and the options end with NUL.
+    // SAFETY: the image is of the size that is given, and the options end with NUL.
     errno(unsafe { libc::syscall(libc::SYS_init_module, image.as_ptr(), image.len(), options.as_ptr()) })
 }
 
 #[test]
 fn what_is_refused_to_be_loaded_is_not_even_read() {
-    let Some(rig) = Rig::start("module", &[policy(Operation::Module, Matcher::Any, Ruling::Deny)]) else { return };
+    let Some(rig) = Rig::start("module", &[policy(PolicyOperation::Module, Matcher::Any, Ruling::Deny)]) else {
+        return;
+    };
     let (_root, forbidden, _) = folders();
     let file = forbidden.join("module.ko");
     fs::write(&file, [b'x'; 128]).unwrap();
@@ -389,7 +400,7 @@ fn what_is_refused_to_be_loaded_is_not_even_read() {
 fn make_map() -> i32 {
     // Kind (2: array), bytes of a key, bytes of a value, entries.
     let attributes = [2u32, 4, 4, 1];
-    // SAFETY: the attributes are of the size that is told.
+    // SAFETY: the attributes are of the size that is reported.
     errno(unsafe { libc::syscall(libc::SYS_bpf, 0, attributes.as_ptr(), size_of_val(&attributes)) })
 }
 
@@ -399,13 +410,13 @@ fn load_program() -> i32 {
     let license = c"GPL";
     // Kind (1: socket filter), number of instructions, where they are, where the license is.
     let attributes = [1u64 | 2 << 32, instructions.as_ptr() as u64, license.as_ptr() as u64];
-    // SAFETY: the attributes are of the size that is told, and what they point at outlives the call.
+    // SAFETY: the attributes are of the size that is given, and what they point at outlives the call.
     errno(unsafe { libc::syscall(libc::SYS_bpf, 5, attributes.as_ptr(), size_of_val(&attributes)) })
 }
 
 #[test]
 fn what_is_refused_to_call_bpf_has_nothing_in_the_kernel() {
-    let Some(rig) = Rig::start("bpf", &[policy(Operation::Bpf, Matcher::Any, Ruling::Deny)]) else { return };
+    let Some(rig) = Rig::start("bpf", &[policy(PolicyOperation::Bpf, Matcher::Any, Ruling::Deny)]) else { return };
     assert_eq!((rig.subject.run(make_map), rig.subject.run(load_program)), (libc::EPERM, libc::EPERM));
     rig.expect("the refusal", |e| e.policies == 1);
     assert_eq!((rig.neighbour.run(make_map), rig.neighbour.run(load_program)), (0, 0), "another cgroup");
@@ -417,14 +428,14 @@ fn what_is_refused_to_call_bpf_has_nothing_in_the_kernel() {
 #[test]
 fn where_nothing_is_refused_who_runs_it_is_killed_before_it_does_anything() {
     let (_root, forbidden, allowed) = folders();
-    let Some(rig) = Rig::start("kill", &[policy(Operation::Exec, below(&forbidden), Ruling::Kill)]) else {
+    let Some(rig) = Rig::start("kill", &[policy(PolicyOperation::Exec, below(&forbidden), Ruling::Kill)]) else {
         panic!("every kernel kills for an exec")
     };
     let (marker, other) = (Marker::program(&forbidden), Marker::program(&allowed));
     assert_eq!(marker.run(&rig.subject), KILLED);
-    let told = rig.expect("the kill", |e| e.killed);
-    assert_eq!((told.policies, told.object.as_str()), (1, marker.path()));
-    eprintln!("killed after {:?}", told.took);
+    let reported = rig.expect("the kill", |e| e.killed);
+    assert_eq!((reported.policies, reported.object.as_str()), (1, marker.path()));
+    eprintln!("killed after {:?}", reported.took);
     assert_eq!(other.run(&rig.subject), RAN, "another path");
     assert_eq!(marker.run(&rig.neighbour), RAN, "another cgroup");
     let Rig { enforcer, subject, .. } = rig;
@@ -435,7 +446,7 @@ fn where_nothing_is_refused_who_runs_it_is_killed_before_it_does_anything() {
 #[test]
 fn a_dry_run_tells_and_does_nothing() {
     let (_root, forbidden, allowed) = folders();
-    let policies = [policy(Operation::Exec, below(&forbidden), Ruling::Kill)];
+    let policies = [policy(PolicyOperation::Exec, below(&forbidden), Ruling::Kill)];
     let (enforcer, subject) = (Enforcer::start(&policies, None, true).unwrap(), Cgroup::new("dry"));
     enforcer.assign(subject.id(), 1).unwrap();
     let (marker, other) = (Marker::program(&forbidden), Marker::program(&allowed));
@@ -450,9 +461,12 @@ fn containers_are_told_apart_by_a_hierarchy_of_version_1_too() {
         return;
     }
     let (_root, forbidden, _) = folders();
-    let enforcer =
-        Enforcer::start(&[policy(Operation::Exec, below(&forbidden), Ruling::Kill)], Some(Controller::Memory), false)
-            .unwrap();
+    let enforcer = Enforcer::start(
+        &[policy(PolicyOperation::Exec, below(&forbidden), Ruling::Kill)],
+        Some(Controller::Memory),
+        false,
+    )
+    .unwrap();
     let (subject, neighbour) = (Cgroup::at(memory, "kill-1"), Cgroup::at(memory, "kill-1-neighbour"));
     let nested = Cgroup::at(&subject.0, "nested");
     enforcer.assign(subject.id(), 1).unwrap();

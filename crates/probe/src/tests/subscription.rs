@@ -11,7 +11,7 @@ fn only(events: &[&str]) -> Subscription {
     Subscription::only(events.iter().copied())
 }
 
-fn state(rig: &Rig) -> State {
+fn state(rig: &Rig) -> TrackerState {
     rig.collector.status().into_iter().find(|s| &*s.schema.name == rig.tracker).unwrap().state
 }
 
@@ -31,7 +31,7 @@ fn opened(paths: &[&std::path::Path], flags: libc::c_int) -> u32 {
 fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
     let mut rig = Rig::start("files");
     rig.collector.set_subscription("files", only(&[])).unwrap();
-    assert_eq!(state(&rig), State::Idle);
+    assert_eq!(state(&rig), TrackerState::Idle);
     assert!(!rig.programs().iter().any(|p| p.state == ProgramState::Attached));
     let seen = rig.counters().seen;
     let write = || Shell::waiting("for i in 1 2 3; do echo x > $(mktemp -u); done");
@@ -39,22 +39,22 @@ fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
     assert_eq!(rig.counters().seen, seen);
 
     rig.collector.set_subscription("files", Subscription::All).unwrap();
-    assert_eq!(state(&rig), State::Running);
+    assert_eq!(state(&rig), TrackerState::Running);
     let shell = write();
     let pid = shell.pid();
     shell.go();
     rig.expect("a use of a file", |e| is(e, "use") && of(e, pid));
 
     rig.collector.set_subscription("files", only(&["use"])).unwrap();
-    assert_eq!(state(&rig), State::Running);
+    assert_eq!(state(&rig), TrackerState::Running);
     rig.collector.set_subscription("files", only(&[])).unwrap();
-    assert_eq!(state(&rig), State::Idle);
+    assert_eq!(state(&rig), TrackerState::Idle);
     // Paused, it stays so whatever the subscriptions.
     rig.collector.pause(&["files".into()]).unwrap();
     rig.collector.set_subscription("files", Subscription::All).unwrap();
-    assert_eq!(state(&rig), State::Paused);
+    assert_eq!(state(&rig), TrackerState::Paused);
     rig.collector.resume(&["files".into()]).unwrap();
-    assert_eq!(state(&rig), State::Running);
+    assert_eq!(state(&rig), TrackerState::Running);
     let shell = write();
     let pid = shell.pid();
     shell.go();
@@ -67,7 +67,7 @@ fn a_tracker_that_nobody_wants_is_attached_to_nothing() {
 fn programs_that_serve_nobody_are_detached_alone() {
     let mut rig = Rig::start("tcp");
     rig.collector.set_subscription("tcp", only(&["connect"])).unwrap();
-    assert_eq!(state(&rig), State::Running);
+    assert_eq!(state(&rig), TrackerState::Running);
     let state_of = |name: &str| rig.programs().into_iter().find(|p| p.name == name).unwrap().state;
     assert_eq!(state_of("tcp_send_reset"), ProgramState::Idle);
     assert_eq!(state_of("inet_sock_set_state"), ProgramState::Attached);
@@ -169,7 +169,7 @@ fn what_does_not_pass_the_tests_of_its_fields_stays_in_the_kernel() {
         let subscription = Subscription::Only([("chmod".to_owned(), tests.to_vec())].into());
         rig.collector.set_subscription("fs", subscription).unwrap();
     };
-    let told = |rig: &mut Rig, pid: u32| {
+    let reported = |rig: &mut Rig, pid: u32| {
         let of_pid = |e: &&Event| is(e, "chmod") && of(e, pid);
         rig.all().iter().filter(of_pid).map(|e| number(e, "file.mode")).collect::<Vec<_>>()
     };
@@ -178,17 +178,17 @@ fn what_does_not_pass_the_tests_of_its_fields_stays_in_the_kernel() {
     wants(&mut rig, &[FieldTest::any_of("file.mode", 0o6000)]);
     let pid = changed(0, &[0o755, 0o700, 0o4755, 0o644, 0o2755]);
     rig.expect("the last", last(0o2755, pid));
-    assert_eq!(told(&mut rig, pid), [0o4755, 0o2755]);
+    assert_eq!(reported(&mut rig, pid), [0o4755, 0o2755]);
     wants(&mut rig, &[FieldTest::zero("process.user.id"), FieldTest::any_of("file.mode", 0o6000)]);
     let nobody = changed(NOBODY, &[0o4755]);
     let root = changed(0, &[0o755, 0o4755]);
     rig.expect("root's", last(0o4755, root));
-    assert_eq!((told(&mut rig, nobody).len(), told(&mut rig, root)), (0, vec![0o4755]));
+    assert_eq!((reported(&mut rig, nobody).len(), reported(&mut rig, root)), (0, vec![0o4755]));
     wants(&mut rig, &[FieldTest::not_zero("process.user.id")]);
     let root = changed(0, &[0o4755]);
     let nobody = changed(NOBODY, &[0o755]);
     rig.expect("nobody's", last(0o755, nobody));
-    assert_eq!(told(&mut rig, root).len(), 0);
+    assert_eq!(reported(&mut rig, root).len(), 0);
     assert!(rig.counters().filtered["unwanted"] >= 5);
 
     rig.collector.set_subscription("fs", Subscription::All).unwrap();

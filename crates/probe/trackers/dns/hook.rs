@@ -83,7 +83,7 @@ mod tests {
     const NAME: &[u8] = b"\x03www\x07example\0";
 
     #[test]
-    fn an_answer_tells_addresses_and_aliases_also_through_pointers() {
+    fn an_answer_names_addresses_and_aliases_also_through_pointers() {
         let alias = b"\xc0\x0c\0\x05\0\x01\0\0\0\x3c\0\x06\x03cdn\xc0\x10";
         let four = b"\xc0\x29\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x07";
         let six = b"\xc0\x29\0\x1c\0\x01\0\0\0\x3c\0\x10\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x01";

@@ -7,7 +7,7 @@
 #include "record.bpf.h"
 
 #define MESSAGE_MIN 17	 /* header, root name, type and class */
-#define MESSAGE_MAX 4096 /* bytes of it that are looked at, a power of two */
+#define MESSAGE_MAX 4096 /* bytes of it that are read, a power of two */
 
 enum dns_type {
 	dns_type_A = 1,

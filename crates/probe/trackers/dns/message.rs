@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest name, in the bytes of a message.
 const NAME_MAX: usize = 255;
-/// Records of an answer that are looked at.
+/// Records of an answer that are read.
 const RECORDS_MAX: u16 = 128;
 
 const CNAME: u16 = 5;

@@ -93,7 +93,7 @@ static __always_inline void count_use(struct file *file, u64 bytes, bool is_writ
 	return;
 }
 
-/* The functions behind calls that read or write, for regular files no more work than a look at their type. */
+/* The functions behind calls that read or write, for regular files no more work than reading their type. */
 SEC("fexit/vfs_read")
 int BPF_PROG(vfs_read_fexit, struct file *file, char *buffer, u64 size, s64 *position, long result)
 {

@@ -271,7 +271,7 @@ int packet_received(struct __sk_buff *skb)
 	return PASS;
 }
 
-/* So these tell who sends to whom as long as how much has no subscriber. From 6.3 on. */
+/* So these report who sends to whom as long as how much has no subscriber. From 6.3 on. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(datagram_sent, struct sock *sk, int result)
 {

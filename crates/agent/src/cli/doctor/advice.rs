@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_on_every_system_call_is_told_with_its_reason() {
+    fn a_hook_on_every_system_call_is_reported_with_its_reason() {
         let dear = || vec![program("fexit/vfs_read", Some("no")), program("sys_exit dispatcher (read, write)", None)];
         let cheap = vec![program("fexit/sys_exit_group", None), program("tp_btf/sched_process_exit", None)];
         let mut report = Report {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_is_told_once_with_what_to_do() {
+    fn a_problem_is_reported_once_with_what_to_do() {
         assert!(Report::default().find_problems().is_empty());
         let missing = vec![Missing { name: "CAP_BPF", purpose: "to load programs", required: true }];
         let report = Report {

@@ -1,6 +1,7 @@
 //! Whether the kernel can refuse operations, as policies and `deny` want.
 
-use ethogram_probe::{Enforcer, Matcher, Operation, Policy, Ruling};
+use ethogram_model::schema::PolicyOperation;
+use ethogram_probe::{Enforcer, Matcher, Policy, Ruling};
 use serde::Serialize;
 
 use super::kernel::Kernel;
@@ -27,7 +28,7 @@ pub(super) struct Denial {
 impl Denial {
     pub(super) fn inspect(config: &Config, kernel: &Kernel) -> Self {
         // They apply to no container, and are gone at once.
-        let tries = Operation::ALL.map(|operation| Policy {
+        let tries = PolicyOperation::ALL.map(|operation| Policy {
             operation,
             matchers: vec![Matcher::Any],
             ruling: Ruling::Deny,
@@ -88,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn only_who_wants_it_is_told_of_a_problem() {
+    fn a_problem_is_reported_only_where_it_matters() {
         let cannot = || Denial { reason: Some("no".into()), remedy: Some("do this".into()), ..Denial::default() };
         assert!(cannot().problems().is_empty());
         let wanted = Denial { wanted: true, not_enforced: vec![("a".into(), "no".into())], ..cannot() };
-        let told =
+        let problems =
             ["policy 'a' is not enforced: no; do this", "no rule can deny anything, they only alert: no; do this"];
-        assert_eq!(wanted.problems(), told);
+        assert_eq!(wanted.problems(), problems);
     }
 }

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_into_it_is_told_and_what_the_kernel_makes_is_not() {
+    fn what_is_bound_into_it_is_listed_and_what_the_kernel_makes_is_not() {
         let mut spec = spec(14, "{}");
         let mounts: Vec<_> = spec.take_mounts().collect();
         let shown = |m: &Mount| format!("{} {} {} {} {}", m.source, m.destination, m.mode, m.writable, m.propagation);

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_files_tell_of_podman_and_cri_o() {
+    async fn the_files_name_containers_of_podman_and_cri_o() {
         let root = storage(
             r#"[{"id":"aa","names":["web"],"image":"11","metadata":"{\"image-name\":\"localhost/web:1\"}"},
                 {"id":"bb","names":["k8s_c_p_n_0"],"image":"22","metadata":"no json"},{"id":"cc"}]"#,

@@ -80,7 +80,7 @@ impl Runtimes {
     /// Asks for one container, the likeliest runtime first.
     pub(crate) async fn ask(&self, request: &ResolveRequest) -> Answer {
         let (likeliest, others): (Vec<&Source>, Vec<&Source>) =
-            self.sources.iter().partition(|s| s.client.tells_of(request.hint));
+            self.sources.iter().partition(|s| s.client.covers(request.hint));
         let mut unclear = false;
         // Only the likeliest can know a candidate: that is what makes it one.
         let others = if request.candidate_in.is_some() { Vec::new() } else { others };
@@ -173,7 +173,7 @@ impl Client {
     }
 
     /// CRI-O's containers are in the storage that it shares with Podman.
-    fn tells_of(&self, runtime: Runtime) -> bool {
+    fn covers(&self, runtime: Runtime) -> bool {
         self.runtime() == runtime || matches!((self, runtime), (Self::Podman(_), Runtime::CriO))
     }
 

@@ -1,6 +1,6 @@
 //! What the API asks about profiles, and what people decide of them.
 
-use ethogram_detect::{Decision, Profile, ProfileDiff, ProfileSummary as Brief, ProfileTree, Workload};
+use ethogram_detect::{Decision, Profile, ProfileDiff, ProfileOverview, ProfileTree, Workload};
 use ethogram_engine::{Engine, Judged};
 use ethogram_model::render;
 
@@ -84,7 +84,7 @@ impl Profiles for Server {
     }
 }
 
-async fn brief(server: &Server, id: String) -> Result<Brief, Refusal> {
+async fn brief(server: &Server, id: String) -> Result<ProfileOverview, Refusal> {
     of(server, id, |judge, uid| judge.detector.model.profiles().into_iter().find(|brief| brief.uid == uid)).await
 }
 
@@ -160,7 +160,7 @@ fn owner(workload: &Workload) -> &str {
     workload.owner.as_deref().unwrap_or("no owner")
 }
 
-fn summary(profile: &Brief, learning_ns: u64) -> ProfileSummary {
+fn summary(profile: &ProfileOverview, learning_ns: u64) -> ProfileSummary {
     let state = ProfileState::from(profile.state);
     let left = learning_ns.saturating_sub(profile.learnt_ns) / 1_000_000_000;
     ProfileSummary {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ethogram_engine::Input;
 use ethogram_model::schema::Role;
-use ethogram_probe::{Error, Manifest, Start, State, TrackerObject, TrackerStatus as Status};
+use ethogram_probe::{Error, Manifest, Start, TrackerObject, TrackerState, TrackerStatus as Status};
 
 use crate::{
     api::{Answer, TrackerStatus, Trackers},
@@ -62,7 +62,7 @@ impl Trackers for Server {
     async fn put_object(&self, name: String, object: Vec<u8>) -> Answer<TrackerStatus> {
         let put = name.clone();
         let status = self.blocking(move |server| server.put(&put, &object)).await?;
-        if matches!(status.state, State::Running | State::Idle | State::Paused) {
+        if matches!(status.state, TrackerState::Running | TrackerState::Idle | TrackerState::Paused) {
             return Ok(status.into());
         }
         let started = self.blocking(move |server| server.start_with(&name, BTreeMap::new())).await?;
@@ -79,7 +79,7 @@ impl Server {
         all.extend(self.params.get(name).cloned().unwrap_or_default());
         all.extend(params);
         // One that is idle is started anew, as its parameters may differ.
-        if self.collector.status().iter().any(|s| &*s.schema.name == name && s.state == State::Idle) {
+        if self.collector.status().iter().any(|s| &*s.schema.name == name && s.state == TrackerState::Idle) {
             self.collector.stop(name).map_err(refusal)?;
         }
         let start = Start { params: all, filters_containers: gated, ..Start::default() };
@@ -90,7 +90,8 @@ impl Server {
 
     /// The trackers that can be paused: those that are started, without those that the agent itself needs.
     fn pausable(&self) -> Vec<String> {
-        let is_started = |s: &Status| matches!(s.state, State::Running | State::Idle | State::Paused);
+        let is_started =
+            |s: &Status| matches!(s.state, TrackerState::Running | TrackerState::Idle | TrackerState::Paused);
         let all = self.collector.status().into_iter().filter(|s| is_started(s) && s.schema.role.is_none());
         all.map(|s| s.schema.name.to_string()).collect()
     }

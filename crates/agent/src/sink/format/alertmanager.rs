@@ -39,7 +39,7 @@ fn alert(finding: &Finding) -> Json {
         ("container", container.map_or("", named)),
         ("namespace", pod.map_or("", |p| &p.namespace)),
         ("pod", pod.map_or("", |p| &p.name)),
-        // Two stories are two alerts.
+        // Two finding groups are two alerts.
         ("uid", &finding.uid),
     ];
     let annotations = [

@@ -7,7 +7,7 @@ use ethogram_model::{
 };
 use serde_json::{Map, Value as Json, json};
 
-use super::{host_name, priority, rule_name, story};
+use super::{description, host_name, priority, rule_name};
 
 /// A report as Falco posts an alert.
 pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
@@ -24,7 +24,7 @@ fn alert(finding: &Finding, host_name: &str) -> Json {
         None => {
             let place = if finding.container.is_some() { "container" } else { "host" };
             let tags = ["behaviour", place].into_iter().chain(finding.techniques.iter().map(String::as_str));
-            (story(finding), fields(finding), tags.collect())
+            (description(finding), fields(finding), tags.collect())
         }
     };
     // Falco's own begins with the time of day and the priority.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use ethogram_model::{Finding, Report, render::escape};
 use jiff::Timestamp;
 
-use super::{host_name, priority, rule_name, story};
+use super::{description, host_name, priority, rule_name};
 use crate::config::Facility;
 
 /// Bytes that a text of a message may have. What is longer is cut: a datagram has to hold it all.
@@ -36,7 +36,7 @@ fn message(finding: &Finding, facility: Facility, host_name: &str, pid: u32) -> 
         let _ = write!(out, " {name}=\"{}\"", quoted(value));
     }
     // The mark says that the text is UTF-8.
-    let _ = write!(out, "] \u{feff}{}", cut(&story(finding)));
+    let _ = write!(out, "] \u{feff}{}", cut(&description(finding)));
     out
 }
 

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_own_network_is_told() {
+    fn what_is_beyond_the_own_network_is_found() {
         for (peer, public) in [
             ("10.0.0.1:80", false),
             ("10.0.0.0/24:80", false),

@@ -66,7 +66,7 @@ pub fn control(path: &str) -> Option<&'static str> {
     })
 }
 
-/// What a peer gives away to its clients; nothing for an ordinary one. The addresses are those at which clouds tell
+/// What a peer gives away to its clients; nothing for an ordinary one. The addresses are those at which clouds report
 /// machines and containers who they are.
 pub fn sensitive_peer(peer: IpAddr) -> Option<&'static str> {
     let is_metadata = match peer.to_canonical() {

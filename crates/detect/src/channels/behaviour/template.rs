@@ -6,7 +6,7 @@ use ethogram_model::Exec;
 
 use crate::subject::{normalise, program::file_name};
 
-/// Arguments that are looked at.
+/// Arguments that are read.
 const MOST: usize = 16;
 /// Characters kept of a script or of the first word of a command.
 const LONGEST: usize = 128;

@@ -58,7 +58,7 @@ impl Target {
     }
 }
 
-/// How narrow a network is: anybody is wider than all of IPv4.
+/// How narrow a network is: that of all peers is wider than all of IPv4.
 fn narrowness(address: IpAddr, bits: u8) -> u16 {
     if address.is_ipv4() { u16::from(bits) + 96 } else { u16::from(bits) }
 }

@@ -73,7 +73,7 @@ fn peers_are_told_as_the_kernel_takes_them() {
 }
 
 #[test]
-fn what_the_kernel_does_not_know_is_told_and_makes_no_policy() {
+fn what_the_kernel_does_not_know_is_reported_and_makes_no_policy() {
     for beyond in [
         "proc.pname in (sh)",
         "not proc.pname in (sh)",

@@ -6,12 +6,12 @@ use super::*;
 fn what_stands_for_a_rule_kills_only_who_the_rule_would_find() {
     let (_root, forbidden, allowed) = folders();
     let one = Matcher::Path(allowed.join("one/marker").to_str().unwrap().into());
-    let policies = [exact(Operation::Exec, &[below(&forbidden), one], Ruling::Kill)];
+    let policies = [exact(PolicyOperation::Exec, &[below(&forbidden), one], Ruling::Kill)];
     let Some(rig) = Rig::start("exact-kill", &policies) else { panic!("every kernel kills for an exec") };
     let (marker, one) = (Marker::program(&forbidden), Marker::program(&allowed.join("one")));
     assert_eq!((marker.run(&rig.subject), one.run(&rig.subject)), (KILLED, KILLED));
-    let told = rig.expect("the kill", |e| e.killed);
-    assert_eq!((told.policies, told.object.as_str()), (1, marker.path()));
+    let reported = rig.expect("the kill", |e| e.killed);
+    assert_eq!((reported.policies, reported.object.as_str()), (1, marker.path()));
     // What runs is its interpreter, and a path that is too long to be looked at is no rule's.
     for runs in [Marker::script(&forbidden.join("script")), Marker::program(&forbidden.join("a/".repeat(60)))] {
         assert_eq!(runs.run(&rig.subject), RAN, "{}", runs.path());
@@ -24,7 +24,7 @@ fn what_stands_for_a_rule_kills_only_who_the_rule_would_find() {
 #[test]
 fn what_a_runtime_brings_along_is_nobodys_rule() {
     let (_root, forbidden, _) = folders();
-    let policies = [exact(Operation::Exec, &[below(&forbidden)], Ruling::Kill)];
+    let policies = [exact(PolicyOperation::Exec, &[below(&forbidden)], Ruling::Kill)];
     let Some(rig) = Rig::start("exact-runtime", &policies) else { panic!("every kernel kills for an exec") };
     let marker = Marker::program(&forbidden);
     let file = fs::File::open(forbidden.join("marker")).unwrap();
@@ -48,12 +48,12 @@ fn who_connects_against_a_rule_is_killed_and_no_other() {
     let (forbidden, allowed) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
     let (port, other) = (forbidden.local_addr().unwrap().port(), allowed.local_addr().unwrap().port());
     let peer = Matcher::Peer { address: "127.0.0.0".parse().unwrap(), bits: 8, port: Some(port) };
-    let policies = [exact(Operation::Connect, &[peer], Ruling::Kill)];
+    let policies = [exact(PolicyOperation::Connect, &[peer], Ruling::Kill)];
     let Some(rig) = Rig::start("exact-connect", &policies) else { panic!("every kernel kills for a connection") };
     assert_eq!(rig.subject.run(|| connect(address(port))), KILLED.0);
-    let told = rig.expect("the kill", |e| e.killed);
-    assert_eq!(told.object, format!("127.0.0.1:{port}"));
-    eprintln!("killed after {:?}", told.took);
+    let reported = rig.expect("the kill", |e| e.killed);
+    assert_eq!(reported.object, format!("127.0.0.1:{port}"));
+    eprintln!("killed after {:?}", reported.took);
     assert_eq!(rig.subject.run(|| connect(address(other))), 0, "another port");
     assert_eq!(rig.subject.run(|| send(address(port))), 0, "a datagram is no connection");
     assert_eq!(rig.neighbour.run(|| connect(address(port))), 0, "another cgroup");
@@ -63,9 +63,9 @@ fn who_connects_against_a_rule_is_killed_and_no_other() {
 fn what_stands_for_a_rule_refuses_only_what_the_rule_would_find() {
     let (root, forbidden, allowed) = folders();
     let policies = [
-        exact(Operation::Exec, &[below(&forbidden)], Ruling::Deny),
-        exact(Operation::Write, &[below(&forbidden)], Ruling::Deny),
-        exact(Operation::Mount, &[Matcher::Any], Ruling::Deny),
+        exact(PolicyOperation::Exec, &[below(&forbidden)], Ruling::Deny),
+        exact(PolicyOperation::Write, &[below(&forbidden)], Ruling::Deny),
+        exact(PolicyOperation::Mount, &[Matcher::Any], Ruling::Deny),
     ];
     let Some(rig) = Rig::start("exact-deny", &policies) else { return };
     let (program, script) = (Marker::program(&forbidden), Marker::script(&allowed.join("script")));
