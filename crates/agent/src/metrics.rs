@@ -102,29 +102,43 @@ pub struct SinkMetrics {
     pub spool_bytes: u64,
 }
 
-/// All that is measured, at one moment. Counters only ever grow.
+/// What the engine measures.
 #[derive(Debug, Clone, Default)]
-pub struct MetricsSnapshot {
-    /// Each tracker: its name, its state, its counters.
-    pub trackers: Vec<(String, TrackerState, Counters)>,
-    /// Alerts raised, by severity and rule.
-    pub alerts: BTreeMap<(String, String), u64>,
-    /// How each place that alerts go to is doing, by sink.
-    pub sinks: BTreeMap<String, SinkMetrics>,
-    /// What was done about findings, by action and outcome.
-    pub responses: BTreeMap<(&'static str, &'static str), u64>,
+pub struct EngineMetrics {
     /// Containers running now.
     pub containers: u64,
     /// Profiles by their state: `learning`, `partial`, `stable`, `drifted`.
     pub profiles: BTreeMap<String, u64>,
     /// What workloads are known to do all day, each counted in the kernel.
     pub habits: u64,
-    /// Events and alerts dropped because the client of a stream was too slow.
-    pub stream_dropped: u64,
     /// What became of containers, cgroups and processes to be identified, by what.
     pub identity: BTreeMap<&'static str, u64>,
     /// What became of behaviours, by outcome.
     pub behaviours: BTreeMap<&'static str, u64>,
+}
+
+/// What is measured where the engine's results go.
+#[derive(Debug, Clone, Default)]
+pub struct OutletMetrics {
+    /// Alerts raised, by severity and rule.
+    pub alerts: BTreeMap<(String, String), u64>,
+    /// How each place that alerts go to is doing, by sink.
+    pub sinks: BTreeMap<String, SinkMetrics>,
+    /// Events and alerts dropped because the client of a stream was too slow.
+    pub stream_dropped: u64,
+}
+
+/// All that is measured, at one moment. Counters only ever grow.
+#[derive(Debug, Clone, Default)]
+pub struct MetricsSnapshot {
+    /// Each tracker: its name, its state, its counters.
+    pub trackers: Vec<(String, TrackerState, Counters)>,
+    /// Of the engine.
+    pub engine: EngineMetrics,
+    /// Of alerts and streams.
+    pub outlet: OutletMetrics,
+    /// What was done about findings, by action and outcome.
+    pub responses: BTreeMap<(&'static str, &'static str), u64>,
     /// What was recorded, and what was lost of it, by what; empty where nothing is recorded.
     pub recording: BTreeMap<&'static str, u64>,
 }
@@ -136,7 +150,7 @@ impl MetricsSnapshot {
         self.encode_trackers(&mut page);
 
         page.family("ethogram_alerts", Kind::Counter, "Alerts raised, by severity and the rule that raised them.");
-        for ((severity, rule), n) in &self.alerts {
+        for ((severity, rule), n) in &self.outlet.alerts {
             page.sample(&[("severity", severity), ("rule", rule)], *n);
         }
         self.encode_sinks(&mut page);
@@ -146,17 +160,17 @@ impl MetricsSnapshot {
         }
         let help = "Events and alerts dropped because the client of a stream was too slow.";
         page.family("ethogram_stream_dropped", Kind::Counter, help);
-        page.sample(&[], self.stream_dropped);
+        page.sample(&[], self.outlet.stream_dropped);
         page.family(
             "ethogram_identity",
             Kind::Counter,
             "Containers and processes identified, and what could not be, by what.",
         );
-        for (what, n) in &self.identity {
+        for (what, n) in &self.engine.identity {
             page.sample(&[("what", what)], *n);
         }
         page.family("ethogram_behaviours", Kind::Counter, "Behaviours seen, by what the model made of them.");
-        for (outcome, n) in &self.behaviours {
+        for (outcome, n) in &self.engine.behaviours {
             page.sample(&[("outcome", outcome)], *n);
         }
         if !self.recording.is_empty() {
@@ -167,9 +181,9 @@ impl MetricsSnapshot {
             }
         }
         page.family("ethogram_containers", Kind::Gauge, "Containers running now.");
-        page.sample(&[], self.containers);
+        page.sample(&[], self.engine.containers);
         page.family("ethogram_profiles", Kind::Gauge, "Behaviour profiles, by state.");
-        for (state, n) in &self.profiles {
+        for (state, n) in &self.engine.profiles {
             page.sample(&[("state", state)], *n);
         }
         page.family(
@@ -177,7 +191,7 @@ impl MetricsSnapshot {
             Kind::Gauge,
             "Habits: what workloads do all day, counted in the kernel and not sent.",
         );
-        page.sample(&[], self.habits);
+        page.sample(&[], self.engine.habits);
         page.family("ethogram_build_info", Kind::Gauge, "Always 1; the version is in the label.");
         page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         if let Some(process) = process {
@@ -206,12 +220,12 @@ impl MetricsSnapshot {
         ];
         for (name, kind, help, of) in plain {
             page.family(name, kind, help);
-            for (sink, metrics) in &self.sinks {
+            for (sink, metrics) in &self.outlet.sinks {
                 page.sample(&[("sink", sink)], of(metrics));
             }
         }
         page.family("ethogram_alerts_dropped", Kind::Counter, "Alerts that a sink did not get, by reason.");
-        for (sink, metrics) in &self.sinks {
+        for (sink, metrics) in &self.outlet.sinks {
             for (reason, n) in &metrics.dropped {
                 page.sample(&[("sink", sink), ("reason", reason)], *n);
             }

@@ -12,15 +12,19 @@ fn snapshot() -> MetricsSnapshot {
         SinkMetrics { delivered: 5, dropped: [("refused", 1)].into(), retries: 2, waiting: 3, spool_bytes: 4096 };
     MetricsSnapshot {
         trackers: vec![("open".into(), TrackerState::Running, counters)],
-        alerts: [(("high".to_owned(), "odd \"rule\"\\\n".to_owned()), 2)].into(),
-        sinks: [("file".to_owned(), sink)].into(),
+        engine: EngineMetrics {
+            containers: 3,
+            profiles: [("learning".to_owned(), 1)].into(),
+            habits: 3,
+            identity: [("cgroups_unknown", 2)].into(),
+            behaviours: [("known", 7)].into(),
+        },
+        outlet: OutletMetrics {
+            alerts: [(("high".to_owned(), "odd \"rule\"\\\n".to_owned()), 2)].into(),
+            sinks: [("file".to_owned(), sink)].into(),
+            stream_dropped: 4,
+        },
         responses: [(("kill", "done"), 2)].into(),
-        containers: 3,
-        profiles: [("learning".to_owned(), 1)].into(),
-        habits: 3,
-        stream_dropped: 4,
-        identity: [("cgroups_unknown", 2)].into(),
-        behaviours: [("known", 7)].into(),
         recording: [("events", 9)].into(),
     }
 }

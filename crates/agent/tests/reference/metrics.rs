@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ethogram_agent::metrics::{Counters, Format, MetricsSnapshot, ProcessMetrics, SinkMetrics, TrackerState};
+use ethogram_agent::metrics::{
+    Counters, EngineMetrics, Format, MetricsSnapshot, OutletMetrics, ProcessMetrics, SinkMetrics, TrackerState,
+};
 
 use crate::page::{code, sentence, table, titled};
 
@@ -54,15 +56,21 @@ fn sample() -> MetricsSnapshot {
     let counters = Counters { filtered: one(), dropped: BTreeMap::from([("x".into(), one())]), ..Counters::default() };
     MetricsSnapshot {
         trackers: vec![("x".into(), TrackerState::Running, counters)],
-        alerts: BTreeMap::from([(("x".into(), "x".into()), 1)]),
-        sinks: BTreeMap::from([(
-            "x".into(),
-            SinkMetrics { dropped: BTreeMap::from([("x", 1)]), ..SinkMetrics::default() },
-        )]),
+        engine: EngineMetrics {
+            profiles: one(),
+            identity: BTreeMap::from([("x", 1)]),
+            behaviours: BTreeMap::from([("x", 1)]),
+            ..EngineMetrics::default()
+        },
+        outlet: OutletMetrics {
+            alerts: BTreeMap::from([(("x".into(), "x".into()), 1)]),
+            sinks: BTreeMap::from([(
+                "x".into(),
+                SinkMetrics { dropped: BTreeMap::from([("x", 1)]), ..SinkMetrics::default() },
+            )]),
+            ..OutletMetrics::default()
+        },
         responses: BTreeMap::from([(("x", "x"), 1)]),
-        profiles: one(),
-        identity: BTreeMap::from([("x", 1)]),
-        behaviours: BTreeMap::from([("x", 1)]),
         ..MetricsSnapshot::default()
     }
 }

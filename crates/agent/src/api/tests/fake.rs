@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::{
     api::*,
     config::Act,
-    metrics::{Counters, MetricsSnapshot, TrackerState},
+    metrics::{Counters, EngineMetrics, MetricsSnapshot, TrackerState},
     refusal::Refusal,
     response::{PolicyState, PolicyStatus, ResponseRecord, tests::record},
 };
@@ -260,7 +260,8 @@ impl Responses for Fake {
 
 impl Health for Fake {
     async fn metrics(&self) -> Answer<MetricsSnapshot> {
-        Ok(MetricsSnapshot { containers: 3, ..MetricsSnapshot::default() })
+        let engine = EngineMetrics { containers: 3, ..EngineMetrics::default() };
+        Ok(MetricsSnapshot { engine, ..MetricsSnapshot::default() })
     }
 
     async fn healthy(&self) -> Answer<()> {

@@ -2,52 +2,49 @@
 
 use std::collections::BTreeMap;
 
+use ethogram_engine::{Engine, Judged};
+
 use crate::{
     api::{Answer, Health, ProfileState},
-    metrics::{Counters, MetricsSnapshot, TrackerState},
+    metrics::{Counters, EngineMetrics, MetricsSnapshot, OutletMetrics, TrackerState},
     record::Totals,
     refusal::Refusal,
-    server::backend::Server,
+    server::{backend::Server, outlet::ServerOutlet},
 };
 
 impl Health for Server {
     async fn metrics(&self) -> Answer<MetricsSnapshot> {
         let trackers = self.blocking(|s| Ok(s.collector.status())).await?;
-        let mut snapshot = self
-            .control
-            .ask(|engine| {
-                let judge = &engine.consumer;
-                let mut profiles: BTreeMap<_, _> =
-                    ProfileState::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
-                for profile in judge.detector.model.profiles() {
-                    *profiles.entry(profile.state.name().to_owned()).or_default() += 1;
-                }
-                MetricsSnapshot {
-                    trackers: Vec::new(),
-                    recording: BTreeMap::new(),
-                    alerts: BTreeMap::new(),
-                    sinks: BTreeMap::new(),
-                    responses: BTreeMap::new(),
-                    containers: engine.containers().count() as u64,
-                    profiles,
-                    habits: judge.detector.model.habits() as u64,
-                    stream_dropped: 0,
-                    identity: engine.identity.counters(),
-                    behaviours: behaviours(judge.detector.model.counters()),
-                }
-            })
-            .await
-            .map_err(|_| Refusal::Gone)?;
-        (snapshot.alerts, snapshot.sinks, snapshot.stream_dropped) = self
-            .ask_outlet(|outlet| (outlet.alerts.raised().clone(), outlet.sinks.metrics(), outlet.streams.dropped()))
-            .await?;
-        snapshot.responses = self.response.totals();
-        snapshot.recording = self.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default();
-        snapshot.trackers = trackers
+        let trackers = trackers
             .into_iter()
-            .map(|t| (t.schema.name.to_string(), TrackerState::from(&t.state), Counters::from(&t.counters)))
-            .collect();
-        Ok(snapshot)
+            .map(|t| (t.schema.name.to_string(), TrackerState::from(&t.state), Counters::from(&t.counters)));
+        let of_engine = |engine: &mut Engine<Judged>| {
+            let model = &engine.consumer.detector.model;
+            let mut profiles: BTreeMap<_, _> =
+                ProfileState::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
+            for profile in model.profiles() {
+                *profiles.entry(profile.state.name().to_owned()).or_default() += 1;
+            }
+            EngineMetrics {
+                containers: engine.containers().count() as u64,
+                profiles,
+                habits: model.habits() as u64,
+                identity: engine.identity.counters(),
+                behaviours: behaviours(model.counters()),
+            }
+        };
+        let of_outlet = |outlet: &mut ServerOutlet| OutletMetrics {
+            alerts: outlet.alerts.raised().clone(),
+            sinks: outlet.sinks.metrics(),
+            stream_dropped: outlet.streams.dropped(),
+        };
+        Ok(MetricsSnapshot {
+            trackers: trackers.collect(),
+            engine: self.control.ask(of_engine).await.map_err(|_| Refusal::Gone)?,
+            outlet: self.ask_outlet(of_outlet).await?,
+            responses: self.response.totals(),
+            recording: self.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default(),
+        })
     }
 
     async fn healthy(&self) -> Answer<()> {
