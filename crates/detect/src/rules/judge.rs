@@ -1,8 +1,10 @@
 //! Judges events by the rules that are in force.
 
-use std::{collections::BTreeMap, fmt::Write as _, sync::Arc};
+mod finding;
 
-use ethogram_model::{Event, EventSchema, Finding, RuleMatch, Severity, render};
+use std::{collections::BTreeMap, sync::Arc};
+
+use ethogram_model::{Event, EventSchema, Finding};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
@@ -159,7 +161,7 @@ impl Rules {
         }
         let mut findings = Vec::new();
         let workload = groups.workload(event);
-        let executable = executable(event);
+        let executable = finding::executable(event);
         for (rule, node) in holding {
             let Some(def) = set.rule(rule) else { continue };
             if let Some(count) = counts.get_mut(rule) {
@@ -171,8 +173,8 @@ impl Rules {
             if let Dedup::New(uid) = groups.add(&def.name, &workload, event) {
                 let mut because = Vec::new();
                 case.because(node, &mut because);
-                let because = because.iter().filter_map(|p| explain(set, program, &mut case, *p)).collect();
-                findings.push(finding(set, def, event, facts, (uid, &workload, &executable), because));
+                let because = because.iter().filter_map(|p| finding::explain(set, program, &mut case, *p)).collect();
+                findings.push(finding::of(set, def, event, facts, (uid, &workload, &executable), because));
             }
         }
         case.end(scratch);
@@ -300,113 +302,4 @@ fn measure(
             count.measured_ns += took;
         }
     }
-}
-
-/// A comparison that held, with the value that it saw.
-fn explain(set: &RuleSet, program: &Program, case: &mut Case<'_>, predicate: usize) -> Option<String> {
-    let predicate = program.predicates.get(predicate)?;
-    let check = set.definitions.checks.get(predicate.check)?;
-    let value = String::from_utf8_lossy(&case.value(predicate.slot).to_text()).into_owned();
-    let short: String = value.chars().take(200).collect();
-    Some(format!("{}: {short}", check.text))
-}
-
-fn finding(
-    set: &RuleSet,
-    def: &RuleDef,
-    event: &Event,
-    facts: &Facts,
-    (uid, workload, executable): (String, &str, &str),
-    because: Vec<String>,
-) -> Finding {
-    let process = event.context.process.clone();
-    let value = |term: usize| {
-        let Some(def) = set.definitions.terms.get(term) else { return ("<NA>".into(), serde_json::Value::Null) };
-        let access = access_of(&event.schema, def);
-        let value = access.read(event, facts);
-        (String::from_utf8_lossy(&value.to_text()).into_owned(), value.to_json())
-    };
-    let (output, fields) = def.output.fill(value);
-    let place = event.context.container.as_deref().map_or(super::dedup::HOST, |c| c.display_name());
-    let severity = def.priority.severity();
-    Finding {
-        uid,
-        title: format!("{}: {}", render::escape(place), def.name),
-        analytic: def.analytic.clone(),
-        severity,
-        confidence: if severity >= Severity::Medium { 80 } else { 60 },
-        reason: reason(def, &because),
-        workload: workload.to_owned(),
-        operation: event.schema.name.to_string(),
-        executable: executable.to_owned(),
-        object: object(event),
-        usual: Vec::new(),
-        container: event.context.container.clone(),
-        process,
-        evidence: vec![render::to_json(event)],
-        rule: Some(RuleMatch {
-            name: def.name.to_string(),
-            priority: def.priority,
-            output,
-            fields,
-            because,
-            tags: def.tags.clone(),
-            source: format!("{}:{}", def.file, def.line),
-            next: def.next.clone(),
-            profile: None,
-        }),
-        score: None,
-        techniques: def.tags.iter().filter(|tag| is_technique(tag)).cloned().collect(),
-        count: 1,
-        first_seen_ns: event.time_ns,
-        last_seen_ns: event.time_ns,
-    }
-}
-
-/// What did it, as profiles name it.
-fn executable(event: &Event) -> String {
-    match &event.context.process {
-        Some(process) => label(&process.exec).into_owned(),
-        None => event.thread_name().to_text().into_owned(),
-    }
-}
-
-/// Comparisons that say little of why: that it was such an event, and in a container.
-const SELF_EVIDENT: [&str; 6] = ["evt.type", "evt.is_open", "evt.dir", "fd.typechar", "fd.num", "container.id"];
-
-/// The first sentence of what the rule is for, and what made it fire.
-fn reason(def: &RuleDef, because: &[String]) -> String {
-    let mut out = first_sentence(&def.desc);
-    let is_of_use = |because: &&String| !SELF_EVIDENT.iter().any(|start| because.starts_with(start));
-    for because in because.iter().filter(is_of_use) {
-        let _ = write!(out, "; {}", render::escape(because));
-    }
-    out
-}
-
-/// Up to the first full stop that is followed by a capital letter.
-fn first_sentence(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let ends = text.match_indices(". ").map(|(at, _)| at);
-    let mut ends = ends;
-    let end = ends.find(|at| text[at + 2..].starts_with(|c: char| c.is_uppercase()));
-    text[..end.unwrap_or(text.len())].trim_end_matches('.').to_owned()
-}
-
-/// What the event is about, in a few words.
-fn object(event: &Event) -> String {
-    let layout = event.schema.layout();
-    let texts = layout.about.iter().map(|place| event.value_at(*place).to_text().into_owned());
-    if let Some(text) = texts.into_iter().find(|text| !text.is_empty()) {
-        return text;
-    }
-    let Some((address, port)) = layout.peer else { return String::new() };
-    match (event.value_at(address), event.value_at(port).as_u64()) {
-        (ethogram_model::Value::Ip(ip), Some(port)) => format!("{ip}:{port}"),
-        _ => String::new(),
-    }
-}
-
-fn is_technique(tag: &str) -> bool {
-    tag.strip_prefix('T').is_some_and(|r| r.len() >= 4 && r.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
 }
