@@ -261,6 +261,14 @@ impl Config {
         }
     }
 
+    /// Reads the text of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        read::text(path, text)
+    }
+
     /// The JSON schema of the file.
     pub fn json_schema() -> serde_json::Value {
         let settings = SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true);

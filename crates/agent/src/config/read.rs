@@ -2,7 +2,7 @@
 
 use std::{ops::Range, path::Path};
 
-use ethogram_model::nearest::nearest;
+use ethogram_model::{nearest::nearest, render::escape};
 use toml::de::{DeTable, DeValue, Deserializer};
 
 use super::{Config, ConfigError, keys::NAME};
@@ -13,11 +13,15 @@ const MAX_BYTES: u64 = 1 << 20;
 
 pub(super) fn file(path: &Path) -> Result<Config, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let text = files::read_text(path, MAX_BYTES).map_err(unreadable)?;
-    parse(&text).map_err(|p| ConfigError::Wrong {
+    text(path, &files::read_text(path, MAX_BYTES).map_err(unreadable)?)
+}
+
+pub(super) fn text(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    parse(text).map_err(|p| ConfigError::Wrong {
         path: path.to_owned(),
-        line: p.at.map(|at| line_of(&text, at)),
-        what: p.what,
+        line: p.at.map(|at| line_of(text, at)),
+        // Keys may be quoted, and have anything in them.
+        what: escape(&p.what).into_owned(),
     })
 }
 
@@ -201,6 +205,7 @@ mod tests {
                 "[alerts.webhok.siem]\nurl = 'http://a/'",
                 ", line 1: unknown key `alerts.webhok`, did you mean `alerts.webhook`?",
             ),
+            ("api.\"a\\nb\\u001b[0m\" = 1", ", line 1: unknown key `api.a\\nb\\u{1b}[0m`"),
             (
                 "[[response.action]]\nrule = 'x'\ndo = 'kill'\n[[response.action]]\ntag = 'y'\ndo = 'kill'\nseverty = 'low'",
                 ", line 7: unknown key `response.action.1.severty`, did you mean `response.action.severity`?",
