@@ -72,7 +72,7 @@ impl UnixClient {
         };
         let (connection, response) = within(self.timeout, begun).await?;
         let status = response.status();
-        Ok((status, Lines { _connection: connection, body: response.into_body(), buffer: Vec::new() }))
+        Ok((status, Lines::new(connection, response.into_body())))
     }
 
     async fn connect(&self) -> Result<Connection, HttpError> {
@@ -94,11 +94,19 @@ pub(crate) struct Lines {
     _connection: Connection,
     body: Incoming,
     buffer: Vec<u8>,
+    /// Where the next line begins in the buffer.
+    begin: usize,
+    /// Up to where the buffer has no end of that line.
+    searched: usize,
 }
 
 impl Lines {
     /// Bytes a line may have.
     pub(crate) const MAX_LINE: usize = 1 << 20;
+
+    pub(super) fn new(connection: Connection, body: Incoming) -> Self {
+        Self { _connection: connection, body, buffer: Vec::new(), begin: 0, searched: 0 }
+    }
 
     /// The next line without its end; none when the server ended the answer. Cancelling it loses nothing.
     ///
@@ -106,12 +114,16 @@ impl Lines {
     /// Where the connection breaks or a line is too long.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<u8>>, HttpError> {
         loop {
-            if let Some(end) = self.buffer.iter().position(|b| *b == b'\n') {
-                let rest = self.buffer.split_off(end + 1);
-                let mut line = std::mem::replace(&mut self.buffer, rest);
-                line.pop();
-                return Ok(Some(line));
+            let new = self.buffer.get(self.searched..).unwrap_or_default();
+            if let Some(length) = new.iter().position(|b| *b == b'\n') {
+                let end = self.searched + length;
+                let line = self.buffer.get(self.begin..end).map(<[u8]>::to_vec);
+                (self.begin, self.searched) = (end + 1, end + 1);
+                return Ok(line);
             }
+            // What was handed out is let go once for all lines that came together.
+            self.buffer.drain(..self.begin);
+            (self.begin, self.searched) = (0, self.buffer.len());
             if self.buffer.len() > Self::MAX_LINE {
                 return Err(HttpError::TooLong(Self::MAX_LINE));
             }
@@ -242,6 +254,24 @@ pub(crate) mod tests {
             seen.push(String::from_utf8(line).unwrap());
         }
         assert_eq!(seen, ["one", "", "two"]);
+    }
+
+    #[tokio::test]
+    async fn many_lines_that_come_at_once_cost_no_more_than_one_by_one() {
+        const LINES: usize = 1 << 20;
+        let answer = [&b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"[..], &b"x\n".repeat(LINES)].concat();
+        let server = FakeServer::start(answer, false);
+        let (_, mut lines) = server.client().lines("/").await.unwrap();
+        let mut seen = 0;
+        // To move all that is left for each of them would take minutes.
+        let all = async {
+            while let Some(line) = lines.next().await.unwrap() {
+                assert_eq!(line, b"x");
+                seen += 1;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
+        assert_eq!(seen, LINES);
     }
 
     #[tokio::test]
