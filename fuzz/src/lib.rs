@@ -1,5 +1,7 @@
 //! What all fuzzers share: how much an input may take, and events that its rules are tested for.
 
+pub mod elf;
+
 use std::sync::{Arc, LazyLock};
 
 use ethogram_detect::rules::{File, Loaded, RuleSet, RuleState, Rules, check_examples};
@@ -51,6 +53,14 @@ pub fn bounded<T>(run: impl FnOnce() -> T) -> T {
 fn now() -> i64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec * 1_000_000_000 + time.tv_nsec
+}
+
+/// What comes before the first NUL, and what comes after it: all of it where there is none.
+pub fn parts(data: &[u8]) -> (&[u8], &[u8]) {
+    match data.iter().position(|byte| *byte == 0) {
+        Some(at) => (&data[..at], &data[at + 1..]),
+        None => (&[], data),
+    }
 }
 
 /// Loads a rule file, judges events by it, tries its examples, and looks at what is said of it.

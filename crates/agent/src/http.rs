@@ -1,5 +1,7 @@
 //! A small HTTP/1.1 client: over a unix socket, TCP or TLS, everything bounded.
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod tls;
 mod unix;
 

@@ -8,6 +8,8 @@ mod container;
 pub mod failure;
 mod files;
 mod framed_log;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod http;
 mod interrupt;
 pub mod metrics;

@@ -120,6 +120,13 @@ fn pod_of(labels: &BTreeMap<String, String>) -> Option<Pod> {
     })
 }
 
+/// The containers that the runtimes' answers tell of, where each of them is `answer`, and the specification beside it `spec`.
+#[cfg(fuzzing)]
+pub(crate) fn read_any(answer: &[u8], spec: &[u8]) -> Vec<RuntimeContainer> {
+    let docker = docker::read_any(answer).into_iter();
+    docker.chain(containerd::read_any(answer, spec)).chain(podman::read_any(answer, spec)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

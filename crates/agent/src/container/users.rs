@@ -132,6 +132,12 @@ fn names(file: &[u8], ids: &Ids) -> BTreeMap<u32, String> {
     names
 }
 
+/// The names in a file, whatever it is.
+#[cfg(fuzzing)]
+pub(crate) fn read_any(file: &[u8], map: &str) -> BTreeMap<u32, String> {
+    names(file, &Ids::parse(map))
+}
+
 /// How the ids of a user namespace are numbered on the host, as `uid_map` and `gid_map` show: the first within, the first
 /// outside, and how many.
 struct Ids(Vec<[u32; 3]>);

@@ -155,32 +155,13 @@ impl Containerd {
         Ok(None)
     }
 
-    async fn container(&self, namespace: String, record: ContainerRecord) -> Result<RuntimeContainer, RuntimeError> {
-        let mut spec: oci::Spec = match &record.spec {
-            Some(spec) if !spec.value.is_empty() => serde_json::from_slice(&spec.value)?,
-            _ => oci::Spec::default(),
-        };
-        let privileged = spec.is_privileged();
-        let name = record.name().to_owned();
-        let sandbox = record.labels.get("io.cri-containerd.kind").is_some_and(|kind| kind == "sandbox");
-        let labels = bounded_labels(record.labels);
-        Ok(RuntimeContainer {
-            runtime: Runtime::Containerd,
-            image: self.image(&namespace, record.image).await?,
-            namespace: Some(namespace),
-            name: bounded_name(name),
-            command: bounded_command(spec.take_command()),
-            pod: pod_of(&labels),
-            sandbox,
-            labels,
-            privileged,
-            mounts: bounded_mounts(spec.take_mounts()),
-            // Only its service for tasks knows, and not since when.
-            started_ns: None,
-            users: None,
-            pid: None,
-            id: record.id,
-        })
+    async fn container(
+        &self,
+        namespace: String,
+        mut record: ContainerRecord,
+    ) -> Result<RuntimeContainer, RuntimeError> {
+        let image = self.image(&namespace, std::mem::take(&mut record.image)).await?;
+        record.container(namespace, image)
     }
 
     /// The image with its digest, which is empty where the image was removed since.
@@ -265,6 +246,46 @@ impl ContainerRecord {
             .or_else(|| label("io.kubernetes.pod.name"))
             .unwrap_or(&self.id)
     }
+
+    /// What it says, its image apart.
+    fn container(self, namespace: String, image: Option<Image>) -> Result<RuntimeContainer, RuntimeError> {
+        let mut spec: oci::Spec = match &self.spec {
+            Some(spec) if !spec.value.is_empty() => serde_json::from_slice(&spec.value)?,
+            _ => oci::Spec::default(),
+        };
+        let privileged = spec.is_privileged();
+        let name = self.name().to_owned();
+        let sandbox = self.labels.get("io.cri-containerd.kind").is_some_and(|kind| kind == "sandbox");
+        let labels = bounded_labels(self.labels);
+        Ok(RuntimeContainer {
+            runtime: Runtime::Containerd,
+            image,
+            namespace: Some(namespace),
+            name: bounded_name(name),
+            command: bounded_command(spec.take_command()),
+            pod: pod_of(&labels),
+            sandbox,
+            labels,
+            privileged,
+            mounts: bounded_mounts(spec.take_mounts()),
+            // Only its service for tasks knows, and not since when.
+            started_ns: None,
+            users: None,
+            pid: None,
+            id: self.id,
+        })
+    }
+}
+
+/// What its answers say, where they are these bytes, or tell of this specification.
+#[cfg(fuzzing)]
+pub(super) fn read_any(answer: &[u8], spec: &[u8]) -> Vec<RuntimeContainer> {
+    let told = ContainerAnswer::decode(answer).ok().and_then(|answer| answer.container);
+    let spec = Any { value: spec.to_vec(), ..Any::default() };
+    let bare = ContainerRecord { spec: Some(spec), ..ContainerRecord::default() };
+    let image = ImageAnswer::decode(answer).ok().and_then(|answer| answer.image?.target);
+    let image = image.map(|target| bounded_image(String::new(), &target.digest));
+    told.into_iter().chain([bare]).filter_map(|r| r.container("default".into(), image.clone()).ok()).collect()
 }
 
 impl From<Status> for RuntimeError {

@@ -117,11 +117,7 @@ impl Docker {
     /// All containers, stopped ones too.
     pub(super) async fn list(&self) -> Result<Vec<Listed>, RuntimeError> {
         let summaries: Vec<Summary> = self.get("/containers/json?all=1").await?.unwrap_or_default();
-        let listed = summaries.into_iter().map(|summary| {
-            let name = summary.names.unwrap_or_default().into_iter().find_map(|n| plain_name(&n).map(str::to_owned));
-            Listed { namespace: None, name: bounded_name(name.unwrap_or_else(|| summary.id.clone())), id: summary.id }
-        });
-        Ok(listed.collect())
+        Ok(summaries.into_iter().map(Listed::from).collect())
     }
 
     /// One container; none where it does not know that id.
@@ -189,12 +185,33 @@ impl Events {
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let event: Event = serde_json::from_slice(&line)?;
-            if matches!(event.action.as_str(), "create" | "start" | "rename") {
-                return Ok(Some(event.actor.id));
+            if let Some(id) = of_event(&line)? {
+                return Ok(Some(id));
             }
         }
         Ok(None)
+    }
+}
+
+/// The id of the container that an event is of; none where the event is no hint.
+fn of_event(line: &[u8]) -> Result<Option<String>, RuntimeError> {
+    let event: Event = serde_json::from_slice(line)?;
+    Ok(matches!(event.action.as_str(), "create" | "start" | "rename").then_some(event.actor.id))
+}
+
+/// What each of its answers says, where it is these bytes.
+#[cfg(fuzzing)]
+pub(super) fn read_any(answer: &[u8]) -> Option<RuntimeContainer> {
+    let summaries: Vec<Summary> = serde_json::from_slice(answer).unwrap_or_default();
+    summaries.into_iter().map(Listed::from).for_each(drop);
+    _ = of_event(answer);
+    Some(Docker::new(Runtime::Docker, "").container(serde_json::from_slice(answer).ok()?))
+}
+
+impl From<Summary> for Listed {
+    fn from(summary: Summary) -> Self {
+        let name = summary.names.unwrap_or_default().into_iter().find_map(|n| plain_name(&n).map(str::to_owned));
+        Self { namespace: None, name: bounded_name(name.unwrap_or_else(|| summary.id.clone())), id: summary.id }
     }
 }
 

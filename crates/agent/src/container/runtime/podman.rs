@@ -134,10 +134,14 @@ impl Entry {
     fn read(self) -> Result<RuntimeContainer, RuntimeError> {
         let config = self.directory.join(&self.id).join("userdata/config.json");
         let is_plain = self.id.bytes().all(|b| b.is_ascii_alphanumeric());
-        let mut spec: oci::Spec = match if is_plain { read_bounded(&config)? } else { None } {
+        let spec: oci::Spec = match if is_plain { read_bounded(&config)? } else { None } {
             Some(json) => serde_json::from_slice(&json)?,
             None => oci::Spec::default(),
         };
+        Ok(self.container(spec))
+    }
+
+    fn container(self, mut spec: oci::Spec) -> RuntimeContainer {
         let metadata: Metadata = serde_json::from_str(&self.metadata).unwrap_or_default();
         let of_crio = spec.annotation("io.container.manager") == Some("cri-o");
         // CRI-O keeps the labels as JSON in an annotation, and its own image name beside the storage's.
@@ -146,7 +150,7 @@ impl Entry {
         let labels = bounded_labels(labels.unwrap_or_default());
         let image_name = spec.annotation("io.kubernetes.cri-o.ImageName").unwrap_or(&metadata.image_name).to_owned();
         let kube_name = spec.annotation("io.kubernetes.container.name").filter(|_| of_crio).map(str::to_owned);
-        Ok(RuntimeContainer {
+        RuntimeContainer {
             runtime: if of_crio { Runtime::CriO } else { Runtime::Podman },
             namespace: None,
             name: kube_name.map_or_else(|| self.name(), bounded_name),
@@ -161,8 +165,16 @@ impl Entry {
             users: None,
             pid: None,
             id: self.id,
-        })
+        }
     }
+}
+
+/// What the storage says, where its list is these bytes, and each container's specification those.
+#[cfg(fuzzing)]
+pub(super) fn read_any(list: &[u8], spec: &[u8]) -> Vec<RuntimeContainer> {
+    let entries: Vec<Entry> = serde_json::from_slice(list).unwrap_or_default();
+    let read = |entry: Entry| Some(entry.container(serde_json::from_slice(spec).ok()?));
+    entries.into_iter().filter_map(read).collect()
 }
 
 /// A file's contents; none where it is not there.
