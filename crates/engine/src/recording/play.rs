@@ -106,7 +106,7 @@ impl<R: BufRead> Player<R> {
         let roles = self.trackers.iter().filter_map(|t| t.role.map(|role| (t.name.clone(), role)));
         let schemas = self.schemas();
         let mut engine = Engine::new(Identity::new(roles), consumer, None);
-        let (mut span, mut missing, mut account) = (None, (0, 0), Vec::new());
+        let (mut span, mut missing, mut account) = (None, (0_u64, 0_u64), Vec::new());
         let (mut has_ended, mut goes_on) = (false, true);
         let (mut next, mut damaged) = (self.first.take(), None);
         while goes_on {
@@ -122,7 +122,7 @@ impl<R: BufRead> Player<R> {
                     None
                 }
                 Some(Item::Mark(Mark::Gap { events, notes })) => {
-                    missing = (missing.0 + events, missing.1 + notes);
+                    missing = (missing.0.saturating_add(events), missing.1.saturating_add(notes));
                     None
                 }
                 Some(Item::Rules(_) | Item::Mark(_)) | None => None,

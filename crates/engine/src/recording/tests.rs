@@ -382,6 +382,16 @@ fn framed(raw: &[u8]) -> Vec<u8> {
     [&header[..], b"\n", Framer::new().unwrap().frame(raw).unwrap()].concat()
 }
 
+#[test]
+fn gaps_that_lie_are_added_up_to_the_most_there_can_be() {
+    let mut raw = entries();
+    for _ in 0..2 {
+        assert!(entry::put_mark(&mut raw, &Mark::Gap { events: u64::MAX, notes: 1 }));
+    }
+    let (_, played) = replayed(Player::open(&*framed(&raw)).unwrap(), judged());
+    assert_eq!(played.missing, (u64::MAX, 2));
+}
+
 /// The entries of a small recording, uncompressed.
 fn entries() -> Vec<u8> {
     let trackers = trackers();
