@@ -23,8 +23,12 @@ use rustix::{
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
+use crate::files;
+
 /// Bytes read of a file.
 const MAX_FILE: u64 = 1 << 20;
+/// Bytes of a map of ids: the kernel takes 340 lines.
+const MAX_MAP: u64 = 1 << 16;
 /// Bytes of a name; one that is longer is left out.
 const MAX_NAME: usize = 64;
 /// Processes of a cgroup that are tried.
@@ -74,7 +78,8 @@ fn of_container(processes: impl IntoIterator<Item = u32>) -> Option<Users> {
         if hosts.contains(&place(&fstat(&root).ok()?)) {
             return None;
         }
-        let ids = |file: &str| Ids::parse(&fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default());
+        let map = |file: &str| files::read_text(Path::new(&format!("/proc/{pid}/{file}")), MAX_MAP);
+        let ids = |file: &str| Ids::parse(&map(file).unwrap_or_default());
         let names = |file, ids: &Ids| names(&read_within(&root, file).unwrap_or_default(), ids);
         Some(Users { users: names(PASSWD, &ids("uid_map")), groups: names(GROUP, &ids("gid_map")) })
     })

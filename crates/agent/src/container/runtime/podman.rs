@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,7 @@ use super::{
     CALL_TIMEOUT, Docker, Listed, MAX_ANSWER, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
     bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
 };
+use crate::files;
 
 /// Where containers are listed that do not outlive a boot, below the run directory of the same storage.
 const VOLATILE: &str = "volatile-containers.json";
@@ -184,12 +185,7 @@ fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, RuntimeError> {
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
-        let mut bytes = Vec::new();
-        let read = file.take(MAX_ANSWER as u64 + 1).read_to_end(&mut bytes)?;
-        if read > MAX_ANSWER {
-            return Err(io::Error::other(format!("it exceeds {MAX_ANSWER} bytes")));
-        }
-        Ok(bytes)
+        files::read_from(file, MAX_ANSWER as u64)
     };
     match read() {
         Ok(bytes) => Ok(Some(bytes)),
