@@ -68,6 +68,40 @@ async fn pausing_takes_names_or_nothing() {
         assert_eq!(some, json!(["tcp"]));
         let bare = Request::builder().method("POST").uri(path).body(Body::empty()).unwrap();
         assert_eq!(json_of(&fake, bare, StatusCode::OK).await, json!([]));
+        assert_eq!(json_of(&fake, request("POST", path, "null"), StatusCode::OK).await, json!([]));
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_an_object_and_no_list_of_its_members() {
+    let fake = Arc::new(Fake::default());
+    *fake.alerts.lock().unwrap() = vec![finding(1, Severity::Low)];
+    for (path, list) in [
+        ("/v1/trackers", r#"["open",{}]"#),
+        ("/v1/pause", "[]"),
+        ("/v1/resume", r#"[["open"]]"#),
+        ("/v1/alerts/f1/accept", r#"["1d","fine"]"#),
+        ("/v1/trackers", "null"),
+        ("/v1/alerts/f1/accept", r#""1d""#),
+    ] {
+        let answer = json_of(&fake, request("POST", path, list), StatusCode::UNPROCESSABLE_ENTITY).await;
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(detail.contains("expected an object"), "{path}: {detail}");
+    }
+    json_of(&fake, request("POST", "/v1/alerts/f1/accept", "null"), StatusCode::OK).await;
+    json_of(&fake, request("POST", "/v1/alerts/f1/accept", r#"{"for":"1d"}"#), StatusCode::OK).await;
+}
+
+#[tokio::test]
+async fn a_whole_number_may_be_written_with_a_point() {
+    let fake = Arc::new(Fake::default());
+    let started = request("POST", "/v1/trackers", r#"{"name":"tcp","params":{"a":-5.0,"b":1e3}}"#);
+    let started = json_of(&fake, started, StatusCode::CREATED).await;
+    assert_eq!([&started["params"][0]["value"], &started["params"][1]["value"]], ["-5", "1000"]);
+    for number in ["0.5", "1e300", "-9007199254740994.0"] {
+        let wrong = request("POST", "/v1/trackers", format!(r#"{{"name":"open","params":{{"a":{number}}}}}"#));
+        let answer = json_of(&fake, wrong, StatusCode::UNPROCESSABLE_ENTITY).await;
+        assert!(answer["detail"].as_str().unwrap().contains("expected a whole number"), "{answer}");
     }
 }
 
@@ -79,7 +113,7 @@ async fn wrong_questions_are_problems_that_say_what_is_right() {
         ("DELETE", "/v1/trackers/tpc", "", 404, "did you mean tcp?"),
         ("POST", "/v1/trackers", r#"{"name":"#, 400, "EOF"),
         ("POST", "/v1/trackers", r#"{"nmae":"open"}"#, 422, "unknown field `nmae`, expected `name` or `params`"),
-        ("POST", "/v1/trackers", r#"{"name":"open","params":{"a":[]}}"#, 422, "expected a number, true or false"),
+        ("POST", "/v1/trackers", r#"{"name":"open","params":{"a":[]}}"#, 422, "expected a whole number, true or false"),
         ("POST", "/v1/pause", r#"{"tracker":"open"}"#, 422, "unknown field `tracker`, expected `trackers`"),
         ("GET", "/v1/nothing", "", 404, "/v1/nothing"),
         ("GET", "/v1/profiles/x", "", 404, "no profile is called \"x\""),

@@ -172,8 +172,9 @@ pub(super) struct Start {
 impl PartialSchema for ParamValue {
     fn schema() -> RefOr<Schema> {
         let types = SchemaType::from_iter([Type::Integer, Type::Boolean, Type::String]);
-        let whole =
-            ObjectBuilder::new().schema_type(types).description(Some("a number, true or false, or either as text"));
+        let whole = ObjectBuilder::new()
+            .schema_type(types)
+            .description(Some("a whole number, true or false, or either as text"));
         whole.minimum(Some(i64::MIN)).maximum(Some(i64::MAX)).build().into()
     }
 }

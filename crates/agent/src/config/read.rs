@@ -230,7 +230,7 @@ mod tests {
             ("[metrics]\nlisten = 'here'", &["line 2: metrics.listen", "127.0.0.1:8528"]),
             ("[api]\nlisten = '127.0.0.1:1'", &["line 2: api.listen", "api.token_file"]),
             ("[trackers]\nenabeld = ['x']", &["line 2: trackers.enabeld", "did you mean `trackers.enabled`?"]),
-            ("[trackers.tcp]\na = []", &["line 2: trackers.tcp.a", "expected a number, true or false"]),
+            ("[trackers.tcp]\na = []", &["line 2: trackers.tcp.a", "expected a whole number, true or false"]),
             ("[alerts.webhook.siem]\nurl = 'siem'", &["line 2: alerts.webhook.siem.url", "not a URL such as"]),
             ("[alerts.webhook.siem]\n", &["line 1: alerts.webhook.siem", "missing field `url`"]),
             ("[alerts.webhook.'a/b']\nurl = 'http://a/'", &["line 1: alerts.webhook.a/b", "no name for a receiver"]),

@@ -17,7 +17,7 @@ pub struct Trackers {
     pub params: BTreeMap<String, BTreeMap<String, ParamValue>>,
 }
 
-/// The value of a parameter as it was written: a number, true or false, or either as a string.
+/// The value of a parameter as it was written: a whole number, true or false, or either as a string.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ParamValue(pub String);
 
@@ -27,7 +27,7 @@ impl<'de> Deserialize<'de> for ParamValue {
         impl de::Visitor<'_> for Any {
             type Value = ParamValue;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number, true or false")
+                f.write_str("a whole number, true or false")
             }
             fn visit_bool<E>(self, value: bool) -> Result<ParamValue, E> {
                 Ok(ParamValue(value.to_string()))
@@ -37,6 +37,13 @@ impl<'de> Deserialize<'de> for ParamValue {
             }
             fn visit_u64<E>(self, value: u64) -> Result<ParamValue, E> {
                 Ok(ParamValue(value.to_string()))
+            }
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<ParamValue, E> {
+                // JSON has one kind of number: 5.0 is the whole number 5. Beyond 2^53 not every one can be written so.
+                match value.fract() == 0.0 && value.abs() <= (1_u64 << 53) as f64 {
+                    true => Ok(ParamValue(format!("{value:.0}"))),
+                    false => Err(E::invalid_type(de::Unexpected::Float(value), &self)),
+                }
             }
             fn visit_str<E>(self, value: &str) -> Result<ParamValue, E> {
                 Ok(ParamValue(value.to_owned()))

@@ -5,7 +5,9 @@ use serde_json::Value as Json;
 use crate::page::{block, code, sentence, table, titled};
 
 fn document() -> Json {
-    serde_json::to_value(ethogram_agent::api::openapi()).unwrap()
+    let text = serde_json::to_string(&ethogram_agent::api::openapi()).unwrap();
+    // utoipa 6 writes the formats of unsigned numbers with a dash; the registry of OpenAPI has none.
+    serde_json::from_str(&text.replace(r#""format":"u-int"#, r#""format":"uint"#)).unwrap()
 }
 
 /// The OpenAPI document.
