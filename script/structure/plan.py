@@ -43,7 +43,7 @@ FOLDERS = {
     "docs": "Design, decisions, glossary, guides, and the generated reference",
     "fuzz": "Fuzzers of what reads other people's bytes, with their seeds",
     "rules": "The rules that ship",
-    "script": "Bootstrap, server, test, bench, fuzz; other kernels; the check of this structure",
+    "script": "Bootstrap, server, test, bench, fuzz, requests of the API; other kernels; the check of this structure",
 }
 # What a crate has beside its sources that is no room: tests and what only the build reads.
 NO_ROOMS = {"build", "examples", "src", "tests"}
