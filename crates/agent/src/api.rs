@@ -27,18 +27,19 @@ use axum::{
     http::{Method, StatusCode, Uri},
 };
 
+// All that is public in a resource's file.
 pub use self::{
-    alerts::{Accepted, AlertFilter, Alerts},
-    containers::Containers,
-    events::{EventFilter, Events, Lines},
-    health::Health,
+    alerts::*,
+    containers::*,
+    events::*,
+    health::*,
     listen::{ListenError, Listeners, Server},
     problem::Problem,
-    profiles::{ProfileState, ProfileSummary, Profiles},
+    profiles::*,
     resource::{Answer, Answers},
-    responses::Responses,
-    rules::{RuleProblem, RuleStatus, Rules, RulesStatus},
-    trackers::{MAX_OBJECT_BYTES, Param, Program, TrackerStatus, Trackers},
+    responses::*,
+    rules::*,
+    trackers::*,
 };
 
 /// The largest body of a request that needs no larger one, in bytes.

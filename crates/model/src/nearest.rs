@@ -7,6 +7,8 @@ const BESIDE: f64 = 0.1;
 
 /// Bytes of the longest name that is mistyped: to compare a longer one takes its time.
 const LONGEST: usize = 80;
+/// Names that are listed where none is alike: a host can have hundreds of containers.
+const LISTED: usize = 32;
 
 /// Of 1. Letters exchanged in a short name weigh little, though the names share few places.
 fn likeness(a: &str, b: &str) -> f64 {
@@ -36,11 +38,15 @@ pub fn did_you_mean<N: AsRef<str>>(given: &str, names: impl IntoIterator<Item = 
     (!alike.is_empty()).then(|| format!("did you mean {}?", alike.join(" or ")))
 }
 
-/// `, did you mean a or b?`, or all there are where none is alike.
+/// `, did you mean a or b?`, or what there is where none is alike.
 pub fn suggestion<N: AsRef<str>>(given: &str, names: impl IntoIterator<Item = N>) -> String {
     let names: Vec<String> = names.into_iter().map(|n| n.as_ref().to_owned()).collect();
     match (did_you_mean(given, &names), names.is_empty()) {
         (Some(question), _) => format!(", {question}"),
+        (None, false) if names.len() > LISTED => {
+            let (shown, more) = names.split_at(LISTED);
+            format!(", there are {} and {} more", shown.join(", "), more.len())
+        }
         (None, false) => format!(", there are {}", names.join(", ")),
         (None, true) => String::new(),
     }
@@ -60,6 +66,8 @@ mod tests {
         assert_eq!(suggestion("file", names), ", did you mean files?");
         assert_eq!(suggestion("zzz", names), ", there are process, ptrace, open, files, tcp");
         assert_eq!(suggestion("zzz", [""; 0]), "");
+        let many: Vec<String> = (0..LISTED + 2).map(|n| format!("web-{n}")).collect();
+        assert!(suggestion("zzz", &many).ends_with(" web-31 and 2 more"));
         assert!(nearest(&"a".repeat(81), ["a".repeat(80)]).is_empty());
     }
 }

@@ -256,7 +256,7 @@ async fn health_containers_metrics_and_description_are_served() {
     assert!(response.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("application/openmetrics-text"));
     assert!(body(response).await.ends_with("# EOF\n"));
 
-    let description = json_of(&fake, request("GET", "/openapi.json", ""), StatusCode::OK).await;
+    let described = json_of(&fake, request("GET", "/openapi.json", ""), StatusCode::OK).await;
     for (path, method) in [
         ("/v1/trackers", "get"),
         ("/v1/trackers", "post"),
@@ -278,7 +278,7 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/healthz", "get"),
         ("/metrics", "get"),
     ] {
-        assert!(description["paths"][path][method].is_object(), "{method} {path} is not described");
+        assert!(described["paths"][path][method].is_object(), "{method} {path} is not described");
     }
-    assert!(description["components"]["schemas"]["TrackerStatus"].is_object());
+    assert!(described["components"]["schemas"]["TrackerStatus"].is_object());
 }
