@@ -186,6 +186,14 @@ impl Containers for Fake {
     async fn containers(&self) -> Answer<Vec<Arc<Container>>> {
         Ok(finding(1, Severity::Low).container.into_iter().collect())
     }
+
+    async fn container(&self, id: String) -> Answer<ContainerDetails> {
+        let all = self.containers().await?;
+        match all.iter().find(|container| container.answers_to(&id)) {
+            Some(one) => Ok(ContainerDetails { container: Container::clone(one), ..ContainerDetails::default() }),
+            None => Err(Refusal::unknown("container", &id, all.iter().map(|c| c.display_name()))),
+        }
+    }
 }
 
 impl Profiles for Fake {
