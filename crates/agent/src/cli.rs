@@ -61,7 +61,7 @@ pub enum Command {
     Replay(ReplayArgs),
     /// List the trackers, and start or stop them in the running server
     Trackers(trackers::TrackersArgs),
-    /// List the containers that run
+    /// List the containers that run, or show one of them
     Containers(containers::ContainersArgs),
     /// Say what works on this machine, and why the rest does not
     Doctor(doctor::DoctorArgs),

@@ -248,6 +248,10 @@ async fn health_containers_metrics_and_description_are_served() {
     json_of(&ended, request("GET", "/healthz", ""), StatusCode::SERVICE_UNAVAILABLE).await;
     let containers = json_of(&fake, request("GET", "/v1/containers", ""), StatusCode::OK).await;
     assert_eq!(containers[0]["name"], "web");
+    let one = json_of(&fake, request("GET", "/v1/containers/0123", ""), StatusCode::OK).await;
+    assert_eq!((&one["name"], &one["frozen"], &one["processes"]), (&json!("web"), &json!(false), &json!([])));
+    let told = json_of(&fake, request("GET", "/v1/containers/wbe", ""), StatusCode::NOT_FOUND).await;
+    assert_eq!(told["nearest"], json!(["web"]));
 
     let metrics = body(ask(&fake, request("GET", "/metrics", "")).await).await;
     assert!(metrics.contains("\nethogram_containers 3\n") && metrics.contains("\nprocess_open_fds "));
@@ -263,6 +267,7 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/trackers/{name}", "delete"),
         ("/v1/trackers/{name}/object", "put"),
         ("/v1/containers", "get"),
+        ("/v1/containers/{id}", "get"),
         ("/v1/profiles", "get"),
         ("/v1/profiles", "put"),
         ("/v1/profiles/{id}", "get"),

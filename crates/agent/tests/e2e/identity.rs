@@ -35,6 +35,15 @@ fn containers_that_were_there_before_are_known() {
         assert_eq!(known["image"]["digest"], container.digest());
         assert_eq!(known["labels"]["ethogram.test"], "1");
     }
+    // One of them by the start of its id, with what runs in it and in no other.
+    let shown = server.http.get(&format!("/v1/containers/{}", &first.id()[..12]));
+    assert_eq!(shown["name"], first.name.as_str());
+    assert!(shown["cgroup"].as_str().unwrap().contains(&first.id()), "{shown}");
+    assert_eq!((&shown["frozen"], &shown["processes"][0]["namespace_pid"]), (&false.into(), &1.into()), "{shown}");
+    let args = |process: &serde_json::Value| process["args"].to_string();
+    let processes = shown["processes"].as_array().unwrap();
+    assert!(args(&processes[0]).contains(&first_mark), "{shown}");
+    assert!(!processes.iter().any(|process| args(process).contains(&second_mark)), "{shown}");
     let all = server.http.get("/v1/containers");
     assert!(!all.to_string().contains(&created.name), "one that was never started is not there: {all}");
 
