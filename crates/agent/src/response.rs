@@ -24,7 +24,7 @@ use std::{
     collections::BTreeMap,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread::{Builder, JoinHandle},
@@ -34,6 +34,7 @@ use anyhow::Context;
 use crossbeam_channel::{Sender, TrySendError, bounded};
 use ethogram_detect::{Acceptances, rules::RuleSet};
 use ethogram_model::{Container, Finding};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::{
@@ -184,7 +185,7 @@ impl Response {
 
     /// Does what waits, undoes what goes on unless that is to stay, and ends.
     pub(crate) fn finish(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // Where it has ended already there is nothing to do.
             _ = self.messages.send(Message::End);

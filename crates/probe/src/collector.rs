@@ -4,11 +4,12 @@ mod verdicts;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
+    sync::{Arc, OnceLock},
 };
 
 use crossbeam_channel::Sender;
 use ethogram_model::{TrackerSchema, nearest::nearest, schema::Role};
+use parking_lot::{Mutex, RwLock};
 
 use crate::{
     Batch, Counters, Error, Settings, Start, TrackerObject, TrackerStatus,
@@ -61,15 +62,15 @@ impl Collector {
     /// Where it runs and the new object cannot; the old one goes on then.
     pub fn put(&self, object: TrackerObject) -> Result<TrackerStatus, Error> {
         let name = object.schema.name.to_string();
-        let mut trackers = self.trackers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut trackers = self.trackers.write();
         let Some(known) = trackers.get(&name).cloned() else {
             let tracker = Tracker::shared(object, self.tables.subscriptions.place());
-            let status = lock(&tracker).status();
+            let status = tracker.lock().status();
             trackers.insert(name, tracker);
             return Ok(status);
         };
         drop(trackers);
-        let mut tracker = lock(&known);
+        let mut tracker = known.lock();
         if tracker.running.is_some() {
             let start = tracker.start.clone();
             self.run(&mut tracker, object, start)?;
@@ -85,7 +86,7 @@ impl Collector {
     /// Where there is none of that name, it runs already, a parameter does not fit, or the kernel refuses it.
     pub fn start(&self, name: &str, start: Start) -> Result<TrackerStatus, Error> {
         let known = self.known(name)?;
-        let mut tracker = lock(&known);
+        let mut tracker = known.lock();
         if tracker.running.is_some() {
             return Err(Error::Running(name.into()));
         }
@@ -111,15 +112,15 @@ impl Collector {
         let done = Mutex::new(Vec::new());
         let work = || {
             // The queue is locked for as long as taking one from it lasts, and not while that one starts.
-            let next = || lock(&queue).next();
+            let next = || queue.lock().next();
             while let Some((index, (name, start))) = next() {
                 let result = self.start(&name, start);
                 report(index, result.is_ok());
-                lock(&done).push((index, name, result));
+                done.lock().push((index, name, result));
             }
         };
         std::thread::scope(|threads| (0..workers).for_each(|_| _ = threads.spawn(work)));
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut done = done.into_inner();
         done.sort_by_key(|(index, ..)| *index);
         done.into_iter().map(|(_, name, result)| (name, result)).collect()
     }
@@ -130,7 +131,7 @@ impl Collector {
     /// Where there is none of that name, or it does not run.
     pub fn stop(&self, name: &str) -> Result<TrackerStatus, Error> {
         let known = self.known(name)?;
-        let mut tracker = lock(&known);
+        let mut tracker = known.lock();
         let running = tracker.running.take().ok_or_else(|| Error::NotRunning(name.into()))?;
         tracker.before += &self.end(running)?;
         self.forget_lineages_of(&tracker)?;
@@ -176,7 +177,7 @@ impl Collector {
     /// Where there is none of that name, or the kernel refuses what it had accepted before.
     pub fn set_subscription(&self, name: &str, subscription: Subscription) -> Result<(), Error> {
         let known = self.known(name)?;
-        let mut tracker = lock(&known);
+        let mut tracker = known.lock();
         let Tracker { object, start, running, place, .. } = &mut *tracker;
         let Some(running) = running.as_mut().filter(|_| start.subscription != subscription) else { return Ok(()) };
         self.tables.subscriptions.set(*place, &object.schema, &subscription)?;
@@ -205,7 +206,7 @@ impl Collector {
     fn each_running(&self, names: &[String], act: impl Fn(&mut Tracker) -> Result<(), Error>) -> Result<(), Error> {
         for name in names {
             let known = self.known(name)?;
-            let mut tracker = lock(&known);
+            let mut tracker = known.lock();
             if tracker.running.is_none() {
                 return Err(Error::NotRunning(name.clone()));
             }
@@ -220,7 +221,7 @@ impl Collector {
     /// Where the reader thread has ended.
     pub fn stop_all(&self) -> Result<(), Error> {
         for tracker in self.all() {
-            let mut tracker = lock(&tracker);
+            let mut tracker = tracker.lock();
             if let Some(running) = tracker.running.take() {
                 tracker.before += &self.end(running)?;
             }
@@ -230,24 +231,24 @@ impl Collector {
 
     /// All trackers as they stand, by name.
     pub fn status(&self) -> Vec<TrackerStatus> {
-        self.all().iter().map(|tracker| lock(tracker).status()).collect()
+        self.all().iter().map(|tracker| tracker.lock().status()).collect()
     }
 
     /// Events that trackers of those schemas have dropped so far, but for those that no program ran for. Cheaper than
     /// [`Collector::status`], which has these too.
     pub fn dropped(&self, of: impl Fn(&TrackerSchema) -> bool) -> u64 {
         let all = self.all();
-        all.iter().map(|tracker| lock(tracker)).filter(|t| of(&t.object.schema)).map(|t| t.dropped()).sum()
+        all.iter().map(|tracker| tracker.lock()).filter(|t| of(&t.object.schema)).map(|t| t.dropped()).sum()
     }
 
     /// The object that a tracker is started from.
     pub fn object(&self, name: &str) -> Option<TrackerObject> {
-        self.known(name).ok().map(|t| lock(&t).object.clone())
+        self.known(name).ok().map(|t| t.lock().object.clone())
     }
 
     /// Where to count what became of a tracker's events. It stays the same as long as the collector lives.
     pub fn outcome(&self, name: &str) -> Option<Arc<Outcome>> {
-        self.known(name).ok().map(|t| Arc::clone(&lock(&t).outcome))
+        self.known(name).ok().map(|t| Arc::clone(&t.lock().outcome))
     }
 
     /// Hands on everything that was sent before this call.
@@ -323,11 +324,11 @@ impl Collector {
     }
 
     fn all(&self) -> Vec<Arc<Mutex<Tracker>>> {
-        self.trackers.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.trackers.read().values().cloned().collect()
     }
 
     fn known(&self, name: &str) -> Result<Arc<Mutex<Tracker>>, Error> {
-        let trackers = self.trackers.read().unwrap_or_else(PoisonError::into_inner);
+        let trackers = self.trackers.read();
         trackers.get(name).cloned().ok_or_else(|| {
             let known: Vec<_> = trackers.keys().cloned().collect();
             let near = nearest(name, &known);
@@ -345,10 +346,6 @@ impl Drop for Collector {
 /// Whether it says which program each process runs.
 fn keeps_lineages(tracker: &Tracker) -> bool {
     tracker.object.schema.role == Some(Role::Lineage)
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn next_id() -> u64 {

@@ -1,9 +1,8 @@
 //! One tracker, as the collector keeps it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeMap, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::{
     Counters, Start, TrackerObject, TrackerState, TrackerStatus,

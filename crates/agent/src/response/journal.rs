@@ -1,6 +1,8 @@
 //! Records of responses as the thread that acts writes them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{audit::Audit, record::ResponseRecord};
 
@@ -18,7 +20,7 @@ impl Journal {
     }
 
     pub(super) fn audit(&self) -> MutexGuard<'_, Audit> {
-        self.audit.lock().unwrap_or_else(PoisonError::into_inner)
+        self.audit.lock()
     }
 
     /// Writes a record, in the place of an earlier one of its number, and logs it.

@@ -1,14 +1,12 @@
 //! Policies that the kernel decides, the configuration's own and those that stand for rules: which hold for which container, and what
 //! became of them.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_detect::rules::RuleSet;
 use ethogram_model::{Container, schema::PolicyOperation};
 use ethogram_probe::{Controller, Enforcement, Enforcer, Matcher, Policy as KernelPolicy, Ruling, Watch};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{
     decide::{Myself, answers, protected_container},
@@ -60,7 +58,7 @@ impl Policies {
     }
 
     fn state(&self) -> MutexGuard<'_, InForce> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Whether there may be some, now or with other rules.

@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use ethogram_model::{FieldTest, TrackerSchema};
 use ethogram_probe::{Collector, Subscription};
+use parking_lot::Mutex;
 
 /// Events of a tracker, by their names, each with the tests that it must pass to be of use.
 pub(crate) type Events = BTreeMap<String, Vec<FieldTest>>;
@@ -80,17 +81,17 @@ impl Demands {
 
     /// Somebody asks for the tracker by its name: all of its events are wanted from then on.
     pub(super) fn ask_for(&self, tracker: &str) {
-        lock(&self.wants).always.remove(tracker);
+        self.wants.lock().always.remove(tracker);
     }
 
     /// A tracker was started for rules alone.
     pub(super) fn add(&self, tracker: &str) {
-        lock(&self.wants).always.entry(tracker.to_owned()).or_insert_with(|| Subscription::Only(Events::new()));
+        self.wants.lock().always.entry(tracker.to_owned()).or_insert_with(|| Subscription::Only(Events::new()));
     }
 
     /// Rules wait for these events from now on. Takes as long as attaching programs does.
     pub(super) fn set_rules(&self, rules: &BTreeMap<String, Events>) {
-        lock(&self.wants).rules.clone_from(rules);
+        self.wants.lock().rules.clone_from(rules);
         self.publish();
     }
 
@@ -98,7 +99,7 @@ impl Demands {
     /// programs does.
     pub(super) fn follow(self: &Arc<Self>, tracker: Option<String>) -> Following {
         let id = {
-            let mut wants = lock(&self.wants);
+            let mut wants = self.wants.lock();
             let id = wants.next;
             wants.next += 1;
             wants.followers.insert(id, tracker);
@@ -109,9 +110,9 @@ impl Demands {
     }
 
     fn publish(&self) {
-        let _told_in_order = lock(&self.telling);
+        let _told_in_order = self.telling.lock();
         let demands: Vec<_> = {
-            let wants = lock(&self.wants);
+            let wants = self.wants.lock();
             wants.always.iter().map(|(name, always)| (name.clone(), wants.of(name, always))).collect()
         };
         for (name, demand) in demands {
@@ -130,15 +131,11 @@ pub(super) struct Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
-        lock(&self.demands.wants).followers.remove(&self.id);
+        self.demands.wants.lock().followers.remove(&self.id);
         let demands = Arc::clone(&self.demands);
         // Detaching takes a while. Where no runtime is left, everything ends.
         if let Ok(tasks) = tokio::runtime::Handle::try_current() {
             tasks.spawn_blocking(move || demands.publish());
         }
     }
-}
-
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

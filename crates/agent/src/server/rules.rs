@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,6 +13,7 @@ use ethogram_detect::{
 use ethogram_engine::Input;
 use ethogram_model::{TrackerSchema, render};
 use ethogram_probe::{Collector, ProgramState, ProgramStatus, Start, Subscription, TrackerState};
+use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
@@ -94,7 +95,7 @@ impl RuleKeeper {
     }
 
     pub(super) fn with_book<T>(&self, look: impl FnOnce(&mut Book) -> T) -> T {
-        look(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.book.lock())
     }
 
     /// Reads, checks and compiles the files aside, and puts them in force at once. Where one has an error, those in force

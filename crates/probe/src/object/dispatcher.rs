@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeMap,
     os::fd::{AsFd, AsRawFd, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::elf;
 use crate::{
@@ -90,7 +91,7 @@ impl Dispatcher {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -2,12 +2,10 @@
 //!
 //! Only this side adds and removes, so the kernel's table is no LRU one, whose own evictions would lose counts.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::shared::{Habit, table};
 use crate::{Error, clock::realtime_ns};
@@ -149,7 +147,7 @@ impl Habits {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 
