@@ -12,6 +12,6 @@ mod periodic;
 
 pub(crate) use apply::Outlet;
 pub(crate) use control::Control;
-pub(crate) use launch::{Pipeline, Plan, TrackerToStart, refusal};
+pub(crate) use launch::{Pipeline, Plan, TrackerStart, refusal};
 pub(crate) use live::now_ns;
 pub(crate) use periodic::found;

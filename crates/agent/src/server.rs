@@ -3,10 +3,10 @@
 mod alerts;
 mod api;
 mod backend;
-mod demands;
 mod outlet;
 mod rules;
 mod streams;
+mod subscriptions;
 
 use std::{
     collections::BTreeMap,
@@ -30,9 +30,9 @@ use tokio::runtime::Handle;
 use self::{
     alerts::AlertBook,
     backend::Server,
-    demands::Demands,
     outlet::ServerOutlet,
     rules::{Book, RuleKeeper},
+    subscriptions::Subscriptions,
 };
 use crate::{
     api::Listeners,
@@ -40,7 +40,7 @@ use crate::{
     container::runtime::Runtimes,
     failure::Usage,
     interrupt::Interrupt,
-    pipeline::{Control, Pipeline, Plan, TrackerToStart, refusal},
+    pipeline::{Control, Pipeline, Plan, TrackerStart, refusal},
     record::Recorder,
     response::Response,
     rules::Origin,
@@ -68,10 +68,10 @@ pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()>
     let book = rules::load(&origin, &schemas)?;
     let approved = crate::profiles::read(&config.behaviour.profiles)?;
     let needs = Needs { events: book.set.wanted_events(), environment: book.set.wants_environment() };
-    let wanted = wanted(&config, &trackers, record.is_some(), &needs)?;
+    let starts = tracker_starts(&config, &trackers, record.is_some(), &needs)?;
     ethogram_probe::check_kernel().map_err(refusal)?;
     let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let result = tasks.block_on(run(config, trackers, wanted, (origin, book, needs), approved, record));
+    let result = tasks.block_on(run(config, trackers, starts, (origin, book, needs), approved, record));
     tasks.shutdown_timeout(Duration::from_millis(500));
     result
 }
@@ -80,25 +80,25 @@ pub(crate) fn serve(config: Config, record: Option<&Path>) -> anyhow::Result<()>
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
     /// Events, by tracker.
-    pub(crate) events: BTreeMap<String, demands::Events>,
+    pub(crate) events: BTreeMap<String, subscriptions::Events>,
     /// The environment of processes.
     pub(crate) environment: bool,
 }
 
 /// The trackers that the configuration asks for, and those that rules need where it names none, their names and parameters
 /// checked. A recording subscribes to all of their events.
-pub(crate) fn wanted(
+pub(crate) fn tracker_starts(
     config: &Config,
     trackers: &[TrackerObject],
     recorded: bool,
     needs: &Needs,
-) -> anyhow::Result<Vec<TrackerToStart>> {
+) -> anyhow::Result<Vec<TrackerStart>> {
     let named = config.trackers.enabled.as_ref();
     let names: Vec<String> = match named {
         Some(names) => names.clone(),
         None => {
-            let wanted = |t: &&TrackerObject| t.schema.default || needs.events.contains_key(&*t.schema.name);
-            trackers.iter().filter(wanted).map(|t| t.schema.name.to_string()).collect()
+            let is_needed = |t: &&TrackerObject| t.schema.default || needs.events.contains_key(&*t.schema.name);
+            trackers.iter().filter(is_needed).map(|t| t.schema.name.to_string()).collect()
         }
     };
     for name in config.trackers.params.keys().chain(&config.trackers.high_overhead).chain(&names) {
@@ -113,20 +113,20 @@ pub(crate) fn wanted(
         params.extend(config.trackers.params.get(&name).into_iter().flatten().map(|(k, v)| (k.clone(), v.0.clone())));
         tracker.check(&params).map_err(|e| Usage(format!("configuration, [trackers.{name}]: {e}")))?;
         let by_name = named.is_some();
-        // What the agent itself listens to is always wanted.
-        let demand = match by_name || recorded || tracker.schema.role.is_some() {
+        // What the agent itself listens to always has a subscription.
+        let subscription = match by_name || recorded || tracker.schema.role.is_some() {
             true => Subscription::All,
-            false => demands::with_rules(demands::of_profiles(&tracker.schema), needs.events.get(&name)),
+            false => subscriptions::with_rules(subscriptions::of_profiles(&tracker.schema), needs.events.get(&name)),
         };
         let high_overhead = config.trackers.has_high_overhead(&name);
         let start = Start {
             params,
             filters_containers: !config.collection.host,
-            subscription: demand,
+            subscription,
             high_overhead,
             ..Start::default()
         };
-        Ok(TrackerToStart { name, start, by_name })
+        Ok(TrackerStart { name, start, by_name })
     };
     names.into_iter().map(start).collect()
 }
@@ -134,7 +134,7 @@ pub(crate) fn wanted(
 async fn run(
     config: Config,
     trackers: Vec<TrackerObject>,
-    wanted: Vec<TrackerToStart>,
+    starts: Vec<TrackerStart>,
     (origin, book, needs): (Origin, Book, Needs),
     approved: Vec<Profile>,
     record: Option<&Path>,
@@ -186,23 +186,23 @@ async fn run(
 
     let runtimes = Arc::new(Runtimes::new(&config.runtimes));
     let avoid = config.collection.avoid.clone();
-    let of_profiles = |w: &TrackerToStart| {
+    let of_profiles = |w: &TrackerStart| {
         let schema = schemas.iter().find(|s| *s.name == *w.name)?;
-        (w.start.subscription != Subscription::All).then(|| (w.name.clone(), demands::of_profiles(schema)))
+        (w.start.subscription != Subscription::All).then(|| (w.name.clone(), subscriptions::of_profiles(schema)))
     };
-    let always = wanted.iter().filter_map(of_profiles).collect();
-    let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, wanted, recorder };
+    let always = starts.iter().filter_map(of_profiles).collect();
+    let plan = Plan { ring_bytes: config.collection.ring_bytes, avoid, trackers, starts, recorder };
     let mut interrupt = Interrupt::listen()?;
     let launched = Pipeline::launch(plan, runtimes, &Handle::current(), judged, outlet);
     // Where nothing was recorded, no file should be in the way of the next attempt.
     let pipeline = launched.inspect_err(|_| drop(record.map(fs::remove_file)))?;
-    let demands = Demands::new(Arc::clone(&pipeline.collector), always, needs.events);
+    let subscriptions = Subscriptions::new(Arc::clone(&pipeline.collector), always, needs.events);
     let hands =
-        (pipeline.control.clone(), Arc::clone(&pipeline.collector), Arc::clone(&demands), Arc::clone(&response));
+        (pipeline.control.clone(), Arc::clone(&pipeline.collector), Arc::clone(&subscriptions), Arc::clone(&response));
     let only = config.trackers.enabled.as_ref().map(|names| names.iter().cloned().collect());
     let keeper = RuleKeeper::new(book, origin, schemas, hands, (only, !config.collection.host));
     let watching = tokio::spawn(Arc::clone(&keeper).watch());
-    let backend = Arc::new(Server::new(&pipeline, &config, demands, keeper, Arc::clone(&response)));
+    let backend = Arc::new(Server::new(&pipeline, &config, subscriptions, keeper, Arc::clone(&response)));
     if response.has_policies() {
         tokio::spawn(publish_containers(pipeline.control.clone(), Arc::clone(&response)));
     }

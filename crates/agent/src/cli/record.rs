@@ -33,7 +33,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     config.collection.host = args.container.is_empty() && (args.host || config.collection.host);
     let origin = Origin::configured(&config.rules);
     let files = origin.read()?.files;
-    let wanted = server::wanted(&config, &trackers, true, &Needs::default())?;
+    let starts = server::tracker_starts(&config, &trackers, true, &Needs::default())?;
     ethogram_probe::check_kernel().map_err(refusal)?;
 
     let selection = Selection { host: config.collection.host, containers: args.container.clone() };
@@ -42,7 +42,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let recorder = Recorder::create(&args.file, conditions, &schemas, &Before { rules: &files, ..Before::default() })?;
     let (ring_bytes, avoid) = (config.collection.ring_bytes, config.collection.avoid.clone());
-    let plan = Plan { ring_bytes, avoid, trackers, wanted, recorder: Some(recorder) };
+    let plan = Plan { ring_bytes, avoid, trackers, starts, recorder: Some(recorder) };
 
     let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let result = tasks.block_on(run(args, &config, plan, consumer));

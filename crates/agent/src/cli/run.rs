@@ -14,7 +14,7 @@ use crate::{
     failure::Usage,
     interrupt::Interrupt,
     output::{Output, OutputError},
-    pipeline::{Outlet, Pipeline, Plan, TrackerToStart},
+    pipeline::{Outlet, Pipeline, Plan, TrackerStart},
 };
 
 pub(super) fn run(args: &RunArgs, config: &Config) -> anyhow::Result<()> {
@@ -58,10 +58,10 @@ async fn show(
         interval: args.interval.get(),
         ..Start::default()
     };
-    let wanted = vec![TrackerToStart { name: name.clone(), start, by_name: true }];
+    let starts = vec![TrackerStart { name: name.clone(), start, by_name: true }];
     let avoid = config.collection.avoid.clone();
     let ring_bytes = config.collection.ring_bytes;
-    let plan = Plan { ring_bytes, avoid, trackers, wanted, recorder: None };
+    let plan = Plan { ring_bytes, avoid, trackers, starts, recorder: None };
     let (fail, failed) = oneshot::channel();
     let selection = Selection { host: args.container.is_empty(), containers: args.container.clone() };
     let filter = EventFilter { trackers: vec![name.clone()], ..EventFilter::default() };

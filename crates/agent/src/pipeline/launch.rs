@@ -42,13 +42,13 @@ pub(crate) struct Plan {
     /// All trackers that may be started, now or later.
     pub(crate) trackers: Vec<TrackerObject>,
     /// Those to start now.
-    pub(crate) wanted: Vec<TrackerToStart>,
+    pub(crate) starts: Vec<TrackerStart>,
     /// Where all that the engine takes is recorded.
     pub(crate) recorder: Option<Recorder>,
 }
 
-/// A tracker to start.
-pub(crate) struct TrackerToStart {
+/// A tracker to start, and how.
+pub(crate) struct TrackerStart {
     pub(crate) name: String,
     pub(crate) start: Start,
     /// Whether the user asked for it by name: then it fails loudly.
@@ -92,16 +92,16 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         let (output, batches) = bounded(BATCHES);
         let collector = Arc::new(Collector::new(settings, plan.trackers, output).map_err(refusal)?);
         let first = roles.iter().map(|(name, role)| {
-            let params = plan.wanted.iter().find(|w| w.name == **name).map(|w| w.start.params.clone());
+            let params = plan.starts.iter().find(|w| w.name == **name).map(|w| w.start.params.clone());
             // A container's name is asked for as soon as its cgroup is there; the rest can wait a tenth of a second.
             let urgent = *role == Role::Containers;
             (name.to_string(), Start { params: params.unwrap_or_default(), urgent, ..Start::default() })
         });
         let mut all: Vec<_> = first.collect();
         let (roles_number, mut by_name) = (all.len(), vec![true; all.len()]);
-        for wanted in plan.wanted.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)) {
-            by_name.push(wanted.by_name);
-            all.push((wanted.name, wanted.start));
+        for tracker in plan.starts.into_iter().filter(|w| !roles.iter().any(|(name, _)| **name == *w.name)) {
+            by_name.push(tracker.by_name);
+            all.push((tracker.name, tracker.start));
         }
         let (started, roles_running) = bounded(roles_number);
         let starting = {

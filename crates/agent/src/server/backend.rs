@@ -7,7 +7,7 @@ use ethogram_engine::{Input, Judged};
 use ethogram_model::TrackerSchema;
 use ethogram_probe::Collector;
 
-use super::{ServerControl, demands::Demands, outlet::ServerOutlet, rules::RuleKeeper};
+use super::{ServerControl, outlet::ServerOutlet, rules::RuleKeeper, subscriptions::Subscriptions};
 use crate::{
     config::Config, container::hierarchy::Hierarchy, pipeline::Pipeline, record::Recording, refusal::Refusal,
     response::Response,
@@ -18,7 +18,7 @@ use crate::{
 pub(super) struct Server {
     pub(super) control: ServerControl,
     pub(super) collector: Arc<Collector>,
-    pub(super) demands: Arc<Demands>,
+    pub(super) subscriptions: Arc<Subscriptions>,
     pub(super) rules: Arc<RuleKeeper>,
     pub(super) hierarchy: Hierarchy,
     pub(super) recording: Option<Recording>,
@@ -33,7 +33,7 @@ impl Server {
     pub(super) fn new(
         pipeline: &Pipeline<Judged, ServerOutlet>,
         config: &Config,
-        demands: Arc<Demands>,
+        subscriptions: Arc<Subscriptions>,
         rules: Arc<RuleKeeper>,
         response: Arc<Response>,
     ) -> Self {
@@ -43,7 +43,7 @@ impl Server {
         Self {
             control: pipeline.control.clone(),
             collector: Arc::clone(&pipeline.collector),
-            demands,
+            subscriptions,
             rules,
             hierarchy: pipeline.hierarchy.clone(),
             recording: pipeline.recording.clone(),

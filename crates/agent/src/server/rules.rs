@@ -18,7 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     ServerControl,
-    demands::{self, Demands, Events},
+    subscriptions::{self, Events, Subscriptions},
 };
 use crate::{
     api::{RuleProblem, RuleStatus, RulesStatus},
@@ -49,7 +49,7 @@ pub(super) struct RuleKeeper {
     trackers: Vec<Arc<TrackerSchema>>,
     control: ServerControl,
     collector: Arc<Collector>,
-    demands: Arc<Demands>,
+    subscriptions: Arc<Subscriptions>,
     response: Arc<Response>,
     /// Trackers that the configuration names: others are not started because of rules.
     only: Option<BTreeSet<String>>,
@@ -86,12 +86,17 @@ impl RuleKeeper {
         book: Book,
         origin: Origin,
         trackers: Vec<Arc<TrackerSchema>>,
-        (control, collector, demands, response): (ServerControl, Arc<Collector>, Arc<Demands>, Arc<Response>),
+        (control, collector, subscriptions, response): (
+            ServerControl,
+            Arc<Collector>,
+            Arc<Subscriptions>,
+            Arc<Response>,
+        ),
         (only, gated): (Option<BTreeSet<String>>, bool),
     ) -> Arc<Self> {
         let turn = tokio::sync::Mutex::default();
         let book = Mutex::new(book);
-        Arc::new(Self { book, origin, trackers, control, collector, demands, response, only, gated, turn })
+        Arc::new(Self { book, origin, trackers, control, collector, subscriptions, response, only, gated, turn })
     }
 
     pub(super) fn with_book<T>(&self, look: impl FnOnce(&mut Book) -> T) -> T {
@@ -120,7 +125,7 @@ impl RuleKeeper {
         let rules = Arc::clone(&set);
         let publish = move || {
             this.response.follow(&rules);
-            this.demands.set_rules(&wanted);
+            this.subscriptions.set_rules(&wanted);
         };
         tokio::task::spawn_blocking(publish).await.map_err(|_| Refusal::Gone)?;
         tracing::info!("{} rules are in force", set.len());
@@ -167,14 +172,14 @@ impl RuleKeeper {
                 continue;
             }
             let params = self.collector.object(name).map(|o| o.server_params().clone()).unwrap_or_default();
-            let demand = Subscription::Only(events.clone());
-            let start = Start { params, filters_containers: self.gated, subscription: demand, ..Start::default() };
+            let subscription = Subscription::Only(events.clone());
+            let start = Start { params, filters_containers: self.gated, subscription, ..Start::default() };
             match self.collector.start(name, start) {
-                Ok(_) => self.demands.add(name),
+                Ok(_) => self.subscriptions.add(name),
                 Err(error) => tracing::warn!("rules wait for the tracker '{name}': {error}"),
             }
         }
-        self.demands.set_rules(wanted);
+        self.subscriptions.set_rules(wanted);
     }
 
     /// Reloads whenever the files change, or SIGHUP comes.
@@ -277,7 +282,7 @@ fn union(mut all: BTreeMap<String, Events>, more: &BTreeMap<String, Events>) -> 
     for (tracker, events) in more {
         match all.entry(tracker.clone()) {
             Entry::Vacant(entry) => _ = entry.insert(events.clone()),
-            Entry::Occupied(entry) => demands::add(entry.into_mut(), events),
+            Entry::Occupied(entry) => subscriptions::add(entry.into_mut(), events),
         }
     }
     all

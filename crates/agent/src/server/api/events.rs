@@ -18,7 +18,7 @@ impl Events for Server {
                 let known = server.collector.status();
                 return Err(Refusal::unknown("tracker", name, known.iter().map(|t| &t.schema.name)));
             }
-            Ok(server.demands.follow(tracker))
+            Ok(server.subscriptions.follow(tracker))
         });
         let following = following.await?;
         let filter = Filter { trackers: Vec::from_iter(filter.tracker), containers: Vec::from_iter(filter.container) };

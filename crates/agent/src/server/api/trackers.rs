@@ -84,7 +84,7 @@ impl Server {
         }
         let start = Start { params: all, filters_containers: gated, ..Start::default() };
         let status = self.collector.start(name, start).map_err(refusal)?;
-        self.demands.ask_for(name);
+        self.subscriptions.ask_for(name);
         Ok(status)
     }
 

@@ -12,24 +12,24 @@ use parking_lot::Mutex;
 /// Events of a tracker, by their names, each with the tests that it must pass to be of use.
 pub(crate) type Events = BTreeMap<String, Vec<FieldTest>>;
 
-/// What the profiles want of a tracker: the events that are behaviours.
+/// What profiles subscribe to of a tracker: the events that are behaviours.
 pub(crate) fn of_profiles(schema: &TrackerSchema) -> Subscription {
     let behaviours = schema.events.iter().filter(|e| !e.behaviours.is_empty());
     Subscription::only(behaviours.map(|e| e.name.to_string()))
 }
 
-/// What is wanted where rules wait for these events, too.
-pub(crate) fn with_rules(demand: Subscription, rules: Option<&Events>) -> Subscription {
-    match (demand, rules) {
+/// The subscription where rules wait for these events, too.
+pub(crate) fn with_rules(subscription: Subscription, rules: Option<&Events>) -> Subscription {
+    match (subscription, rules) {
         (Subscription::Only(mut events), Some(rules)) => {
             add(&mut events, rules);
             Subscription::Only(events)
         }
-        (demand, _) => demand,
+        (subscription, _) => subscription,
     }
 }
 
-/// What is wanted where some want these and some those: a test only where both ask for it.
+/// The events where some subscribe to these and some to those: a test only where both ask for it.
 pub(super) fn add(events: &mut Events, more: &Events) {
     for (event, tests) in more {
         match events.entry(event.clone()) {
@@ -39,17 +39,17 @@ pub(super) fn add(events: &mut Events, more: &Events) {
     }
 }
 
-/// What is wanted now, and the collector that is told of it.
-pub(super) struct Demands {
+/// Who subscribes to what, and the collector that is told of it.
+pub(super) struct Subscriptions {
     collector: Arc<Collector>,
-    wants: Mutex<Wants>,
+    subscribers: Mutex<Subscribers>,
     /// Held while the collector is told, so that it hears of the newest last.
     telling: Mutex<()>,
 }
 
 #[derive(Default)]
-struct Wants {
-    /// Of each tracker, what profiles want. Of those that are not here, everything is wanted.
+struct Subscribers {
+    /// Of each tracker, what profiles subscribe to. Those that are not here have one for everything.
     always: BTreeMap<String, Subscription>,
     /// What rules wait for.
     rules: BTreeMap<String, Events>,
@@ -58,7 +58,7 @@ struct Wants {
     next: u64,
 }
 
-impl Wants {
+impl Subscribers {
     fn of(&self, tracker: &str, always: &Subscription) -> Subscription {
         let follows = |one: &Option<String>| one.as_deref().is_none_or(|one| one == tracker);
         if self.followers.values().any(follows) {
@@ -68,55 +68,55 @@ impl Wants {
     }
 }
 
-impl Demands {
-    /// `always` says of trackers what profiles want, and `rules` what rules wait for, as they were started with.
+impl Subscriptions {
+    /// `always` says of trackers what profiles subscribe to, and `rules` what rules wait for, as they were started with.
     pub(super) fn new(
         collector: Arc<Collector>,
         always: BTreeMap<String, Subscription>,
         rules: BTreeMap<String, Events>,
     ) -> Arc<Self> {
-        let wants = Wants { always, rules, ..Wants::default() };
-        Arc::new(Self { collector, wants: Mutex::new(wants), telling: Mutex::new(()) })
+        let subscribers = Subscribers { always, rules, ..Subscribers::default() };
+        Arc::new(Self { collector, subscribers: Mutex::new(subscribers), telling: Mutex::new(()) })
     }
 
     /// Somebody asks for the tracker by its name: all of its events are wanted from then on.
     pub(super) fn ask_for(&self, tracker: &str) {
-        self.wants.lock().always.remove(tracker);
+        self.subscribers.lock().always.remove(tracker);
     }
 
     /// A tracker was started for rules alone.
     pub(super) fn add(&self, tracker: &str) {
-        self.wants.lock().always.entry(tracker.to_owned()).or_insert_with(|| Subscription::Only(Events::new()));
+        self.subscribers.lock().always.entry(tracker.to_owned()).or_insert_with(|| Subscription::Only(Events::new()));
     }
 
     /// Rules wait for these events from now on. Takes as long as attaching programs does.
     pub(super) fn set_rules(&self, rules: &BTreeMap<String, Events>) {
-        self.wants.lock().rules.clone_from(rules);
+        self.subscribers.lock().rules.clone_from(rules);
         self.publish();
     }
 
-    /// Wants all events of a tracker, or of all that are started, until what is returned is dropped. Takes as long as attaching
+    /// Subscribers all events of a tracker, or of all that are started, until what is returned is dropped. Takes as long as attaching
     /// programs does.
     pub(super) fn follow(self: &Arc<Self>, tracker: Option<String>) -> Following {
         let id = {
-            let mut wants = self.wants.lock();
-            let id = wants.next;
-            wants.next += 1;
-            wants.followers.insert(id, tracker);
+            let mut subscribers = self.subscribers.lock();
+            let id = subscribers.next;
+            subscribers.next += 1;
+            subscribers.followers.insert(id, tracker);
             id
         };
         self.publish();
-        Following { demands: Arc::clone(self), id }
+        Following { subscriptions: Arc::clone(self), id }
     }
 
     fn publish(&self) {
         let _told_in_order = self.telling.lock();
-        let demands: Vec<_> = {
-            let wants = self.wants.lock();
-            wants.always.iter().map(|(name, always)| (name.clone(), wants.of(name, always))).collect()
+        let subscriptions: Vec<_> = {
+            let subscribers = self.subscribers.lock();
+            subscribers.always.iter().map(|(name, always)| (name.clone(), subscribers.of(name, always))).collect()
         };
-        for (name, demand) in demands {
-            if let Err(error) = self.collector.set_subscription(&name, demand) {
+        for (name, subscription) in subscriptions {
+            if let Err(error) = self.collector.set_subscription(&name, subscription) {
                 tracing::warn!("tracker '{name}': {error}");
             }
         }
@@ -125,17 +125,17 @@ impl Demands {
 
 /// Somebody who follows events.
 pub(super) struct Following {
-    demands: Arc<Demands>,
+    subscriptions: Arc<Subscriptions>,
     id: u64,
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.demands.wants.lock().followers.remove(&self.id);
-        let demands = Arc::clone(&self.demands);
+        self.subscriptions.subscribers.lock().followers.remove(&self.id);
+        let subscriptions = Arc::clone(&self.subscriptions);
         // Detaching takes a while. Where no runtime is left, everything ends.
         if let Ok(tasks) = tokio::runtime::Handle::try_current() {
-            tasks.spawn_blocking(move || demands.publish());
+            tasks.spawn_blocking(move || subscriptions.publish());
         }
     }
 }
