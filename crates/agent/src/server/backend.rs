@@ -24,7 +24,7 @@ pub(super) struct Server {
     pub(super) recording: Option<Recording>,
     pub(super) response: Arc<Response>,
     pub(super) learning_ns: u64,
-    pub(super) gated: bool,
+    pub(super) filters_containers: bool,
     /// Parameters that the configuration sets, by tracker.
     pub(super) params: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -49,7 +49,7 @@ impl Server {
             recording: pipeline.recording.clone(),
             response,
             learning_ns: config.behaviour.learning_period.as_ns(),
-            gated: !config.collection.host,
+            filters_containers: !config.collection.host,
             params: config.trackers.params.iter().map(values).collect(),
         }
     }

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     api::{RuleProblem, RuleStatus, RulesStatus},
+    config::Config,
     refusal::Refusal,
     response::Response,
     rules::{Mark, Origin, RuleFiles, tested},
@@ -47,15 +48,36 @@ pub(super) struct RuleKeeper {
     pub(super) book: Mutex<Book>,
     origin: Origin,
     trackers: Vec<Arc<TrackerSchema>>,
-    control: ServerControl,
-    collector: Arc<Collector>,
-    subscriptions: Arc<Subscriptions>,
-    response: Arc<Response>,
-    /// Trackers that the configuration names: others are not started because of rules.
-    only: Option<BTreeSet<String>>,
-    gated: bool,
+    server: ServerParts,
+    started: StartedByRules,
     /// One reload at a time.
     turn: tokio::sync::Mutex<()>,
+}
+
+/// The parts of the server that rules in force have to do with.
+pub(super) struct ServerParts {
+    pub(super) control: ServerControl,
+    pub(super) collector: Arc<Collector>,
+    pub(super) subscriptions: Arc<Subscriptions>,
+    pub(super) response: Arc<Response>,
+}
+
+/// Which trackers may be started because rules wait for them, and how.
+pub(super) struct StartedByRules {
+    /// Those that the configuration names, where it names some: no others.
+    only: Option<BTreeSet<String>>,
+    filters_containers: bool,
+}
+
+impl StartedByRules {
+    pub(super) fn configured(config: &Config) -> Self {
+        let only = config.trackers.enabled.as_ref().map(|names| names.iter().cloned().collect());
+        Self { only, filters_containers: !config.collection.host }
+    }
+
+    fn allows(&self, tracker: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(tracker))
+    }
 }
 
 /// The rules that are configured, without the files that have an error.
@@ -86,17 +108,12 @@ impl RuleKeeper {
         book: Book,
         origin: Origin,
         trackers: Vec<Arc<TrackerSchema>>,
-        (control, collector, subscriptions, response): (
-            ServerControl,
-            Arc<Collector>,
-            Arc<Subscriptions>,
-            Arc<Response>,
-        ),
-        (only, gated): (Option<BTreeSet<String>>, bool),
+        server: ServerParts,
+        started: StartedByRules,
     ) -> Arc<Self> {
         let turn = tokio::sync::Mutex::default();
         let book = Mutex::new(book);
-        Arc::new(Self { book, origin, trackers, control, collector, subscriptions, response, only, gated, turn })
+        Arc::new(Self { book, origin, trackers, server, started, turn })
     }
 
     pub(super) fn with_book<T>(&self, look: impl FnOnce(&mut Book) -> T) -> T {
@@ -120,12 +137,12 @@ impl RuleKeeper {
         let prepare = Arc::clone(self);
         tokio::task::spawn_blocking(move || prepare.want(&both)).await.map_err(|_| Refusal::Gone)?;
         let decision = Decision::Rules(Arc::clone(&set), Arc::clone(&files));
-        self.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)?;
+        self.server.control.feed(Input::Decision(decision)).await.map_err(|_| Refusal::Gone)?;
         self.with_book(|book| (book.set, book.files) = (Arc::clone(&set), files));
         let rules = Arc::clone(&set);
         let publish = move || {
-            this.response.follow(&rules);
-            this.subscriptions.set_rules(&wanted);
+            this.server.response.follow(&rules);
+            this.server.subscriptions.set_rules(&wanted);
         };
         tokio::task::spawn_blocking(publish).await.map_err(|_| Refusal::Gone)?;
         tracing::info!("{} rules are in force", set.len());
@@ -161,6 +178,7 @@ impl RuleKeeper {
     /// Has the trackers running that rules wait for.
     fn want(&self, wanted: &BTreeMap<String, Events>) {
         let started: BTreeSet<String> = self
+            .server
             .collector
             .status()
             .iter()
@@ -168,18 +186,19 @@ impl RuleKeeper {
             .map(|s| s.schema.name.to_string())
             .collect();
         for (name, events) in wanted.iter().filter(|(name, _)| !started.contains(*name)) {
-            if self.only.as_ref().is_some_and(|only| !only.contains(name)) {
+            if !self.started.allows(name) {
                 continue;
             }
-            let params = self.collector.object(name).map(|o| o.server_params().clone()).unwrap_or_default();
+            let params = self.server.collector.object(name).map(|o| o.server_params().clone()).unwrap_or_default();
             let subscription = Subscription::Only(events.clone());
-            let start = Start { params, filters_containers: self.gated, subscription, ..Start::default() };
-            match self.collector.start(name, start) {
-                Ok(_) => self.subscriptions.add(name),
+            let start =
+                Start { params, filters_containers: self.started.filters_containers, subscription, ..Start::default() };
+            match self.server.collector.start(name, start) {
+                Ok(_) => self.server.subscriptions.add(name),
                 Err(error) => tracing::warn!("rules wait for the tracker '{name}': {error}"),
             }
         }
-        self.subscriptions.set_rules(wanted);
+        self.server.subscriptions.set_rules(wanted);
     }
 
     /// Reloads whenever the files change, or SIGHUP comes.
@@ -211,7 +230,7 @@ impl RuleKeeper {
 
     /// Why a rule that waits for these events cannot fire: none of their trackers runs here.
     fn why_silent(&self, events: &[String]) -> Option<String> {
-        let status = self.collector.status();
+        let status = self.server.collector.status();
         let mut reasons = BTreeSet::new();
         for event in events {
             let tracker = event.split('.').next().unwrap_or_default();

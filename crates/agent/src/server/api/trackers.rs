@@ -73,7 +73,8 @@ impl Trackers for Server {
 impl Server {
     fn start_with(&self, name: &str, params: BTreeMap<String, String>) -> Result<Status, Refusal> {
         // What keeps the tables of processes has to see the host's, too.
-        let gated = self.gated && self.schema(name).is_some_and(|schema| schema.role.is_none());
+        let filters_containers =
+            self.filters_containers && self.schema(name).is_some_and(|schema| schema.role.is_none());
         // The request comes before the configuration, and that before the tracker's manifest.
         let mut all = self.collector.object(name).map(|o| o.server_params().clone()).unwrap_or_default();
         all.extend(self.params.get(name).cloned().unwrap_or_default());
@@ -82,7 +83,7 @@ impl Server {
         if self.collector.status().iter().any(|s| &*s.schema.name == name && s.state == TrackerState::Idle) {
             self.collector.stop(name).map_err(refusal)?;
         }
-        let start = Start { params: all, filters_containers: gated, ..Start::default() };
+        let start = Start { params: all, filters_containers, ..Start::default() };
         let status = self.collector.start(name, start).map_err(refusal)?;
         self.subscriptions.ask_for(name);
         Ok(status)
