@@ -194,7 +194,7 @@ impl Running {
         let watching = tokio::spawn(Arc::clone(&keeper).watch());
         let backend = Arc::new(Server::new(&pipeline, &config, subscriptions, keeper, Arc::clone(&response)));
         if response.has_policies() {
-            tokio::spawn(tell_containers(pipeline.control.clone(), Arc::clone(&response)));
+            tokio::spawn(publish_containers(pipeline.control.clone(), Arc::clone(&response)));
         }
         Ok(Self { pipeline, response, backend, watching, interrupt })
     }
