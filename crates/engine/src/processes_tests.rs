@@ -201,7 +201,7 @@ fn no_text_makes_a_programs_behaviour_the_runtimes() {
 }
 
 #[test]
-fn whoever_is_not_known_belongs_to_the_container() {
+fn an_unknown_parents_child_belongs_to_the_container() {
     let mut processes = Processes::default();
     let child = fork(7, 8).take_in(CONTAINER, &mut processes);
     assert_eq!(child.exec.container_cgroup, CONTAINER);
@@ -223,7 +223,7 @@ fn the_first_program_of_a_container_is_its_start_whatever_it_is() {
     fork(7, 9).take(&mut processes);
     let entered = Made::new("exec", 9).with("_mount_namespace", CONTAINER_MOUNTS).with("process.namespace_pid", 12);
     assert!(!entered.take_in(CONTAINER, &mut processes).exec.is_entrypoint);
-    // One that was there before the agent has begun; but whoever leads its pid namespace is its start in any case.
+    // One that was there before the agent has begun; but the leader of its pid namespace is its start in any case.
     let mut processes = entering();
     processes.begin(CONTAINER);
     assert!(!run(CONTAINER_MOUNTS, b"sh\0/\0").take_in(CONTAINER, &mut processes).exec.is_entrypoint);
