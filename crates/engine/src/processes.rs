@@ -132,9 +132,15 @@ impl Processes {
         // Absent where it is the host's number too; recordings of older agents have no such field.
         let namespace_pid = event.schema.field("process.namespace_pid");
         let namespace_pid = namespace_pid.map_or(0, |f| event.value(f).as_u64().map_or(subject.pid, |pid| pid as u32));
+        // Recordings of older agents are judged as they were.
+        let has_facts = exec.mount_namespace != 0;
+        let came_in = ancestors.first().is_some_and(|above| above.container_cgroup == 0);
+        let replaced = before.as_ref().map(|before| &before.exec).filter(|ran| {
+            has_facts && came_in && container != 0 && ran.container_cgroup == container && ran.pid == subject.pid
+        });
         let is_init = namespace_pid == 1 && subject.pid != 1;
         let comes_from_outside = before.as_ref().is_some_and(|before| before.exec.container_cgroup == 0);
-        exec.is_entrypoint = comes_from_outside && exec.container_cgroup != 0 && (is_first || is_init);
+        exec.is_entrypoint = has_facts && comes_from_outside && exec.container_cgroup != 0 && (is_first || is_init);
         let mut process = Process {
             pid: subject.pid,
             start_ns: subject.start_ns,
@@ -145,6 +151,7 @@ impl Processes {
             namespace_pid,
             is_group_leader: event.get("process.leads_group").is_truthy(),
             session_leader: None,
+            replaced: replaced.cloned(),
             exec: Arc::new(exec),
             ancestors,
         };

@@ -217,8 +217,13 @@ fn the_first_program_of_a_container_is_its_start_whatever_it_is() {
     run(HOST_MOUNTS, b"runc\0/\0").take_in(CONTAINER, &mut processes);
     let script = run(CONTAINER_MOUNTS, b"sh\0bin\0/\0").take_in(CONTAINER, &mut processes);
     assert!(script.exec.is_entrypoint);
-    // What it becomes, and what it starts, is not.
-    assert!(!run(CONTAINER_MOUNTS, b"nginx\0/\0").take_in(CONTAINER, &mut processes).exec.is_entrypoint);
+    assert_eq!(script.replaced, None);
+    // What it becomes, and what it starts, is not: the script started it.
+    let service = run(CONTAINER_MOUNTS, b"nginx\0/\0").take_in(CONTAINER, &mut processes);
+    assert!(!service.exec.is_entrypoint);
+    assert_eq!(service.replaced.as_ref(), Some(&script.exec));
+    let worker = fork(8, 10).take_in(CONTAINER, &mut processes);
+    assert_eq!(worker.replaced, service.replaced, "a fork is what its parent is");
     // Neither is what enters later.
     fork(7, 9).take(&mut processes);
     let entered = Made::new("exec", 9).with("_mount_namespace", CONTAINER_MOUNTS).with("process.namespace_pid", 12);

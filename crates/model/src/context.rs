@@ -163,6 +163,9 @@ pub struct Process {
     pub session_leader: Option<Arc<Exec>>,
     /// What it runs.
     pub exec: Arc<Exec>,
+    /// What it ran before in its container, where it came in from outside: a script that becomes the service, for example.
+    #[serde(default)]
+    pub replaced: Option<Arc<Exec>>,
     /// What ran the processes above it, nearest first, at most [`Process::MAX_ANCESTORS`].
     pub ancestors: Vec<Arc<Exec>>,
 }

@@ -102,6 +102,9 @@ static __always_inline void lineage_began(struct program *now, struct task_struc
 	if (before) {
 		now->above_plain = before->is_forked ? before->plain : before->above_plain;
 		now->above = outside ? now->above_plain : before->is_forked ? before->lineage : before->above;
+		/* What it replaces in the container started it, where it came in from outside. */
+		if (!outside && !before->is_forked)
+			hash = mixed(hash, before->plain);
 	}
 	/* A memfd is another each time, and a runtime may run from one. */
 	if (!is_memfd(file)) {

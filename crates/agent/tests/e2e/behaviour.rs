@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeSet,
-    env, thread,
+    env, fs, thread,
     time::{Duration, Instant},
 };
 
-use super::support::{Alert, Container, Server, Settings, eventually, seconds};
+use super::support::{Alert, Container, Server, Settings, eventually, run, seconds};
 
 const LEARNING: Duration = seconds(20);
 /// How soon an alert is there after its cause.
@@ -118,6 +118,39 @@ fn a_container_from_before_is_learnt_without_any_traffic() {
     thread::sleep(SETTLED);
     watch.expect_none("it does what it was there for");
     watch.expect_one(&web, "execute", "sh", || drop(web.sh(":")));
+}
+
+/// A container's start is its first program, whatever that is: a script that becomes the service, or an init of the runtime's.
+#[test]
+fn what_comes_with_a_start_is_learnt_whatever_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("start.sh");
+    let lines =
+        "#!/bin/sh\nmkdir -p /srv/run\necho x >/srv/run/conf\nid >/srv/run/id\nchmod 600 /srv/run/conf\nexec \"$@\"\n";
+    fs::write(&script, lines).unwrap();
+    run(&["chmod", "755", folder.path().to_str().unwrap(), script.to_str().unwrap()]);
+    let volume = format!("{}:/start:ro", folder.path().display());
+    let httpd = ["httpd", "-f", "-p", "80", "-h", "/www"];
+    let entrypoint = |word, options: &[&str]| {
+        let options: Vec<_> = ["--volume", &volume].iter().chain(options).copied().collect();
+        let container = Container::create(word, &options, &[&["/start/start.sh"][..], &httpd].concat());
+        container.start();
+        container
+    };
+    let containers =
+        [entrypoint("script", &[]), entrypoint("init", &["--init", "--label", "com.docker.compose.project=init"])];
+    let server = Server::start(&Settings { learning_period: seconds(6), ..Settings::default() });
+    containers.iter().for_each(|container| _ = server.await_container(&container.name));
+    server.await_judging(seconds(20));
+    let mut watch = Watch::new(&server);
+    containers.iter().for_each(Container::restart);
+    for container in &containers {
+        container.load(5);
+    }
+    thread::sleep(SETTLED);
+    watch.expect_none("it starts as it always does");
+    let [script, _] = &containers;
+    watch.expect_one(script, "execute", "sh", || drop(script.sh(":")));
 }
 
 /// What the alerts say, and that the commands show them and the profile.

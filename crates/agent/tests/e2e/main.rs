@@ -5,6 +5,7 @@
 
 mod behaviour;
 mod doctor;
+mod evasions;
 mod falco;
 mod habits;
 mod hot;

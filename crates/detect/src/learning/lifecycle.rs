@@ -228,6 +228,11 @@ impl Lifecycle {
         self.starts = self.starts.saturating_add(1);
     }
 
+    /// Whether the first start that was seen is under way.
+    pub(crate) fn is_starting(&self) -> bool {
+        self.watched_ns < self.lenient_until_ns
+    }
+
     /// Whether something new is learnt, and not judged. What is odd (of high severity, or the first of its kind) is not, where it
     /// comes with a start or another version; and with a start, only what `may_come_with_start` is.
     pub(crate) fn learns(&self, is_start: bool, is_odd: bool, may_come_with_start: bool, is_locked: bool) -> bool {
@@ -237,7 +242,7 @@ impl Lifecycle {
         if is_start || !self.is_judged && self.predecessor.is_none() {
             return true;
         }
-        let is_of_start = self.watched_ns < self.lenient_until_ns && may_come_with_start;
+        let is_of_start = self.is_starting() && may_come_with_start;
         !is_odd && (is_of_start || self.predecessor.is_some())
     }
 

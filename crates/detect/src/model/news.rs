@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Event, Finding, Severity};
+use ethogram_model::{Event, Finding, ObjectKind, Severity};
 
 use super::{Model, habits::Usual, sessions::Session};
 use crate::{
@@ -86,7 +86,9 @@ impl Model {
         let channel = &profile.channels.behaviour;
         let session = self.session_of(event);
         let mut assessment = Assessment::of(behaviour, event);
-        let first = channel.first_of_kind(behaviour).filter(|_| session.is_none());
+        // A script that starts the container runs programs; that it did not until now says that no start was seen.
+        let is_script_of_start = profile.lifecycle.is_starting() && is_run_by_entrypoint(behaviour, event);
+        let first = channel.first_of_kind(behaviour).filter(|_| session.is_none() && !is_script_of_start);
         if let Some(what) = first {
             assessment = assessment.raise_severity(what);
         }
@@ -94,7 +96,9 @@ impl Model {
         if is_sweep {
             assessment = assessment.raise_severity("it connects to one new peer after another");
         }
-        let is_tested = profile.lifecycle.is_tested(self.settings.learning_period_ns);
+        // What comes with the first start says nothing of ordinary life.
+        let is_tested =
+            profile.lifecycle.is_tested(self.settings.learning_period_ns) && !profile.lifecycle.is_starting();
         // A score that is not used is not worth it.
         let others = if is_tested { self.ask_others(uid, behaviour) } else { (0, 0) };
         let scored = Scored::of(behaviour, channel, others, assessment.severity);
@@ -234,8 +238,16 @@ impl Model {
     }
 }
 
+/// Whether a container's first program runs another one of the image.
+fn is_run_by_entrypoint(behaviour: &Behaviour<'_>, event: &Event) -> bool {
+    let Some(process) = &event.context.process else { return false };
+    let by = process.replaced.as_ref().or(process.ancestors.first());
+    let is_of_image = !process.exec.in_writable_layer && !process.exec.in_memory;
+    behaviour.kind == ObjectKind::Executable && is_of_image && by.is_some_and(|by| by.is_entrypoint)
+}
+
 /// Whether it can be part of what a start brings: what comes from outside, or goes beyond the own network, is not.
 fn may_come_with_start(behaviour: &Behaviour<'_>) -> bool {
-    let goes_out = behaviour.kind == ethogram_model::ObjectKind::Peer && peers::is_public(&behaviour.object);
+    let goes_out = behaviour.kind == ObjectKind::Peer && peers::is_public(&behaviour.object);
     behaviour.executable != OUTSIDE && !goes_out
 }

@@ -52,9 +52,9 @@ static void end(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-static void memory_file(const char *how)
+static void memory_file(const char *how, const char *name)
 {
-	int from = open("/bin/busybox", O_RDONLY), to = memfd_create("payload", 0);
+	int from = open("/bin/busybox", O_RDONLY), to = memfd_create(name, 0);
 	char bytes[65536];
 	ssize_t size;
 
@@ -234,6 +234,13 @@ static void answer(const char *address)
 	}
 }
 
+static void read_file(const char *path)
+{
+	char bytes[64];
+
+	must(read(open(path, O_RDONLY), bytes, sizeof(bytes)), path);
+}
+
 static void run(char **command)
 {
 	pid_t pid = fork();
@@ -252,7 +259,7 @@ int main(int count, char **args)
 	const char *act = count > 1 ? args[1] : "", *how = count > 2 ? args[2] : "", *more = count > 3 ? args[3] : "";
 
 	if (!strcmp(act, "memory-file"))
-		memory_file(how);
+		memory_file(how, *more ? more : "payload");
 	else if (!strcmp(act, "trace"))
 		trace(how);
 	else if (!strcmp(act, "access"))
@@ -293,6 +300,18 @@ int main(int count, char **args)
 	else if (!strcmp(act, "later")) {
 		sleep(atoi(how));
 		must(open(more, O_RDONLY), more);
+	} else if (!strcmp(act, "read"))
+		read_file(how);
+	else if (!strcmp(act, "write"))
+		must(write(open(how, O_WRONLY | O_CREAT, 0644), "x", 1), how);
+	else if (!strcmp(act, "renamed")) {
+		must(prctl(PR_SET_NAME, how), "prctl");
+		read_file(more);
+	} else if (!strcmp(act, "forget")) {
+		if (fork() || fork())
+			return 0;
+		sleep(1);
+		read_file(how);
 	} else if (!strcmp(act, "run"))
 		run(args + 2);
 	return 0;

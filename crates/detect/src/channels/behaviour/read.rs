@@ -206,7 +206,7 @@ fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, b
 
 /// What a process was started by, and whether that is vague.
 fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, str>, bool) {
-    match process.and_then(|p| p.ancestors.first()) {
+    match process.and_then(|p| p.replaced.as_ref().or(p.ancestors.first())) {
         Some(parent) if is_outside(parent, container) => (Cow::Borrowed(OUTSIDE), false),
         Some(parent) => (label(parent), parent.path.is_empty()),
         None => (Cow::Borrowed(UNKNOWN), true),
@@ -224,7 +224,8 @@ fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
     {
         program = format!("{}{called}", path.replace(' ', "\\ ")).into();
     }
-    let is_from_inside = process.ancestors.first().is_some_and(|parent| !is_outside(parent, container));
+    let parent = process.replaced.as_ref().or(process.ancestors.first());
+    let is_from_inside = parent.is_some_and(|parent| !is_outside(parent, container));
     let template = if is_from_inside { template::of(&process.exec) } else { None };
     match (template, process.exec.in_writable_layer) {
         (None, false) => program,
@@ -238,6 +239,7 @@ fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
 fn is_start(process: &Process, event: &Event, container: &Container) -> bool {
     let is_configured = !container.command.is_empty() && process.exec.args == container.command;
     (process.exec.is_entrypoint || is_configured)
+        && process.replaced.is_none()
         && process.ancestors.first().is_some_and(|parent| is_outside(parent, container))
         && !is_in_writable_layer(event)
 }

@@ -1,0 +1,64 @@
+//! The scripts beside this file: functions `learn`, `control` and `evade` for a shell in a container, below lines that say
+//! what is tried.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+/// A way to do something unseen.
+#[derive(Debug)]
+pub(crate) struct Script {
+    /// The file's name, without its end.
+    pub(crate) name: String,
+    /// What is tried.
+    #[allow(dead_code, reason = "the table has it")]
+    pub(crate) title: String,
+    /// The kind of weakness: K1 text that an attacker writes is trusted, K2 unknown is harmless, K3 a table is filled, K4 loss is
+    /// silent, K5 a file is its path, K6 bytes are unbounded, K7 once is for ever.
+    #[allow(dead_code, reason = "the table has it")]
+    pub(crate) kind: String,
+    /// What finds it: rules by their names, and `behaviour.execute` and its like. One is enough.
+    pub(crate) finds: Vec<String>,
+    /// Options of the container.
+    #[allow(dead_code, reason = "the tests that run containers have them")]
+    pub(crate) options: Vec<String>,
+    /// Commands that are started from outside in place of a function, by its name.
+    #[allow(dead_code, reason = "the tests that run containers have them")]
+    pub(crate) started_from_outside: BTreeMap<String, Vec<String>>,
+}
+
+/// All, by their names.
+pub(crate) fn scripts() -> Vec<Script> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evasions");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut scripts: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|e| e == "sh")).map(|p| read(&p)).collect();
+    scripts.sort_by(|a, b| a.name.cmp(&b.name));
+    scripts
+}
+
+fn read(path: &Path) -> Script {
+    let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+    let text = fs::read_to_string(path).unwrap();
+    let mut head = text.lines().skip(1).map_while(|line| line.strip_prefix("# "));
+    let title = head.next().unwrap_or_else(|| panic!("{name} does not say what is tried")).to_owned();
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    let mut script = Script {
+        name,
+        title,
+        kind: String::new(),
+        finds: Vec::new(),
+        options: Vec::new(),
+        started_from_outside: BTreeMap::new(),
+    };
+    for line in head {
+        match line.split_once(": ") {
+            Some(("kind", kind)) => script.kind = kind.into(),
+            Some(("finds", finds)) => script.finds = finds.split(", ").map(str::to_owned).collect(),
+            Some(("options", options)) => script.options = words(options),
+            Some(("control-exec", command)) => _ = script.started_from_outside.insert("control".into(), words(command)),
+            Some(("evade-exec", command)) => _ = script.started_from_outside.insert("evade".into(), words(command)),
+            _ => panic!("{}: no such line: # {line}", script.name),
+        }
+    }
+    assert!(!script.kind.is_empty() && !script.finds.is_empty(), "{}: kind or finds is missing", script.name);
+    script
+}
