@@ -6,7 +6,7 @@ use ethogram_model::{Event, Finding, render};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Profile,
+    Health, Impairment, Profile,
     accepted::{Acceptance, Acceptances},
     model::{HabitChange, HabitCount, Model, Recall},
     rules::{File, RuleSet, Rules},
@@ -44,6 +44,8 @@ pub struct Detector {
     pub rules: Rules,
     /// What people said is normal.
     pub accepted: Acceptances,
+    /// What the agent itself could not see.
+    pub health: Health,
 }
 
 impl Detector {
@@ -70,7 +72,7 @@ impl Detector {
 
     /// Judges an event, and learns from it. Gives what is new; what goes on is in [`Detector::take_updates`].
     pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
-        let Self { model, rules, accepted } = self;
+        let Self { model, rules, accepted, .. } = self;
         model.advance(event.time_ns);
         if model.is_habit(event) {
             return Vec::new();
@@ -101,6 +103,14 @@ impl Detector {
         self.accepted.expire(now_ns);
     }
 
+    /// Something impaired the agent. What is learnt meanwhile is not all that happened.
+    pub fn impaired(&mut self, impairment: &Impairment) -> Option<Finding> {
+        if impairment.loses_events {
+            self.model.note_loss();
+        }
+        self.health.impaired(impairment)
+    }
+
     /// Takes in what the kernel has counted of habits since the last time.
     pub fn count_habits(&mut self, counted: &[HabitCount]) {
         self.model.count_habits(counted);
@@ -115,6 +125,7 @@ impl Detector {
     pub fn take_updates(&mut self) -> Vec<FindingUpdate> {
         let mut updates = self.model.take_updates();
         updates.extend(self.rules.take_updates());
+        updates.extend(self.health.take_updates());
         updates
     }
 }

@@ -3,12 +3,14 @@
 //! [`subject`] says who did it: which containers are the same workload, and how programs are called. [`channels`] are what is
 //! learnt of a workload, one kind each: the first is its behaviour, who did what to what. [`learning`] says how far that is, and
 //! how much surprise is ordinary. A [`profile`] is both of one workload, and the [`model`] learns profiles and judges events by
-//! them. [`rules`] say what is known to be bad. Nothing here knows a tracker: trackers declare their behaviours.
+//! them. [`rules`] say what is known to be bad, and [`Health`] what the agent itself could not see. Nothing here knows a
+//! tracker: trackers declare their behaviours.
 #![forbid(unsafe_code)]
 
 pub mod accepted;
 pub mod channels;
 pub mod detector;
+mod health;
 pub mod learning;
 pub mod model;
 pub mod profile;
@@ -21,6 +23,7 @@ mod update;
 pub use accepted::{Acceptance, Acceptances};
 pub use channels::behaviour::{Behaviour, read::is_ordinary};
 pub use detector::{Decision, Detector};
+pub use health::{Fault, Health, Impairment};
 pub use learning::{LearningState, Seen};
 pub use model::{HabitChange, HabitCount, MAX_HABITS, Model, ModelCounters, UnknownVersion};
 pub use profile::{

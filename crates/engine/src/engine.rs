@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ethogram_detect::{Decision, HabitChange, HabitCount};
+use ethogram_detect::{Decision, HabitChange, HabitCount, Impairment};
 use ethogram_model::{Container, Event, Users};
 use serde::{Deserialize, Serialize};
 
@@ -46,15 +46,10 @@ pub enum Input {
     Users(Arc<Users>),
     /// What the kernel has counted of habits since the last time.
     Habits(Vec<HabitCount>),
-    /// Events were lost since the last time.
+    /// Events were lost since the last time. Recordings of older agents have it; [`Input::Impaired`] says which.
     Lost,
-    /// The agent itself did not run: it was stopped by a signal, or the machine was too busy.
-    Stalled {
-        /// Since when.
-        from_ns: u64,
-        /// When it went on.
-        until_ns: u64,
-    },
+    /// Something impaired the agent: it lost events, did not run, could not identify a container.
+    Impaired(Impairment),
     /// Time goes by.
     Tick(u64),
     /// Nothing more comes: what waits for a container's name goes on without.
@@ -84,6 +79,8 @@ pub trait Consumer: Send + 'static {
     }
     /// Events were lost since the last time.
     fn note_loss(&mut self) {}
+    /// Something impaired the agent.
+    fn impaired(&mut self, _: &Impairment, _: &mut Effects) {}
     /// Time goes by: nanoseconds since the Unix epoch.
     fn tick(&mut self, now_ns: u64, effects: &mut Effects);
     /// The end: what is still to be stored.
@@ -142,8 +139,8 @@ impl<C: Consumer> Engine<C> {
             }
             Input::Users(users) => self.identity.host_users = Some(users),
             Input::Habits(counts) => self.consumer.count_habits(&counts),
-            // What happened meanwhile may have been lost in the kernel, or belongs to processes that are gone.
-            Input::Lost | Input::Stalled { .. } => self.consumer.note_loss(),
+            Input::Lost => self.consumer.note_loss(),
+            Input::Impaired(impairment) => self.consumer.impaired(&impairment, &mut effects),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
                 if let Some(collection) = &mut self.collection {
@@ -219,7 +216,7 @@ impl Input {
     pub fn span_ns(&self) -> Option<(u64, u64)> {
         match self {
             Self::Events(batch) => Some((batch.first()?.time_ns, batch.last()?.time_ns)),
-            Self::Stalled { from_ns, until_ns } => Some((*from_ns, *until_ns)),
+            Self::Impaired(impairment) => Some((impairment.from_ns, impairment.until_ns)),
             Self::Walk { now_ns, .. } | Self::Tick(now_ns) | Self::End(now_ns) => Some((*now_ns, *now_ns)),
             _ => None,
         }

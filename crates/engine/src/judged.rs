@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use ethogram_detect::{Decision, Detector, HabitChange, HabitCount};
+use ethogram_detect::{Decision, Detector, HabitChange, HabitCount, Impairment};
 use ethogram_model::{Event, Report};
 
 use crate::{Consumer, Effects, EventFilter, Selection, containers::table::Lookup, effects::Save};
@@ -123,6 +123,10 @@ impl Consumer for Judged {
 
     fn note_loss(&mut self) {
         self.detector.model.note_loss();
+    }
+
+    fn impaired(&mut self, impairment: &Impairment, effects: &mut Effects) {
+        effects.reports.extend(self.detector.impaired(impairment).map(Report::from));
     }
 
     fn tick(&mut self, now_ns: u64, effects: &mut Effects) {

@@ -15,7 +15,9 @@ use tokio::runtime::Handle;
 use super::{
     Control,
     apply::{Applier, Kernel, Order, Outlet},
-    live::{Live, now_ns},
+    impaired,
+    interruption::Clock,
+    live::{Live, now_ns, since_boot_ns},
     periodic,
 };
 use crate::{
@@ -128,7 +130,8 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         let identity = Identity::new(roles.iter().cloned());
         let recording = plan.recorder.as_ref().map(Recorder::recording);
         let engine = Engine::new(identity, consumer, Some(Collection::default()));
-        let mut live = Live { engine, recorder: plan.recorder, orders: orders.clone() };
+        let clock = Clock::new(now_ns(), since_boot_ns());
+        let mut live = Live { engine, recorder: plan.recorder, orders: orders.clone(), clock };
         let started_ns = now_ns();
         let walk = hierarchy.walk().with_context(|| format!("cannot read {}", hierarchy.root.display()))?;
         periodic::walked(walk, started_ns).for_each(|input| live.feed(input));
@@ -142,6 +145,7 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         let control = Control::new(sender, orders.clone());
         let answers = control.clone();
         let root = hierarchy.root.clone();
+        tasks.spawn(impaired::watch(Arc::clone(&collector), Arc::clone(&runtimes), control.clone()));
         tasks.spawn(resolver::run(runtimes, asked, root, move |r| answers.try_feed(Input::Resolution(r))));
         tasks.spawn(periodic::rewalk(hierarchy.clone(), control.clone()));
         tasks.spawn(periodic::reread(host_users, control.clone()));

@@ -6,15 +6,16 @@ use crossbeam_channel::{Receiver, Sender, at, select};
 use ethogram_engine::{Consumer, Effects, Engine, Input, secrets};
 use ethogram_probe::Batch;
 
-use super::apply::{Order, Outlet};
+use super::{
+    apply::{Order, Outlet},
+    interruption::{Clock, stalled},
+};
 use crate::record::Recorder;
 
 /// How often time-outs are checked,
 const TICK: Duration = Duration::from_millis(250);
 /// and how often where nothing has come since the last time.
 const IDLE_TICK: Duration = Duration::from_secs(1);
-/// From which delay on of what was due the agent was not running.
-const STALLED: Duration = Duration::from_secs(3);
 
 /// Something to be done on the engine's thread. It must not change what the engine's result depends on: that is an
 /// [`Input`].
@@ -33,6 +34,8 @@ pub(crate) struct Live<C, O> {
     pub(crate) recorder: Option<Recorder>,
     /// Where its effects go. Where they are applied too slowly the engine waits, and the rings hold what comes.
     pub(crate) orders: Sender<Order<O>>,
+    /// Whether the clock was set.
+    pub(super) clock: Clock,
 }
 
 impl<C: Consumer, O: Outlet> Live<C, O> {
@@ -72,8 +75,10 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
 
     /// Feeds it with what should have come `at_the_latest`.
     fn feed_late(&mut self, at_the_latest: Instant, input: Input) {
-        if let Some(stalled) = stalled(at_the_latest.elapsed(), now_ns()) {
-            self.feed(stalled);
+        let (delay, now_ns) = (at_the_latest.elapsed(), now_ns());
+        let is_set = if matches!(input, Input::Tick(_)) { self.clock.check(now_ns, since_boot_ns()) } else { None };
+        for impairment in stalled(delay, now_ns).into_iter().chain(is_set) {
+            self.feed(Input::Impaired(impairment));
         }
         self.feed(input);
     }
@@ -90,12 +95,6 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
     }
 }
 
-/// What a delay says of the agent, where it says something.
-fn stalled(delay: Duration, now_ns: u64) -> Option<Input> {
-    let delay_ns = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
-    (delay >= STALLED).then(|| Input::Stalled { from_ns: now_ns.saturating_sub(delay_ns), until_ns: now_ns })
-}
-
 fn send<O>(orders: &Sender<Order<O>>, effects: Effects) {
     if !effects.is_empty() {
         // Where that thread has ended, the agent is ending too.
@@ -108,16 +107,8 @@ pub(crate) fn now_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_comes_late_by_seconds_says_that_the_agent_did_not_run() {
-        assert!(stalled(Duration::from_millis(900), 10_000_000_000).is_none(), "busy machines are that slow");
-        let Some(Input::Stalled { from_ns, until_ns }) = stalled(Duration::from_secs(4), 10_000_000_000) else {
-            panic!("four seconds are no stall")
-        };
-        assert_eq!((from_ns, until_ns), (6_000_000_000, 10_000_000_000));
-    }
+/// Nanoseconds since the machine was started, those included in which it slept.
+pub(super) fn since_boot_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(time.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000) + u64::try_from(time.tv_nsec).unwrap_or(0)
 }

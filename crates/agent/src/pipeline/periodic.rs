@@ -1,11 +1,10 @@
 //! What is read from time to time, and given to the engine: the hierarchy of cgroups, the host's users, habits counted by
-//! the kernel, losses, and where all events went.
+//! the kernel, and where all events went.
 
 use std::{sync::Arc, time::Duration};
 
 use ethogram_detect::HabitCount;
 use ethogram_engine::{Consumer, FoundProcess, Input, containers::walk::Walk};
-use ethogram_model::TrackerSchema;
 use ethogram_probe::Collector;
 
 use super::{Control, apply::Outlet, found as procfs, live::now_ns};
@@ -20,8 +19,6 @@ const REWALK: Duration = Duration::from_secs(30);
 const USERS: Duration = Duration::from_secs(10);
 /// How often the kernel's counts of habits are read.
 const HABITS: Duration = Duration::from_secs(3);
-/// Every how many times it is also asked how often no program ran.
-const MISSED: u64 = 10;
 /// How often a recording says where all events went.
 const ACCOUNT: Duration = Duration::from_secs(10);
 
@@ -65,32 +62,12 @@ pub(super) async fn reread<C: Consumer, O: Outlet>(mut host: HostUsers, control:
     }
 }
 
-/// Whether profiles are learnt from any of a tracker's events.
-fn has_behaviours(schema: &TrackerSchema) -> bool {
-    schema.events.iter().any(|event| !event.behaviours.is_empty())
-}
-
-/// Behaviours that no program ran for so far. To ask costs a system call a program.
-fn missed(collector: &Collector) -> u64 {
-    let all = collector.status().into_iter().filter(|status| has_behaviours(&status.schema));
-    all.filter_map(|status| status.counters.dropped.get(&("hook".into(), "missed".into())).copied()).sum()
-}
-
-/// Sends the engine from time to time what the kernel has counted of habits, and that behaviours were lost.
+/// Sends the engine from time to time what the kernel has counted of habits.
 pub(super) async fn count_habits<C: Consumer, O: Outlet>(collector: Arc<Collector>, control: Control<C, O>) {
-    let mut lost_before = (0, 0);
-    for round in 0_u64.. {
+    loop {
         tokio::time::sleep(HABITS).await;
-        let (collector, (_, missed_before)) = (Arc::clone(&collector), lost_before);
-        let read = tokio::task::spawn_blocking(move || {
-            let missed = if round % MISSED == 0 { missed(&collector) } else { missed_before };
-            (collector.habit_counts(), (collector.dropped(has_behaviours), missed))
-        });
-        let Ok((counts, lost)) = read.await else { return };
-        let before = std::mem::replace(&mut lost_before, lost);
-        if (before.0 < lost.0 || before.1 < lost.1) && control.feed(Input::Lost).await.is_err() {
-            return;
-        }
+        let collector = Arc::clone(&collector);
+        let Ok(counts) = tokio::task::spawn_blocking(move || collector.habit_counts()).await else { return };
         let counts = match counts {
             Ok(counts) => counts,
             Err(error) => {

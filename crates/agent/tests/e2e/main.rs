@@ -10,6 +10,7 @@ mod falco;
 mod habits;
 mod hot;
 mod identity;
+mod impaired;
 mod metrics;
 mod other_runtimes;
 mod persistence;

@@ -7,14 +7,23 @@ use std::fmt::Write;
 
 use script::scripts;
 
+const HEAD: &str = "\
+# Evasions
+
+What is tried to do something unseen, and what finds it. Each is a script in `crates/agent/tests/evasions` with its
+nearest harmless neighbour, of which no alert may come. `script/test evasion` runs them; this page is generated from
+them.
+
+Kinds: K1 text that an attacker writes is trusted, K2 what is unknown counts as harmless, K3 a shared table is filled,
+K4 loss is silent, K5 a file is its path, K6 bytes are unbounded, K7 what was raised once is for ever.
+
+| kind | what is tried | what finds it |
+|---|---|---|
+";
+
 /// The page.
 pub(crate) fn page() -> String {
-    let mut page = "# Evasions\n\nWhat is tried to do something unseen, and what finds it. Each is a script in \
-`crates/agent/tests/evasions` with its\nnearest harmless neighbour, of which no alert may come. `script/test evasion` runs them; \
-this page is generated from them.\n\nKinds: K1 text that an attacker writes is trusted, K2 what is unknown counts as harmless, K3 a \
-shared table is filled, K4 loss\nis silent, K5 a file is its path, K6 bytes are unbounded, K7 what was raised once is for ever.\n\n\
-| kind | what is tried | what finds it |\n|---|---|---|\n"
-        .to_owned();
+    let mut page = HEAD.to_owned();
     let mut scripts = scripts();
     scripts.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
     for script in scripts {

@@ -7,6 +7,7 @@
 mod api;
 mod commands;
 mod configuration;
+mod evasions;
 mod metrics;
 mod page;
 mod trackers;
@@ -68,6 +69,17 @@ fn the_reference_is_what_the_sources_say() {
             None => fs::remove_file(file).unwrap(),
         }
     }
+}
+
+#[test]
+fn the_table_of_evasions_is_what_is_tried() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/evasions.md");
+    let wanted = evasions::page();
+    if env::var_os("ETHOGRAM_UPDATE").is_some() {
+        fs::write(&file, &wanted).unwrap();
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    assert!(found == wanted, "docs/evasions.md is not what is tried; write it with\n  {COMMAND}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use super::{Runtime, RuntimeError, bounded};
 /// How long a runtime is left alone after its first failure; doubled with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Failed calls in a row from which on it does not answer.
+const FAILING: u32 = 3;
 /// Between two warnings about one runtime.
 const BETWEEN_WARNINGS: Duration = Duration::from_secs(60);
 
@@ -31,6 +33,11 @@ impl Health {
     /// Whether it is worth asking.
     pub(super) fn may_ask(&self, now: Instant) -> bool {
         self.0.lock().alone_until.is_none_or(|until| now >= until)
+    }
+
+    /// Whether its last calls did not all fail.
+    pub(super) fn is_well(&self) -> bool {
+        self.0.lock().failures < FAILING
     }
 
     /// It answered.

@@ -1,6 +1,6 @@
 //! All runtimes of this host together.
 
-use std::{fmt, path::Path, time::Instant};
+use std::{collections::BTreeSet, fmt, path::Path, time::Instant};
 
 use ethogram_model::render::escape;
 
@@ -75,6 +75,17 @@ impl Runtimes {
     /// The runtimes that are there now, healthy or not, and where.
     pub(crate) fn present(&self) -> impl Iterator<Item = (Runtime, &Path)> {
         self.sources.iter().filter(|s| s.client.is_present()).map(|s| (s.client.runtime(), s.client.place()))
+    }
+
+    /// The names of those that are there and answer.
+    pub(crate) fn answering(&self) -> BTreeSet<String> {
+        let answers = |s: &&Source| s.client.is_present() && s.health.is_well();
+        self.sources.iter().filter(answers).map(|s| s.client.runtime().to_string()).collect()
+    }
+
+    /// Whether one that is there does not answer.
+    pub(crate) fn are_failing(&self) -> bool {
+        self.sources.iter().any(|s| s.client.is_present() && !s.health.is_well())
     }
 
     /// Asks for one container, the likeliest runtime first.
