@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug)]
 pub struct NetworkCut {
     links: Vec<Link>,
+    /// Whether it outlives the agent.
+    is_kept: bool,
 }
 
 impl NetworkCut {
@@ -38,7 +40,7 @@ impl NetworkCut {
             links.push(link.map_err(|(e, log)| refused(explain(&e, &log)))?);
         }
         // The links hold the programs, which need no maps.
-        Ok(Self { links })
+        Ok(Self { links, is_kept: false })
     }
 
     /// Has the cut outlive the agent, under names in `folder`, which must be in a BPF file system.
@@ -51,6 +53,7 @@ impl NetworkCut {
         for (link, path) in self.links.iter_mut().zip(pins(folder)) {
             link.pin(path).map_err(|e| failed(e.to_string()))?;
         }
+        self.is_kept = true;
         Ok(())
     }
 
@@ -63,13 +66,28 @@ impl NetworkCut {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             done => done,
         };
-        pins(folder).into_iter().try_for_each(|path| gone(fs::remove_file(path)))?;
+        for path in pins(folder) {
+            // The kernel would detach it some time after its last name is gone: the answer is that it has ended.
+            if let Ok(link) = Link::open(&path) {
+                _ = link.detach();
+            }
+            gone(fs::remove_file(path))?;
+        }
         gone(fs::remove_dir(folder))
     }
 
     /// Whether a cut is pinned in `folder`.
     pub fn is_pinned(folder: &Path) -> bool {
         pins(folder).iter().any(|path| path.exists())
+    }
+}
+
+impl Drop for NetworkCut {
+    /// Ends it now, but for one that was pinned: dropped only, a link is detached some time later.
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.links.iter().for_each(|link| _ = link.detach());
+        }
     }
 }
 
