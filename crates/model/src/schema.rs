@@ -217,6 +217,9 @@ pub struct BehaviourSpec {
     /// A field that must be false (or zero) for the event to count.
     #[serde(default)]
     pub unless: Option<String>,
+    /// The field with the path that the object had before, or has as well: a new name in the same folder does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
     /// How severe a new one is, unless its object says more. By default that follows from the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
@@ -358,6 +361,8 @@ pub enum ObjectKind {
     Path,
     /// A path that counts only when it is a sensitive one.
     SensitivePath,
+    /// A path that counts only where what is there decides what the system does, or is sensitive; as any path from then on.
+    GuardedPath,
     /// An address and a port.
     Peer,
     /// A local port.

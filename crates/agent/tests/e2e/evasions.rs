@@ -19,7 +19,7 @@ use super::{
     support::{Container, Server, Settings, eventually, seconds},
 };
 
-const LEARNING: Duration = seconds(6);
+const LEARNING: Duration = seconds(8);
 /// How soon the alert of an evasion is there.
 const PROMPT: Duration = seconds(10);
 
@@ -41,7 +41,10 @@ impl Trial {
         options.extend(["--label", "com.docker.compose.project=evasions", "--label", &service]);
         let container = Container::create("evasion", &options, &["sleep", "100000"]);
         container.start();
-        Self { script, container }
+        let trial = Self { script, container };
+        // At once: its profile is learnt from here on.
+        trial.play("learn");
+        trial
     }
 
     /// Runs a part of the script, or what is started from outside in its place.
@@ -82,7 +85,6 @@ fn each_is_found_and_its_neighbour_is_not() {
     last.start();
     trials.iter().for_each(|trial| _ = server.await_container(&trial.container.name));
     server.await_container(&last.name);
-    trials.iter().for_each(|trial| trial.play("learn"));
     // What was learnt is judged by when each of the profiles is.
     eventually("the profiles to be learnt", LEARNING * 10, || {
         let profiles = server.profiles();

@@ -187,6 +187,13 @@ fn what_is_ordinary_shows_nothing_whoever_does_it() {
     }
 }
 
+/// The same, of a program that lies in no file.
+fn in_memory(mut event: ethogram_model::Event) -> ethogram_model::Event {
+    let process = Arc::make_mut(event.context.process.as_mut().unwrap());
+    Arc::make_mut(&mut process.exec).in_memory = true;
+    event
+}
+
 #[test]
 fn how_grave_it_is() {
     let (mut model, web) = learnt();
@@ -194,7 +201,8 @@ fn how_grave_it_is() {
     for (event, severity) in [
         (web.execute(sh, "/bin/ls", LATER), Severity::Medium),
         (with_byte(web.execute(sh, "/opt/miner", LATER), 16), Severity::High),
-        (web.execute(sh, "memfd:x", LATER), Severity::High),
+        (in_memory(web.execute(sh, "memfd:x", LATER)), Severity::High),
+        (web.execute(sh, "memfd:y", LATER), Severity::Medium),
         (web.write(sh, "/etc/passwd", LATER), Severity::High),
         (web.write(sh, "/usr/bin/ls", LATER), Severity::High),
         (web.write(sh, "/root/.ssh/authorized_keys", LATER), Severity::High),

@@ -39,7 +39,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
     };
     let object = match kind {
         ObjectKind::Executable => vec!["process.executable.path"],
-        ObjectKind::Path | ObjectKind::SensitivePath => vec!["file.path"],
+        ObjectKind::Path | ObjectKind::SensitivePath | ObjectKind::GuardedPath => vec!["file.path"],
         ObjectKind::Peer => vec!["network.peer.address", "network.peer.port"],
         ObjectKind::Port => vec!["network.local.address", "network.local.port"],
         ObjectKind::Name => vec!["memory.kind"],
@@ -78,6 +78,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             kind,
             when: None,
             unless: Some("failed".into()),
+            from: None,
             severity: None,
             words: None,
         }],

@@ -64,6 +64,8 @@ pub struct BehaviourLayout {
     pub when: Option<usize>,
     /// The field that must be false.
     pub unless: Option<usize>,
+    /// The field with the path that it had before.
+    pub from: Option<usize>,
     /// The fields that name the object.
     pub object: Vec<usize>,
 }
@@ -115,8 +117,9 @@ impl Layout {
                 None => None,
             };
             let unless = spec.unless.as_deref().and_then(place);
+            let from = spec.from.as_deref().and_then(place);
             let object = spec.object.iter().filter_map(|field| place(field)).collect();
-            Some(BehaviourLayout { spec: index, when, unless, object })
+            Some(BehaviourLayout { spec: index, when, unless, from, object })
         });
         let both = |(one, other): (&str, &str)| Some((place(one)?, place(other)?));
         let (about, names) = match &schema.about {

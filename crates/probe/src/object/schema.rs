@@ -62,7 +62,11 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
         let by_rules = rules
             .iter()
             .flat_map(|r| r.fields.values().chain(&r.type_from).chain(r.policy_field.iter().map(|p| &p.field)));
-        for field in behaviours.iter().flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless)).chain(by_rules) {
+        for field in behaviours
+            .iter()
+            .flat_map(|b| b.object.iter().chain(&b.when).chain(&b.unless).chain(&b.from))
+            .chain(by_rules)
+        {
             if !fields.iter().any(|f| &f.name == field) {
                 return Err(Error::BadManifest {
                     tracker: name.into(),

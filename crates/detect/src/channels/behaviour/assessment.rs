@@ -12,10 +12,16 @@ pub(crate) struct Assessment {
     pub(super) because: Option<String>,
 }
 
+/// Whether what runs lies in no file.
+fn is_in_memory(event: &Event) -> bool {
+    event.context.process.as_ref().is_some_and(|process| process.exec.in_memory)
+        || event.get("process.executable.memfd").is_truthy()
+}
+
 impl Assessment {
     pub(crate) fn of(behaviour: &Behaviour<'_>, event: &Event) -> Self {
         let (severity, confidence, because) = match behaviour.kind {
-            ObjectKind::Executable if behaviour.object.starts_with("memfd:") => {
+            ObjectKind::Executable if is_in_memory(event) => {
                 (Severity::High, 90, Some("the program lies in memory only, in no file".to_owned()))
             }
             ObjectKind::Executable if is_in_writable_layer(event) => {
@@ -26,7 +32,7 @@ impl Assessment {
             ObjectKind::SensitivePath => {
                 (Severity::High, 80, behaviour.sensitivity.map(|what| format!("it gives away {what}")))
             }
-            ObjectKind::Path => match behaviour.sensitivity {
+            ObjectKind::Path | ObjectKind::GuardedPath => match behaviour.sensitivity {
                 Some(what) => (Severity::High, 80, Some(format!("it concerns {what}"))),
                 None if places::is_temporary(&behaviour.object) => (Severity::Low, 40, None),
                 None => (Severity::Medium, 50, None),

@@ -116,6 +116,7 @@ pub fn is_ordinary(event: &Event) -> bool {
 fn is_of_interest(kind: ObjectKind, path: &str) -> bool {
     match kind {
         ObjectKind::SensitivePath => places::secret(path).is_some(),
+        ObjectKind::GuardedPath => places::control(path).is_some(),
         ObjectKind::Path => !places::is_sink(path),
         ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => true,
     }
@@ -159,15 +160,18 @@ fn read<'e>(
             let is_start = process.is_some_and(|p| is_start(p, event, container));
             Some(Behaviour { is_start, ..behaviour(parent(process, container), object) })
         }
-        ObjectKind::Path | ObjectKind::SensitivePath => {
+        ObjectKind::Path | ObjectKind::SensitivePath | ObjectKind::GuardedPath => {
             let path = text(layout, event)?;
-            if !is_of_interest(spec.kind, &path) {
+            let before = layout.from.and_then(|field| owned_text(event.value_at(field)));
+            let stays = before.is_some_and(|before| folder(&before) == folder(&path));
+            if stays || !is_of_interest(spec.kind, &path) {
                 return None;
             }
             let sensitive = spec.kind == ObjectKind::SensitivePath;
             let sensitivity = if sensitive { places::secret(&path) } else { places::control(&path) };
             let is_guarded = sensitive || places::is_guarded(&path);
-            Some(Behaviour { is_guarded, sensitivity, ..behaviour(actor(event, container)?, normalised(path)) })
+            let kind = if sensitive { spec.kind } else { ObjectKind::Path };
+            Some(Behaviour { kind, is_guarded, sensitivity, ..behaviour(actor(event, container)?, normalised(path)) })
         }
         ObjectKind::Peer => {
             let (address, port) = (address(layout, event)?, port(layout, event)?);
@@ -193,6 +197,11 @@ fn read<'e>(
         }
         ObjectKind::Name => Some(behaviour(actor(event, container)?, name(layout, event)?)),
     }
+}
+
+/// The folder of a path.
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// What did it, and whether that is vague. Nothing where it was the runtime, or cannot be named.
