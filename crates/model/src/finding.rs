@@ -46,7 +46,7 @@ impl Severity {
 }
 
 /// How urgent the author of a rule holds a match of it, as syslog has it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// The system is unusable.
@@ -62,6 +62,7 @@ pub enum Priority {
     /// Normal, but significant.
     Notice,
     /// Worth knowing.
+    #[default]
     Informational,
     /// For debugging.
     Debug,
@@ -120,7 +121,7 @@ impl From<Severity> for Priority {
 }
 
 /// The rule that a finding comes from, and why it holds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleMatch {
     /// The rule's name.
     pub name: String,

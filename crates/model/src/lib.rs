@@ -8,6 +8,7 @@
 pub mod build;
 pub mod context;
 pub mod event;
+pub mod evidence;
 mod example;
 pub mod finding;
 pub mod glob;
@@ -18,6 +19,7 @@ pub mod render;
 pub mod report;
 pub mod runtime;
 pub mod schema;
+mod stored;
 pub mod value;
 pub mod vocabulary;
 
@@ -28,4 +30,5 @@ pub use relevance::FieldTest;
 pub use report::Report;
 pub use schema::layout;
 pub use schema::{BehaviourSpec, BehaviourWords, EventSchema, Field, FieldKind, ObjectKind, Param, TrackerSchema};
+pub use stored::StoredFinding;
 pub use value::Value;
