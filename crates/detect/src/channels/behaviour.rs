@@ -270,7 +270,7 @@ impl BehaviourChannel {
         if let Some(known) = self.operations.get(behaviour.operation).and_then(|o| o.executables.get(executable)) {
             let is_farther = behaviour.kind == ObjectKind::Peer
                 && peers::is_public(behaviour.address.as_ref().unwrap_or(&behaviour.object))
-                && !known.objects.patterns().iter().any(|(peer, ..)| peers::is_public(peer));
+                && !known.objects.names().any(peers::is_public);
             return is_farther.then_some("it never connected beyond its own network before");
         }
         (self.operations.values().any(does) || self.runs(executable)).then(|| words::first(behaviour))

@@ -33,6 +33,11 @@ impl Objects {
         self.named.values().filter(|seen| seen.first_seen_ns > time_ns).count()
     }
 
+    /// What is not a path: peers, programs, names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

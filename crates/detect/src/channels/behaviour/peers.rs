@@ -44,25 +44,61 @@ pub(crate) fn parse(name: &str) -> Option<(IpAddr, u16)> {
     Some((peer.ip(), peer.port()))
 }
 
-/// What stands for many peers like this one, each with how many it takes: from narrow to wide.
-fn wider(address: IpAddr, port: u16) -> Vec<(String, usize)> {
+/// What stands for many peers like one.
+struct Wider {
+    pattern: String,
+    /// How many it takes.
+    many: usize,
+    /// How the names of all that it stands for begin. Names are in order, so only those are looked at.
+    beginning: String,
+    /// How they end.
+    ending: String,
+}
+
+/// What stands for many peers like this one, from narrow to wide.
+fn wider(address: IpAddr, port: u16) -> Vec<Wider> {
     let mut out = Vec::with_capacity(3);
     if port >= FIRST_EPHEMERAL {
-        out.push((name(address, 0).trim_end_matches('0').to_owned() + EPHEMERAL, MANY_PORTS));
+        let beginning = name(address, 0).trim_end_matches('0').to_owned();
+        let (pattern, ending) = (format!("{beginning}{EPHEMERAL}"), String::new());
+        out.push(Wider { pattern, many: MANY_PORTS, beginning, ending });
     }
     let many = if is_private(address) { MANY_IN_PRIVATE } else { MANY_IN_PUBLIC };
     out.push(match address {
         IpAddr::V4(a) => {
             let [a, b, c, _] = a.octets();
-            (format!("{a}.{b}.{c}.0/24:{port}"), many)
+            let (pattern, beginning) = (format!("{a}.{b}.{c}.0/24:{port}"), format!("{a}.{b}.{c}."));
+            Wider { pattern, many, beginning, ending: format!(":{port}") }
         }
         IpAddr::V6(a) => {
-            let prefix = a.to_bits() >> 64 << 64;
-            (format!("[{}/64]:{port}", std::net::Ipv6Addr::from_bits(prefix)), many)
+            let prefix = std::net::Ipv6Addr::from_bits(a.to_bits() >> 64 << 64);
+            // How the names of a network begin depends on which zeros are left out.
+            let beginning = match a.segments() {
+                [0, ..] => "[".to_owned(),
+                [first, ..] => format!("[{first:x}:"),
+            };
+            Wider { pattern: format!("[{prefix}/64]:{port}"), many, beginning, ending: format!("]:{port}") }
         }
     });
-    out.push((format!("*:{port}"), MANY_ANYWHERE));
+    out.push(Wider {
+        pattern: format!("*:{port}"),
+        many: MANY_ANYWHERE,
+        beginning: String::new(),
+        ending: format!(":{port}"),
+    });
     out
+}
+
+impl Wider {
+    /// Which of these it stands for.
+    fn covers<'p>(&self, peers: &'p BTreeMap<String, Seen>) -> Vec<&'p String> {
+        let named = peers.range(self.beginning.clone()..).map(|(name, _)| name);
+        let named = named.take_while(|name| name.starts_with(&self.beginning)).filter(|n| n.ends_with(&self.ending));
+        let is_like = |held: &str| {
+            parse(held).is_some_and(|(address, port)| wider(address, port).iter().any(|w| w.pattern == self.pattern))
+        };
+        named.filter(|held| is_like(held)).collect()
+    }
 }
 
 /// As what a peer is kept: itself, or what stands for many like it.
@@ -71,7 +107,7 @@ pub(crate) fn known_as<'a>(peers: &BTreeMap<String, Seen>, peer: &'a str) -> Cow
         return Cow::Borrowed(peer);
     }
     let like = parse(peer).map(|(address, port)| wider(address, port)).unwrap_or_default();
-    let held = like.into_iter().map(|(name, _)| name).find(|name| peers.contains_key(name));
+    let held = like.into_iter().map(|like| like.pattern).find(|name| peers.contains_key(name));
     held.map_or(Cow::Borrowed(peer), Cow::Owned)
 }
 
@@ -79,16 +115,12 @@ pub(crate) fn known_as<'a>(peers: &BTreeMap<String, Seen>, peer: &'a str) -> Cow
 pub(crate) fn insert(peers: &mut BTreeMap<String, Seen>, peer: &str, seen: Seen) {
     peers.entry(peer.to_owned()).or_default().add(seen);
     let Some((address, port)) = parse(peer) else { return };
-    for (pattern, many) in wider(address, port) {
-        let covered: Vec<String> = peers
-            .keys()
-            .filter(|held| parse(held).is_some_and(|(a, p)| wider(a, p).iter().any(|(w, _)| *w == pattern)))
-            .cloned()
-            .collect();
-        if covered.len() > many {
+    for wider in wider(address, port) {
+        let covered: Vec<String> = wider.covers(peers).into_iter().cloned().collect();
+        if covered.len() > wider.many {
             let mut all = Seen::default();
             covered.iter().filter_map(|held| peers.remove(held)).for_each(|s| all.add(s));
-            peers.entry(pattern).or_default().add(all);
+            peers.entry(wider.pattern).or_default().add(all);
             return;
         }
     }
@@ -181,6 +213,16 @@ mod tests {
         ] {
             assert_eq!(is_public(peer), public, "{peer}");
         }
+    }
+
+    #[test]
+    fn a_scan_of_ports_costs_little_for_each() {
+        // Beyond the first, each port is looked for among all peers by its ending alone.
+        let peers = learnt((1..=4_096).map(|port| format!("10.0.0.5:{port}")));
+        assert_eq!(peers.len(), 4_096);
+        let all = wider("10.0.0.5".parse().unwrap(), 4_096);
+        let covered: Vec<_> = all.iter().map(|wider| wider.covers(&peers).len()).collect();
+        assert_eq!(covered, [1, 1]);
     }
 
     #[test]
