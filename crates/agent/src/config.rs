@@ -65,8 +65,8 @@ pub struct Behaviour {
     /// How long a workload is learnt, at least, before new behaviour raises alerts. Learning goes on until two
     /// tenths of that time bring next to nothing new.
     pub learning_period: Period,
-    /// The alert budget: how many alerts a day new behaviour may raise on this host. The threshold of scores is
-    /// calibrated on normal behaviour to meet it. Findings of severity high and above always raise an alert.
+    /// The alert budget: how many alerts a day new behaviour of a workload may raise. Its threshold of scores is
+    /// calibrated on its normal behaviour to meet it. Findings of severity high and above always raise an alert.
     pub alerts_per_day: u32,
     /// After how long a behaviour that is not seen any more is forgotten.
     pub forget_after: Period,

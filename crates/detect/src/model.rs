@@ -16,7 +16,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     Profile, ProfileOverview, ProfileTree, Settings, Workload,
-    learning::{Bits, Seen, calibration, clock::Clock, quarantine::Quarantine, window_ns},
+    learning::{Seen, calibration::Thresholds, clock::Clock, quarantine::Quarantine, window_ns},
     subject::names::Names,
     update::FindingUpdate,
 };
@@ -90,16 +90,16 @@ pub struct Model {
     flushed_ns: u64,
     /// Other workloads that are asked whether they show a behaviour: those that judge, seen latest.
     asked: Vec<Arc<str>>,
-    /// From which score on what is new raises an alert.
-    threshold: Bits,
+    /// From which score on what is new raises an alert, where not enough is known of its workload.
+    thresholds: Thresholds,
     counters: ModelCounters,
 }
 
 impl Model {
     /// An empty one.
     pub fn new(settings: Settings) -> Self {
-        let threshold = calibration::threshold(std::iter::empty(), settings.alerts_per_day);
-        Self { settings, threshold, ..Self::default() }
+        let thresholds = Thresholds::new(std::iter::empty(), settings.alerts_per_day);
+        Self { settings, thresholds, ..Self::default() }
     }
 
     /// Goes on with a stored profile. When it is full, the profile unseen for longest is given up.
@@ -203,8 +203,12 @@ impl Model {
     }
 
     fn calibrate(&mut self) {
-        let profiles = self.profiles.values().map(|held| &held.profile.lifecycle.calibration);
-        self.threshold = calibration::threshold(profiles, self.settings.alerts_per_day);
+        let judged = self.profiles.values().filter(|held| held.flushed.is_judged);
+        let profiles = judged.map(|held| &held.profile.lifecycle.calibration);
+        self.thresholds = Thresholds::new(profiles, self.settings.alerts_per_day);
+        for held in self.profiles.values_mut() {
+            held.threshold = self.thresholds.of(&held.profile.lifecycle.calibration);
+        }
     }
 
     /// How findings went on since the last call, by uid. Small: repetitions are counted here, not listed.
@@ -257,7 +261,8 @@ impl Model {
 
     /// The same as people see it.
     pub fn describe(&self, uid: &str) -> Option<ProfileTree> {
-        self.profile(uid).map(|profile| profile.describe(&self.settings, Some(self.threshold.tenths())))
+        let held = self.profiles.get(uid)?;
+        Some(held.profile.describe(&self.settings, Some(held.threshold.tenths())))
     }
 
     /// The workloads that have profiles.
@@ -284,8 +289,8 @@ impl Model {
         self.habits.len()
     }
 
-    /// From which score on what is new raises an alert, in bits.
+    /// From which score on what is new raises an alert, in bits, where not enough is known of its workload.
     pub fn threshold(&self) -> f64 {
-        self.threshold.tenths()
+        self.thresholds.common().tenths()
     }
 }

@@ -5,7 +5,7 @@
 pub struct Settings {
     /// How long a workload is learnt before it is judged, nanoseconds.
     pub learning_period_ns: u64,
-    /// How many alerts a day new behaviour may lead to on this host, those of high severity and above not counted.
+    /// How many alerts a day new behaviour of a workload may lead to, those of high severity and above not counted.
     pub alerts_per_day: u32,
     /// After how long a behaviour that is not seen any more is forgotten, nanoseconds.
     pub forget_after_ns: u64,

@@ -1,4 +1,4 @@
-//! From which score on new behaviour raises an alert: so that what is normal leads to so many alerts a day on this host.
+//! From which score on new behaviour of a workload raises an alert: so that what is normal there leads to so many alerts a day.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,9 @@ const MOST: i32 = 63;
 const DAY_NS: u128 = 24 * 3_600_000_000_000;
 /// Fixed point of rates.
 const ONE: u128 = 1 << 16;
+/// So many news, or so long without, say enough of a workload to judge it by itself.
+const ENOUGH: u64 = 16;
+const ENOUGH_NS: u64 = 24 * 3_600_000_000_000;
 /// Alike news of a profile at which all are halved, with the time in which they came.
 const MANY: u32 = 4_096;
 
@@ -55,21 +58,82 @@ impl Calibration {
     }
 }
 
-/// The score from which on what is new raises an alert: the lowest at which the normal behaviour that profiles were tested with
-/// leads to no more than so many alerts a day. Each profile counts with the lower bound of its rate, one standard deviation
-/// of a Poisson count and one alert below what it saw: few events in a short time say little.
-pub(crate) fn threshold<'p>(profiles: impl Iterator<Item = &'p Calibration>, alerts_per_day: u32) -> Bits {
-    let mut rates = [0_u128; MOST as usize + 1];
-    for profile in profiles.filter(|p| !p.scores.is_empty()) {
+/// How many news a day there are from each score on, in fixed point.
+type Rates = [u128; MOST as usize + 1];
+
+/// From which score on what is new raises an alert, for each workload by what is normal there: others do not move it.
+#[derive(Debug, Clone)]
+pub(crate) struct Thresholds {
+    alerts_per_day: u32,
+    /// Of a workload of which not enough is known: by the median of those that are judged.
+    common: Bits,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self::new(std::iter::empty(), 0)
+    }
+}
+
+impl Thresholds {
+    /// `profiles` are those that are judged: what is still learnt moves nothing.
+    pub(crate) fn new<'p>(profiles: impl Iterator<Item = &'p Calibration>, alerts_per_day: u32) -> Self {
+        // Those without news come first in each order.
+        let (mut none, mut known) = (0, Vec::new());
+        for profile in profiles {
+            match profile.scores.is_empty() {
+                true => none += 1,
+                false => known.push(profile.rates()),
+            }
+        }
+        let middle = (none + known.len()).saturating_sub(1) / 2;
+        let mut median = [0; MOST as usize + 1];
+        for (score, rate) in median.iter_mut().enumerate().filter(|_| middle >= none) {
+            let mut all: Vec<u128> = known.iter().filter_map(|rates| rates.get(score)).copied().collect();
+            all.sort_unstable();
+            *rate = all.get(middle - none).copied().unwrap_or(0);
+        }
+        Self { alerts_per_day, common: lowest(&median, alerts_per_day) }
+    }
+
+    /// Where not enough is known of a workload.
+    pub(crate) fn common(&self) -> Bits {
+        self.common
+    }
+
+    /// Of a workload: the lowest score at which its normal behaviour leads to no more than so many alerts a day.
+    pub(crate) fn of(&self, profile: &Calibration) -> Bits {
+        let own = lowest(&profile.rates(), self.alerts_per_day);
+        if profile.says_enough() { own } else { own.max(self.common) }
+    }
+}
+
+impl Calibration {
+    fn says_enough(&self) -> bool {
+        self.watched_ns >= ENOUGH_NS || self.scores.values().map(|count| u64::from(*count)).sum::<u64>() >= ENOUGH
+    }
+
+    /// Each with the lower bound of its rate, one standard deviation of a Poisson count and one alert below what was seen: few events
+    /// in a short time say little.
+    fn rates(&self) -> Rates {
+        let mut rates = [0; MOST as usize + 1];
+        if self.scores.is_empty() {
+            return rates;
+        }
         let mut above = 0_u128;
         for (half_bits, rate) in (0..MOST + 1).zip(&mut rates).rev() {
-            above += profile.scores.get(&half_bits).map_or(0, |count| u128::from(*count));
+            above += self.scores.get(&half_bits).map_or(0, |count| u128::from(*count));
             let sure = (above * ONE).saturating_sub(ONE + (above * ONE * ONE).isqrt());
-            *rate += sure * DAY_NS / u128::from(profile.watched_ns.max(1));
+            *rate = sure * DAY_NS / u128::from(self.watched_ns.max(1));
         }
+        rates
     }
+}
+
+/// The lowest score from which on there are no more than so many a day.
+fn lowest(rates: &Rates, alerts_per_day: u32) -> Bits {
     let allowed = u128::from(alerts_per_day) * ONE;
-    let lowest = (0..=MOST).zip(rates).find(|(half_bits, rate)| *half_bits >= LEAST && *rate <= allowed);
+    let lowest = (0..=MOST).zip(rates).find(|(half_bits, rate)| *half_bits >= LEAST && **rate <= allowed);
     Bits::half(lowest.map_or(MOST, |(half_bits, _)| half_bits))
 }
 
@@ -86,8 +150,10 @@ mod tests {
         profile
     }
 
+    /// Of the first, in the company of the others.
     fn raised_from(profiles: &[Calibration], alerts_per_day: u32) -> f64 {
-        threshold(profiles.iter(), alerts_per_day).tenths()
+        let thresholds = Thresholds::new(profiles.iter(), alerts_per_day);
+        profiles.first().map_or(thresholds.common(), |profile| thresholds.of(profile)).tenths()
     }
 
     #[test]
@@ -103,8 +169,20 @@ mod tests {
         assert_eq!(raised_from(std::slice::from_ref(&restless), 1), 5.5);
         assert_eq!(raised_from(std::slice::from_ref(&restless), 25), 3.5);
         assert_eq!(raised_from(std::slice::from_ref(&restless), 100), 2.0);
-        let more = [restless, profile(10, &[(6, 100)])];
-        assert_eq!(raised_from(&more, 1), 6.5);
+    }
+
+    #[test]
+    fn a_noisy_workload_moves_no_other() {
+        let (quiet, noisy) = (profile(10, &[(3, 20)]), profile(1, &[(9, 3_000), (30, 2_400)]));
+        let alone = raised_from(std::slice::from_ref(&quiet), 1);
+        assert_eq!(alone, 3.5);
+        assert_eq!(raised_from(&[quiet.clone(), noisy.clone()], 1), alone);
+        assert!(raised_from(&[noisy.clone(), quiet.clone()], 1) > 30.0);
+        // One that is new goes by what is usual for most, which no single one decides.
+        let new = profile(0, &[]);
+        let calm = || profile(10, &[(2, 30)]);
+        assert_eq!(raised_from(&[new.clone(), calm(), calm(), noisy.clone()], 1), 2.5);
+        assert!(raised_from(&[new, noisy.clone(), noisy.clone(), noisy, calm()], 1) > 30.0);
     }
 
     #[test]
@@ -136,6 +214,6 @@ mod tests {
         let mut long = profile(100, &[(4, 20_000)]);
         assert!(long.scores.values().sum::<u32>() <= MANY);
         long.watched_ns = u64::MAX;
-        threshold([long].iter(), u32::MAX);
+        Thresholds::new([&long].into_iter(), u32::MAX).of(&long);
     }
 }

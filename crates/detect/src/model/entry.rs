@@ -1,6 +1,9 @@
 //! A profile in memory, with what is known of it besides.
 
-use crate::{Profile, learning::clock::Clock};
+use crate::{
+    Profile,
+    learning::{Bits, clock::Clock},
+};
 
 /// A profile in memory.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub(super) struct ProfileEntry {
     /// What was known of it when counts were flushed last. What depends on several profiles goes by this: it makes no difference then when
     /// there was a request, or when the kernel has counted.
     pub(super) flushed: Flushed,
+    /// From which score on what is new to it raises an alert, as of the last flush.
+    pub(super) threshold: Bits,
     /// Something was learnt or raised since it was taken.
     pub(super) is_dirty: bool,
     /// Something was counted since it was taken.
@@ -51,6 +56,7 @@ impl ProfileEntry {
             taken_ns: now,
             forgot_in,
             flushed,
+            threshold: Bits::default(),
             is_dirty: true,
             is_touched: false,
             is_pending: false,

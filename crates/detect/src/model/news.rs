@@ -131,7 +131,8 @@ impl Model {
         news: &News<'_, '_>,
         accepted: &mut impl FnMut(&str, &str, &str) -> bool,
     ) -> Option<Judgement> {
-        let Profile { workload, lifecycle, channels, .. } = &self.profiles.get(uid)?.profile;
+        let held = self.profiles.get(uid)?;
+        let Profile { workload, lifecycle, channels, .. } = &held.profile;
         let behaviour = news.behaviour;
         if lifecycle.is_judged && channels.behaviour.was_raised(behaviour) {
             return Some(Judgement::Repeated);
@@ -144,7 +145,7 @@ impl Model {
             return Some(Judgement::Accepted);
         }
         let is_strict = self.settings.is_locked || lifecycle.is_approved();
-        if !news.is_severe() && !is_strict && news.scored.bits() < self.threshold {
+        if !news.is_severe() && !is_strict && news.scored.bits() < held.threshold {
             return Some(Judgement::Unsurprising);
         }
         let session = news.interactive().filter(|_| !news.is_severe());
@@ -179,7 +180,8 @@ impl Model {
     fn learn(&mut self, uid: &Arc<str>, news: &News<'_, '_>, calibrates: bool) {
         let Some(held) = self.profiles.get_mut(uid) else { return };
         let Profile { lifecycle, channels, .. } = &mut held.profile;
-        if calibrates {
+        // What is severe is raised whatever the threshold: it says nothing of how high that is to be.
+        if calibrates && !news.is_severe() {
             lifecycle.calibration.note(news.scored.bits());
         }
         let container = news.event.context.container.as_ref().map_or(0, |c| c.cgroup_id);
@@ -199,7 +201,9 @@ impl Model {
 
     fn raise(&mut self, uid: &Arc<str>, news: News<'_, '_>) -> Option<Finding> {
         let is_severe = news.is_severe();
-        let Profile { workload, lifecycle, channels, .. } = &mut self.profiles.get_mut(uid)?.profile;
+        let held = self.profiles.get_mut(uid)?;
+        let threshold = held.threshold;
+        let Profile { workload, lifecycle, channels, .. } = &mut held.profile;
         let channel: &mut BehaviourChannel = &mut channels.behaviour;
         // One alert for all that a sweep finds.
         let many = Behaviour { object: OTHERS.into(), ..news.behaviour.clone() };
@@ -219,7 +223,7 @@ impl Model {
             learnt_ns: lifecycle.all_learnt_ns(),
             usual: channel.usual(behaviour, USUAL),
         };
-        let score = news.scored.to_score(self.threshold);
+        let score = news.scored.to_score(threshold);
         Some(finding::make(behaviour, news.assessment, score, news.event, known, finding, object))
     }
 

@@ -65,11 +65,14 @@ impl Model {
         Profile::inherit_from(workload, now_ns, judging, &versions, &self.settings)
     }
 
-    pub(super) fn insert(&mut self, uid: Arc<str>, held: ProfileEntry) {
+    pub(super) fn insert(&mut self, uid: Arc<str>, mut held: ProfileEntry) {
+        held.threshold = self.thresholds.of(&held.profile.lifecycle.calibration);
         if self.profiles.len() >= self.settings.max_profiles.max(1) && !self.profiles.contains_key(&uid) {
-            let oldest = self.profiles.iter().min_by_key(|(_, held)| held.flushed).map(|(uid, _)| uid);
-            if let Some(oldest) = oldest.cloned() {
-                self.remove(&oldest);
+            // Those still learnt first: as many as somebody starts, they take the place of none that judges.
+            let rank = |held: &ProfileEntry| (held.flushed.is_judged, held.flushed);
+            let least = self.profiles.iter().min_by_key(|(_, held)| rank(held)).map(|(uid, _)| uid);
+            if let Some(least) = least.cloned() {
+                self.remove(&least);
                 self.counters.evicted += 1;
             }
         }

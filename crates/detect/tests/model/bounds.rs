@@ -94,6 +94,21 @@ fn the_profile_unseen_for_longest_makes_room() {
 }
 
 #[test]
+fn what_is_learnt_is_not_evicted_by_what_is_started() {
+    let mut model = Model::new(Settings { max_profiles: 4, ..settings() });
+    let web = web();
+    judge(&mut model, web_server(&web, 0));
+    model.advance(START + LATER);
+    for i in 0..100 {
+        let mut young = container("c", 10 + i, "aabbccddeeff0011");
+        std::sync::Arc::make_mut(&mut young.container).command = vec![format!("c{i}x")];
+        judge(&mut model, [young.write("/bin/a", "/srv/a", LATER + i)]);
+    }
+    assert!(model.profile_of(&web.container).is_some());
+    assert_eq!((model.profiles().len(), model.counters().evicted), (4, 97));
+}
+
+#[test]
 fn a_million_distinct_files_cost_little_and_are_bounded() {
     // In an optimised build all million of them, else as many as are quick.
     let times = if cfg!(debug_assertions) { 20_000 } else { 1_000_000_u64 };

@@ -250,6 +250,38 @@ fn nothing_is_learnt_from_who_is_under_an_open_alert() {
 }
 
 #[test]
+fn a_noisy_workload_does_not_move_the_threshold_of_a_quiet_one() {
+    let raised = |is_noisy: bool| {
+        let (mut model, web) = learnt();
+        let mut ci = container("ci", 8, "0123456789abcdef");
+        Arc::make_mut(&mut ci.container).image.as_mut().unwrap().name = "ci:1".into();
+        let noise = |i: u64| {
+            let at = 30 * SECOND + i * SECOND / 20;
+            // Of high severity, too, and of the kind that scores most.
+            [
+                ci.execute("/bin/sh", &format!("/opt/tool{i}"), at),
+                ci.connect(&format!("/opt/tool{i}"), &format!("198.51.{}.7", i % 250), 443, at),
+                ci.read("/bin/sh", &format!("/srv/{i}.key"), at),
+            ]
+        };
+        if is_noisy {
+            judge(&mut model, (0..500).flat_map(noise));
+        }
+        model.advance(START + LATER);
+        let uid = model.profile_of(&web.container).unwrap();
+        let threshold = model.describe(&uid).unwrap().threshold.unwrap();
+        let new = judge(&mut model, [web.write("/www/cgi-bin/count", "/srv/new/x", LATER)]);
+        let own = model.profile_of(&ci.container).map(|uid| model.describe(&uid).unwrap().threshold.unwrap());
+        (threshold, new.len(), own)
+    };
+    let (alone, beside) = (raised(false), raised(true));
+    assert_eq!((alone.0, alone.1), (2.0, 1));
+    assert_eq!((beside.0, beside.1), (2.0, 1));
+    let own = beside.2.unwrap();
+    assert!(own > 2.0 && own < 10.0, "its own is for what it does, and not for what is severe: {own}");
+}
+
+#[test]
 fn what_people_decide_of_a_profile() {
     let (mut model, web) = learnt();
     let uid = model.profile_of(&web.container).unwrap();
