@@ -49,8 +49,8 @@ fn play(file: &[u8]) {
     let (conditions, model) = (recording.conditions.clone(), Model::new(recording.conditions.settings()));
     let mut detector = Detector { model, ..Detector::default() };
     recording.groups.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
-    recording.alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
-    recording.accepted.iter().cloned().for_each(|acceptance| detector.accepted.restore(acceptance));
+    recording.alerts.iter().for_each(|alert| detector.restore_alert(alert));
+    recording.accepted.iter().cloned().for_each(|acceptance| detector.restore_acceptance(acceptance));
     let judged = Judged::new(conditions.selection, detector, Judges::All);
     let played = recording.play(judged, |_| true);
     if let Some(damage) = played.damage {

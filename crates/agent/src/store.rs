@@ -4,7 +4,7 @@ mod open;
 mod writer;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
     panic::AssertUnwindSafe,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use ethogram_detect::Acceptance;
-use ethogram_model::Finding;
+use ethogram_model::{Finding, StoredFinding};
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 pub use writer::Writer;
@@ -62,8 +62,10 @@ pub struct Opened {
 pub struct Batch {
     /// Workload to its profile as JSON; none where it was forgotten.
     pub profiles: BTreeMap<String, Option<String>>,
-    /// Alerts that are new or have gone on, by uid.
-    pub alerts: BTreeMap<String, Finding>,
+    /// Alerts that are new or have gone on, by when they were first seen, and uid.
+    pub alerts: BTreeMap<(u64, String), StoredFinding>,
+    /// Alerts for which there is no room any more.
+    pub gone: BTreeSet<(u64, String)>,
     /// What was accepted by its id; none where it was revoked.
     pub accepted: BTreeMap<String, Option<Acceptance>>,
 }
@@ -71,12 +73,15 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to save.
     pub fn is_empty(&self) -> bool {
-        self.profiles.is_empty() && self.alerts.is_empty() && self.accepted.is_empty()
+        self.profiles.is_empty() && self.alerts.is_empty() && self.gone.is_empty() && self.accepted.is_empty()
     }
 
     /// Adds what came later: it counts where both have something. Of more alerts than a store holds, some are left out.
     pub fn merge(&mut self, later: Self) {
         self.profiles.extend(later.profiles);
+        self.alerts.retain(|key, _| !later.gone.contains(key));
+        self.gone.retain(|key| !later.alerts.contains_key(key));
+        self.gone.extend(later.gone);
         self.alerts.extend(later.alerts);
         self.accepted.extend(later.accepted);
         while self.alerts.len() > Store::MAX_ALERTS {
@@ -110,7 +115,7 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// Alerts kept; the oldest go first.
+    /// Alerts kept. Which go where there are more, the server says; the oldest are the last resort.
     pub const MAX_ALERTS: usize = 10_000;
 
     /// Opens the store in the folder `path`, which is made if it is not there.
@@ -159,10 +164,13 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
             }
         }
         let mut alerts = transaction.open_table(ALERTS)?;
-        for finding in batch.alerts.values() {
+        for (first_seen_ns, uid) in &batch.gone {
+            drop(alerts.remove((*first_seen_ns, uid.as_str()))?);
+        }
+        for ((first_seen_ns, uid), alert) in &batch.alerts {
             // Findings hold nothing that JSON cannot, so this cannot fail; if it did, the rest would still count.
-            let Ok(json) = serde_json::to_string(finding) else { continue };
-            alerts.insert((finding.first_seen_ns, finding.uid.as_str()), json.as_str())?;
+            let Some(json) = alert.read().and_then(|finding| serde_json::to_string(&finding).ok()) else { continue };
+            alerts.insert((*first_seen_ns, uid.as_str()), json.as_str())?;
         }
         while alerts.len()? > Store::MAX_ALERTS as u64 {
             drop(alerts.pop_first()?);

@@ -1,13 +1,13 @@
 //! Acceptances (allowlist entries): findings that people called normal raise no alert again, for a while or for good.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use ethogram_model::Finding;
+use ethogram_model::{Finding, Severity};
 use serde::{Deserialize, Serialize};
 
-use crate::uid;
+use crate::{subject::normalise, uid, update::is_many};
 
-/// One thing that is normal: by what it was found, of which workload, done by which executable.
+/// One thing that is normal: by what it was found, of which workload, done by which executable, to what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acceptance {
     /// The same for the same scope.
@@ -18,6 +18,15 @@ pub struct Acceptance {
     pub workload: String,
     /// The executable.
     pub executable: String,
+    /// What it is done to, generalised; none: whatever that is. Acceptances of earlier agents have none.
+    #[serde(default)]
+    pub object: Option<String>,
+    /// Whether findings of high severity and above raise alerts all the same.
+    #[serde(default)]
+    pub spares_severe: bool,
+    /// The uid of the finding that it was made from. Earlier agents did not say.
+    #[serde(default)]
+    pub finding: String,
     /// The title of the finding that it was made from.
     pub title: String,
     /// Why, as the person said who accepted it.
@@ -29,28 +38,130 @@ pub struct Acceptance {
     /// How many findings raised no alert because of it.
     #[serde(default)]
     pub matched: u64,
+    /// When the last of them was, nanoseconds since the Unix epoch.
+    #[serde(default)]
+    pub last_matched_ns: Option<u64>,
+    /// What that one was done to.
+    #[serde(default)]
+    pub last_object: Option<String>,
+}
+
+/// How much is accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Width {
+    /// Whatever it is done to.
+    pub any_object: bool,
+    /// What is severe as well.
+    pub force: bool,
+}
+
+/// Why a finding cannot be accepted so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TooWide {
+    /// It is of high severity or above, and any object is a lot.
+    Severe(Severity),
+    /// It stands for many objects.
+    Many,
+}
+
+impl fmt::Display for TooWide {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Severe(severity) => write!(
+                f,
+                "the alert's severity is {}: to accept it for any object takes force, too; \
+                 without both, its own object alone is accepted",
+                severity.name().to_lowercase()
+            ),
+            Self::Many => f.write_str("the alert stands for many objects: accept it for any object, or others singly"),
+        }
+    }
+}
+
+impl std::error::Error for TooWide {}
+
+/// A finding, as acceptances know it.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// What finds it.
+    pub analytic: &'a str,
+    /// The workload.
+    pub workload: &'a str,
+    /// The executable.
+    pub executable: &'a str,
+    /// What it is done to.
+    pub object: &'a str,
+    /// How severe it is.
+    pub severity: Severity,
+}
+
+impl Candidate<'_> {
+    fn is_severe(&self) -> bool {
+        self.severity >= Severity::High
+    }
 }
 
 impl Acceptance {
-    /// Accepts what was found.
-    pub fn of(finding: &Finding, reason: Option<String>, now_ns: u64, for_ns: Option<u64>) -> Self {
-        let Finding { analytic, workload, executable, .. } = finding;
-        Self {
-            id: id(analytic, workload, executable),
+    /// Accepts what was found: its object alone, unless any is meant.
+    ///
+    /// # Errors
+    /// If that is wider than it looks: [`TooWide`] says why.
+    pub fn of(
+        finding: &Finding,
+        width: Width,
+        reason: Option<String>,
+        now_ns: u64,
+        for_ns: Option<u64>,
+    ) -> Result<Self, TooWide> {
+        let Finding { analytic, workload, executable, object, .. } = finding;
+        // That of the rule: what is usual for a workload is shown one step lower.
+        let of_rule = finding.rule.as_ref().map(|rule| rule.priority.severity());
+        let severity = finding.severity.max(of_rule.unwrap_or(finding.severity));
+        if width.any_object && !width.force && severity >= Severity::High {
+            return Err(TooWide::Severe(severity));
+        }
+        if !width.any_object && is_many(object) {
+            return Err(TooWide::Many);
+        }
+        let object = (!width.any_object).then(|| pattern(object).into_owned());
+        Ok(Self {
+            id: id(analytic, workload, executable, object.as_deref()),
             analytic: analytic.clone(),
             workload: workload.clone(),
             executable: executable.clone(),
+            object,
+            spares_severe: width.any_object && !width.force,
+            finding: finding.uid.clone(),
             title: finding.title.clone(),
             reason,
             since_ns: now_ns,
             until_ns: for_ns.map(|ns| now_ns.saturating_add(ns)),
             matched: 0,
-        }
+            last_matched_ns: None,
+            last_object: None,
+        })
+    }
+
+    fn is_over(&self, now_ns: u64) -> bool {
+        self.until_ns.is_some_and(|until| now_ns >= until)
+    }
+
+    /// Whether it is about such findings, of whatever severity.
+    pub(crate) fn is_about(&self, analytic: &str, workload: &str, executable: &str, object: &str) -> bool {
+        self.analytic == analytic
+            && self.workload == workload
+            && self.executable == executable
+            && self.object.as_ref().is_none_or(|accepted| *accepted == pattern(object))
     }
 }
 
-fn id(analytic: &str, workload: &str, executable: &str) -> String {
-    let mut id = uid::of([analytic, workload, executable]);
+/// An object with what varies from run to run taken out. What profiles find is so already.
+pub(crate) fn pattern(object: &str) -> Cow<'_, str> {
+    if object.starts_with('/') { normalise::path(object) } else { Cow::Borrowed(object) }
+}
+
+fn id(analytic: &str, workload: &str, executable: &str, object: Option<&str>) -> String {
+    let mut id = uid::of([analytic, workload, executable].into_iter().chain(object));
     id.truncate(16);
     id
 }
@@ -80,6 +191,8 @@ impl Acceptances {
     pub fn accept(&mut self, mut acceptance: Acceptance) {
         if let Some(known) = self.by_id.get(&acceptance.id) {
             acceptance.matched = known.matched;
+            acceptance.last_matched_ns = known.last_matched_ns;
+            acceptance.last_object = known.last_object.clone();
         } else if self.by_id.len() >= Self::MAX {
             return;
         }
@@ -94,16 +207,24 @@ impl Acceptances {
         }
     }
 
-    /// Whether what was found is accepted at that time, nanoseconds since the Unix epoch.
-    pub fn covers(&mut self, analytic: &str, workload: &str, executable: &str, now_ns: u64) -> bool {
+    /// Whether what was found is accepted at that time, nanoseconds since the Unix epoch. An acceptance of the object alone is asked
+    /// before one of all of them.
+    pub fn covers(&mut self, found: &Candidate<'_>, now_ns: u64) -> bool {
         if self.by_id.is_empty() {
             return false;
         }
-        let Some(known) = self.by_id.get_mut(&id(analytic, workload, executable)) else { return false };
-        if known.until_ns.is_some_and(|until| now_ns >= until) {
-            return false;
-        }
+        let Candidate { analytic, workload, executable, object, .. } = *found;
+        let ids = [Some(&*pattern(object)), None].map(|object| id(analytic, workload, executable, object));
+        let covers = |id: &&String| {
+            let known = self.by_id.get(*id);
+            known.is_some_and(|known| !(known.is_over(now_ns) || known.spares_severe && found.is_severe()))
+        };
+        let Some(known) = ids.iter().find(covers).cloned().and_then(|id| self.by_id.get_mut(&id)) else { return false };
         known.matched += 1;
+        known.last_matched_ns = Some(now_ns);
+        if known.last_object.as_deref() != Some(object) {
+            known.last_object = Some(object.to_owned());
+        }
         self.changed.insert(known.id.clone(), Some(known.clone()));
         true
     }
@@ -115,12 +236,7 @@ impl Acceptances {
 
     /// Forgets those that have ended.
     pub fn expire(&mut self, now_ns: u64) {
-        let ended: Vec<String> = self
-            .by_id
-            .values()
-            .filter(|a| a.until_ns.is_some_and(|until| now_ns >= until))
-            .map(|a| a.id.clone())
-            .collect();
+        let ended: Vec<String> = self.by_id.values().filter(|a| a.is_over(now_ns)).map(|a| a.id.clone()).collect();
         ended.iter().for_each(|id| self.revoke(id));
     }
 
@@ -131,47 +247,5 @@ impl Acceptances {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn acceptance(until_ns: Option<u64>) -> Acceptance {
-        Acceptance {
-            id: id("rule.x", "web", "/bin/sh"),
-            analytic: "rule.x".into(),
-            workload: "web".into(),
-            executable: "/bin/sh".into(),
-            title: "t".into(),
-            reason: None,
-            since_ns: 1,
-            until_ns,
-            matched: 0,
-        }
-    }
-
-    #[test]
-    fn only_what_is_in_scope_is_accepted_and_only_while_it_lasts() {
-        let mut all = Acceptances::default();
-        all.accept(acceptance(Some(100)));
-        assert!(all.covers("rule.x", "web", "/bin/sh", 99));
-        for (analytic, workload, executable) in
-            [("rule.y", "web", "/bin/sh"), ("rule.x", "api", "/bin/sh"), ("rule.x", "web", "/bin/bash")]
-        {
-            assert!(!all.covers(analytic, workload, executable, 99), "{analytic} {workload} {executable}");
-        }
-        assert!(!all.covers("rule.x", "web", "/bin/sh", 100));
-        assert_eq!(all.list().map(|a| a.matched).collect::<Vec<_>>(), [1]);
-        all.expire(100);
-        assert_eq!(all.list().count(), 0);
-        assert_eq!(all.take_changed().values().cloned().collect::<Vec<_>>(), [None]);
-    }
-
-    #[test]
-    fn what_is_revoked_is_reported_again() {
-        let mut all = Acceptances::default();
-        all.accept(acceptance(None));
-        assert!(all.covers("rule.x", "web", "/bin/sh", u64::MAX));
-        let id = all.list().next().map(|a| a.id.clone()).unwrap_or_default();
-        all.revoke(&id);
-        assert!(!all.covers("rule.x", "web", "/bin/sh", 1));
-    }
-}
+#[allow(clippy::unwrap_used)]
+mod tests;

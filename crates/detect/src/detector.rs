@@ -24,7 +24,7 @@ pub enum Decision {
     #[serde(skip)]
     Rules(Arc<RuleSet>, Arc<[File]>),
     /// Something is normal.
-    Accept(Acceptance),
+    Accept(Box<Acceptance>),
     /// It is not any more, by its id.
     Revoke(String),
     /// The profile of a workload is right as it is, by its uid.
@@ -58,7 +58,9 @@ impl Detector {
             }
             Decision::Accept(acceptance) => {
                 self.model.release(&acceptance);
-                self.accepted.accept(acceptance);
+                // What else is done to another object is a finding of its own from now on.
+                self.rules.accept(&acceptance);
+                self.accepted.accept(*acceptance);
             }
             Decision::Revoke(id) => {
                 self.accepted.revoke(&id);
@@ -68,6 +70,18 @@ impl Detector {
             Decision::ResetProfile(uid) => _ = self.model.reset(&uid),
             Decision::ImportProfile(profile) => self.model.import(*profile),
         }
+    }
+
+    /// Goes on with a finding that was raised before.
+    pub fn restore_alert(&mut self, finding: &Finding) {
+        self.model.restore_alert(finding);
+        self.rules.restore_finding(finding);
+    }
+
+    /// Goes on with what was accepted before.
+    pub fn restore_acceptance(&mut self, acceptance: Acceptance) {
+        self.rules.accept(&acceptance);
+        self.accepted.restore(acceptance);
     }
 
     /// Judges an event, and learns from it. Gives what is new; what goes on is in [`Detector::take_updates`].
@@ -83,9 +97,7 @@ impl Detector {
             findings.iter_mut().for_each(|finding| weigh(finding, recall));
             findings.iter().for_each(|finding| model.suspect(finding));
         }
-        findings.extend(model.judge_unless(event, |analytic, workload, executable| {
-            accepted.covers(analytic, workload, executable, event.time_ns)
-        }));
+        findings.extend(model.judge_unless(event, |found| accepted.covers(found, event.time_ns)));
         if findings.is_empty() {
             model.habituate(event, || rules.may_match_habit(event));
         }

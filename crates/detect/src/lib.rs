@@ -20,7 +20,7 @@ pub mod subject;
 mod uid;
 mod update;
 
-pub use accepted::{Acceptance, Acceptances};
+pub use accepted::{Acceptance, Acceptances, Candidate, TooWide, Width};
 pub use channels::behaviour::{Behaviour, read::is_ordinary};
 pub use detector::{Decision, Detector};
 pub use health::{Fault, Health, Impairment};

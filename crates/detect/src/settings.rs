@@ -19,7 +19,7 @@ pub struct Settings {
     pub max_entries: usize,
     /// Bytes a profile takes, likewise.
     pub max_bytes: usize,
-    /// Behaviours of one profile that raise alerts; further ones are counted.
+    /// Behaviours of one profile that raise an alert each, and again so many of high severity; further ones share one for each operation.
     pub max_alerts: usize,
     /// Behaviours of one executable and operation that raise an alert each; further ones share one, unless they are of high severity.
     pub alerts_per_executable: usize,
@@ -36,7 +36,7 @@ impl Default for Settings {
             max_profiles: 1_024,
             max_entries: 4_096,
             max_bytes: 1 << 20,
-            max_alerts: 1_024,
+            max_alerts: 256,
             alerts_per_executable: 16,
         }
     }

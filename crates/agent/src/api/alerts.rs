@@ -1,14 +1,15 @@
 //! Alerts, and what of them people accepted as normal.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, fmt, str::FromStr, sync::Arc};
 
 use axum::{
     Json,
     extract::State,
-    response::{IntoResponse, Response},
+    http::{HeaderValue, Uri, header::LINK},
+    response::Response,
 };
-use ethogram_detect::Acceptance;
-use ethogram_model::{Finding, Severity, ocsf, render};
+use ethogram_detect::{Acceptance, Width};
+use ethogram_model::{Finding, Severity, StoredFinding, ocsf, render};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::Receiver;
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
@@ -22,17 +23,17 @@ use super::{
 };
 use crate::{config::Period, refusal::Refusal};
 
-/// Alerts in an answer where the query has no limit.
+/// Alerts in an answer at most.
 const LIMIT: usize = 1000;
 
 /// The alerts, and what is accepted.
 pub trait Alerts: Send + Sync + 'static {
-    /// Alerts, oldest first; of more than the limit, the latest.
-    fn alerts(&self, filter: AlertFilter) -> impl Answers<Vec<Finding>>;
+    /// A page of alerts, oldest first; of more than the limit, the latest.
+    fn alerts(&self, filter: AlertFilter) -> impl Answers<AlertPage>;
     /// New alerts from now on.
     fn subscribe_alerts(&self, filter: AlertFilter) -> impl Answers<Receiver<Arc<Finding>>>;
-    /// Accepts an alert as normal, for so many nanoseconds or for good.
-    fn accept(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> impl Answers<Accepted>;
+    /// Accepts an alert as normal, so wide, for so many nanoseconds or for good.
+    fn accept(&self, uid: String, width: Width, for_ns: Option<u64>, reason: Option<String>) -> impl Answers<Accepted>;
     /// What is accepted.
     fn accepted(&self) -> impl Answers<Vec<Accepted>>;
     /// Revokes what was accepted.
@@ -56,8 +57,46 @@ pub struct AlertFilter {
     pub since_ns: Option<u64>,
     /// First seen before then, nanoseconds since the Unix epoch.
     pub until_ns: Option<u64>,
+    /// Only those before this one.
+    pub before: Option<Cursor>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// The place of an alert among all: after those first seen earlier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Nanoseconds since the Unix epoch.
+    pub first_seen_ns: u64,
+    /// Of two at that time, the later one has the larger uid.
+    pub uid: String,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first_seen_ns, self.uid)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (time, uid) = text.split_once('-').ok_or(())?;
+        let is_uid = (1..=64).contains(&uid.len()) && uid.bytes().all(|b| b.is_ascii_alphanumeric());
+        let is_time = time.len() <= 19 && time.bytes().all(|b| b.is_ascii_digit());
+        let first_seen_ns = time.parse().map_err(|_| ())?;
+        (is_uid && is_time).then(|| Self { first_seen_ns, uid: uid.to_owned() }).ok_or(())
+    }
+}
+
+/// Some alerts, and whether there are more.
+#[derive(Debug, Default)]
+pub struct AlertPage {
+    /// Oldest first. There are as many as the filter's limit says, or fewer where they are large.
+    pub alerts: Vec<StoredFinding>,
+    /// Where there are earlier ones: the first of these here.
+    pub next: Option<Cursor>,
 }
 
 impl AlertFilter {
@@ -85,6 +124,9 @@ pub struct Accepted {
     pub workload: String,
     /// The executable.
     pub executable: String,
+    /// What it is done to, generalised; left out where whatever that is is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// The title of the alert that it was made from.
     pub title: String,
     /// Why it is normal.
@@ -97,6 +139,12 @@ pub struct Accepted {
     pub until: Option<String>,
     /// How many findings raised no alert because of it.
     pub matched: u64,
+    /// When the last of them was, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_matched: Option<String>,
+    /// What that one was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_object: Option<String>,
 }
 
 impl From<&Acceptance> for Accepted {
@@ -106,11 +154,14 @@ impl From<&Acceptance> for Accepted {
             analytic: a.analytic.clone(),
             workload: a.workload.clone(),
             executable: a.executable.clone(),
+            object: a.object.clone(),
             title: a.title.clone(),
             reason: a.reason.clone(),
             since: render::rfc3339(a.since_ns),
             until: a.until_ns.map(render::rfc3339),
             matched: a.matched,
+            last_matched: a.last_matched_ns.map(render::rfc3339),
+            last_object: a.last_object.clone(),
         }
     }
 }
@@ -126,6 +177,12 @@ pub(super) struct Accept {
     /// Why it is normal.
     #[serde(default)]
     reason: Option<String>,
+    /// Whether it is normal whatever it is done to, and not only to this alert's object.
+    #[serde(default)]
+    any_object: bool,
+    /// Whether any object is accepted of an alert of high severity or above, too.
+    #[serde(default)]
+    force: bool,
 }
 
 /// Which alerts are wanted.
@@ -148,9 +205,13 @@ pub(super) struct AlertQuery {
     /// First seen before this time, RFC 3339.
     #[param(format = DateTime)]
     until: Option<String>,
-    /// At most so many, the latest of them.
-    #[param(maximum = 4294967295_u32)]
+    /// At most so many, the latest of them; fewer where they are large. Where there are earlier ones, the answer's header `Link` has the
+    /// path of the page of these, as `rel="next"`.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// Only those before this place, as the header `Link` of the page after has it.
+    #[param(pattern = "^[0-9]{1,19}-[0-9A-Za-z]{1,64}$")]
+    before: Option<String>,
     /// Whether to go on with alerts as they are raised, one JSON object a line.
     #[serde(default)]
     follow: bool,
@@ -166,23 +227,51 @@ pub(super) struct AlertQuery {
 ))]
 pub(super) async fn alerts<B: Alerts>(
     State(agent): State<Arc<B>>,
+    uri: Uri,
     Query(query): Query<AlertQuery>,
 ) -> Answered<Response> {
-    let AlertQuery { container, severity, rule, workload, since, until, limit, follow } = query;
+    let AlertQuery { container, severity, rule, workload, since, until, limit, before, follow } = query;
     let (since_ns, until_ns) = (moment(since)?, moment(until)?);
     let limit = limit.map_or(LIMIT, |limit| limit as usize);
-    let filter = AlertFilter { container, severity, rule, workload, since_ns, until_ns, limit };
+    if !(1..=LIMIT).contains(&limit) {
+        return Err(Refusal::Invalid(format!("limit is {limit}, and must be from 1 to {LIMIT}: ask for pages")).into());
+    }
+    let before = before.map(|text| text.parse().map_err(|()| wrong_cursor(&text))).transpose()?;
+    let filter = AlertFilter { container, severity, rule, workload, since_ns, until_ns, before, limit };
     if !follow {
-        let alerts = agent.alerts(filter).await?;
-        return Ok(Json(alerts.iter().map(ocsf::from_finding).collect::<Vec<_>>()).into_response());
+        let AlertPage { alerts, next } = agent.alerts(filter).await?;
+        let mut response = stream::list(tokio_stream::iter(alerts).filter_map(|alert| Some(ocsf(&alert.read()?))));
+        if let Some(link) = next.and_then(|next| link(&uri, &next)) {
+            response.headers_mut().insert(LINK, link);
+        }
+        return Ok(response);
     }
     // Asked for in this order, none is missed; one that is in both is sent once.
     let later = agent.subscribe_alerts(filter.clone()).await?;
-    let earlier = agent.alerts(filter).await?;
-    let sent: HashSet<(String, u64)> = earlier.iter().map(|f| (f.uid.clone(), f.count)).collect();
+    let earlier = agent.alerts(filter).await?.alerts;
+    let earlier = earlier.into_iter().filter_map(|alert| Some((alert.read()?.uid, alert)));
+    let earlier: Vec<(String, StoredFinding)> = earlier.collect();
+    let sent: HashSet<(String, u64)> = earlier.iter().map(|(uid, alert)| (uid.clone(), alert.count)).collect();
     let later = ReceiverStream::new(later).filter(move |f| !sent.contains(&(f.uid.clone(), f.count)));
-    let earlier = tokio_stream::iter(earlier).map(|f| ocsf::from_finding(&f).to_string());
-    Ok(stream::lines(earlier.chain(later.map(|f| ocsf::from_finding(&f).to_string()))))
+    let earlier = tokio_stream::iter(earlier).filter_map(|(_, alert)| Some(ocsf(&alert.read()?)));
+    Ok(stream::lines(earlier.chain(later.map(|f| ocsf(&f)))))
+}
+
+fn ocsf(alert: &Finding) -> String {
+    ocsf::from_finding(alert).to_string()
+}
+
+/// Where the page before this one is.
+fn link(uri: &Uri, next: &Cursor) -> Option<HeaderValue> {
+    let others =
+        uri.query().unwrap_or_default().split('&').filter(|part| !part.is_empty() && !part.starts_with("before="));
+    let before = format!("before={next}");
+    let query: Vec<&str> = others.chain([before.as_str()]).collect();
+    HeaderValue::try_from(format!("<{}?{}>; rel=\"next\"", uri.path(), query.join("&"))).ok()
+}
+
+fn wrong_cursor(text: &str) -> Refusal {
+    Refusal::Invalid(format!("{text:?} is no place among alerts: take the one of the header Link of the page after it"))
 }
 
 /// A time in nanoseconds since the Unix epoch.
@@ -195,21 +284,23 @@ fn moment(text: Option<String>) -> Answered<Option<u64>> {
     read.map(Some).ok_or_else(|| Refusal::Invalid(wrong()).into())
 }
 
-/// Accepts an alert as normal: the same of the same workload and executable raises none again.
+/// Accepts an alert as normal: the same of the same workload and executable, done to the same object, raises none again.
 #[utoipa::path(post, path = "/v1/alerts/{uid}/accept", params(("uid" = String, Path, description = "The alert")),
     request_body = Option<Accept>,
     responses(
         (status = 200, body = Accepted),
         (status = 404, description = "No such alert", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It would accept more than it looks like", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn accept<B: Alerts>(
     State(agent): State<Arc<B>>,
     PathPart(uid): PathPart,
     OptionalBody(accept): OptionalBody<Accept>,
 ) -> Answered<Json<Accepted>> {
-    let Accept { period, reason } = accept;
+    let Accept { period, reason, any_object, force } = accept;
     let reason = reason.map(|r| r.chars().take(1000).collect());
-    Ok(Json(agent.accept(uid, period.map(|p| p.as_ns()), reason).await?))
+    let width = Width { any_object, force };
+    Ok(Json(agent.accept(uid, width, period.map(|p| p.as_ns()), reason).await?))
 }
 
 /// What was accepted.

@@ -93,6 +93,21 @@ async fn a_body_is_an_object_and_no_list_of_its_members() {
 }
 
 #[tokio::test]
+async fn an_acceptance_names_its_object_unless_any_is_asked_for() {
+    let fake = Arc::new(Fake::default());
+    *fake.alerts.lock().unwrap() = vec![finding(1, Severity::Low), finding(2, Severity::High)];
+    let accept = |uid: &str, body: &str| request("POST", &format!("/v1/alerts/{uid}/accept"), body.to_owned());
+    let narrow = json_of(&fake, accept("f1", "{}"), StatusCode::OK).await;
+    assert_eq!((&narrow["object"], &narrow["matched"]), (&json!("/bin/nc"), &json!(0)));
+    let wide = json_of(&fake, accept("f1", r#"{"any_object":true}"#), StatusCode::OK).await;
+    assert_eq!(wide.get("object"), None);
+    let severe = json_of(&fake, accept("f2", r#"{"any_object":true}"#), StatusCode::CONFLICT).await;
+    assert!(severe["detail"].as_str().unwrap().contains("takes force, too"), "{severe}");
+    json_of(&fake, accept("f2", r#"{"any_object":true,"force":true}"#), StatusCode::OK).await;
+    json_of(&fake, accept("f2", "null"), StatusCode::OK).await;
+}
+
+#[tokio::test]
 async fn a_whole_number_may_be_written_with_a_point() {
     let fake = Arc::new(Fake::default());
     let started = request("POST", "/v1/trackers", r#"{"name":"tcp","params":{"a":-5.0,"b":1e3}}"#);
@@ -165,6 +180,27 @@ async fn alerts_are_ocsf_filtered_and_limited() {
     assert_eq!(uids("?limit=1").await, ["f4"]);
     assert_eq!(uids("?severity=medium&container=web").await, ["f2", "f4"]);
     assert!(uids("?container=other").await.is_empty());
+}
+
+#[tokio::test]
+async fn alerts_come_in_pages_each_with_the_way_to_the_one_before() {
+    let fake = Arc::new(Fake::default());
+    *fake.alerts.lock().unwrap() = (1..=5).map(|n| finding(n, Severity::High)).collect();
+    let (mut path, mut pages) = (Some("/v1/alerts?limit=2&container=web".to_owned()), Vec::new());
+    while let Some(next) = path.take() {
+        let response = ask(&fake, request("GET", &next, "")).await;
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/json");
+        let link = response.headers().get(header::LINK).map(|link| link.to_str().unwrap().to_owned());
+        path = link.map(|link| link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned());
+        let page: Json = serde_json::from_str(&body(response).await).unwrap();
+        let uids = page.as_array().unwrap().iter().map(|a| a["finding_info"]["uid"].as_str().unwrap().to_owned());
+        pages.push(uids.collect::<Vec<_>>());
+    }
+    assert_eq!(pages, [vec!["f4", "f5"], vec!["f2", "f3"], vec!["f1"]]);
+    assert_eq!(body(ask(&fake, request("GET", "/v1/alerts?container=x", "")).await).await, "[]");
+    for wrong in ["limit=0", "limit=1001", "before=x", "before=1x-f", "before=+1-f", "before=1-"] {
+        json_of(&fake, request("GET", &format!("/v1/alerts?{wrong}"), ""), StatusCode::UNPROCESSABLE_ENTITY).await;
+    }
 }
 
 #[tokio::test]

@@ -31,8 +31,9 @@ Examples:
   ethogram alerts --severity high --since 1h                 high and critical ones of the last hour
   ethogram alerts --rule 'Terminal shell in container'       of one rule
   ethogram alerts --follow -o json                           as they are raised, one OCSF finding a line
-  ethogram alerts accept 3f1c --for 30d                      it is normal: no alert for a month for the same of
-                                                             the same workload and executable
+  ethogram alerts accept 3f1c --for 30d                      it is normal: no alert for a month for the same done to
+                                                             the same object by the same workload and executable
+  ethogram alerts accept 3f1c --any-object                   whatever it is done to, unless that is severe
   ethogram alerts accepted                                   what was accepted
   ethogram alerts revoke 9c01                                it is not normal any more")]
 pub struct AlertsArgs {
@@ -71,7 +72,7 @@ pub struct AlertsArgs {
 /// What to do with alerts.
 #[derive(Debug, Subcommand)]
 pub enum AlertsAction {
-    /// Say that an alert is normal: the same of the same workload and executable raises none again
+    /// Say that an alert is normal: the same done to the same object by the same workload and executable raises none again
     Accept {
         /// The alert's uid, or the start of it
         uid: String,
@@ -81,6 +82,13 @@ pub enum AlertsAction {
         /// Why it is normal
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// Accept whatever it is done to, and not only this alert's object. What is of high severity or above raises alerts
+        /// all the same
+        #[arg(long)]
+        any_object: bool,
+        /// With --any-object: accept what is of high severity or above, too
+        #[arg(long, requires = "any_object")]
+        force: bool,
     },
     /// List what was accepted (the allowlist)
     Accepted,
@@ -116,16 +124,27 @@ pub(super) async fn answer(args: &AlertsArgs, client: &Client) -> anyhow::Result
     if args.follow {
         return client.follow(&path(args), header, |line| Ok(print(&serde_json::from_slice(line)?)?)).await;
     }
-    let alerts: Vec<Json> = client.get(&path(args)).await?;
+    // The latest page comes first, and what is oldest is printed first.
+    let (mut pages, mut left, mut next) = (Vec::new(), args.limit, Some(path(args)));
+    while let Some(path) = next.take().filter(|_| left > 0) {
+        let (mut page, before): (Vec<Json>, _) = client.get_page(&path).await?;
+        page.drain(..page.len().saturating_sub(left));
+        left -= page.len();
+        next = before.filter(|_| !page.is_empty());
+        pages.push(page);
+    }
     header()?;
-    for alert in &alerts {
+    for alert in pages.iter().rev().flatten() {
         print(alert)?;
     }
     Ok(())
 }
 
+/// Alerts in one answer at most.
+const PAGE: usize = 1_000;
+
 fn path(args: &AlertsArgs) -> String {
-    let mut path = format!("/v1/alerts?limit={}", args.limit);
+    let mut path = format!("/v1/alerts?limit={}", args.limit.clamp(1, PAGE));
     if let Some(container) = &args.container {
         path += &format!("&container={}", encode(container));
     }
@@ -151,8 +170,8 @@ fn path(args: &AlertsArgs) -> String {
 /// Accepts, lists what was accepted, or takes it back.
 async fn act(action: &AlertsAction, format: ListFormat, client: &Client, width: usize) -> anyhow::Result<String> {
     let all: Vec<Accepted> = match action {
-        AlertsAction::Accept { uid, period, reason } => {
-            let body = json!({ "for": period, "reason": reason });
+        AlertsAction::Accept { uid, period, reason, any_object, force } => {
+            let body = json!({ "for": period, "reason": reason, "any_object": any_object, "force": force });
             vec![client.post(&format!("/v1/alerts/{}/accept", encode(uid)), &body).await?]
         }
         AlertsAction::Accepted => client.get("/v1/accepted").await?,
@@ -169,8 +188,10 @@ fn accepted(all: &[Accepted], width: usize) -> String {
         Column::left("ID", 16, 16),
         Column::left("FOUND BY", 16, 44),
         Column::left("EXECUTABLE", 10, 32),
+        Column::left("OBJECT", 6, 32),
         Column::left("UNTIL (UTC)", 11, 19),
         Column::right("MATCHED", 7),
+        Column::left("LAST (UTC)", 10, 19),
         Column::left("WORKLOAD", 0, 60),
     ];
     let shown = |text: &str| Cow::Owned(render::escape(text).into_owned());
@@ -179,8 +200,10 @@ fn accepted(all: &[Accepted], width: usize) -> String {
             shown(&a.id),
             shown(&a.analytic),
             shown(&a.executable),
+            a.object.as_deref().map_or("any".into(), shown),
             a.until.as_deref().map_or("revoked".into(), moment),
             a.matched.to_string().into(),
+            a.last_matched.as_deref().map_or("never".into(), moment),
             shown(&a.workload),
         ]
     };

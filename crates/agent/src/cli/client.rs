@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, io, path::PathBuf, time::Duration};
 
-use hyper::{Method, StatusCode, body::Bytes};
+use hyper::{Method, StatusCode, body::Bytes, header::LINK};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
 
 /// How long the server may take to begin an answer: loading a tracker takes longest.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The longest answer, in bytes: ten thousand alerts with their evidence.
-const MAX_ANSWER: usize = 256 << 20;
+/// The longest answer, in bytes: more than a page of alerts, or all that the profile of a workload holds.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// Why the server did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,17 @@ impl Client {
     /// GETs JSON.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.ask(Method::GET, path, Bytes::new()).await
+    }
+
+    /// GETs a page of a list, and the path of the next one.
+    pub(super) async fn get_page<T: DeserializeOwned>(&self, path: &str) -> Result<(T, Option<String>), ClientError> {
+        let answer = self.http.send(Method::GET, path, Bytes::new()).await.map_err(|e| self.explain(e))?;
+        if !answer.status.is_success() {
+            return Err(self.problem(answer.status, &answer.body));
+        }
+        let link = answer.headers.get(LINK).and_then(|link| link.to_str().ok());
+        let next = link.and_then(|link| link.strip_prefix('<')?.strip_suffix(">; rel=\"next\"")).map(str::to_owned);
+        Ok((serde_json::from_slice(&answer.body).map_err(|e| self.nonsense(e))?, next))
     }
 
     /// POSTs JSON and reads the answer.

@@ -80,8 +80,8 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let loaded = RuleSet::load_what_is_right(&files, &recording.schemas());
     let mut detector = Detector { model, rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
     recording.groups.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
-    recording.alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
-    recording.accepted.iter().cloned().for_each(|acceptance| detector.accepted.restore(acceptance));
+    recording.alerts.iter().for_each(|alert| detector.restore_alert(alert));
+    recording.accepted.iter().cloned().for_each(|acceptance| detector.restore_acceptance(acceptance));
     let mut recording = recording;
     recording.follows_rules = config.is_none() && args.only != Some(Judge::Behaviour);
     let judges = if args.only == Some(Judge::Rules) { Judges::Rules } else { Judges::All };

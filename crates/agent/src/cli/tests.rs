@@ -39,6 +39,7 @@ fn names_that_stay() {
         "ethogram alerts --follow -o json --socket /s",
         "ethogram alerts --since 1h --until 2026-01-31T12:00:00Z --rule x --workload w",
         "ethogram alerts accept 0123 --for 30d --reason x",
+        "ethogram alerts accept 0123 --any-object --force",
         "ethogram alerts accepted -o json",
         "ethogram alerts revoke 0123",
         "ethogram rules list -o json",

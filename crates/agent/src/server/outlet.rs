@@ -6,7 +6,10 @@ use ethogram_detect::Acceptances;
 use ethogram_engine::{Effects, effects::Save};
 use ethogram_model::Report;
 
-use super::{alerts::AlertBook, streams::Streams};
+use super::{
+    alerts::{AlertBook, Unsaved},
+    streams::Streams,
+};
 use crate::{
     pipeline::Outlet,
     response::Response,
@@ -53,7 +56,8 @@ impl ServerOutlet {
     }
 
     fn save(&mut self, save: Save) {
-        let mut batch = Batch { alerts: self.alerts.take_unsaved(), accepted: save.accepted, ..Batch::default() };
+        let Unsaved { alerts, gone } = self.alerts.take_unsaved();
+        let mut batch = Batch { alerts, gone, accepted: save.accepted, ..Batch::default() };
         for (uid, profile) in save.profiles {
             match profile.map(|profile| serde_json::to_string(&profile)).transpose() {
                 Ok(json) => _ = batch.profiles.insert(uid, json),
@@ -78,7 +82,7 @@ impl Outlet for ServerOutlet {
                 Report::Finding(finding) => {
                     self.response.consider(finding);
                     self.streams.alert(finding);
-                    self.alerts.raise(Arc::clone(finding));
+                    self.alerts.raise(finding);
                 }
             }
             self.sinks.send(&report);

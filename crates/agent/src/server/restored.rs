@@ -63,8 +63,8 @@ impl Restored {
         rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let mut detector = Detector { model: self.model, rules, ..Detector::default() };
         self.groups.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
-        self.alerts.iter().for_each(|alert| detector.model.restore_alert(alert));
-        self.accepted.into_iter().for_each(|acceptance| detector.accepted.restore(acceptance));
+        self.alerts.iter().for_each(|alert| detector.restore_alert(alert));
+        self.accepted.into_iter().for_each(|acceptance| detector.restore_acceptance(acceptance));
         (detector, self.alerts)
     }
 }

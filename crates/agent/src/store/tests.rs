@@ -36,10 +36,15 @@ fn finding(n: u64) -> Finding {
     }
 }
 
+fn keep(batch: &mut Batch, finding: Finding) {
+    let stored = StoredFinding::of(&finding).unwrap();
+    batch.alerts.insert((finding.first_seen_ns, finding.uid), stored);
+}
+
 fn batch(n: u64) -> Batch {
     let mut out = Batch::default();
     out.profiles.insert(format!("workload-{}", n % 7), Some(format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(500))));
-    out.alerts.insert(format!("f{n}"), finding(n));
+    keep(&mut out, finding(n));
     out
 }
 
@@ -73,7 +78,7 @@ fn forgotten_profiles_are_gone_and_findings_that_go_on_are_not_doubled() {
     let mut store = Store::open(folder.path()).unwrap().store;
     let mut batch = Batch::default();
     batch.profiles.insert("workload-5".into(), None);
-    batch.alerts.insert("f3".into(), Finding { count: 9, last_seen_ns: 1000, ..finding(3) });
+    keep(&mut batch, Finding { count: 9, last_seen_ns: 1000, ..finding(3) });
     store.save(&batch).unwrap();
     drop(store);
     let contents = Store::open(folder.path()).unwrap().contents;
@@ -87,12 +92,28 @@ fn the_oldest_alerts_make_room() {
     let mut store = Store::open(folder.path()).unwrap().store;
     let mut all = Batch::default();
     for n in 0..Store::MAX_ALERTS as u64 + 5 {
-        all.alerts.insert(format!("f{n}"), finding(n));
+        keep(&mut all, finding(n));
     }
     assert_eq!(store.save(&all).unwrap(), 5);
     drop(store);
     let alerts = Store::open(folder.path()).unwrap().contents.alerts;
     assert_eq!((alerts.len(), alerts[0].first_seen_ns), (Store::MAX_ALERTS, 5));
+}
+
+#[test]
+fn what_there_is_no_room_for_goes() {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    (0..3).for_each(|n| _ = store.save(&batch(n)).unwrap());
+    let gone = |n: u64| Batch { gone: [(n, format!("f{n}"))].into(), ..Batch::default() };
+    // Whatever is merged, the later word counts.
+    let mut later = gone(0);
+    later.merge(gone(1));
+    later.merge(batch(1));
+    store.save(&later).unwrap();
+    drop(store);
+    let alerts = Store::open(folder.path()).unwrap().contents.alerts;
+    assert_eq!(alerts.iter().map(|alert| alert.uid.as_str()).collect::<Vec<_>>(), ["f1", "f2"]);
 }
 
 #[test]

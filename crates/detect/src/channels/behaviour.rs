@@ -28,7 +28,7 @@ use crate::{
     subject::program::{OUTSIDE, UNKNOWN},
 };
 pub use alerted::Alerted;
-pub(crate) use alerted::{Dedup, OTHERS};
+pub(crate) use alerted::{Dedup, Raise};
 pub use objects::Objects;
 pub use read::Behaviour;
 

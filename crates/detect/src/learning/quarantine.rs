@@ -27,6 +27,7 @@ struct Suspect {
     analytic: String,
     workload: String,
     executable: String,
+    object: String,
     since_ns: u64,
 }
 
@@ -53,6 +54,7 @@ impl Quarantine {
             analytic: finding.analytic.clone(),
             workload: finding.workload.clone(),
             executable: finding.executable.clone(),
+            object: finding.object.clone(),
             since_ns: finding.first_seen_ns,
         });
     }
@@ -68,9 +70,7 @@ impl Quarantine {
 
     /// A person said that it is normal.
     pub(crate) fn release(&mut self, accepted: &Acceptance) {
-        self.suspects.retain(|s| {
-            !(s.analytic == accepted.analytic && s.workload == accepted.workload && s.executable == accepted.executable)
-        });
+        self.suspects.retain(|s| !accepted.is_about(&s.analytic, &s.workload, &s.executable, &s.object));
     }
 
     /// The profile of a workload was approved, or begins anew.

@@ -21,7 +21,7 @@ pub struct ModelCounters {
     pub unattributed: u64,
     /// Behaviours that did not fit into a profile: their operation is not judged any more.
     pub overflowed: u64,
-    /// New behaviours that raised no alert, since the workload has too many alerts.
+    /// New behaviours that raised no alert of their own, since there are many: one stands for them.
     pub untold: u64,
     /// Profiles that made room for others.
     pub evicted: u64,

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Event, Finding, ObjectKind, render};
+use ethogram_model::{Event, Finding, ObjectKind, evidence};
 
 use super::{MAX_CONTAINERS, Model, Recall, START_NS};
 use crate::{
-    FindingUpdate,
+    Candidate, FindingUpdate,
     channels::behaviour::{
-        Behaviour, Dedup,
+        Behaviour, Dedup, Raise,
         finding::{self, Known},
     },
 };
@@ -19,7 +19,7 @@ impl Model {
     /// Events of the host of which no service is known, and those of a container without an image, are neither learnt nor
     /// judged: the caller waits with an event until its container is resolved, and gives up waiting after a moment.
     pub fn judge(&mut self, event: &Event) -> Vec<Finding> {
-        self.judge_unless(event, |_, _, _| false)
+        self.judge_unless(event, |_| false)
     }
 
     /// What the profile of the event's workload says of it, without learning from it.
@@ -37,9 +37,8 @@ impl Model {
         recall
     }
 
-    /// As [`Model::judge`], but without the findings that `accepted` says are normal, by their analytic, the workload's
-    /// name and the executable.
-    pub fn judge_unless(&mut self, event: &Event, mut accepted: impl FnMut(&str, &str, &str) -> bool) -> Vec<Finding> {
+    /// As [`Model::judge`], but without the findings that `accepted` says are normal.
+    pub fn judge_unless(&mut self, event: &Event, mut accepted: impl FnMut(&Candidate<'_>) -> bool) -> Vec<Finding> {
         self.advance(event.time_ns);
         let mut findings = Vec::new();
         let Some(uid) = self.workload_of(event) else {
@@ -91,12 +90,10 @@ impl Model {
         let held = self.profiles.get_mut(uid)?;
         let (workload, channel) = (&held.profile.workload, &mut held.profile.channels.behaviour);
         let behaviour = Behaviour::by_name("run", "", &workload.image, ObjectKind::Executable, true);
-        if let Some(again) = channel.raise_again(&behaviour, event.time_ns) {
-            self.go_on(again, event);
-            return None;
-        }
-        let Dedup::New { uid, .. } = channel.raise(&workload.uid, &behaviour, event.time_ns, true, &self.settings)
-        else {
+        let raise = Raise { workload: &workload.uid, time_ns: event.time_ns, is_severe: true, by: "" };
+        let dedup = channel.raise(&behaviour, raise, &self.settings);
+        let Dedup::New { uid, .. } = dedup else {
+            self.go_on(dedup, event);
             return None;
         };
         held.is_dirty = true;
@@ -105,12 +102,9 @@ impl Model {
         Some(finding::without_profile(event, known, uid))
     }
 
-    /// A finding goes on, or there is no room for it.
+    /// A finding goes on.
     pub(super) fn go_on(&mut self, dedup: Dedup, event: &Event) {
-        let Dedup::Repeat { uid, seen } = dedup else {
-            self.counters.untold += 1;
-            return;
-        };
+        let Dedup::Repeat { uid, seen } = dedup else { return };
         self.counters.repeated += 1;
         let update = self.updates.entry(uid.clone()).or_insert_with(|| FindingUpdate {
             uid,
@@ -120,7 +114,7 @@ impl Model {
         });
         (update.count, update.last_seen_ns) = (seen.count, seen.last_seen_ns);
         if seen.count <= Finding::MAX_EVIDENCE as u64 {
-            update.evidence.push(render::to_json(event));
+            update.evidence.push(evidence::of(event));
         }
     }
 }

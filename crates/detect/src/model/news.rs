@@ -6,16 +6,18 @@ use ethogram_model::{Event, Finding, ObjectKind, Severity};
 
 use super::{Model, habits::Usual, sessions::Session};
 use crate::{
-    Profile,
+    Candidate, Profile,
     channels::behaviour::{
-        Behaviour, BehaviourChannel, Dedup, OTHERS,
+        Behaviour, BehaviourChannel, Dedup, Raise,
         assessment::Assessment,
         finding::{self, Known, USUAL},
         peers,
         score::Scored,
     },
     learning::Seen,
-    subject::program::OUTSIDE,
+    subject::program::{OUTSIDE, label},
+    uid,
+    update::OTHERS,
 };
 
 /// A new behaviour, and all that it is judged by.
@@ -24,6 +26,8 @@ struct News<'b, 'e> {
     event: &'b Event,
     assessment: Assessment,
     scored: Scored,
+    /// By which user, and below which program.
+    by: String,
     /// What it is part of, where people or scripts started it in the container.
     session: Option<Session>,
     /// Its process has an open alert.
@@ -72,7 +76,7 @@ impl Model {
         uid: &Arc<str>,
         behaviour: &Behaviour<'_>,
         event: &Event,
-        accepted: &mut impl FnMut(&str, &str, &str) -> bool,
+        accepted: &mut impl FnMut(&Candidate<'_>) -> bool,
     ) -> Option<Finding> {
         let news = self.weigh(uid, behaviour, event)?;
         self.count_new(uid, &news);
@@ -110,7 +114,8 @@ impl Model {
             self.settings.is_locked,
         );
         let is_suspect = self.quarantine.holds(event);
-        Some(News { behaviour, event, assessment, scored, session, is_suspect, is_sweep, is_tested, learns })
+        let by = by(event);
+        Some(News { behaviour, event, assessment, scored, by, session, is_suspect, is_sweep, is_tested, learns })
     }
 
     /// It counts as seen, and as new where that says something of the workload.
@@ -129,19 +134,34 @@ impl Model {
         &self,
         uid: &Arc<str>,
         news: &News<'_, '_>,
-        accepted: &mut impl FnMut(&str, &str, &str) -> bool,
+        accepted: &mut impl FnMut(&Candidate<'_>) -> bool,
     ) -> Option<Judgement> {
         let held = self.profiles.get(uid)?;
         let Profile { workload, lifecycle, channels, .. } = &held.profile;
         let behaviour = news.behaviour;
-        if lifecycle.is_judged && channels.behaviour.was_raised(behaviour) {
-            return Some(Judgement::Repeated);
+        let analytic = format!("behaviour.{}", behaviour.operation);
+        let mut is_accepted = || {
+            accepted(&Candidate {
+                analytic: &analytic,
+                workload: &workload.name,
+                executable: &behaviour.executable,
+                object: &behaviour.object,
+                severity: news.assessment.severity,
+            })
+        };
+        let goes_on = channels.behaviour.goes_on(behaviour, news.event.time_ns, &news.by);
+        if let Some(goes_on) = goes_on.filter(|_| lifecycle.is_judged) {
+            return Some(match () {
+                () if is_accepted() => Judgement::Accepted,
+                () if goes_on => Judgement::Repeated,
+                () => Judgement::Raised,
+            });
         }
         if news.learns {
             let is_withheld = news.is_suspect && !behaviour.is_start;
             return Some(if is_withheld { Judgement::Withheld } else { Judgement::Learnt });
         }
-        if accepted(&format!("behaviour.{}", behaviour.operation), &workload.name, &behaviour.executable) {
+        if is_accepted() {
             return Some(Judgement::Accepted);
         }
         let is_strict = self.settings.is_locked || lifecycle.is_approved();
@@ -208,11 +228,14 @@ impl Model {
         // One alert for all that a sweep finds.
         let many = Behaviour { object: OTHERS.into(), ..news.behaviour.clone() };
         let behaviour = if news.is_sweep { &many } else { news.behaviour };
-        let dedup = channel.raise(&workload.uid, behaviour, news.event.time_ns, is_severe, &self.settings);
-        let Dedup::New { uid: finding, object } = dedup else {
+        let raise = Raise { workload: &workload.uid, time_ns: news.event.time_ns, is_severe, by: &news.by };
+        let dedup = channel.raise(behaviour, raise, &self.settings);
+        let Dedup::New { uid: finding, executable, object } = dedup else {
+            self.counters.untold += 1;
             self.go_on(dedup, news.event);
             return None;
         };
+        let behaviour = &Behaviour { executable: executable.into(), ..behaviour.clone() };
         self.counters.findings += 1;
         if let Some(session) = news.interactive() {
             self.sessions.raise(session.clone(), Usual::of(behaviour.clone()));
@@ -248,6 +271,16 @@ fn is_run_by_entrypoint(behaviour: &Behaviour<'_>, event: &Event) -> bool {
     let by = process.replaced.as_ref().or(process.ancestors.first());
     let is_of_image = !process.exec.in_writable_layer && !process.exec.in_memory;
     behaviour.kind == ObjectKind::Executable && is_of_image && by.is_some_and(|by| by.is_entrypoint)
+}
+
+/// By which user something was done, and below which program, in few characters.
+fn by(event: &Event) -> String {
+    let process = event.context.process.as_deref();
+    let user = process.map(|process| process.user_id.to_string()).unwrap_or_default();
+    let parent = process.and_then(|process| process.ancestors.first()).map(|exec| label(exec)).unwrap_or_default();
+    let mut by = uid::of([&*user, &*parent]);
+    by.truncate(16);
+    by
 }
 
 /// Whether it can be part of what a start brings: what comes from outside, or goes beyond the own network, is not.

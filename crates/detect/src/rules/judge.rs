@@ -11,14 +11,18 @@ use serde::Serialize;
 use super::{
     access::raw,
     compile::{Program, access_of},
-    dedup::{Dedup, FindingGroups},
+    dedup::{Dedup, FindingGroups, Match},
     evaluate::{Case, Scratch},
     facts::Facts,
     prepared::RuleDef,
     set::RuleSet,
     subject::Subjects,
 };
-use crate::{accepted::Acceptances, subject::program::label, update::FindingUpdate};
+use crate::{
+    accepted::{Acceptance, Acceptances, Candidate},
+    subject::program::label,
+    update::FindingUpdate,
+};
 
 /// Kinds of events that are not of the trackers the set was compiled for: of objects loaded later.
 const MAX_KINDS: usize = 512;
@@ -133,6 +137,16 @@ impl Rules {
         self.groups.restore(uid, count);
     }
 
+    /// Goes on with a finding that was reported before.
+    pub fn restore_finding(&mut self, finding: &Finding) {
+        self.groups.restore_finding(finding);
+    }
+
+    /// Of the group of an accepted finding, other objects than the accepted one begin a group of their own.
+    pub fn accept(&mut self, acceptance: &Acceptance) {
+        self.groups.accept(acceptance);
+    }
+
     /// The findings that an event begins. What goes on is in [`Rules::take_updates`].
     pub fn judge(&mut self, event: &Event, accepted: &mut Acceptances) -> Vec<Finding> {
         self.facts.number += 1;
@@ -161,20 +175,38 @@ impl Rules {
         }
         let mut findings = Vec::new();
         let workload = groups.workload(event);
-        let executable = finding::executable(event);
+        let (executable, object) = (finding::executable(event), finding::object(event));
         for (rule, node) in holding {
             let Some(def) = set.rule(rule) else { continue };
             if let Some(count) = counts.get_mut(rule) {
                 count.matched += 1;
             }
-            if accepted.covers(&def.analytic, &workload, &executable, event.time_ns) {
+            let found = Candidate {
+                analytic: &def.analytic,
+                workload: &workload,
+                executable: &executable,
+                object: &object,
+                severity: def.priority.severity(),
+            };
+            if accepted.covers(&found, event.time_ns) {
                 continue;
             }
-            if let Dedup::New(uid) = groups.add(&def.name, &workload, event) {
+            let matched = Match {
+                rule: &def.name,
+                severity: def.priority.severity(),
+                workload: &workload,
+                object: &object,
+                event,
+            };
+            if let Dedup::New { uid, is_many } = groups.add(matched) {
                 let mut because = Vec::new();
                 case.because(node, &mut because);
                 let because = because.iter().filter_map(|p| finding::explain(set, program, &mut case, *p)).collect();
-                findings.push(finding::of(set, def, event, facts, (uid, &workload, &executable), because));
+                let mut finding = finding::of(set, def, event, facts, (uid, &workload, &executable), because);
+                if is_many {
+                    finding::stand_for_many(&mut finding);
+                }
+                findings.push(finding);
             }
         }
         case.end(scratch);
@@ -229,7 +261,7 @@ impl Rules {
 
     /// Finding groups that were forgotten since there were too many.
     pub fn forgotten_groups(&self) -> u64 {
-        self.groups.forgotten
+        self.groups.forgotten()
     }
 
     /// What each rule has cost and brought, in their order.

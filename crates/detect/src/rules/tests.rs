@@ -1,5 +1,6 @@
 mod bounds;
 mod decidable;
+mod dedup;
 mod habit;
 mod language;
 mod merging;

@@ -24,14 +24,78 @@ fn an_executable_that_does_many_new_things_gives_few_findings() {
     assert_eq!(judge(&mut model, [web.write("/bin/sh", "/srv/d1/f", LATER)]).len(), 1);
 }
 
+/// A program's name without anything that varies.
+fn program(n: u64) -> String {
+    let letters = n.to_string().bytes().map(|digit| char::from(b'a' + digit - b'0')).collect::<String>();
+    format!("/tmp/{letters}/cat")
+}
+
 #[test]
-fn findings_of_a_workload_end_and_are_counted() {
+fn findings_of_a_workload_are_folded_and_counted() {
     let (mut model, web) = (Model::new(Settings { max_alerts: 10, ..settings() }), web());
     judge(&mut model, web_server(&web, 0));
     model.advance(START + LATER);
-    let findings = judge(&mut model, (0..30).map(|i| web.write("/bin/sh", &format!("/etc/f{i}"), LATER)));
-    assert_eq!(findings.len(), 10);
-    assert_eq!(model.counters().untold, 20);
+    let findings = judge(&mut model, (0..30).map(|i| web.write("/bin/sh", &format!("/srv/d{i}/f"), LATER)));
+    assert_eq!(findings.len(), 11);
+    assert_eq!(
+        (findings[10].title.as_str(), findings[10].object.as_str()),
+        ("web: other programs wrote more files", "*")
+    );
+    assert_eq!(model.counters().untold, 19);
+    let updates = model.take_updates();
+    assert_eq!((updates.len(), updates[0].count, &updates[0].uid), (1, 20, &findings[10].uid));
+}
+
+#[test]
+fn what_is_severe_is_raised_whatever_there_is_already_and_folds_at_last() {
+    let (mut model, web) = (Model::new(Settings { max_alerts: 10, ..settings() }), web());
+    judge(&mut model, web_server(&web, 0));
+    model.advance(START + LATER);
+    judge(&mut model, (0..30).map(|i| web.write(&program(i), &format!("/srv/d{i}/f"), LATER)));
+    let severe = judge(&mut model, (0..1_100).map(|i| web.read(&program(i), &format!("/tmp/k{i}.key"), LATER)));
+    assert!(severe.iter().all(|finding| finding.severity == Severity::High));
+    assert_eq!(severe.len(), 10);
+    let last = severe.last().unwrap();
+    assert_eq!((last.object.as_str(), last.title.as_str()), ("*", "web: other programs read more files"));
+    assert_eq!(model.take_updates().iter().find(|update| update.uid == last.uid).unwrap().count, 1_091);
+    // Another operation has one of its own, and another workload is not touched.
+    assert_eq!(judge(&mut model, [web.write("/bin/x", "/etc/ld.so.preload", LATER)])[0].severity, Severity::High);
+}
+
+#[test]
+fn after_a_day_of_quiet_the_same_is_raised_again() {
+    let (mut model, web) = learnt();
+    let steal = |at| web.read("/bin/cat", "/etc/shadow", at);
+    let first = judge(&mut model, [steal(LATER)]).remove(0);
+    assert_eq!(judge(&mut model, [steal(LATER + 23 * HOUR), steal(LATER + 46 * HOUR)]), [], "it goes on");
+    let again = judge(&mut model, [steal(LATER + 70 * HOUR)]).remove(0);
+    assert_ne!(again.uid, first.uid);
+    assert_eq!((again.count, again.title.as_str()), (1, first.title.as_str()));
+    assert_eq!(judge(&mut model, [steal(LATER + 71 * HOUR)]), []);
+    let updates = model.take_updates();
+    let count = |uid: &str| updates.iter().find(|update| update.uid == uid).map(|update| update.count);
+    assert_eq!((count(&first.uid), count(&again.uid)), (Some(3), Some(2)));
+}
+
+#[test]
+fn another_user_or_parent_is_raised_again_and_then_goes_on() {
+    let (mut model, web) = learnt();
+    let steal = |user: u32, parent: &str| {
+        let mut event = web.execute(parent, "/bin/cat", LATER);
+        let mut process = std::sync::Arc::unwrap_or_clone(event.context.process.take().unwrap());
+        process.user_id = user;
+        web.write_as(Some(process), "/etc/passwd", LATER)
+    };
+    for (user, parent, new) in [
+        (0, "/bin/sh", 1),
+        (0, "/bin/sh", 0),
+        (33, "/bin/sh", 1),
+        (0, "/bin/python3", 1),
+        (33, "/bin/sh", 0),
+        (0, "/bin/sh", 0),
+    ] {
+        assert_eq!(judge(&mut model, [steal(user, parent)]).len(), new, "{user} {parent}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ethogram_detect::{Acceptance, Decision, Detector, LearningState, Model, Settings};
+use ethogram_detect::{Acceptance, Decision, Detector, LearningState, Model, Settings, Width};
 use ethogram_model::{Event, Exec, Finding, Severity};
 
 use crate::support::*;
@@ -22,6 +22,10 @@ fn version(cgroup: u64, digest: &str) -> Sandbox {
     let mut sandbox = container("web", cgroup, digest);
     Arc::make_mut(&mut sandbox.container).image.as_mut().unwrap().name = format!("web:{digest}");
     sandbox
+}
+
+fn accept(finding: &Finding) -> Decision {
+    Decision::Accept(Box::new(Acceptance::of(finding, Width::default(), None, START + LATER, None).unwrap()))
 }
 
 fn state(model: &mut Model, of: &Sandbox) -> LearningState {
@@ -44,7 +48,7 @@ fn a_profile_whose_start_was_seen_is_stable() {
 }
 
 #[test]
-fn what_the_first_start_brings_is_learnt_unless_it_is_grave() {
+fn what_the_first_start_brings_is_learnt_unless_it_is_severe() {
     let (mut model, web) = learnt();
     assert_eq!(state(&mut model, &web), LearningState::Partial);
     judge(&mut model, [start(&web, LATER)]);
@@ -243,10 +247,26 @@ fn nothing_is_learnt_from_who_is_under_an_open_alert() {
     };
     assert_eq!(detector.judge(&step(LATER + SECOND)), []);
     assert_eq!(detector.model.counters().withheld, 1);
-    detector.decide(Decision::Accept(Acceptance::of(&first, None, START + LATER, None)));
+    detector.decide(accept(&first));
     assert_eq!(detector.judge(&step(LATER + 2 * SECOND)), []);
     assert_eq!(detector.model.counters().withheld, 1);
     assert_eq!(detector.judge(&step(4 * LATER)), [], "it is learnt by now");
+}
+
+#[test]
+fn an_accepted_read_of_one_key_is_of_that_key() {
+    let (model, web) = learnt();
+    let mut detector = Detector { model, ..Detector::default() };
+    let read = |path: &str, at| web.read("/bin/cat", path, at);
+    let first = one(detector.judge(&read("/app/tls.key", LATER)));
+    detector.decide(accept(&first));
+    assert_eq!(detector.judge(&read("/app/tls.key", LATER + SECOND)), []);
+    assert_eq!(detector.take_updates(), [], "what is accepted does not go on");
+    one(detector.judge(&read("/etc/shadow", LATER + SECOND)));
+    one(detector.judge(&read("/app/root.key", LATER + SECOND)));
+    one(detector.judge(&web.read("/bin/dog", "/app/tls.key", LATER + SECOND)));
+    let listed: Vec<_> = detector.accepted.list().collect();
+    assert_eq!((listed[0].matched, listed[0].last_object.as_deref()), (1, Some("/app/tls.key")));
 }
 
 #[test]

@@ -116,7 +116,9 @@ impl<R: BufRead> Player<R> {
                     let set = RuleSet::load(&files, &schemas).set;
                     Some(Input::Decision(Decision::Rules(Arc::new(set), files.into())))
                 }
-                Some(Item::Mark(Mark::Accept(acceptance))) => Some(Input::Decision(Decision::Accept(acceptance))),
+                Some(Item::Mark(Mark::Accept(acceptance))) => {
+                    Some(Input::Decision(Decision::Accept(Box::new(acceptance))))
+                }
                 Some(Item::Mark(Mark::Account(accounts))) => {
                     account = accounts;
                     None

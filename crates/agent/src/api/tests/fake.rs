@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use ethogram_model::{Container, Finding, Severity};
+use ethogram_detect::{Acceptance, Width};
+use ethogram_model::{Container, Finding, Severity, StoredFinding};
 use serde_json::json;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio_stream::wrappers::ReceiverStream;
@@ -151,11 +152,15 @@ impl Rules for Fake {
 }
 
 impl Alerts for Fake {
-    async fn alerts(&self, filter: AlertFilter) -> Answer<Vec<Finding>> {
+    async fn alerts(&self, filter: AlertFilter) -> Answer<AlertPage> {
         let all = self.alerts.lock().unwrap();
-        let wanted: Vec<Finding> = all.iter().filter(|f| filter.wants(f)).cloned().collect();
-        let skip = wanted.len().saturating_sub(filter.limit);
-        Ok(wanted.into_iter().skip(skip).collect())
+        let is_before =
+            |f: &&Finding| filter.before.as_ref().is_none_or(|cursor| f.first_seen_ns < cursor.first_seen_ns);
+        let wanted: Vec<&Finding> = all.iter().filter(is_before).filter(|f| filter.wants(f)).collect();
+        let page = &wanted[wanted.len().saturating_sub(filter.limit)..];
+        let next = page.first().filter(|_| page.len() < wanted.len());
+        let next = next.map(|f| Cursor { first_seen_ns: f.first_seen_ns, uid: f.uid.clone() });
+        Ok(AlertPage { alerts: page.iter().filter_map(|f| StoredFinding::of(f)).collect(), next })
     }
 
     async fn subscribe_alerts(&self, _: AlertFilter) -> Answer<Receiver<Arc<Finding>>> {
@@ -164,11 +169,14 @@ impl Alerts for Fake {
         Ok(from)
     }
 
-    async fn accept(&self, uid: String, _: Option<u64>, reason: Option<String>) -> Answer<Accepted> {
+    async fn accept(&self, uid: String, width: Width, _: Option<u64>, reason: Option<String>) -> Answer<Accepted> {
         let all = self.alerts.lock().unwrap();
         let known = all.iter().find(|f| f.uid == uid);
         match known {
-            Some(known) => Ok(Accepted::from(&ethogram_detect::Acceptance::of(known, reason, 1, None))),
+            Some(known) => match Acceptance::of(known, width, reason, 1, None) {
+                Ok(acceptance) => Ok(Accepted::from(&acceptance)),
+                Err(too_wide) => Err(Refusal::Conflict(too_wide.to_string())),
+            },
             None => Err(Refusal::unknown("alert", &uid, [""; 0])),
         }
     }

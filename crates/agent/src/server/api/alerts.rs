@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use ethogram_detect::{Acceptance, Decision};
+use ethogram_detect::{Acceptance, Decision, Width};
 use ethogram_model::Finding;
 use tokio::sync::mpsc::Receiver;
 
 use crate::{
-    api::{Accepted, AlertFilter, Alerts, Answer},
+    api::{Accepted, AlertFilter, AlertPage, Alerts, Answer},
     pipeline::now_ns,
     refusal::Refusal,
     server::{backend::Server, streams},
 };
 
 impl Alerts for Server {
-    async fn alerts(&self, filter: AlertFilter) -> Answer<Vec<Finding>> {
+    async fn alerts(&self, filter: AlertFilter) -> Answer<AlertPage> {
         self.ask_outlet(move |outlet| outlet.alerts.list(&filter)).await
     }
 
@@ -22,14 +22,15 @@ impl Alerts for Server {
         self.ask_outlet(move |outlet| outlet.streams.follow_alerts(filter)).await?.ok_or_else(streams::too_many)
     }
 
-    async fn accept(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> Answer<Accepted> {
+    async fn accept(&self, uid: String, width: Width, for_ns: Option<u64>, reason: Option<String>) -> Answer<Accepted> {
         let asked = uid.clone();
         let Some(alert) = self.ask_outlet(move |outlet| outlet.alerts.find(&asked)).await? else {
             return Err(Refusal::unknown("alert", &uid, [""; 0]));
         };
-        let acceptance = Acceptance::of(&alert, reason, now_ns(), for_ns);
+        let acceptance = Acceptance::of(&alert, width, reason, now_ns(), for_ns);
+        let acceptance = acceptance.map_err(|too_wide| Refusal::Conflict(too_wide.to_string()))?;
         let accepted = Accepted::from(&acceptance);
-        self.decide(Decision::Accept(acceptance)).await?;
+        self.decide(Decision::Accept(Box::new(acceptance))).await?;
         Ok(accepted)
     }
 

@@ -6,7 +6,7 @@ use ethogram_engine::FoundProcess;
 use ethogram_model::Container;
 
 use crate::{
-    api::{AlertFilter, Alerts, Answer, ContainerDetails, ContainerProcess, Containers, Profiles, Responses},
+    api::{AlertFilter, Answer, ContainerDetails, ContainerProcess, Containers, Profiles, Responses},
     container::hierarchy::Hierarchy,
     pipeline::found,
     refusal::Refusal,
@@ -24,8 +24,8 @@ impl Containers for Server {
     async fn container(&self, id: String) -> Answer<ContainerDetails> {
         let all = self.containers().await?;
         let container = Arc::clone(find(&all, &id)?);
-        let only = AlertFilter { container: Some(container.id.clone()), limit: usize::MAX, ..AlertFilter::default() };
-        let alerts = self.alerts(only).await?.len() as u64;
+        let only = AlertFilter { container: Some(container.id.clone()), ..AlertFilter::default() };
+        let alerts = self.ask_outlet(move |outlet| outlet.alerts.count(&only)).await?;
         let of = Arc::clone(&container);
         let profile = match self.ask(move |judge| judge.detector.model.profile_of(&of)).await? {
             Some(uid) => self.profiles().await?.into_iter().find(|profile| profile.id == uid),

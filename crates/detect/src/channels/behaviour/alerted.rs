@@ -6,7 +6,13 @@ use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Behaviour, BehaviourChannel, Operation};
-use crate::{Settings, channels::Channel, learning::Seen, uid};
+use crate::{
+    Settings,
+    channels::Channel,
+    learning::Seen,
+    uid,
+    update::{OTHERS, QUIET_NS, SEVERE_OTHERS, is_many},
+};
 
 /// A behaviour that was raised.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,20 +27,50 @@ pub struct Alerted {
     /// Whether its object is never one among many.
     #[serde(default)]
     pub is_guarded: bool,
+    /// By which users, and below which programs: what comes of another is a finding of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    by: Vec<String>,
+}
+
+/// What a behaviour that is raised is raised for.
+#[derive(Clone, Copy)]
+pub(crate) struct Raise<'a> {
+    /// The uid of its workload.
+    pub(crate) workload: &'a str,
+    pub(crate) time_ns: u64,
+    /// Whether its severity is high or above.
+    pub(crate) is_severe: bool,
+    /// By which user, and below which program.
+    pub(crate) by: &'a str,
 }
 
 /// What became of a behaviour that is raised.
 pub(crate) enum Dedup {
-    /// It is raised for the first time, about this object: [`OTHERS`] where that executable had many alerts already.
-    New { uid: String, object: String },
+    /// It is raised for the first time, or the first time after a day. Where there are many already it is raised as one of all others.
+    New { uid: String, executable: String, object: String },
     /// It goes on.
     Repeat { uid: String, seen: Seen },
-    /// There is no room for another.
-    Full,
 }
 
-/// The object of the one alert for everything else that an executable with many alerts does.
-pub(crate) const OTHERS: &str = "*";
+/// Users and parents of one finding; what comes of further ones goes on with it.
+const MAX_BY: usize = 8;
+
+impl Alerted {
+    fn new(uid: String, behaviour: &Behaviour<'_>, raise: Raise<'_>) -> Self {
+        let (kind, is_guarded) = (Some(behaviour.kind), behaviour.is_guarded);
+        Self { uid, seen: Seen::at(raise.time_ns), kind, is_guarded, by: vec![raise.by.to_owned()] }
+    }
+
+    /// Whether what comes at that time goes on with it: not after a day of quiet, nor from another user or parent.
+    fn goes_on(&self, time_ns: u64, by: &str) -> bool {
+        let is_known = self.by.is_empty() || self.by.len() >= MAX_BY || self.by.iter().any(|known| known == by);
+        is_known && !self.was_quiet(time_ns)
+    }
+
+    fn was_quiet(&self, time_ns: u64) -> bool {
+        time_ns.saturating_sub(self.seen.up_to_now().last_seen_ns) >= QUIET_NS
+    }
+}
 
 impl BehaviourChannel {
     /// What was raised, without what these operations hold.
@@ -43,7 +79,7 @@ impl BehaviourChannel {
         operations: &BTreeMap<String, Operation>,
     ) -> BTreeMap<String, BTreeMap<String, BTreeMap<String, Alerted>>> {
         let holds = |name: &str, executable: &str, object: &str, alerted: &Alerted| {
-            let Some(kind) = alerted.kind.filter(|_| object != OTHERS) else { return false };
+            let Some(kind) = alerted.kind.filter(|_| !is_many(object)) else { return false };
             let behaviour = Behaviour::by_name(name, executable, object, kind, alerted.is_guarded);
             let executable = operations.get(name).and_then(|o| o.executables.get(executable));
             executable.is_some_and(|e| e.objects.get(&behaviour).is_some())
@@ -83,6 +119,12 @@ impl BehaviourChannel {
         raised.min().map(|(_, name)| name.as_str())
     }
 
+    /// Whether what was raised of a behaviour before goes on with what comes now; none where nothing was.
+    pub(crate) fn goes_on(&self, behaviour: &Behaviour<'_>, time_ns: u64, by: &str) -> Option<bool> {
+        let executables = self.alerted.get(self.raised_as(behaviour)?)?;
+        Some(executables.get(&*behaviour.executable)?.get(&*behaviour.object)?.goes_on(time_ns, by))
+    }
+
     /// What was raised of a behaviour before.
     fn alerted_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Alerted> {
         let operation = self.raised_as(behaviour)?.to_owned();
@@ -96,37 +138,38 @@ impl BehaviourChannel {
         Some(Dedup::Repeat { uid: alerted.uid.clone(), seen: alerted.seen })
     }
 
-    /// Notes that a behaviour of the workload with that uid is raised. One of high severity is raised by itself, whatever else its
-    /// executable did.
-    pub(crate) fn raise(
-        &mut self,
-        workload: &str,
-        behaviour: &Behaviour<'_>,
-        time_ns: u64,
-        is_severe: bool,
-        settings: &Settings,
-    ) -> Dedup {
-        let room = self.alerts() < settings.max_alerts;
-        let objects = self.alerted.get_mut(behaviour.operation).and_then(|e| e.get_mut(&*behaviour.executable));
-        let many = objects.as_ref().is_some_and(|o| o.len() >= settings.alerts_per_executable);
-        let object = if many && !is_severe { OTHERS } else { &*behaviour.object };
-        if let Some(alerted) = objects.and_then(|o| o.get_mut(object)) {
-            alerted.seen.add(Seen::at(time_ns));
-            return Dedup::Repeat { uid: alerted.uid.clone(), seen: alerted.seen };
-        }
-        if !room {
-            return Dedup::Full;
-        }
-        let uid = uid::of([workload, behaviour.operation, &behaviour.executable, object]);
-        let alerted = Alerted {
-            uid: uid.clone(),
-            seen: Seen::at(time_ns),
-            kind: Some(behaviour.kind),
-            is_guarded: behaviour.is_guarded,
+    /// Notes that a behaviour is raised. One of high severity is raised by itself, whatever else its executable did, and has room of
+    /// its own in the workload. What goes beyond is one finding for all of it, of each operation.
+    pub(crate) fn raise(&mut self, behaviour: &Behaviour<'_>, raise: Raise<'_>, settings: &Settings) -> Dedup {
+        let of_executable =
+            self.alerted.get(behaviour.operation).and_then(|executables| executables.get(&*behaviour.executable));
+        let is_held = |object: &str| of_executable.is_some_and(|objects| objects.contains_key(object));
+        let many = of_executable.is_some_and(|objects| objects.len() >= settings.alerts_per_executable);
+        let object = if many && !raise.is_severe { OTHERS } else { &*behaviour.object };
+        let room = settings.max_alerts.saturating_mul(if raise.is_severe { 2 } else { 1 });
+        let (executable, object) = match () {
+            () if is_held(object) || self.alerts() < room => (&*behaviour.executable, object),
+            () if raise.is_severe => (OTHERS, SEVERE_OTHERS),
+            () => (OTHERS, OTHERS),
         };
-        let executables = self.alerted.entry(behaviour.operation.to_owned()).or_default();
-        executables.entry(behaviour.executable.to_string()).or_default().insert(object.to_owned(), alerted);
-        Dedup::New { uid, object: object.to_owned() }
+        let objects = self.alerted.entry(behaviour.operation.to_owned()).or_default();
+        let objects = objects.entry(executable.to_owned()).or_default();
+        let mut parts = vec![raise.workload, behaviour.operation, executable, object];
+        let again = raise.time_ns.to_string();
+        if let Some(alerted) = objects.get_mut(object) {
+            if alerted.goes_on(raise.time_ns, raise.by) || is_many(object) && !alerted.was_quiet(raise.time_ns) {
+                alerted.seen.add(Seen::at(raise.time_ns));
+                return Dedup::Repeat { uid: alerted.uid.clone(), seen: alerted.seen };
+            }
+            parts.push(&again);
+        }
+        let uid = uid::of(parts);
+        let mut alerted = Alerted::new(uid.clone(), behaviour, raise);
+        if let Some(before) = objects.get(object).filter(|before| !before.was_quiet(raise.time_ns)) {
+            alerted.by.extend_from_slice(&before.by);
+        }
+        objects.insert(object.to_owned(), alerted);
+        Dedup::New { uid, executable: executable.to_owned(), object: object.to_owned() }
     }
 
     /// Takes what was raised as usual. The one alert for everything else of an executable says too little for that, and is
@@ -136,7 +179,7 @@ impl BehaviourChannel {
             // That there was no profile is no behaviour, and has no executable.
             for (executable, objects) in executables.into_iter().filter(|(name, _)| !name.is_empty()) {
                 for (object, Alerted { seen, kind, is_guarded, .. }) in objects {
-                    let Some(kind) = kind.filter(|_| object != OTHERS) else { continue };
+                    let Some(kind) = kind.filter(|_| !is_many(&object)) else { continue };
                     let behaviour = Behaviour::by_name(&operation, &executable, &object, kind, is_guarded);
                     if !self.knows(&behaviour, |known| known.add(seen)) {
                         self.learn(&behaviour, seen, window, settings);

@@ -2,10 +2,13 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{Container, Event, Finding, ObjectKind, Score, Severity, render};
+use ethogram_model::{Container, Event, Finding, ObjectKind, Score, Severity, evidence, render};
 
-use super::{Behaviour, OTHERS, assessment::Assessment, peers, words};
-use crate::subject::program::{OUTSIDE, UNKNOWN};
+use super::{Behaviour, assessment::Assessment, peers, words};
+use crate::{
+    subject::program::{OUTSIDE, UNKNOWN},
+    update::{OTHERS, is_many},
+};
 
 /// Objects named as what had been usual.
 pub(crate) const USUAL: usize = 5;
@@ -32,6 +35,8 @@ pub(crate) fn make(
     uid: String,
     object: String,
 ) -> Finding {
+    // What is severe and what is not are two findings, and are shown alike.
+    let object = if is_many(&object) { OTHERS.to_owned() } else { object };
     let seen = sentence(behaviour, &object);
     Finding {
         title: format!("{}: {seen}", render::escape(place(event))),
@@ -63,7 +68,7 @@ pub(crate) fn without_profile(event: &Event, known: Known<'_>, uid: String) -> F
         object: known.image.to_owned(),
         usual: known.usual,
         process: event.context.process.clone(),
-        evidence: vec![render::to_json(event)],
+        evidence: vec![evidence::of(event)],
         count: 1,
         first_seen_ns: event.time_ns,
         last_seen_ns: event.time_ns,
@@ -84,6 +89,7 @@ fn place(event: &Event) -> &str {
 fn sentence(behaviour: &Behaviour<'_>, object: &str) -> String {
     let who = match &*behaviour.executable {
         UNKNOWN => "an unknown process".into(),
+        OTHERS => "other programs".into(),
         executable => render::escape(executable),
     };
     let what = match (object, behaviour.kind) {

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use ethogram_model::{Event, Finding, RuleMatch, Severity, render};
+use ethogram_model::{Event, Finding, RuleMatch, Severity, evidence, render};
 
 use super::{Case, Facts, Program, RuleDef, RuleSet, access_of, label};
-use crate::rules::dedup::HOST;
+use crate::{rules::dedup::HOST, update::OTHERS};
 
 /// A comparison that held, with the value that it saw.
 pub(super) fn explain(set: &RuleSet, program: &Program, case: &mut Case<'_>, predicate: usize) -> Option<String> {
@@ -49,7 +49,7 @@ pub(super) fn of(
         usual: Vec::new(),
         container: event.context.container.clone(),
         process,
-        evidence: vec![render::to_json(event)],
+        evidence: vec![evidence::of(event)],
         rule: Some(RuleMatch {
             name: def.name.to_string(),
             priority: def.priority,
@@ -67,6 +67,16 @@ pub(super) fn of(
         first_seen_ns: event.time_ns,
         last_seen_ns: event.time_ns,
     }
+}
+
+/// A finding that stands for all that follow of its rule and workload, as there are many already.
+pub(super) fn stand_for_many(finding: &mut Finding) {
+    finding.title += ", and others like it";
+    finding.object = OTHERS.to_owned();
+    finding.reason = format!(
+        "this rule finds more in this workload than is raised one by one: whatever else it finds there is counted here; {}",
+        finding.reason
+    );
 }
 
 /// What did it, as profiles name it.
@@ -100,7 +110,7 @@ fn first_sentence(text: &str) -> String {
 }
 
 /// What the event is about, in a few words.
-fn object(event: &Event) -> String {
+pub(super) fn object(event: &Event) -> String {
     let layout = event.schema.layout();
     let texts = layout.about.iter().map(|place| event.value_at(*place).to_text().into_owned());
     if let Some(text) = texts.into_iter().find(|text| !text.is_empty()) {
