@@ -64,6 +64,10 @@ impl Profile {
             self.lifecycle.watched_ns = self.lifecycle.learnt_ns;
         }
         self.channels.migrate(self.version);
+        // What a person wrote not to be judged is not.
+        if !self.lifecycle.is_approved() {
+            self.channels.behaviour.judge_all();
+        }
         self.version = Self::VERSION;
     }
 

@@ -13,6 +13,7 @@ mod programs;
 pub mod read;
 mod room;
 pub(crate) mod score;
+mod sketch;
 mod template;
 pub(crate) mod words;
 
@@ -31,6 +32,8 @@ pub use alerted::Alerted;
 pub(crate) use alerted::{Dedup, Raise};
 pub use objects::Objects;
 pub use read::Behaviour;
+pub(crate) use room::Fit;
+use sketch::Sketch;
 
 /// What is learnt of what a workload's executables do.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -53,9 +56,12 @@ pub struct Operation {
     /// What its objects are. Profiles of earlier agents do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<ObjectKind>,
-    /// What of it was too various to be held, and is not judged.
+    /// What of it was too various to be held, and is not judged, or only by its sketch.
     #[serde(default)]
     pub unjudged: Unjudged,
+    /// What was seen and not held, in the most of a few bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sketch: Option<Sketch>,
     /// What is listed below it for people, as its tracker's manifest says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heading: Option<String>,
@@ -89,6 +95,8 @@ pub enum Unjudged {
     Nothing,
     /// Ordinary paths are not. Secrets, and what decides what runs, are.
     Ordinary,
+    /// Ordinary paths are not, and all else that the profile does not hold is judged by a sketch of what was seen.
+    Sketched,
     /// Nothing of it is judged.
     All,
 }
@@ -187,7 +195,6 @@ impl BehaviourChannel {
     pub(super) fn merge(&mut self, other: &Self, settings: &Settings) {
         for (name, operation) in &other.operations {
             let own = self.operations.entry(name.clone()).or_default();
-            own.unjudged = own.unjudged.max(operation.unjudged);
             for (name, executable) in &operation.executables {
                 let own = own.executables.entry(name.clone()).or_default();
                 own.objects.merge(&executable.objects, settings.max_entries);
@@ -200,6 +207,9 @@ impl BehaviourChannel {
         for (name, operation) in &mut self.operations {
             let Some(known) = before.operations.get(name) else { continue };
             operation.novelty = known.novelty;
+            if operation.sketch.is_none() && operation.unjudged == Unjudged::Sketched {
+                operation.sketch.clone_from(&known.sketch);
+            }
             for (name, executable) in &mut operation.executables {
                 let Some(known) = known.executables.get(name) else { continue };
                 executable.novelty = known.novelty;
@@ -222,6 +232,13 @@ impl BehaviourChannel {
             for (_, executable) in operation.executables.iter_mut().filter(|(parent, _)| *parent != OUTSIDE) {
                 executable.objects.allow_any_arguments(template::is_program);
             }
+        }
+    }
+
+    /// What an earlier agent did not judge at all is judged by a sketch, from now on.
+    pub(crate) fn judge_all(&mut self) {
+        for operation in self.operations.values_mut().filter(|operation| operation.unjudged == Unjudged::All) {
+            operation.unjudged = Unjudged::Sketched;
         }
     }
 
@@ -323,7 +340,21 @@ impl Operation {
             (name.clone(), Executable { novelty, objects: executable.objects.clone() })
         });
         let (heading, novelty) = (self.heading.clone(), self.novelty.of_another());
-        Self { heading, novelty, executables: executables.collect(), ..*self }
+        let Self { kind, rank, .. } = *self;
+        // What was too various is found out anew.
+        let (unjudged, sketch) = (Unjudged::Nothing, None);
+        Self { kind, unjudged, sketch, heading, rank, novelty, executables: executables.collect() }
+    }
+
+    /// Its sketch as text, where it has one.
+    pub(crate) fn sketch_text(&self) -> Option<String> {
+        self.sketch.as_ref().map(Sketch::to_text)
+    }
+
+    /// Takes a sketch that was a text. False where it is none, or is not used.
+    pub(crate) fn set_sketch(&mut self, text: &str) -> bool {
+        self.sketch = Sketch::of_text(text).filter(|_| self.unjudged == Unjudged::Sketched);
+        self.sketch.is_some()
     }
 
     /// What its objects are.
@@ -344,7 +375,10 @@ impl Operation {
 
     /// Whether it holds the behaviour.
     fn knows(&mut self, behaviour: &Behaviour<'_>, note: &impl Fn(&mut Seen)) -> bool {
-        if self.unjudged >= room::unjudged_by_lack_of_room(behaviour) {
+        if self.unjudged == Unjudged::All || self.unjudged != Unjudged::Nothing && !behaviour.is_guarded {
+            return true;
+        }
+        if self.sketch.as_ref().is_some_and(|sketch| sketch.contains(behaviour)) {
             return true;
         }
         let holds = |executable: &mut Executable| executable.objects.get_mut(behaviour).map(note);

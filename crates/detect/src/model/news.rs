@@ -8,7 +8,7 @@ use super::{Model, habits::Usual, sessions::Session};
 use crate::{
     Candidate, Profile,
     channels::behaviour::{
-        Behaviour, BehaviourChannel, Dedup, Raise,
+        Behaviour, BehaviourChannel, Dedup, Fit, Raise,
         assessment::Assessment,
         finding::{self, Known, USUAL},
         peers,
@@ -81,7 +81,7 @@ impl Model {
         let news = self.weigh(uid, behaviour, event)?;
         self.count_new(uid, &news);
         let judgement = self.decide_new(uid, &news, accepted)?;
-        self.settle_new(uid, news, judgement)
+        self.settle_new(uid, news, judgement, accepted)
     }
 
     /// How severe it is, how surprising, and whether it is the time to learn it.
@@ -176,39 +176,73 @@ impl Model {
         Some(Judgement::Raised)
     }
 
-    fn settle_new(&mut self, uid: &Arc<str>, news: News<'_, '_>, judgement: Judgement) -> Option<Finding> {
+    fn settle_new(
+        &mut self,
+        uid: &Arc<str>,
+        news: News<'_, '_>,
+        judgement: Judgement,
+        accepted: &mut impl FnMut(&Candidate<'_>) -> bool,
+    ) -> Option<Finding> {
         match judgement {
             Judgement::Repeated => self.repeat(uid, news.behaviour, news.event),
             Judgement::PartOf(first) => self.repeat(uid, &first.behaviour(), news.event),
             Judgement::Accepted => {}
             Judgement::Withheld => self.counters.withheld += 1,
-            Judgement::Learnt => self.learn(uid, &news, news.is_tested && !news.behaviour.is_start),
+            Judgement::Learnt => return self.learn(uid, &news, news.is_tested && !news.behaviour.is_start, accepted),
             Judgement::Unsurprising => {
                 self.counters.unsurprising += 1;
-                if news.is_suspect {
-                    self.counters.withheld += 1;
-                } else {
-                    self.learn(uid, &news, true);
+                if !news.is_suspect {
+                    return self.learn(uid, &news, true, accepted);
                 }
+                self.counters.withheld += 1;
             }
             Judgement::Raised => return self.raise(uid, news),
         }
         None
     }
 
-    /// It is part of the profile from now on; where it `calibrates`, its surprise is an ordinary one.
-    fn learn(&mut self, uid: &Arc<str>, news: &News<'_, '_>, calibrates: bool) {
-        let Some(held) = self.profiles.get_mut(uid) else { return };
-        let Profile { lifecycle, channels, .. } = &mut held.profile;
+    /// It is part of the profile from now on; where it `calibrates`, its surprise is an ordinary one. That there is more than a profile
+    /// holds is raised once.
+    fn learn(
+        &mut self,
+        uid: &Arc<str>,
+        news: &News<'_, '_>,
+        calibrates: bool,
+        accepted: &mut impl FnMut(&Candidate<'_>) -> bool,
+    ) -> Option<Finding> {
+        let Profile { workload, lifecycle, channels, .. } = &mut self.profiles.get_mut(uid)?.profile;
         // What is severe is raised whatever the threshold: it says nothing of how high that is to be.
         if calibrates && !news.is_severe() {
             lifecycle.calibration.note(news.scored.bits());
         }
         let container = news.event.context.container.as_ref().map_or(0, |c| c.cgroup_id);
         let seen = Seen::shown(news.event.time_ns, container);
-        let fits = channels.behaviour.learn(news.behaviour, seen, lifecycle.window(), &self.settings);
-        self.counters.learnt += u64::from(fits);
-        self.counters.overflowed += u64::from(!fits);
+        let fit = channels.behaviour.learn(news.behaviour, seen, lifecycle.window(), &self.settings);
+        self.counters.learnt += u64::from(fit == Fit::Held);
+        self.counters.overflowed += u64::from(fit != Fit::Held);
+        if fit != (Fit::Sketched { is_first: true }) {
+            return None;
+        }
+        let operation = news.behaviour.operation;
+        let known = Known {
+            workload: &workload.name,
+            image: &workload.image,
+            learnt_ns: lifecycle.all_learnt_ns(),
+            usual: Vec::new(),
+        };
+        let finding =
+            finding::too_restless(operation, news.event, known, uid::of([&*workload.uid, "restless", operation]));
+        let found = Candidate {
+            analytic: &finding.analytic,
+            workload: &finding.workload,
+            executable: &finding.executable,
+            object: &finding.object,
+            severity: finding.severity,
+        };
+        (!accepted(&found)).then(|| {
+            self.counters.findings += 1;
+            finding
+        })
     }
 
     /// What was raised goes on.

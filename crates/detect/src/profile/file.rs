@@ -30,6 +30,7 @@ const MAX_PROBLEMS: usize = 16;
 const VERSION: &str = "ethogram_profile";
 const WORKLOAD: &str = "workload";
 const UNJUDGED: &str = "unjudged";
+const SKETCH: &str = "sketch";
 const OBJECTS: &str = "objects";
 
 /// The one key of a file's object that is not held as its path says.
@@ -95,8 +96,10 @@ const KINDS: [(&str, Option<ObjectKind>); 6] = [
 ];
 
 /// What is not judged of an operation, in the file's words.
-const UNJUDGED_WORDS: [(&str, Unjudged); 2] = [(ORDINARY, Unjudged::Ordinary), (ALL, Unjudged::All)];
+const UNJUDGED_WORDS: [(&str, Unjudged); 3] =
+    [(ORDINARY, Unjudged::Ordinary), (SKETCHED, Unjudged::Sketched), (ALL, Unjudged::All)];
 const ORDINARY: &str = "ordinary files are too various: not judged";
+const SKETCHED: &str = "all of it is too various: judged by a sketch of what was seen";
 const ALL: &str = "all of it is too various: not judged";
 
 impl Unjudged {
@@ -105,6 +108,7 @@ impl Unjudged {
         match self {
             Self::Nothing => "all is judged",
             Self::Ordinary => ORDINARY,
+            Self::Sketched => SKETCHED,
             Self::All => ALL,
         }
     }

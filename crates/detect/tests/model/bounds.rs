@@ -127,14 +127,45 @@ fn a_full_profile_gives_up_names_and_stays_quiet() {
 }
 
 #[test]
-fn what_cannot_be_learnt_is_not_judged_and_says_so() {
+fn what_does_not_fit_is_judged_by_a_sketch_and_says_so() {
     let (mut model, web) = (Model::new(Settings { max_entries: 10, ..settings() }), web());
-    judge(&mut model, (0..100).map(|i| web.execute("/bin/sh", &format!("/opt/tool{i}"), 0)));
-    assert_eq!((model.counters().learnt, model.counters().overflowed), (12, 1));
+    let restless = judge(&mut model, (0..100).map(|i| web.execute("/bin/sh", &format!("/opt/tool{i}"), 0)));
+    assert_eq!((model.counters().learnt, model.counters().overflowed), (12, 88));
+    assert_eq!(restless.len(), 1);
+    assert_eq!(restless[0].title, "web: the workload is too restless to be judged exactly (operation execute)");
+    assert_eq!((restless[0].analytic.as_str(), restless[0].severity), ("behaviour.restless", Severity::Low));
     model.advance(START + LATER);
-    assert_eq!(judge(&mut model, [web.execute("/bin/sh", "/opt/tool99", LATER)]), []);
+    assert_eq!(judge(&mut model, (0..100).map(|i| web.execute("/bin/sh", &format!("/opt/tool{i}"), LATER))), []);
     let uid = model.profile_of(&web.container).unwrap();
-    assert!(ethogram_detect::render_profile(model.profile(&uid).unwrap()).contains("not judged"));
+    assert!(ethogram_detect::render_profile(model.profile(&uid).unwrap()).contains("judged by a sketch"));
+    // What is severe is raised, and what is the first of its kind; also by the agent that comes next.
+    let implant = |at| with_byte(web.execute("/bin/sh", "/tmp/implant", at), 16);
+    let mut next = Model::new(Settings { max_entries: 10, ..settings() });
+    next.restore(model.take_last().remove(0).1).unwrap();
+    for model in [&mut model, &mut next] {
+        assert_eq!(judge(model, [implant(LATER)])[0].severity, Severity::High);
+        assert_eq!(judge(model, [web.connect("/opt/tool5", "203.0.113.7", 443, LATER)])[0].severity, Severity::High);
+    }
+    // Another version is not judged by the sketch of this one.
+    let mut other = container("web", 9, "ffee");
+    std::sync::Arc::make_mut(&mut other.container).image.as_mut().unwrap().name = "web:2".into();
+    judge(&mut model, [other.write("/bin/a", "/srv/a", LATER)]);
+    let uid = model.profile_of(&other.container).unwrap();
+    assert!(!ethogram_detect::render_profile(model.profile(&uid).unwrap()).contains("judged by a sketch"));
+}
+
+#[test]
+fn filling_a_profile_with_links_hides_no_program() {
+    let (mut model, web) = (model(), web());
+    judge(&mut model, web_server(&web, 0));
+    let link = |i: u64| {
+        let letters = i.to_string().bytes().map(|digit| char::from(b'a' + digit - b'0')).collect::<String>();
+        web.execute("/bin/sh", &format!("x{letters}@/bin/busybox"), i * LEARNING / 6_000)
+    };
+    judge(&mut model, (0..5_300).map(link));
+    model.advance(START + LATER);
+    let found = judge(&mut model, [with_byte(web.execute("/bin/sh", "/tmp/implant", LATER), 16)]);
+    assert_eq!(found.iter().map(|finding| finding.severity).collect::<Vec<_>>(), [Severity::High]);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn what_is_too_various_is_said_in_words() {
     let text = profile(&mut model, &web).to_file();
     for line in [
         "[unjudged]\n",
-        "execute = \"all of it is too various: not judged\"\n",
+        "execute = \"all of it is too various: judged by a sketch of what was seen\"\n",
         "write = \"ordinary files are too various: not judged\"\n",
     ] {
         assert!(text.contains(line), "{text}");

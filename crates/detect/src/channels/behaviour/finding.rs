@@ -79,6 +79,23 @@ pub(crate) fn without_profile(event: &Event, known: Known<'_>, uid: String) -> F
     }
 }
 
+/// The finding that a workload does more of an operation than a profile holds.
+pub(crate) fn too_restless(operation: &str, event: &Event, known: Known<'_>, uid: String) -> Finding {
+    let what = format!("the workload is too restless to be judged exactly (operation {operation})");
+    Finding {
+        title: format!("{}: {what}", render::escape(place(event))),
+        analytic: "behaviour.restless".into(),
+        severity: Severity::Low,
+        reason: format!(
+            "{what}: it does more of it than a profile holds, so the rest is judged by a sketch of what was seen, \
+             which takes some new behaviour for seen; what is severe is raised as ever"
+        ),
+        operation: operation.to_owned(),
+        object: operation.to_owned(),
+        ..without_profile(event, known, uid)
+    }
+}
+
 /// What people call the container, or the service of the host.
 fn place(event: &Event) -> &str {
     let service = event.context.service.as_deref().unwrap_or("host");

@@ -4,19 +4,33 @@ use std::collections::BTreeSet;
 
 use ethogram_model::ObjectKind;
 
-use super::{Behaviour, BehaviourChannel, Executable, Objects, Unjudged};
+use super::{Behaviour, BehaviourChannel, Executable, Objects, Sketch, Unjudged};
 use crate::{Settings, channels::Channel, learning::Seen};
 
+/// What became of a behaviour that is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// The profile holds it.
+    Held,
+    /// There is no room, and it is in the sketch of its operation, as far as that has room; as the first one there or not.
+    Sketched { is_first: bool },
+    /// There is no room, and ordinary paths are not judged any more.
+    GivenUp,
+}
+
 impl BehaviourChannel {
-    /// Adds a behaviour that it does not hold. False where there is no room: its like is not judged any more. A quarter
-    /// more room is kept for what is guarded, so that masses of ordinary paths do not crowd it out.
-    pub(crate) fn learn(&mut self, behaviour: &Behaviour<'_>, seen: Seen, window: u64, settings: &Settings) -> bool {
+    /// Adds a behaviour that it does not hold. A quarter more room is kept for what is guarded, so that masses of ordinary paths do
+    /// not crowd it out.
+    pub(crate) fn learn(&mut self, behaviour: &Behaviour<'_>, seen: Seen, window: u64, settings: &Settings) -> Fit {
         let more = if behaviour.is_guarded { 4 } else { usize::MAX };
         let with_more = |limit: usize| limit.saturating_add(limit / more);
         let has_room = |channel: &Self| {
             channel.entries() < with_more(settings.max_entries) && channel.bytes() < with_more(settings.max_bytes)
         };
-        let fits = has_room(self) || self.shrink() && has_room(self) || self.evict(behaviour) && has_room(self);
+        // Where something did not fit before, no room is looked for again and again: what comes there would never end.
+        let is_sketched = self.operations.get(behaviour.operation).is_some_and(|o| o.sketch.is_some());
+        let fits = !(is_sketched && behaviour.is_guarded)
+            && (has_room(self) || self.shrink() && has_room(self) || self.evict(behaviour) && has_room(self));
         if !self.operations.contains_key(behaviour.operation) {
             self.novelty.add(window);
         }
@@ -26,9 +40,17 @@ impl BehaviourChannel {
             operation.heading = operation.heading.take().or_else(|| words.heading.clone());
             operation.rank = operation.rank.or(words.rank);
         }
+        if !fits && !behaviour.is_guarded {
+            operation.unjudged = operation.unjudged.max(Unjudged::Ordinary);
+            return Fit::GivenUp;
+        }
         if !fits {
-            operation.unjudged = operation.unjudged.max(unjudged_by_lack_of_room(behaviour));
-            return false;
+            operation.novelty.add(window);
+            operation.unjudged = operation.unjudged.max(Unjudged::Sketched);
+            let is_first = operation.sketch.is_none();
+            let sketch = operation.sketch.get_or_insert_with(|| Sketch::new(behaviour, seen.last_seen_ns));
+            sketch.insert(behaviour);
+            return Fit::Sketched { is_first };
         }
         if !operation.executables.contains_key(&*behaviour.executable) {
             operation.novelty.add(window);
@@ -36,7 +58,7 @@ impl BehaviourChannel {
         let executable = operation.executables.entry(behaviour.executable.to_string()).or_default();
         executable.novelty.add(window);
         executable.objects.insert(behaviour, seen);
-        true
+        Fit::Held
     }
 
     fn executables_mut(&mut self) -> impl Iterator<Item = &mut Executable> {
@@ -82,9 +104,4 @@ impl BehaviourChannel {
         operation.unjudged = operation.unjudged.max(Unjudged::Ordinary);
         gone > 0
     }
-}
-
-/// What is given up when this behaviour does not fit into a profile.
-pub(super) fn unjudged_by_lack_of_room(behaviour: &Behaviour<'_>) -> Unjudged {
-    if behaviour.is_guarded { Unjudged::All } else { Unjudged::Ordinary }
 }

@@ -13,7 +13,7 @@ use toml::{
 
 use super::{
     EXACTLY, FILE_VERSION, FileProblem, FileProblems, KINDS, LIKE, MAX_FILE_BYTES, MAX_NAME, MAX_PATTERNS,
-    MAX_PROBLEMS, OBJECTS, UNJUDGED, UNJUDGED_WORDS, VERSION, WORKLOAD, is_pattern,
+    MAX_PROBLEMS, OBJECTS, SKETCH, UNJUDGED, UNJUDGED_WORDS, VERSION, WORKLOAD, is_pattern,
 };
 use crate::{
     Profile,
@@ -84,7 +84,7 @@ impl Reader<'_> {
         let mut profile = Profile::new(workload, now_ns);
         for (name, value) in table.iter() {
             let operation = name.get_ref().as_ref();
-            if [VERSION, WORKLOAD, OBJECTS, UNJUDGED].contains(&operation) {
+            if [VERSION, WORKLOAD, OBJECTS, UNJUDGED, SKETCH].contains(&operation) {
                 continue;
             }
             let Some(kind) = kinds.get(operation).copied() else {
@@ -115,6 +115,7 @@ impl Reader<'_> {
             entry.kind = kinds.get(&operation).copied().flatten();
             entry.unjudged = unjudged;
         }
+        self.sketches(table, &mut profile);
         if profile.channels.behaviour.operations.is_empty() && self.problems.is_empty() {
             self.lacks("it says nothing of what the workload does, and would make everything an alert".into());
         }
@@ -210,6 +211,26 @@ impl Reader<'_> {
             }
         }
         out
+    }
+
+    /// What was seen of operations beyond their patterns.
+    fn sketches(&mut self, table: &DeTable<'_>, profile: &mut Profile) {
+        let Some(value) = table.get(SKETCH) else { return };
+        let DeValue::Table(entries) = value.get_ref() else {
+            return self.wrong(value.span(), format!("`{SKETCH}` must be a table"));
+        };
+        let operations = &mut profile.channels.behaviour.operations;
+        for (operation, value) in entries.iter() {
+            let text = value.get_ref().as_str().unwrap_or_default();
+            let known = operations.get_mut(operation.get_ref().as_ref());
+            if !known.is_some_and(|known| known.set_sketch(text)) {
+                let name = operation.get_ref();
+                self.wrong(
+                    value.span(),
+                    format!("{SKETCH}.{name} must be as it was exported, and `{name}` in [{UNJUDGED}]"),
+                );
+            }
+        }
     }
 
     fn operation(&mut self, profile: &mut Profile, name: &str, kind: Option<ObjectKind>, executables: &DeTable<'_>) {

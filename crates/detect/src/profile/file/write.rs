@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use ethogram_model::{ObjectKind, render};
 
-use super::{EXACTLY, FILE_VERSION, KINDS, LIKE, OBJECTS, UNJUDGED, VERSION, WORKLOAD, is_pattern, natural};
+use super::{EXACTLY, FILE_VERSION, KINDS, LIKE, OBJECTS, SKETCH, UNJUDGED, VERSION, WORKLOAD, is_pattern, natural};
 use crate::{
     Profile,
     channels::behaviour::{Executable, Operation, Unjudged},
@@ -53,6 +53,13 @@ pub(super) fn file(profile: &Profile) -> String {
     }
     for (name, operation) in unjudged {
         let _ = writeln!(out, "{} = {}", key(name), quoted(operation.unjudged.words()));
+    }
+    let mut sketched = operations.iter().filter_map(|(name, o)| Some((name, o.sketch_text()?))).peekable();
+    if sketched.peek().is_some() {
+        let _ = writeln!(out, "\n[{SKETCH}]");
+    }
+    for (name, sketch) in sketched {
+        let _ = writeln!(out, "{} = {}", key(name), quoted(&sketch));
     }
     let _ = writeln!(out, "\n[{OBJECTS}]");
     for (name, operation) in &operations {
