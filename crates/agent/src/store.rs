@@ -41,8 +41,10 @@ pub struct Store {
 pub struct Contents {
     /// Workload to its profile, as JSON.
     pub profiles: BTreeMap<String, String>,
-    /// The alerts, oldest first.
+    /// The alerts, oldest first, without their evidence.
     pub alerts: Vec<Finding>,
+    /// The same as they are kept.
+    pub kept: Vec<StoredFinding>,
     /// What was accepted.
     pub accepted: Vec<Acceptance>,
 }

@@ -185,6 +185,11 @@ mod tests {
         let refused = client.delete::<TrackerStatus>(&format!("/v1/trackers/{}", encode("../t pc"))).await;
         assert!(refused.unwrap_err().to_string().starts_with("no tracker is called \"../t pc\""));
 
+        let (page, next): (Vec<Json>, _) = client.get_page("/v1/alerts?limit=1").await.unwrap();
+        assert_eq!((page.len(), next.as_deref()), (1, Some("/v1/alerts?limit=1&before=2-f2")));
+        let (page, next): (Vec<Json>, _) = client.get_page(&next.unwrap()).await.unwrap();
+        assert_eq!((page[0]["finding_info"]["uid"].as_str(), next), (Some("f1"), None));
+
         let mut seen = Vec::new();
         let until_two = |line: &[u8]| {
             seen.push(serde_json::from_slice::<Json>(line)?["count"].clone());

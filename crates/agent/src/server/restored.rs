@@ -7,7 +7,7 @@ use ethogram_detect::{
     rules::{File, RuleSet, Rules},
 };
 use ethogram_engine::recording::{Before, Conditions};
-use ethogram_model::{Finding, TrackerSchema};
+use ethogram_model::{Finding, StoredFinding, TrackerSchema};
 
 use crate::{record::Recorder, store::Contents};
 
@@ -20,12 +20,13 @@ pub(super) struct Restored {
     groups: Vec<(String, u64)>,
     accepted: Vec<Acceptance>,
     pub(super) alerts: Vec<Finding>,
+    kept: Vec<StoredFinding>,
 }
 
 impl Restored {
     /// `approved` are profiles from files, which take the place of those in the store.
     pub(super) fn new(contents: Contents, approved: Vec<Profile>, settings: Settings) -> Self {
-        let Contents { mut profiles, alerts, accepted } = contents;
+        let Contents { mut profiles, alerts, kept, accepted } = contents;
         let mut model = model(settings, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
         for profile in approved {
             let uid = profile.workload.uid.clone();
@@ -37,7 +38,7 @@ impl Restored {
         }
         let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
         let groups = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
-        Self { model, profiles, groups, accepted, alerts }
+        Self { model, profiles, groups, accepted, alerts, kept }
     }
 
     /// A recording that begins with all of it.
@@ -57,7 +58,7 @@ impl Restored {
     }
 
     /// A detector that goes on from there by these rules, and the alerts.
-    pub(super) fn into_detector(self, rules: &Arc<RuleSet>) -> (Detector, Vec<Finding>) {
+    pub(super) fn into_detector(self, rules: &Arc<RuleSet>) -> (Detector, Vec<StoredFinding>) {
         let mut rules = Rules::new(Arc::clone(rules));
         let begun = Instant::now();
         rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
@@ -65,7 +66,7 @@ impl Restored {
         self.groups.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
         self.alerts.iter().for_each(|alert| detector.restore_alert(alert));
         self.accepted.into_iter().for_each(|acceptance| detector.restore_acceptance(acceptance));
-        (detector, self.alerts)
+        (detector, self.kept)
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
     sync::Once,
 };
 
-use ethogram_model::Finding;
+use ethogram_model::{Finding, StoredFinding};
 use jiff::Timestamp;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
@@ -144,10 +144,14 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
         let (workload, json) = entry?;
         profiles.insert(workload.value().to_owned(), json.value().to_owned());
     }
-    let mut alerts: Vec<Finding> = Vec::new();
+    let (mut alerts, mut kept) = (Vec::new(), Vec::new());
     for entry in transaction.open_table(ALERTS)?.iter()? {
         let (_, json) = entry?;
-        alerts.push(serde_json::from_str(json.value()).map_err(|e| Unfit::Damaged(format!("an alert in it: {e}")))?);
+        let alert: Finding =
+            serde_json::from_str(json.value()).map_err(|e| Unfit::Damaged(format!("an alert in it: {e}")))?;
+        // All evidence at once would take many times what the store does.
+        kept.extend(StoredFinding::of(&alert));
+        alerts.push(Finding { evidence: Vec::new(), ..alert });
     }
     let mut accepted = Vec::new();
     // Older agents made no such table.
@@ -158,7 +162,7 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
             accepted.push(acceptance.map_err(|e| Unfit::Damaged(format!("an acceptance in it: {e}")))?);
         }
     }
-    Ok(Contents { profiles, alerts, accepted })
+    Ok(Contents { profiles, alerts, kept, accepted })
 }
 
 thread_local! {

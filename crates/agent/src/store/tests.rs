@@ -101,6 +101,20 @@ fn the_oldest_alerts_make_room() {
 }
 
 #[test]
+fn evidence_is_kept_as_text() {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    let alert = Finding { evidence: vec![serde_json::json!({ "event": "exec" })], ..finding(1) };
+    let mut all = Batch::default();
+    keep(&mut all, alert.clone());
+    store.save(&all).unwrap();
+    drop(store);
+    let contents = Store::open(folder.path()).unwrap().contents;
+    assert_eq!(contents.alerts, [finding(1)]);
+    assert_eq!(contents.kept.iter().filter_map(StoredFinding::read).collect::<Vec<_>>(), [alert]);
+}
+
+#[test]
 fn what_there_is_no_room_for_goes() {
     let folder = tempdir().unwrap();
     let mut store = Store::open(folder.path()).unwrap().store;

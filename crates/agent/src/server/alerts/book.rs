@@ -98,11 +98,9 @@ impl AlertBook {
         }
     }
 
-    pub(in crate::server) fn restore(alerts: Vec<Finding>) -> Self {
+    pub(in crate::server) fn restore(alerts: Vec<StoredFinding>) -> Self {
         let mut book = Self::default();
-        for alert in alerts {
-            book.insert(&alert);
-        }
+        alerts.iter().filter_map(StoredFinding::read).for_each(|alert| book.insert(&alert));
         book
     }
 
