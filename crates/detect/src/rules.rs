@@ -27,6 +27,7 @@ mod required;
 mod set;
 mod subject;
 mod test;
+mod trust;
 mod value;
 mod yaml;
 

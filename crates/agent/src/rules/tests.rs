@@ -1,6 +1,9 @@
 //! The rules that ship are without fault, and each is shown by examples.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ethogram_detect::rules::{Outcome, RuleSet, RuleState, Rules, check_examples};
 use ethogram_model::{FieldTest, TrackerSchema, build};
@@ -74,6 +77,28 @@ fn leave_names_to_other_files() {
             assert!(name.starts_with("eg_"), "{}: '{name}' may be another file's name, too", file.name);
         }
     }
+}
+
+/// An attacker chooses names: what a rule excuses is a program of the image, or the rule says why.
+#[test]
+fn excuse_no_names() {
+    const REASON: &str = "  # By name: ";
+    let mut reasons = BTreeSet::new();
+    for file in shipped() {
+        let mut rule = None;
+        for line in file.text.lines() {
+            match (line.starts_with("- "), rule) {
+                (true, _) => rule = line.strip_prefix("- rule: "),
+                (false, Some(rule)) if line.starts_with(REASON) => _ = reasons.insert(rule.to_owned()),
+                (false, _) => {}
+            }
+        }
+    }
+    let found = RuleSet::load(&shipped(), &trackers()).set.excused_by_name();
+    let wrong: Vec<_> = found.iter().filter(|(rule, _)| !reasons.contains(rule)).collect();
+    assert!(wrong.is_empty(), "ask for proc.program, or say why with '{}': {wrong:#?}", REASON.trim());
+    let idle: Vec<_> = reasons.iter().filter(|rule| found.iter().all(|(of, _)| of != *rule)).collect();
+    assert!(idle.is_empty(), "these give a reason for nothing: {idle:?}");
 }
 
 /// One rule that may hold for any file would have the kernel report every open.

@@ -115,6 +115,8 @@ pub(super) enum ProcessPart {
     InWritableLayer,
     InMemory,
     IsRuntime,
+    /// The name of its file, where that is the image's or the host's own.
+    Program,
     FileModified,
     FileChanged,
     FileAge,
@@ -274,6 +276,11 @@ const OWN: &[Field] = {
         field("proc.is_exe_from_memfd", Bool, Process(P::InMemory)),
         // Ethogram's own: whether it is the container runtime's, as the kernel knows it.
         field("proc.is_runtime", Bool, Process(P::IsRuntime)),
+        // Ethogram's own: the name of a program of the image or the host, unchanged and at its place. What was brought or
+        // written later has none, whatever it calls itself: so rules may excuse what has one.
+        field("proc.program", Text, Process(P::Program)),
+        field("proc.pprogram", Text, Parent(P::Program)),
+        with("proc.aprogram", Texts, Ancestor(P::Program), Optional),
         field("proc.is_exe_writable", Bool, NOT_KEPT),
         field("proc.exe_ino.mtime", Number, Process(P::FileModified)),
         field("proc.exe_ino.ctime", Number, Process(P::FileChanged)),

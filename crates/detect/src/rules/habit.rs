@@ -94,8 +94,9 @@ fn is_program_identity(part: ProcessPart) -> bool {
 
 /// Whether it says with which arguments.
 fn is_arguments(part: ProcessPart) -> bool {
-    use ProcessPart::{Arguments, Called, CalledLine, CommandLength, CommandLine};
-    matches!(part, Called | Arguments | CommandLine | CalledLine | CommandLength)
+    use ProcessPart::{Arguments, Called, CalledLine, CommandLength, CommandLine, Program};
+    // Of a script, its interpreter's arguments say which program it is.
+    matches!(part, Called | Arguments | CommandLine | CalledLine | CommandLength | Program)
 }
 
 /// Whether it says of which kind of file the program is.

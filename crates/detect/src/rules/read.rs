@@ -1,6 +1,7 @@
 //! Reads fields from events.
 
 mod container;
+mod program;
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -285,6 +286,7 @@ fn exec_value(exec: Option<&std::sync::Arc<Exec>>, part: ProcessPart) -> Value<'
         ProcessPart::Terminal => Value::Number(terminal(&exec.terminal)),
         ProcessPart::InWritableLayer => Value::Bool(exec.in_writable_layer),
         ProcessPart::InMemory => Value::Bool(exec.in_memory),
+        ProcessPart::Program => program::program(exec),
         ProcessPart::FileModified => time(exec.file_modified_ns),
         ProcessPart::FileChanged => time(exec.file_changed_ns),
         _ => Value::Absent,
@@ -324,6 +326,9 @@ fn terminal(name: &str) -> i64 {
 
 fn ancestors(process: Option<&Process>, part: ProcessPart) -> Value<'_> {
     let Some(process) = process else { return Value::Absent };
+    if part == ProcessPart::Program {
+        return program::programs(process.ancestors.iter().map(|exec| &**exec));
+    }
     let texts: Vec<_> = process
         .ancestors
         .iter()

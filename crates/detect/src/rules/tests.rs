@@ -10,3 +10,4 @@ mod sigma;
 mod subjects;
 mod support;
 mod trackers;
+mod trust;

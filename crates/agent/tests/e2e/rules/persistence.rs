@@ -32,7 +32,7 @@ pub(crate) const ACTS: &[Act] = &[
     ),
     act("Program Given Capabilities", ": > /data/c && act capability /data/c", ": > /data/d && act attribute /data/d"),
     act("Account Files Changed By Hand", ": >> /etc/passwd", "cat /etc/passwd"),
-    act("User Managed In Container", "/act/useradd x", "/act/dpkg run /act/useradd x"),
+    act("User Managed In Container", "/act/useradd x", "/opt/act/dpkg run /act/useradd x"),
     act(
         "Rules For Sudo Changed",
         "mkdir -p /etc/sudoers.d && : > /etc/sudoers.d/x",

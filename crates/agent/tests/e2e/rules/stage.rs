@@ -84,6 +84,9 @@ const NAMES: [&str; 38] = [
     "xmrig",
 ];
 
+/// Those of them that rules excuse, where programs of the system are.
+const EXCUSED: [&str; 2] = ["dpkg", "make"];
+
 /// A folder with `act` and all that it is called.
 pub(crate) fn programs() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -91,7 +94,12 @@ pub(crate) fn programs() -> TempDir {
     let program = folder.path().join("act");
     run(&["gcc", "-O1", "-static", "-Wall", "-Werror", "-o", program.to_str().unwrap(), source]);
     for name in NAMES {
-        symlink("act", folder.path().join(name)).unwrap();
+        let path = folder.path().join(name);
+        // What rules excuse is known by its own file.
+        match EXCUSED.contains(&name) {
+            true => fs::hard_link(&program, path).unwrap(),
+            false => symlink("act", path).unwrap(),
+        }
     }
     // The container's users are others.
     run(&["chmod", "755", folder.path().to_str().unwrap()]);
@@ -186,7 +194,20 @@ pub(crate) fn is_of(alert: &Value, rule: &str) -> bool {
 /// A container that may do nearly everything and reaches nobody.
 fn container(word: &str, programs: &Path, options: &[&str]) -> Container {
     let mount = format!("{}:/act:ro", programs.display());
-    let mut all = vec!["--volume", &mount, "--env", "PATH=/bin:/act", "--network", "none", "--tmpfs", "/tmp:exec"];
+    // The same among the programs of the system.
+    let of_system = format!("{}:/opt/act:ro", programs.display());
+    let mut all = vec![
+        "--volume",
+        &mount,
+        "--volume",
+        &of_system,
+        "--env",
+        "PATH=/bin:/act",
+        "--network",
+        "none",
+        "--tmpfs",
+        "/tmp:exec",
+    ];
     for option in ["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"] {
         all.extend(["--security-opt", option]);
     }

@@ -7,7 +7,7 @@ pub(crate) const ACTS: &[Act] = &[
     act("Network Tool Run In Container", "timeout 1 nc 127.0.0.1 9; true", "/act/psql -h 127.0.0.1"),
     act("Remote Shell Client Run In Container", "/act/ssh x@127.0.0.1", "/act/psql -h 127.0.0.1"),
     act("SSH Server Started In Container", "/act/sshd -p 2222", "/act/server -p 2222"),
-    act("Compiler Run In Container", "/act/gcc x.c", "/act/make run /act/gcc x.c"),
+    act("Compiler Run In Container", "/act/gcc x.c", "/opt/act/make run /act/gcc x.c"),
     act("Raw Socket Opened In Container", "act packets", "act connect 127.0.0.1 9 || true"),
     // The line has no terminal itself: see below.
     act("Shell With A Terminal In Container", "true", "sh -c true"),
