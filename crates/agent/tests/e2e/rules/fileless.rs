@@ -12,6 +12,11 @@ pub(crate) const ACTS: &[Act] = &[
         "echo dHJ1ZQ== | base64 -d > /data/decoded",
     ),
     act(
+        "Command Too Long To Be Seen Whole",
+        "sh -c \": $(head -c 3000 /dev/zero | tr '\\0' x)\"",
+        "sh -c \": $(head -c 300 /dev/zero | tr '\\0' x)\"",
+    ),
+    act(
         "Download Piped Into A Shell",
         "wget -q -O - http://127.0.0.1:9/ | sh; true",
         "wget -q -O - http://127.0.0.1:9/ | cat; true",
