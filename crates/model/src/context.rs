@@ -116,13 +116,28 @@ pub struct Image {
 }
 
 impl Image {
-    /// Its name's repository, and its tag where it has one. A colon before a slash is a port's.
-    pub fn repository_and_tag(&self) -> (&str, Option<&str>) {
-        let name = self.name.split('@').next().unwrap_or(&self.name);
-        match name.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => (repository, Some(tag)),
-            _ => (name, None),
+    /// Its name's repository and tag. A colon before a slash is a port's. Without tag and digest it is `latest`, as
+    /// runtimes take it; an id in the place of a name has neither.
+    pub fn repository_and_tag(&self) -> (Option<&str>, Option<&str>) {
+        let (name, digest) =
+            self.name.split_once('@').map_or((self.name.as_str(), None), |(name, digest)| (name, Some(digest)));
+        if name.is_empty() || self.is_id(name) {
+            return (None, None);
         }
+        match name.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => (Some(repository), Some(tag)),
+            _ => (Some(name), digest.is_none().then_some("latest")),
+        }
+    }
+
+    /// Whether a name is an image's id, whole or shortened.
+    fn is_id(&self, name: &str) -> bool {
+        /// Digits of an id as it is shown.
+        const SHOWN: usize = 12;
+        let is_hex = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let own = self.digest.split_once(':').map_or("", |(_, digits)| digits);
+        let is_own = name.len() >= 4 && own.starts_with(name);
+        name.strip_prefix("sha256:").is_some_and(is_hex) || (is_hex(name) && (name.len() >= SHOWN || is_own))
     }
 }
 
@@ -219,4 +234,31 @@ pub struct Exec {
     /// When its file's content or attributes changed last, nanoseconds since the Unix epoch; zero where that is not known.
     #[serde(default)]
     pub file_changed_ns: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_have_a_repository_and_a_tag_unless_they_are_named_by_id() {
+        let id = "225a5be960a2c0f1e2d3b4a5968778695a4b3c2d1e0f112233445566778899aa";
+        for (name, wanted) in [
+            ("nginx:1.27", (Some("nginx"), Some("1.27"))),
+            ("nginx", (Some("nginx"), Some("latest"))),
+            ("host:5000/a/b", (Some("host:5000/a/b"), Some("latest"))),
+            ("host:5000/a/b:2", (Some("host:5000/a/b"), Some("2"))),
+            ("nginx@sha256:225a5be960a2", (Some("nginx"), None)),
+            ("nginx:1@sha256:225a5be960a2", (Some("nginx"), Some("1"))),
+            ("sha256:225a5be960a2", (None, None)),
+            (id, (None, None)),
+            ("225a5be960a2", (None, None)),
+            ("225a5", (None, None)),
+            ("cafe", (Some("cafe"), Some("latest"))),
+            ("", (None, None)),
+        ] {
+            let image = Image { name: name.into(), digest: format!("sha256:{id}") };
+            assert_eq!(image.repository_and_tag(), wanted, "{name}");
+        }
+    }
 }

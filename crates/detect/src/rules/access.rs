@@ -18,15 +18,17 @@ pub(super) enum Access {
     ConstantNumber(i64),
     /// A field of the event, by its place in the schema.
     Field(usize),
+    /// The same as the kernel has it, without names.
+    Raw(usize),
     /// The id of a user, who has a name, too.
     UserId(usize),
     /// The lowest of the numbered flags that are set: of standard streams.
     LowestFlag(usize),
     /// Which of its types an event has: the first is shown.
     Types(Vec<Box<str>>),
-    Result(Option<usize>),
-    RawResult(Option<usize>),
-    Failed(Option<usize>),
+    Result(usize),
+    RawResult(usize),
+    Failed(usize),
     /// Flags of an open, and the mode of a created file.
     OpenRead(usize),
     OpenExec {
@@ -156,6 +158,14 @@ impl Access {
         Self::of_manifest(schema, name).unwrap_or(Self::Absent)
     }
 
+    /// The same as the kernel has it, `evt.rawarg.NAME`.
+    pub(super) fn of_raw_argument(schema: &EventSchema, name: &str) -> Self {
+        match Self::of_argument(schema, name) {
+            Self::Field(at) | Self::UserId(at) | Self::LowestFlag(at) => Self::Raw(at),
+            other => other,
+        }
+    }
+
     fn of_manifest(schema: &EventSchema, name: &str) -> Option<Self> {
         let rules = schema.rules.as_ref()?;
         if let Some(constant) = rules.constants.get(name) {
@@ -220,9 +230,10 @@ impl Access {
             EventPart::RawTime => Self::RawTime,
             EventPart::Direction => Self::Constant("<".into()),
             EventPart::Source => Self::Constant("syscall".into()),
-            EventPart::Result => Self::Result(error),
-            EventPart::RawResult => Self::RawResult(error),
-            EventPart::Failed => Self::Failed(error),
+            // Without an error, only what succeeds is an event.
+            EventPart::Result => error.map_or_else(|| Self::Constant("SUCCESS".into()), Self::Result),
+            EventPart::RawResult => error.map_or(Self::ConstantNumber(0), Self::RawResult),
+            EventPart::Failed => error.map_or(Self::ConstantBool(false), Self::Failed),
             EventPart::OpenRead => place(schema, "file.open.flags").map_or(Self::Absent, Self::OpenRead),
             EventPart::OpenExec => match (place(schema, "file.created"), place(schema, "file.mode")) {
                 (Some(created), Some(mode)) => Self::OpenExec { created, mode },
@@ -281,10 +292,10 @@ impl Access {
 
     /// Whether it depends only on the process, its user, and its container.
     pub(super) fn is_lasting(&self) -> bool {
-        use ProcessPart::{Duration, FileAge, ParentPid, Pid, ThreadId};
+        use ProcessPart::{Duration, FileAge, IsMainThread, ParentPid, Pid, ThreadId};
         match self {
             Self::Process(part) | Self::Ancestor(part, 0) => {
-                !matches!(part, Pid | ParentPid | ThreadId | Duration | FileAge)
+                !matches!(part, Pid | ParentPid | ThreadId | IsMainThread | Duration | FileAge)
             }
             Self::Parent(_) | Self::Ancestor(..) | Self::Ancestors(_) => true,
             Self::ProcessArgument(_) | Self::Environment(_) | Self::User(_) | Self::Context(_) => true,

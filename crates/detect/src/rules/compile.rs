@@ -398,6 +398,7 @@ pub(super) fn access_of(schema: &EventSchema, term: &TermDef) -> Access {
     match &term.what {
         What::Falco(known) => Access::of(schema, known.0, term.argument.as_deref()),
         What::Argument(name) => Access::of_argument(schema, name),
+        What::RawArgument(name) => Access::of_raw_argument(schema, name),
         What::Vocabulary(name) => Access::of_vocabulary(schema, name),
     }
 }

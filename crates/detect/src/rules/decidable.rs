@@ -234,9 +234,6 @@ impl Search<'_> {
     fn known(&self, access: &Access) -> Option<Vec<Value<'static>>> {
         let text = |text| vec![Value::text(Some(text))];
         match (self.operation, access) {
-            (_, Access::Failed(None)) => Some(vec![Value::Bool(false)]),
-            (_, Access::Result(None)) => Some(text("SUCCESS")),
-            (_, Access::RawResult(None)) => Some(vec![Value::Number(0)]),
             // No directory is opened for writing.
             (PolicyOperation::Write, Access::FileType(_, short)) => Some(text(if *short { "f" } else { "file" })),
             (_, Access::Field(_)) => {

@@ -2,6 +2,7 @@
 
 mod lists;
 mod merge;
+mod names;
 mod terms;
 
 use std::{
@@ -85,6 +86,8 @@ struct MacroDef {
     condition: Condition,
     state: MacroState,
     used: bool,
+    /// The fields that it asks for and that there are not.
+    lacks: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -119,6 +122,8 @@ struct Definer<'a> {
     lists_read: usize,
     /// What the rule at hand has no counterpart for.
     unmapped: Vec<String>,
+    /// Whether the rule at hand says that nothing need be said of such fields.
+    skips_unknown: bool,
     done: Definitions,
 }
 
@@ -151,6 +156,7 @@ impl<'a> Definer<'a> {
             nears: Cell::new(0),
             lists_read: 0,
             unmapped: Vec::new(),
+            skips_unknown: false,
             done: Definitions::default(),
         }
     }
@@ -215,7 +221,8 @@ impl<'a> Definer<'a> {
                     }
                     let condition = Condition(vec![item.condition]);
                     let name = item.name.text.clone();
-                    let def = MacroDef { name: item.name, condition, state: MacroState::New, used: false };
+                    let state = MacroState::New;
+                    let def = MacroDef { name: item.name, condition, state, used: false, lacks: Vec::new() };
                     self.macros.insert(name, def);
                 }
             }
@@ -242,7 +249,9 @@ impl<'a> Definer<'a> {
         }
         let condition = known.condition.clone();
         self.open.push(name.to_owned());
+        let outer = std::mem::take(&mut self.unmapped);
         let prepared = self.condition(&condition);
+        let lacks = std::mem::replace(&mut self.unmapped, outer);
         self.open.pop();
         let state = match prepared {
             Some((prepared, depth)) => {
@@ -252,7 +261,8 @@ impl<'a> Definer<'a> {
             }
             None => MacroState::Wrong,
         };
-        self.macros.get_mut(name)?.state = state;
+        let known = self.macros.get_mut(name)?;
+        (known.state, known.lacks) = (state, lacks);
         match state {
             MacroState::Done { at, depth } => Some((at, depth)),
             _ => None,
@@ -293,6 +303,7 @@ impl<'a> Definer<'a> {
             Expr::Check(check) => self.check(check, of).map_or(Prepared::Never, Prepared::Check),
             Expr::Macro(name, at) => match self.macro_within(name, depth) {
                 Ok((place, below)) => {
+                    self.lack_of_macro(name, of, *at);
                     deepest = depth + below + 1;
                     Prepared::Macro(place)
                 }
@@ -334,8 +345,11 @@ impl<'a> Definer<'a> {
     }
 
     fn check(&mut self, check: &Check, of: Written<'_>) -> Option<usize> {
-        let (term, kind) = self.term(&check.left, of)?;
-        if let Some(What::Argument(name)) = self.done.terms.get(term).map(|t| t.what.clone())
+        let Some((term, kind)) = self.term(&check.left, of) else {
+            self.mark_lists_used(check);
+            return None;
+        };
+        if let Some(What::Argument(name) | What::RawArgument(name)) = self.done.terms.get(term).map(|t| t.what.clone())
             && !self.arguments.contains(&name)
         {
             let near = self.near(&name, &self.arguments);
@@ -362,6 +376,7 @@ impl<'a> Definer<'a> {
                 {
                     self.warn_of_types(&literals, of, check);
                 }
+                self.warn_of_long_names(term, &literals, of, check);
                 With::Test(self.test(check, kind, &literals, of)?)
             }
         };

@@ -1,5 +1,6 @@
 //! Rule files as they are written: lists, macros and rules, each with what it changes of earlier ones.
 
+mod exceptions;
 mod sigma;
 
 use std::{collections::HashMap, sync::Arc};
@@ -66,6 +67,8 @@ pub(super) struct Rule {
     pub(super) is_change: bool,
     /// What keeps it from firing, as there is no counterpart here.
     pub(super) unmapped: Vec<String>,
+    /// Whether nothing need be said of fields that there are not.
+    pub(super) skips_unknown: Option<bool>,
 }
 
 /// What a rule leaves out.
@@ -186,6 +189,14 @@ impl Reader<'_> {
                 self.error(key.at, format!("'{word}' stands twice"));
             }
             seen.push(word);
+        }
+        if let Some(Content::Mapping(keys)) = get("override").map(|o| &o.content) {
+            for (key, _) in keys {
+                let word = key.text().unwrap_or_default();
+                if get(word).is_none() {
+                    self.error(key.at, format!("override names '{word}', which the item does not have"));
+                }
+            }
         }
         let Some(name) = get(kind).and_then(|n| self.text(n, kind)) else { return };
         match *kind {
@@ -312,14 +323,6 @@ impl Reader<'_> {
         // With nothing but whether it is enabled, a rule is switched.
         let switches = condition.is_none() && output.is_none() && enabled.is_some();
         let is_change = appends || get("override").is_some() || switches;
-        if let Some(Content::Mapping(keys)) = get("override").map(|o| &o.content) {
-            for (key, _) in keys {
-                let word = key.text().unwrap_or_default();
-                if get(word).is_none() {
-                    self.error(key.at, format!("override names '{word}', which the item does not have"));
-                }
-            }
-        }
         if !is_change {
             let missing = ["condition", "output", "desc", "priority"].into_iter().filter(|key| get(key).is_none());
             let missing: Vec<_> = missing.collect();
@@ -341,6 +344,7 @@ impl Reader<'_> {
             examples: get("examples").map(|node| self.examples(node)).unwrap_or_default(),
             is_change,
             unmapped: Vec::new(),
+            skips_unknown: get("skip-if-unknown-filter").and_then(|node| self.boolean(node, "skip-if-unknown-filter")),
             name,
         })
     }
@@ -355,52 +359,6 @@ impl Reader<'_> {
             self.error(node.at, format!("'{text}' is no priority: there are {}", names.join(", ")));
         }
         found
-    }
-
-    fn exceptions(&mut self, node: &Node) -> Vec<Exception> {
-        let Content::Sequence(list) = &node.content else {
-            self.error(node.at, "exceptions are a list");
-            return Vec::new();
-        };
-        list.iter().filter_map(|node| self.exception(node)).collect()
-    }
-
-    fn exception(&mut self, node: &Node) -> Option<Exception> {
-        let Some(name) = node.get("name").and_then(Node::text) else {
-            self.error(node.at, "an exception has a name");
-            return None;
-        };
-        let words = |key: &str| match node.get(key) {
-            Some(n) => match &n.content {
-                Content::Sequence(list) => list.iter().filter_map(|n| n.text().map(str::to_owned)).collect(),
-                Content::Scalar { text, .. } => vec![text.clone()],
-                Content::Mapping(_) => Vec::new(),
-            },
-            None => Vec::new(),
-        };
-        let (fields, comps) = (words("fields"), words("comps"));
-        if !comps.is_empty() && comps.len() != fields.len() {
-            self.error(
-                node.at,
-                format!("the exception '{name}' has {} fields and {} comps", fields.len(), comps.len()),
-            );
-            return None;
-        }
-        let is_single = matches!(node.get("fields").map(|n| &n.content), Some(Content::Scalar { .. }));
-        let mut values = Vec::new();
-        for row in node.get("values").map_or(&[][..], Node::list) {
-            let cells: Vec<Vec<Literal>> = match (&row.content, is_single) {
-                (Content::Sequence(cells), false) => cells.iter().map(literals).collect(),
-                _ => vec![literals(row)],
-            };
-            if !fields.is_empty() && cells.len() != fields.len() {
-                let (cells, fields) = (cells.len(), fields.len());
-                self.error(row.at, format!("the exception '{name}' has {fields} fields, but here are {cells} values"));
-                return None;
-            }
-            values.push(cells);
-        }
-        Some(Exception { name: name.to_owned(), at: node.at, file: self.file, fields, comps, values })
     }
 
     fn examples(&mut self, node: &Node) -> Vec<Example> {
@@ -443,13 +401,6 @@ impl Node {
 
 fn literal_of(text: &str) -> Literal {
     literal(text).unwrap_or_else(|_| Literal { text: text.to_owned(), is_quoted: false, at: 0 })
-}
-
-fn literals(node: &Node) -> Vec<Literal> {
-    match &node.content {
-        Content::Sequence(list) => list.iter().filter_map(Node::text).map(literal_of).collect(),
-        _ => node.text().map(literal_of).into_iter().collect(),
-    }
 }
 
 /// Nested names become dotted ones, as events print them nested.

@@ -4,6 +4,8 @@
 //! Fields that belong to single events (`evt.arg.*`) are named in the trackers' manifests; any name of Ethogram's own
 //! vocabulary is a field, too.
 
+mod missing;
+
 use std::sync::LazyLock;
 
 use ethogram_model::{
@@ -105,12 +107,15 @@ pub(super) enum ProcessPart {
     /// All arguments, the first included.
     CalledLine,
     CommandLength,
+    ArgumentCount,
     WorkingDirectory,
     Environment,
     Terminal,
     Duration,
+    SessionId,
     SessionName,
     SessionPath,
+    IsMainThread,
     IsGroupLeader,
     InWritableLayer,
     InMemory,
@@ -149,6 +154,8 @@ pub(super) enum ContainerPart {
     Started,
     Duration,
     Label,
+    /// Id, name and image in one text.
+    Info,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -202,16 +209,13 @@ const fn with(name: &'static str, kind: Type, source: Source, argument: Argument
     Field { name, kind, source, argument }
 }
 
-const CONTENTS: Source = Source::Nowhere("contents of files and connections are never collected");
-const NOT_KEPT: Source = Source::Nowhere("it is not collected");
-
 /// All of them: these, and those of the context that Falco has the same value of.
 pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
     let context = CONTEXT.iter().flat_map(|of| {
-        let own = of.falco.iter().filter(|name| OWN.iter().all(|f| f.name != **name));
+        let own = of.falco.iter().filter(|name| OWN.iter().chain(missing::FIELDS).all(|f| f.name != **name));
         own.map(move |name| field(name, Type::of(of.kind), Source::Context(of)))
     });
-    OWN.iter().copied().chain(context).collect()
+    OWN.iter().chain(missing::FIELDS).copied().chain(context).collect()
 });
 
 const OWN: &[Field] = {
@@ -220,9 +224,7 @@ const OWN: &[Field] = {
     use DescriptorPart as D;
     use EventPart as E;
     use ProcessPart as P;
-    use Source::{
-        Ancestor, Capabilities, Container, Descriptor, Event, Manifest, Nowhere, Parent, Process, User, Vocabulary,
-    };
+    use Source::{Ancestor, Capabilities, Container, Descriptor, Event, Manifest, Parent, Process, User, Vocabulary};
     use Type::{Any, Bool, Ip, Net, Number, Text, Texts};
     &[
         field("tracker", Text, Event(E::Tracker)),
@@ -246,18 +248,10 @@ const OWN: &[Field] = {
         field("evt.args", Text, Event(E::Arguments)),
         with("evt.arg", Any, Manifest, Needed),
         with("evt.rawarg", Any, Manifest, Needed),
-        field("evt.buffer", Text, CONTENTS),
-        field("evt.buflen", Number, CONTENTS),
-        field("evt.hostname", Text, NOT_KEPT),
-        field("evt.cpu", Number, NOT_KEPT),
-        field("evt.latency", Number, NOT_KEPT),
-        field("evt.count", Number, Nowhere("every event counts once")),
-        field("evt.category", Text, NOT_KEPT),
         field("evt.info", Text, Event(E::Arguments)),
         field("proc.pid", Number, Process(P::Pid)),
         field("proc.vpid", Number, Process(P::NamespacePid)),
         field("proc.ppid", Number, Process(P::ParentPid)),
-        field("proc.pvpid", Number, NOT_KEPT),
         field("proc.name", Text, Process(P::Name)),
         field("proc.exe", Text, Process(P::Called)),
         field("proc.exepath", Text, Process(P::Path)),
@@ -265,10 +259,12 @@ const OWN: &[Field] = {
         field("proc.cmdline", Text, Process(P::CommandLine)),
         field("proc.exeline", Text, Process(P::CalledLine)),
         field("proc.cmdlenargs", Number, Process(P::CommandLength)),
+        field("proc.cmdnargs", Number, Process(P::ArgumentCount)),
         field("proc.cwd", Text, Process(P::WorkingDirectory)),
         with("proc.env", Text, Process(P::Environment), Optional),
         field("proc.tty", Number, Process(P::Terminal)),
         field("proc.duration", Number, Process(P::Duration)),
+        field("proc.sid", Number, Process(P::SessionId)),
         field("proc.sname", Text, Process(P::SessionName)),
         field("proc.sid.exepath", Text, Process(P::SessionPath)),
         field("proc.is_vpgid_leader", Bool, Process(P::IsGroupLeader)),
@@ -281,40 +277,29 @@ const OWN: &[Field] = {
         field("proc.program", Text, Process(P::Program)),
         field("proc.pprogram", Text, Parent(P::Program)),
         with("proc.aprogram", Texts, Ancestor(P::Program), Optional),
-        field("proc.is_exe_writable", Bool, NOT_KEPT),
         field("proc.exe_ino.mtime", Number, Process(P::FileModified)),
         field("proc.exe_ino.ctime", Number, Process(P::FileChanged)),
         field("proc.exe_ino.ctime_duration_proc_start", Number, Process(P::FileAge)),
-        field("proc.exe_ino.ctime_duration_pidns_start", Number, NOT_KEPT),
-        field("proc.exe_ino", Number, NOT_KEPT),
         field("proc.pname", Text, Parent(P::Name)),
         field("proc.pexe", Text, Parent(P::Called)),
         field("proc.pexepath", Text, Parent(P::Path)),
         field("proc.pcmdline", Text, Parent(P::CommandLine)),
         // Ethogram's own: as proc.exeline, of the parent.
         field("proc.pexeline", Text, Parent(P::CalledLine)),
-        field("proc.ppid.duration", Number, NOT_KEPT),
         with("proc.aname", Texts, Ancestor(P::Name), Optional),
         with("proc.aexe", Texts, Ancestor(P::Called), Optional),
         with("proc.aexepath", Texts, Ancestor(P::Path), Optional),
         with("proc.acmdline", Texts, Ancestor(P::CommandLine), Optional),
         with("proc.apid", Texts, Ancestor(P::Pid), Optional),
         with("proc.aargs", Texts, Ancestor(P::Arguments), Optional),
-        field("proc.vpgid.name", Text, NOT_KEPT),
-        field("proc.vpgid.exe", Text, NOT_KEPT),
-        field("proc.loginshellid", Number, NOT_KEPT),
-        field("proc.nthreads", Number, NOT_KEPT),
         field("thread.tid", Number, Process(P::ThreadId)),
-        field("thread.vtid", Number, NOT_KEPT),
+        field("thread.ismain", Bool, Process(P::IsMainThread)),
         field("thread.cap_effective", Text, Capabilities("_capabilities_effective")),
         field("thread.cap_permitted", Text, Capabilities("_capabilities_permitted")),
-        field("thread.cap_inheritable", Text, NOT_KEPT),
         field("user.uid", Number, User(UserPart::Id)),
         field("user.name", Text, User(UserPart::Name)),
         field("user.loginuid", Number, User(UserPart::LoginId)),
         field("user.loginname", Text, User(UserPart::LoginName)),
-        field("user.homedir", Text, NOT_KEPT),
-        field("user.shell", Text, NOT_KEPT),
         field("group.gid", Number, User(UserPart::GroupId)),
         field("group.name", Text, User(UserPart::GroupName)),
         field("container.id", Text, Container(C::Id)),
@@ -332,12 +317,8 @@ const OWN: &[Field] = {
         field("container.start_ts", Number, Container(C::Started)),
         field("container.duration", Number, Container(C::Duration)),
         with("container.label", Text, Container(C::Label), Needed),
-        field("container.ip", Text, NOT_KEPT),
-        field("container.healthcheck", Text, NOT_KEPT),
+        field("container.info", Text, Container(C::Info)),
         with("k8s.pod.label", Text, Container(C::Label), Needed),
-        field("k8s.pod.id", Text, NOT_KEPT),
-        field("k8s.pod.uid", Text, NOT_KEPT),
-        field("k8s.pod.ip", Text, NOT_KEPT),
         field("fd.num", Number, Descriptor(D::Number)),
         field("fd.name", Text, Descriptor(D::Name)),
         field("fd.nameraw", Text, Descriptor(D::RawName)),
@@ -369,12 +350,6 @@ const OWN: &[Field] = {
         field("fd.l4proto", Text, Manifest),
         field("fd.connected", Bool, Manifest),
         field("fd.name_changed", Bool, Manifest),
-        field("fd.containername", Text, NOT_KEPT),
-        field("fd.containerdirectory", Text, NOT_KEPT),
-        field("fd.uid", Text, NOT_KEPT),
-        field("fd.dev", Number, NOT_KEPT),
-        field("fd.ino", Number, NOT_KEPT),
-        with("fd.types", Texts, NOT_KEPT, Optional),
         field("fs.path.name", Text, Vocabulary("file.path")),
         field("fs.path.source", Text, Vocabulary("file.path")),
         field("fs.path.target", Text, Vocabulary("file.new_path")),

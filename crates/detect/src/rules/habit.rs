@@ -34,11 +34,13 @@ impl OfHabit {
             Access::Absent | Access::Constant(_) | Access::ConstantBool(_) | Access::ConstantNumber(_) => Self::Yes,
             Access::Types(_) | Access::IsServer(_) => Self::Yes,
             Access::Directory(at) | Access::FileName(at) | Access::FileType(at, _) => yes(is_key(*at)),
-            Access::Field(at) | Access::UserId(at) | Access::OpenRead(at) | Access::SocketType(at, _) => {
-                yes(is_key(*at))
-            }
+            Access::Field(at)
+            | Access::Raw(at)
+            | Access::UserId(at)
+            | Access::OpenRead(at)
+            | Access::SocketType(at, _) => yes(is_key(*at)),
             Access::OpenExec { created, mode } => yes(is_key(*created) && is_key(*mode)),
-            Access::Result(error) | Access::RawResult(error) | Access::Failed(error) => yes(error.is_none_or(is_key)),
+            Access::Result(error) | Access::RawResult(error) | Access::Failed(error) => yes(is_key(*error)),
             Access::RawName { requested, path } => yes(is_key(*requested) && is_key(*path)),
             Access::Address(ends, side) => yes(ends.addresses(*side).into_iter().all(|at| at.is_some_and(is_key))),
             Access::Port(ends, side) => yes(ends.ports(*side).into_iter().all(|at| at.is_some_and(is_key))),
@@ -94,9 +96,9 @@ fn is_program_identity(part: ProcessPart) -> bool {
 
 /// Whether it says with which arguments.
 fn is_arguments(part: ProcessPart) -> bool {
-    use ProcessPart::{Arguments, Called, CalledLine, CommandLength, CommandLine, Program};
+    use ProcessPart::{ArgumentCount, Arguments, Called, CalledLine, CommandLength, CommandLine, Program};
     // Of a script, its interpreter's arguments say which program it is.
-    matches!(part, Called | Arguments | CommandLine | CalledLine | CommandLength | Program)
+    matches!(part, Called | Arguments | ArgumentCount | CommandLine | CalledLine | CommandLength | Program)
 }
 
 /// Whether it says of which kind of file the program is.

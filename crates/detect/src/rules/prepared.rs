@@ -48,6 +48,8 @@ pub(super) enum What {
     Falco(Known),
     /// An argument of the call: `evt.arg.NAME`.
     Argument(String),
+    /// The same as the kernel has it: `evt.rawarg.NAME`.
+    RawArgument(String),
     /// A field of Ethogram's own vocabulary.
     Vocabulary(String),
 }

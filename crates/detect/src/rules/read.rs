@@ -33,6 +33,7 @@ impl Access {
             Self::ConstantBool(b) => Value::Bool(*b),
             Self::ConstantNumber(n) => Value::Number(*n),
             Self::Field(at) => field_value(event, *at),
+            Self::Raw(at) => raw(event, *at).into(),
             Self::UserId(at) => user_id(event, *at),
             Self::LowestFlag(at) => match raw(event, *at).as_u64() {
                 Some(flags) if flags != 0 => Value::number(flags.trailing_zeros()),
@@ -136,8 +137,8 @@ fn socket_word(ip: IpAddr, word: SocketWord) -> &'static str {
     }
 }
 
-fn errno(event: &Event, at: Option<usize>) -> u64 {
-    at.and_then(|at| raw(event, at).as_u64()).unwrap_or(0)
+fn errno(event: &Event, at: usize) -> u64 {
+    raw(event, at).as_u64().unwrap_or(0)
 }
 
 /// A field as rules compare it: numbers that have names by these.
@@ -247,6 +248,14 @@ fn process_value(event: &Event, part: ProcessPart) -> Value<'_> {
             Value::Bool(p.exec.is_runtime || is_from_outside)
         }),
         ProcessPart::IsGroupLeader => process.map_or(Value::Absent, |p| Value::Bool(p.is_group_leader)),
+        ProcessPart::IsMainThread => {
+            let pid = header_number(event, |layout| layout.pid);
+            let thread = header_number(event, |layout| layout.thread_id);
+            pid.zip(thread).map_or(Value::Absent, |(pid, thread)| Value::Bool(pid == thread))
+        }
+        ProcessPart::SessionId => {
+            process.and_then(|p| p.session_leader.as_ref()).map_or(Value::Absent, |leader| Value::number(leader.pid))
+        }
         ProcessPart::SessionName => {
             Value::text(process.and_then(|p| p.session_leader.as_ref()).map(|e| e.name.as_str()))
         }
@@ -278,6 +287,7 @@ fn exec_value(exec: Option<&std::sync::Arc<Exec>>, part: ProcessPart) -> Value<'
         ProcessPart::CommandLength => {
             Value::number(exec.args.get(1..).unwrap_or_default().iter().map(String::len).sum::<usize>())
         }
+        ProcessPart::ArgumentCount => Value::number(exec.args.len().saturating_sub(1)),
         ProcessPart::WorkingDirectory => Value::owned(with_end(&exec.working_directory)),
         ProcessPart::Environment => match exec.environment.as_slice() {
             [] => Value::Absent,

@@ -91,7 +91,7 @@ impl RuleSet {
         let mut problems = Problems::default();
         let definitions = define(files, &schemas, &mut problems);
         let mut set = Self { definitions, ..Self::default() };
-        let can_fire = |rule: &usize| set.rule(*rule).is_some_and(|r| r.unmapped.is_empty());
+        let can_fire = |rule: &usize| set.rule(*rule).is_some_and(|r| r.unmapped.is_empty() && r.source == "syscall");
         let untyped = (0..set.definitions.rules.len()).filter(can_fire).filter(|rule| !set.is_typed(*rule)).collect();
         set.untyped = untyped;
         for rule in &set.untyped {
@@ -290,7 +290,7 @@ impl RuleSet {
     /// Why no event makes a rule's condition hold.
     fn cannot_fire(&self, def: &RuleDef, schemas: &[Arc<EventSchema>]) -> RuleState {
         let mut reasons = BTreeSet::new();
-        let (mut unseen, mut sees_some) = (BTreeSet::new(), false);
+        let (mut unseen, mut seen_types, mut asks_for_result) = (BTreeSet::new(), BTreeSet::new(), false);
         self.each_check(&def.condition, &mut |check| {
             let Some(term) = self.definitions.terms.get(check.term) else { return };
             match &term.what {
@@ -299,21 +299,32 @@ impl RuleSet {
                     Source::Event(EventPart::Type) if matches!(check.with, With::Test(_)) => {
                         let (seen, not): (Vec<_>, Vec<_>) =
                             check.values.iter().partition(|value| schemas.iter().any(|s| has_type(s, value)));
-                        sees_some |= !seen.is_empty();
+                        seen_types.extend(seen.into_iter().map(|value| value.to_string()));
                         unseen.extend(not.into_iter().map(|value| value.to_string()));
+                    }
+                    Source::Event(EventPart::Result | EventPart::RawResult | EventPart::Failed) => {
+                        asks_for_result = true
                     }
                     _ if schemas.iter().all(|s| access_of(s, term) == Access::Absent) => {
                         reasons.insert(format!("no event has {}", known.0.name));
                     }
                     _ => {}
                 },
-                What::Argument(name) if schemas.iter().all(|s| access_of(s, term) == Access::Absent) => {
+                What::Argument(name) | What::RawArgument(name)
+                    if schemas.iter().all(|s| access_of(s, term) == Access::Absent) =>
+                {
                     reasons.insert(format!("no event has {name}"));
                 }
-                What::Argument(_) | What::Vocabulary(_) => {}
+                What::Argument(_) | What::RawArgument(_) | What::Vocabulary(_) => {}
             }
         });
-        if !unseen.is_empty() && !sees_some {
+        let only_succeeds = |s: &EventSchema| s.field("error.type").is_none();
+        let of_types = || schemas.iter().filter(|s| seen_types.iter().any(|name| has_type(s, name)));
+        if asks_for_result && !seen_types.is_empty() && of_types().all(|s| only_succeeds(s)) {
+            let types = seen_types.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            reasons.insert(format!("{types}: only what succeeds is an event"));
+        }
+        if !unseen.is_empty() && seen_types.is_empty() {
             reasons.insert(format!("no tracker sees {}", unseen.into_iter().collect::<Vec<_>>().join(", ")));
         }
         if reasons.is_empty() {

@@ -1,9 +1,11 @@
 mod bounds;
 mod decidable;
 mod dedup;
+mod fields;
 mod habit;
 mod language;
 mod merging;
+mod others;
 mod places;
 mod relevance;
 mod sigma;

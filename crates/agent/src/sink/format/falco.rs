@@ -63,7 +63,9 @@ fn fields(finding: &Finding) -> Json {
         set("container.id", container.short_id().into());
         if let Some(image) = &container.image {
             let (repository, tag) = image.repository_and_tag();
-            set("container.image.repository", repository.into());
+            if let Some(repository) = repository {
+                set("container.image.repository", repository.into());
+            }
             if let Some(tag) = tag {
                 set("container.image.tag", tag.into());
             }
@@ -163,13 +165,17 @@ mod tests {
     fn any_uid_and_any_image_is_borne() {
         assert_eq!(uuid("ä"), "ä");
         let mut finding = behaviour();
-        for (image, expected) in
-            [("nginx", (json!("nginx"), Json::Null)), ("", (json!(""), Json::Null)), ("ä:ö", (json!("ä"), json!("ö")))]
-        {
+        for (image, expected) in [
+            ("nginx", (json!("nginx"), json!("latest"))),
+            ("sha256:225a5be960a2", (Json::Null, Json::Null)),
+            ("", (Json::Null, Json::Null)),
+            ("ä:ö", (json!("ä"), json!("ö"))),
+        ] {
             let container = std::sync::Arc::make_mut(finding.container.as_mut().unwrap());
             container.image = Some(ethogram_model::Image { name: image.into(), digest: String::new() });
             let fields = fields(&finding);
-            assert_eq!((fields["container.image.repository"].clone(), fields["container.image.tag"].clone()), expected);
+            let shown = |field: &str| fields.get(field).cloned().unwrap_or_default();
+            assert_eq!((shown("container.image.repository"), shown("container.image.tag")), expected);
         }
     }
 }

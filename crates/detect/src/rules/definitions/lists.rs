@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        condition::{Literal, Op, Operand},
+        condition::{Check, Literal, Op, Operand},
         document::{self, Change, Text},
         problem::{Level, Position},
     },
@@ -69,6 +69,14 @@ impl Definer<'_> {
             return None;
         }
         Some(out)
+    }
+
+    /// Lists that a comparison names which cannot be made.
+    pub(super) fn mark_lists_used(&mut self, check: &Check) {
+        let Operand::Values(values) = &check.right else { return };
+        for value in values.iter().filter(|value| !value.is_quoted) {
+            self.lists.get_mut(&value.text).into_iter().for_each(|known| known.used = true);
+        }
     }
 
     fn expand(&mut self, name: &str, at: usize, way: &mut Vec<String>, out: &mut Vec<Literal>) -> Result<(), String> {

@@ -6,14 +6,18 @@ use ethogram_model::Priority;
 
 use super::{
     super::{
-        condition::{self, Check, Op, Operand},
+        condition::{self, Check, Expr, Op, Operand},
         document::{self, Change, Example, Exception, Text},
         output::Template,
         prepared::{Prepared, RuleDef},
         problem::Level,
     },
     Condition, Definer, Written,
+    terms::Refusal,
 };
+
+/// The source of the events that there are here.
+const SYSCALL: &str = "syscall";
 
 impl Definer<'_> {
     pub(super) fn rules(&mut self, rules: Vec<document::Rule>) {
@@ -49,24 +53,34 @@ impl Definer<'_> {
     fn rule(&mut self, rule: Merged) {
         let before = self.problems.errors;
         self.unmapped = rule.unmapped;
-        let condition = match self.unmapped.is_empty() {
+        self.skips_unknown = rule.skips_unknown;
+        let is_elsewhere = rule.source != SYSCALL;
+        if is_elsewhere {
+            let text = format!("the rule cannot fire: there are no events of the source '{}' here", rule.source);
+            self.add(Level::Warning, rule.name.file, rule.name.at, text);
+            self.mark_used(&rule.condition);
+        }
+        let condition = match self.unmapped.is_empty() && !is_elsewhere {
             true => self.condition(&rule.condition).map_or(Prepared::Never, |(condition, _)| condition),
             false => Prepared::Never,
         };
-        let exceptions: Vec<Prepared> =
-            rule.exceptions.iter().filter_map(|exception| self.exception(exception)).collect();
+        let exceptions = if is_elsewhere { &[][..] } else { &rule.exceptions };
+        let exceptions: Vec<Prepared> = exceptions.iter().filter_map(|exception| self.exception(exception)).collect();
         let condition = match exceptions.is_empty() {
             true => condition,
             false => Prepared::And(vec![condition, Prepared::Not(Box::new(Prepared::Or(exceptions)))]),
         };
-        let text = rule.output.joined();
-        let output = Template::parse(&text, |term| match self.term_def(term) {
-            Ok((def, _)) => Some(self.intern(def)),
-            Err(problem) => {
-                let at = text.find(&format!("%{}", term.field)).unwrap_or(0);
-                self.wrong(Level::Error, Written { pieces: &rule.output.0, text: &text }, at, problem);
-                None
-            }
+        let text = if is_elsewhere { String::new() } else { rule.output.joined() };
+        let output = Template::parse(&text, |term| {
+            let (level, problem) = match self.term_def(term) {
+                Ok((def, _)) => return Some(self.intern(def)),
+                Err(Refusal::Unknown(_)) if self.skips_unknown => return None,
+                Err(Refusal::Unknown(problem)) => (Level::Warning, format!("{problem}: it is left out")),
+                Err(Refusal::Wrong(problem)) => (Level::Error, problem),
+            };
+            let at = text.find(&format!("%{}", term.field)).unwrap_or(0);
+            self.wrong(level, Written { pieces: &rule.output.0, text: &text }, at, problem);
+            None
         });
         let unmapped = std::mem::take(&mut self.unmapped);
         let condition = if unmapped.is_empty() { condition } else { Prepared::Never };
@@ -89,8 +103,27 @@ impl Definer<'_> {
         });
     }
 
+    /// What a condition names is used, though the condition cannot be.
+    fn mark_used(&mut self, condition: &Condition) {
+        let Ok(expr) = condition::parse(&condition.joined()) else { return };
+        let mut open = vec![&expr];
+        while let Some(part) = open.pop() {
+            match part {
+                Expr::And(all) | Expr::Or(all) => open.extend(all),
+                Expr::Not(inside) => open.push(inside),
+                Expr::Macro(name, _) => self.macros.get_mut(name).into_iter().for_each(|known| known.used = true),
+                Expr::Check(check) => self.mark_lists_used(check),
+            }
+        }
+    }
+
     /// An exception as a condition. None where it has no values yet.
     fn exception(&mut self, exception: &Exception) -> Option<Prepared> {
+        if exception.fields.is_empty() && !exception.values.is_empty() {
+            let text = format!("the exception '{}' has values, but no fields", exception.name);
+            self.add(Level::Error, exception.file, exception.at, text);
+            return None;
+        }
         let mut rows = Vec::new();
         for row in &exception.values {
             let mut cells = Vec::new();
@@ -121,10 +154,6 @@ impl Definer<'_> {
             }
             rows.push(Prepared::And(cells));
         }
-        if exception.fields.is_empty() && !exception.values.is_empty() {
-            let text = format!("the exception '{}' has values, but no fields", exception.name);
-            self.add(Level::Error, exception.file, exception.at, text);
-        }
         (!rows.is_empty()).then_some(Prepared::Or(rows))
     }
 }
@@ -143,6 +172,7 @@ struct Merged {
     next: Option<String>,
     examples: Vec<Example>,
     unmapped: Vec<String>,
+    skips_unknown: bool,
 }
 
 impl Merged {
@@ -155,10 +185,11 @@ impl Merged {
             tags: rule.tags.map(|(tags, _)| tags).unwrap_or_default(),
             exceptions: rule.exceptions.map(|(all, _)| all).unwrap_or_default(),
             enabled: rule.enabled.unwrap_or(true),
-            source: rule.source.unwrap_or_else(|| "syscall".into()),
+            source: rule.source.unwrap_or_else(|| SYSCALL.into()),
             next: rule.next,
             examples: rule.examples,
             unmapped: rule.unmapped,
+            skips_unknown: rule.skips_unknown.unwrap_or(false),
             name: rule.name,
         }
     }
@@ -203,6 +234,7 @@ impl Merged {
         }
         self.priority = rule.priority.unwrap_or(self.priority);
         self.enabled = rule.enabled.unwrap_or(self.enabled);
+        self.skips_unknown = rule.skips_unknown.unwrap_or(self.skips_unknown);
         self.next = rule.next.or(self.next.take());
         self.examples.extend(rule.examples);
     }

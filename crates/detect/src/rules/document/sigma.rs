@@ -102,6 +102,7 @@ fn rule(reader: &mut Reader<'_>, node: &Node, title: Text, items: &mut Items) ->
         examples: Vec::new(),
         is_change: false,
         unmapped: Vec::new(),
+        skips_unknown: None,
         name,
     }
 }

@@ -6,11 +6,14 @@ use super::super::{field::ContainerPart, value::Value};
 
 /// Falco's word for what is not there, where an absent value would not do.
 const NOT_THERE: &str = "N/A";
+/// How a value that is absent is shown.
+const NO_VALUE: &str = "<NA>";
 
 pub(super) fn container_value<'e>(event: &'e Event, part: ContainerPart, argument: Option<&str>) -> Value<'e> {
     let Some(container) = event.context.container.as_deref() else {
         return match part {
             ContainerPart::Id | ContainerPart::Name | ContainerPart::FullId => Value::text(Some("host")),
+            ContainerPart::Info => Value::text(Some("container_id=host container_name=host")),
             _ => Value::Absent,
         };
     };
@@ -19,8 +22,19 @@ pub(super) fn container_value<'e>(event: &'e Event, part: ContainerPart, argumen
         ContainerPart::Id => Value::text(Some(container.short_id())),
         ContainerPart::FullId => Value::text(Some(&container.id)),
         ContainerPart::Name => Value::text(container.name.as_deref()),
-        ContainerPart::Repository => Value::text(image.map(|(repository, _)| repository)),
+        ContainerPart::Repository => Value::text(image.and_then(|(repository, _)| repository)),
         ContainerPart::Tag => Value::text(image.and_then(|(_, tag)| tag)),
+        ContainerPart::Info => {
+            let shown = |value: Option<&str>| value.unwrap_or(NO_VALUE).to_owned();
+            let (repository, tag) = image.unwrap_or_default();
+            Value::owned(format!(
+                "container_id={} container_name={} container_image_repository={} container_image_tag={}",
+                container.short_id(),
+                shown(container.name.as_deref()),
+                shown(repository),
+                shown(tag)
+            ))
+        }
         ContainerPart::Mounts => {
             let all: Vec<_> = container.mounts.iter().map(described).collect();
             Value::owned(all.join(","))

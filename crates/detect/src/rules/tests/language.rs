@@ -204,7 +204,6 @@ fn what_does_not_fit_is_said() {
         ("evt.type = open and fd.sip = x", "fd.sip: 'x' is no address"),
         ("evt.type = open and fd.snet = 1.2.3.4/33", "fd.snet: '1.2.3.4/33' is no network"),
         ("evt.type = open and evt.is_open_write = x", "'x' is neither true nor false"),
-        ("evt.type = open and proc.nam = x", "there is no field 'proc.nam': did you mean proc.name"),
         ("evt.type = open and proc.name bcontains xyz", "'xyz' is not bytes in hexadecimal"),
         ("evt.type = open and tolower(proc.pid) = 4", "proc.pid is a number, which no transformer changes"),
         ("evt.type = open and proc.pid = val(proc.name)", "this compares a number with a text"),

@@ -23,10 +23,11 @@ fn habit_key(tracker: &str, event: &str) -> &'static [&'static str] {
 }
 
 fn event_schema(tracker: &str, event: &str, own: &[(&str, FieldKind)], rules: RuleSpec) -> Arc<EventSchema> {
-    const HEADER: [(&str, FieldKind); 4] = [
+    const HEADER: [(&str, FieldKind); 5] = [
         ("process.pid", Unsigned),
         ("process.parent_pid", Unsigned),
         ("process.user.id", Unsigned),
+        ("thread.id", Unsigned),
         ("process.executable.name", FieldKind::Text),
     ];
     let mut size = 0;
