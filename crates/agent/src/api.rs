@@ -15,6 +15,7 @@ mod profiles;
 mod resource;
 mod responses;
 mod rules;
+mod serve;
 mod stream;
 mod token;
 mod trackers;

@@ -13,18 +13,22 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, middleware, serve::Listener};
+use axum::middleware;
 use tokio::{
     net::{TcpListener, UnixListener, UnixSocket},
     sync::watch,
     task::JoinSet,
 };
 
-use super::{Backend, connections::Limited, metrics_router, router, token};
+use super::{
+    Backend,
+    connections::Limits,
+    metrics_router, router,
+    serve::{Listener, serve},
+    token,
+};
 use crate::config;
 
-/// Connections that may be open at a time, to each place that listens.
-const MAX_CONNECTIONS: usize = 64;
 /// Connections that may wait to be accepted on the socket.
 const BACKLOG: u32 = 64;
 /// How long answers that are under way may take once the server stops.
@@ -69,10 +73,11 @@ pub enum ListenError {
 
 /// All places that listen, none of which is served yet.
 pub struct Listeners {
-    unix: UnixListener,
+    unix: Listener,
     socket: SocketFile,
-    tcp: Option<(TcpListener, Arc<str>)>,
-    metrics: Option<TcpListener>,
+    tcp: Option<(Listener, Arc<str>)>,
+    metrics: Option<Listener>,
+    limits: Limits,
 }
 
 impl Listeners {
@@ -93,17 +98,22 @@ impl Listeners {
             None => None,
         };
         let (unix, socket) = unix(&api.socket)?;
-        Ok(Self { unix, socket, tcp, metrics })
+        Ok(Self { unix: Listener::Unix(unix), socket, tcp, metrics, limits: Limits::DEFAULT })
+    }
+
+    #[cfg(test)]
+    pub(super) fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Where the metrics are served; the port is the real one where the configuration says 0.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref().and_then(|m| m.local_addr().ok())
+        self.metrics.as_ref().and_then(Listener::local_addr)
     }
 
     /// Where the API is served over TCP.
     pub fn api_address(&self) -> Option<SocketAddr> {
-        self.tcp.as_ref().and_then(|(listener, _)| listener.local_addr().ok())
+        self.tcp.as_ref().and_then(|(listener, _)| listener.local_addr())
     }
 
     /// Serves them, until the server that this gives is stopped.
@@ -111,13 +121,13 @@ impl Listeners {
         let (stop, stopped) = watch::channel(());
         let mut tasks = JoinSet::new();
         let api = router(Arc::clone(backend));
-        tasks.spawn(serve(self.unix, api.clone(), stopped.clone()));
+        tasks.spawn(serve(self.unix, api.clone(), self.limits, stopped.clone()));
         if let Some((listener, token)) = self.tcp {
             let guarded = api.layer(middleware::from_fn_with_state(token, token::require));
-            tasks.spawn(serve(listener, guarded, stopped.clone()));
+            tasks.spawn(serve(listener, guarded, self.limits, stopped.clone()));
         }
         if let Some(listener) = self.metrics {
-            tasks.spawn(serve(listener, metrics_router(Arc::clone(backend)), stopped));
+            tasks.spawn(serve(listener, metrics_router(Arc::clone(backend)), self.limits, stopped));
         }
         Server { tasks, stop, _socket: self.socket }
     }
@@ -141,23 +151,9 @@ impl Server {
     }
 }
 
-async fn serve<L>(listener: L, routes: Router, mut stopped: watch::Receiver<()>)
-where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-{
-    let stop = async move {
-        // Nothing is ever sent: the change waited for is that the sender is dropped.
-        let _ = stopped.changed().await;
-    };
-    let served = axum::serve(Limited::new(listener, MAX_CONNECTIONS), routes).with_graceful_shutdown(stop).await;
-    if let Err(error) = served {
-        tracing::error!("the API is not served any more: {error}");
-    }
-}
-
-async fn port(address: SocketAddr, section: &'static str) -> Result<TcpListener, ListenError> {
-    TcpListener::bind(address).await.map_err(|source| ListenError::Port { address, section, source })
+async fn port(address: SocketAddr, section: &'static str) -> Result<Listener, ListenError> {
+    let bound = TcpListener::bind(address).await;
+    bound.map(Listener::Tcp).map_err(|source| ListenError::Port { address, section, source })
 }
 
 /// Listens on a socket that only its owner can use, in the place of one that a dead server left over.

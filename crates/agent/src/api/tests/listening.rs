@@ -1,9 +1,17 @@
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UnixStream},
+    task::yield_now,
+    time::{sleep, timeout},
+};
 
 use super::Fake;
-use crate::{api::Listeners, config};
+use crate::{
+    api::{Listeners, connections::Limits},
+    config,
+};
 
 fn api_at(folder: &Path) -> config::Api {
     config::Api { socket: folder.join("run/api.sock"), ..config::Api::default() }
@@ -66,7 +74,11 @@ async fn a_port_in_use_is_named_and_nothing_is_left_half_started() {
     let api = api_at(folder.path());
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address) }).await.err().unwrap().to_string();
+    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address) })
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains(&address.to_string()) && error.contains("[metrics]"), "{error}");
     assert!(!api.socket.exists());
 }
@@ -106,5 +118,76 @@ async fn tcp_needs_the_token_and_the_metrics_do_not() {
     }
     assert_eq!(get(metrics_address, "/metrics", "").await, "200");
     assert_eq!(get(metrics_address, "/v1/trackers", "").await, "404");
+    server.stop().await;
+}
+
+/// What comes until the other side ends it.
+async fn rest(io: &mut (impl AsyncReadExt + Unpin)) -> String {
+    let mut answer = Vec::new();
+    timeout(Duration::from_secs(10), io.read_to_end(&mut answer)).await.unwrap().unwrap_or_default();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_and_streams_under_way_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (api, fake) = (api_at(folder.path()), fake());
+    let metrics = config::Metrics { listen: "127.0.0.1:0".parse().ok() };
+    let listeners = Listeners::bind(&api, &metrics).await.unwrap();
+    let address = listeners.metrics_address().unwrap();
+    let server = listeners.serve(&fake);
+    let mut stream = UnixStream::connect(&api.socket).await.unwrap();
+    stream.write_all(b"GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    assert!(stream.read_u8().await.is_ok());
+
+    let (mut of_metrics, mut of_api) = (Vec::new(), Vec::new());
+    for _ in 0..Limits::DEFAULT.open {
+        of_metrics.push(TcpStream::connect(address).await.unwrap());
+        of_api.push(UnixStream::connect(&api.socket).await.unwrap());
+        yield_now().await;
+    }
+    let scrape = raw(TcpStream::connect(address).await.unwrap(), "/metrics", "").await;
+    assert!(scrape.starts_with("HTTP/1.1 200 OK"), "{scrape}");
+    let health = raw(UnixStream::connect(&api.socket).await.unwrap(), "/healthz", "").await;
+    assert!(health.starts_with("HTTP/1.1 200 OK"), "{health}");
+    assert_eq!(rest(&mut of_metrics[0]).await, "", "the oldest has made room");
+
+    let follower = fake.events.lock().unwrap().pop().unwrap();
+    follower.send("the last line".into()).await.unwrap();
+    drop(follower);
+    let mut answer = String::new();
+    while !answer.contains("the last line") {
+        answer.push(char::from(stream.read_u8().await.unwrap()));
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_are_too_slow_are_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (api, fake) = (api_at(folder.path()), fake());
+    let moment = Duration::from_millis(100);
+    let limits = Limits { head: moment, body: moment, ..Limits::DEFAULT };
+    let server = Listeners::bind(&api, &NO_METRICS).await.unwrap().with_limits(limits).serve(&fake);
+    let sent = async |request: &str| {
+        let mut io = UnixStream::connect(&api.socket).await.unwrap();
+        io.write_all(request.as_bytes()).await.unwrap();
+        io
+    };
+    let mut stream = sent("GET /v1/events HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let head = rest(&mut sent("GET /healthz HT").await).await;
+    assert!(!head.contains("200 OK"), "{head}");
+    let idle = rest(&mut sent("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").await).await;
+    assert_eq!(idle.matches("200 OK").count(), 1, "{idle}");
+    let start =
+        "POST /v1/trackers HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    let body = rest(&mut sent(start).await).await;
+    assert!(body.starts_with("HTTP/1.1 4"), "{body}");
+    // An answer may take as long as it likes.
+    sleep(3 * moment).await;
+    let follower = fake.events.lock().unwrap().pop().unwrap();
+    follower.send("still here".into()).await.unwrap();
+    drop(follower);
+    assert!(rest(&mut stream).await.contains("still here"));
     server.stop().await;
 }
