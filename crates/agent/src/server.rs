@@ -3,6 +3,7 @@
 mod alerts;
 mod api;
 mod backend;
+mod cached;
 mod outlet;
 mod restored;
 mod rules;

@@ -18,8 +18,8 @@ use crate::metrics::{Format, MetricsSnapshot, ProcessMetrics};
 pub trait Health: Send + Sync + 'static {
     /// Whether the engine answers.
     fn healthy(&self) -> impl Answers<()>;
-    /// All that is measured.
-    fn metrics(&self) -> impl Answers<MetricsSnapshot>;
+    /// All that is measured, as it was a second ago at the most.
+    fn metrics(&self) -> impl Answers<Arc<MetricsSnapshot>>;
 }
 
 resource!(Health: healthz, metrics, openapi);

@@ -1,17 +1,20 @@
 //! The server as the API's resources see it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use ethogram_detect::Decision;
 use ethogram_engine::{Input, Judged};
 use ethogram_model::TrackerSchema;
 use ethogram_probe::Collector;
 
-use super::{ServerControl, outlet::ServerOutlet, rules::RuleKeeper, subscriptions::Subscriptions};
+use super::{ServerControl, cached::Cached, outlet::ServerOutlet, rules::RuleKeeper, subscriptions::Subscriptions};
 use crate::{
-    config::Config, container::hierarchy::Hierarchy, pipeline::Pipeline, record::Recording, refusal::Refusal,
-    response::Response,
+    config::Config, container::hierarchy::Hierarchy, metrics::MetricsSnapshot, pipeline::Pipeline, record::Recording,
+    refusal::Refusal, response::Response,
 };
+
+/// For how long the metrics are fresh: anyone may ask for them, and to count costs the engine's thread.
+const METRICS: Duration = Duration::from_secs(1);
 
 /// What the API asks.
 #[derive(Clone)]
@@ -27,6 +30,7 @@ pub(super) struct Server {
     pub(super) filters_containers: bool,
     /// Parameters that the configuration sets, by tracker.
     pub(super) params: BTreeMap<String, BTreeMap<String, String>>,
+    pub(super) metrics: Arc<Cached<MetricsSnapshot>>,
 }
 
 impl Server {
@@ -51,6 +55,7 @@ impl Server {
             learning_ns: config.behaviour.learning_period.as_ns(),
             filters_containers: !config.collection.host,
             params: config.trackers.params.iter().map(values).collect(),
+            metrics: Arc::new(Cached::new(METRICS)),
         }
     }
 

@@ -275,9 +275,9 @@ impl Responses for Fake {
 }
 
 impl Health for Fake {
-    async fn metrics(&self) -> Answer<MetricsSnapshot> {
+    async fn metrics(&self) -> Answer<Arc<MetricsSnapshot>> {
         let engine = EngineMetrics { containers: 3, ..EngineMetrics::default() };
-        Ok(MetricsSnapshot { engine, ..MetricsSnapshot::default() })
+        Ok(Arc::new(MetricsSnapshot { engine, ..MetricsSnapshot::default() }))
     }
 
     async fn healthy(&self) -> Answer<()> {

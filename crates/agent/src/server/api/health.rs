@@ -1,6 +1,6 @@
 //! How the server is doing.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_engine::{Engine, Judged};
 
@@ -13,43 +13,47 @@ use crate::{
 };
 
 impl Health for Server {
-    async fn metrics(&self) -> Answer<MetricsSnapshot> {
-        let trackers = self.blocking(|s| Ok(s.collector.status())).await?;
-        let trackers = trackers
-            .into_iter()
-            .map(|t| (t.schema.name.to_string(), TrackerState::from(&t.state), Counters::from(&t.counters)));
-        let of_engine = |engine: &mut Engine<Judged>| {
-            let model = &engine.consumer.detector.model;
-            let mut profiles: BTreeMap<_, _> =
-                ProfileState::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
-            for profile in model.profiles() {
-                *profiles.entry(profile.state.name().to_owned()).or_default() += 1;
-            }
-            EngineMetrics {
-                containers: engine.containers().count() as u64,
-                profiles,
-                habits: model.habits() as u64,
-                identity: engine.identity.counters(),
-                behaviours: behaviours(model.counters()),
-            }
-        };
-        let of_outlet = |outlet: &mut ServerOutlet| OutletMetrics {
-            alerts: outlet.alerts.raised().clone(),
-            sinks: outlet.sinks.metrics(),
-            stream_dropped: outlet.streams.dropped(),
-        };
-        Ok(MetricsSnapshot {
-            trackers: trackers.collect(),
-            engine: self.control.ask(of_engine).await.map_err(|_| Refusal::Gone)?,
-            outlet: self.ask_outlet(of_outlet).await?,
-            responses: self.response.totals(),
-            recording: self.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default(),
-        })
+    async fn metrics(&self) -> Answer<Arc<MetricsSnapshot>> {
+        let server = self.clone();
+        self.metrics.get(async move { measure(&server).await }).await
     }
 
     async fn healthy(&self) -> Answer<()> {
         self.ask(|_| ()).await
     }
+}
+
+async fn measure(server: &Server) -> Answer<MetricsSnapshot> {
+    let trackers = server.blocking(|s| Ok(s.collector.status())).await?;
+    let trackers = trackers
+        .into_iter()
+        .map(|t| (t.schema.name.to_string(), TrackerState::from(&t.state), Counters::from(&t.counters)));
+    let of_engine = |engine: &mut Engine<Judged>| {
+        let model = &engine.consumer.detector.model;
+        let mut profiles: BTreeMap<_, _> = ProfileState::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
+        for profile in model.profiles() {
+            *profiles.entry(profile.state.name().to_owned()).or_default() += 1;
+        }
+        EngineMetrics {
+            containers: engine.containers().count() as u64,
+            profiles,
+            habits: model.habits() as u64,
+            identity: engine.identity.counters(),
+            behaviours: behaviours(model.counters()),
+        }
+    };
+    let of_outlet = |outlet: &mut ServerOutlet| OutletMetrics {
+        alerts: outlet.alerts.raised().clone(),
+        sinks: outlet.sinks.metrics(),
+        stream_dropped: outlet.streams.dropped(),
+    };
+    Ok(MetricsSnapshot {
+        trackers: trackers.collect(),
+        engine: server.control.ask(of_engine).await.map_err(|_| Refusal::Gone)?,
+        outlet: server.ask_outlet(of_outlet).await?,
+        responses: server.response.totals(),
+        recording: server.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default(),
+    })
 }
 
 fn behaviours(counters: ethogram_detect::ModelCounters) -> BTreeMap<&'static str, u64> {
