@@ -1,6 +1,6 @@
 //! Alerts, and what of them people accepted as normal.
 
-use std::{collections::HashSet, fmt, str::FromStr, sync::Arc};
+use std::{collections::HashSet, fmt, pin::Pin, str::FromStr, sync::Arc};
 
 use axum::{
     Json,
@@ -11,8 +11,7 @@ use axum::{
 use ethogram_detect::{Acceptance, Width};
 use ethogram_model::{Finding, Severity, StoredFinding, ocsf, render};
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc::Receiver;
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::{Stream, StreamExt};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -26,12 +25,15 @@ use crate::{config::Period, refusal::Refusal};
 /// Alerts in an answer at most.
 const LIMIT: usize = 1000;
 
+/// Alerts, as they are raised.
+pub type Findings = Pin<Box<dyn Stream<Item = Arc<Finding>> + Send>>;
+
 /// The alerts, and what is accepted.
 pub trait Alerts: Send + Sync + 'static {
     /// A page of alerts, oldest first; of more than the limit, the latest.
     fn alerts(&self, filter: AlertFilter) -> impl Answers<AlertPage>;
     /// New alerts from now on.
-    fn subscribe_alerts(&self, filter: AlertFilter) -> impl Answers<Receiver<Arc<Finding>>>;
+    fn subscribe_alerts(&self, filter: AlertFilter) -> impl Answers<Findings>;
     /// Accepts an alert as normal, so wide, for so many nanoseconds or for good.
     fn accept(&self, uid: String, width: Width, for_ns: Option<u64>, reason: Option<String>) -> impl Answers<Accepted>;
     /// What is accepted.
@@ -252,7 +254,7 @@ pub(super) async fn alerts<B: Alerts>(
     let earlier = earlier.into_iter().filter_map(|alert| Some((alert.read()?.uid, alert)));
     let earlier: Vec<(String, StoredFinding)> = earlier.collect();
     let sent: HashSet<(String, u64)> = earlier.iter().map(|(uid, alert)| (uid.clone(), alert.count)).collect();
-    let later = ReceiverStream::new(later).filter(move |f| !sent.contains(&(f.uid.clone(), f.count)));
+    let later = later.filter(move |f| !sent.contains(&(f.uid.clone(), f.count)));
     let earlier = tokio_stream::iter(earlier).filter_map(|(_, alert)| Some(ocsf(&alert.read()?)));
     Ok(stream::lines(earlier.chain(later.map(|f| ocsf(&f)))))
 }

@@ -8,7 +8,7 @@ use std::{
 use ethogram_detect::{Acceptance, Width};
 use ethogram_model::{Container, Finding, Severity, StoredFinding};
 use serde_json::json;
-use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::{
@@ -163,10 +163,10 @@ impl Alerts for Fake {
         Ok(AlertPage { alerts: page.iter().filter_map(|f| StoredFinding::of(f)).collect(), next })
     }
 
-    async fn subscribe_alerts(&self, _: AlertFilter) -> Answer<Receiver<Arc<Finding>>> {
+    async fn subscribe_alerts(&self, _: AlertFilter) -> Answer<Findings> {
         let (to, from) = mpsc::channel(8);
         self.followers.lock().unwrap().push(to);
-        Ok(from)
+        Ok(Box::pin(ReceiverStream::new(from)))
     }
 
     async fn accept(&self, uid: String, width: Width, _: Option<u64>, reason: Option<String>) -> Answer<Accepted> {

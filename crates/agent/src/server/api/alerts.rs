@@ -1,13 +1,9 @@
 //! Alerts, and accepting them.
 
-use std::sync::Arc;
-
 use ethogram_detect::{Acceptance, Decision, Width};
-use ethogram_model::Finding;
-use tokio::sync::mpsc::Receiver;
 
 use crate::{
-    api::{Accepted, AlertFilter, AlertPage, Alerts, Answer},
+    api::{Accepted, AlertFilter, AlertPage, Alerts, Answer, Findings},
     pipeline::now_ns,
     refusal::Refusal,
     server::{backend::Server, streams},
@@ -18,8 +14,9 @@ impl Alerts for Server {
         self.ask_outlet(move |outlet| outlet.alerts.list(&filter)).await
     }
 
-    async fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<Receiver<Arc<Finding>>> {
-        self.ask_outlet(move |outlet| outlet.streams.follow_alerts(filter)).await?.ok_or_else(streams::too_many)
+    async fn subscribe_alerts(&self, filter: AlertFilter) -> Answer<Findings> {
+        let follow = self.ask_outlet(move |outlet| outlet.streams.follow_alerts(filter));
+        Ok(Box::pin(follow.await?.ok_or_else(streams::too_many)?))
     }
 
     async fn accept(&self, uid: String, width: Width, for_ns: Option<u64>, reason: Option<String>) -> Answer<Accepted> {

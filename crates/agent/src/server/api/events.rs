@@ -1,7 +1,7 @@
 //! Streams of events.
 
 use ethogram_engine::EventFilter as Filter;
-use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_stream::StreamExt;
 
 use crate::{
     api::{Answer, EventFilter, Events, Lines},
@@ -26,7 +26,7 @@ impl Events for Server {
         let engine_filter = filter.clone();
         let followed = self.ask(move |judged| judged.follow(engine_filter)).await?;
         let lines = self.ask_outlet(move |outlet| outlet.streams.follow_events(filter, followed)).await?;
-        let lines = ReceiverStream::new(lines.ok_or_else(streams::too_many)?).map(move |line| {
+        let lines = lines.ok_or_else(streams::too_many)?.map(move |line| {
             let _subscribed_until_the_stream_ends = &following;
             line.to_string()
         });
