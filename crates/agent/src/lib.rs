@@ -23,3 +23,4 @@ mod rules;
 mod server;
 pub mod sink;
 pub mod store;
+mod threads;

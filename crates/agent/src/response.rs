@@ -27,7 +27,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::{Builder, JoinHandle},
+    thread::JoinHandle,
 };
 
 use anyhow::Context;
@@ -55,6 +55,7 @@ use crate::{
     container::hierarchy::Hierarchy,
     failure::Unable,
     refusal::Refusal,
+    threads,
 };
 
 /// Findings and requests that may wait.
@@ -94,7 +95,7 @@ impl Response {
         let actions = Actions::new(cgroups, Arc::clone(&policies), !config.undo_on_exit);
         let worker = Worker::new(config.clone(), myself, actions, Arc::clone(&policies), journal.clone());
         let (messages, received) = bounded(QUEUE);
-        let thread = Builder::new().name("response".into()).spawn(move || worker.run(&received))?;
+        let thread = threads::spawn("response", move || worker.run(&received))?;
         let (is_off, has_policies) = (config.mode == Mode::Off, Policies::may_be(config));
         let (lost, thread) = (AtomicU64::new(0), Mutex::new(Some(thread)));
         Ok(Self { is_off, has_policies, messages, policies, journal, lost, thread })

@@ -43,6 +43,7 @@ use crate::{
     rules::Origin,
     sink::Sinks,
     store::{Store, Writer},
+    threads,
 };
 
 /// A handle on the server's engine and on its outlet.
@@ -50,6 +51,8 @@ type ServerControl = Control<Judged, ServerOutlet>;
 
 /// How long alerts that are under way may take to be written at the end.
 const LAST_ALERTS: Duration = Duration::from_secs(2);
+/// How long the orderly end may take where a thread has ended before its time.
+const LAST_WORK: Duration = Duration::from_secs(5);
 /// How often policies get the list of containers.
 const CONTAINERS: Duration = Duration::from_secs(1);
 
@@ -116,11 +119,24 @@ async fn run(setup: Setup, record: Option<&Path>) -> anyhow::Result<()> {
     tracing::info!("ready: API at {}{at}", socket.display());
     give_back_memory();
 
-    running.interrupt.wait().await;
-    tracing::info!("ending");
+    let ended = tokio::select! {
+        () = running.interrupt.wait() => None,
+        ended = threads::ended() => Some(ended),
+    };
     running.watching.abort();
-    api.stop().await;
-    running.finish().await
+    let Some(ended) = ended else {
+        tracing::info!("ending");
+        api.stop().await;
+        return running.finish().await;
+    };
+    tracing::error!("ending: {ended}");
+    // What still works saves what it has. What waits for the thread that is gone is not waited for.
+    _ = tokio::time::timeout(LAST_WORK, async {
+        api.stop().await;
+        running.finish().await
+    })
+    .await;
+    Err(ended.into())
 }
 
 /// What judges, and where that goes, before anything is collected.

@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, time::Duration};
 
-use crate::{config::Period, container::runtime::Runtimes, failure::Usage, interrupt::Interrupt};
+use crate::{config::Period, container::runtime::Runtimes, failure::Usage, interrupt::Interrupt, threads};
 
 /// What ends it, besides Ctrl-C.
 pub(super) struct Until<'a> {
@@ -18,7 +18,7 @@ impl Until<'_> {
     /// Waits for the end.
     ///
     /// # Errors
-    /// Where a container never came.
+    /// Where a container never came, or a thread ended before its time.
     pub(super) async fn end(&self, runtimes: &Runtimes, interrupt: &mut Interrupt) -> anyhow::Result<()> {
         let duration = async {
             match self.duration {
@@ -37,6 +37,7 @@ impl Until<'_> {
             () = interrupt.wait() => Ok(()),
             () = duration => unfound.take().map_or(Ok(()), Err),
             error = unknown => Err(error),
+            ended = threads::ended() => Err(ended.into()),
         }
     }
 

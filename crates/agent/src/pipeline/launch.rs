@@ -24,6 +24,7 @@ use crate::{
     container::{hierarchy::Hierarchy, resolver, runtime::Runtimes, users::HostUsers},
     failure::Unable,
     record::{Recorder, Recording},
+    threads,
 };
 
 /// Batches between the reader and the engine. Each holds some thousand events at most; beyond, the rings hold them.
@@ -126,7 +127,7 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         let (asks, asked) = tokio::sync::mpsc::channel(ASKS);
         let (orders, ordered) = bounded(ORDERS);
         let applier = Applier { kernel: Kernel::new(Arc::clone(&collector)), asks, outlet };
-        let applier = Builder::new().name("apply".into()).spawn(move || applier.run(&ordered))?;
+        let applier = threads::spawn("apply", move || applier.run(&ordered))?;
         let identity = Identity::new(roles.iter().cloned());
         let recording = plan.recorder.as_ref().map(Recorder::recording);
         let engine = Engine::new(identity, consumer, Some(Collection::default()));
@@ -145,15 +146,17 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         let control = Control::new(sender, orders.clone());
         let answers = control.clone();
         let root = hierarchy.root.clone();
-        tasks.spawn(impaired::watch(Arc::clone(&collector), Arc::clone(&runtimes), control.clone()));
-        tasks.spawn(resolver::run(runtimes, asked, root, move |r| answers.try_feed(Input::Resolution(r))));
-        tasks.spawn(periodic::rewalk(hierarchy.clone(), control.clone()));
-        tasks.spawn(periodic::reread(host_users, control.clone()));
-        tasks.spawn(periodic::count_habits(Arc::clone(&collector), control.clone()));
+        let impaired = impaired::watch(Arc::clone(&collector), Arc::clone(&runtimes), control.clone());
+        tasks.spawn(threads::watched("impaired", impaired));
+        let resolving = resolver::run(runtimes, asked, root, move |r| answers.try_feed(Input::Resolution(r)));
+        tasks.spawn(threads::watched("resolver", resolving));
+        tasks.spawn(threads::watched("rewalk", periodic::rewalk(hierarchy.clone(), control.clone())));
+        tasks.spawn(threads::watched("users", periodic::reread(host_users, control.clone())));
+        tasks.spawn(threads::watched("habits", periodic::count_habits(Arc::clone(&collector), control.clone())));
         if let Some(recording) = recording.clone() {
             tasks.spawn(periodic::account(Arc::clone(&collector), recording));
         }
-        let engine = Builder::new().name("engine".into()).spawn(move || live.run(&batches, &messages))?;
+        let engine = threads::spawn("engine", move || live.run(&batches, &messages))?;
         let pipeline = Self { collector, control, hierarchy, recording, engine, orders, applier };
         let started = ended(starting)?;
         for ((_, result), by_name) in started.into_iter().zip(by_name) {

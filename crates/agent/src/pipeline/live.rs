@@ -49,7 +49,10 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
             select! {
                 recv(batches) -> batch => match batch {
                     Ok(batch) => self.feed_late(at_the_latest, Input::Events(batch)),
-                    Err(_) => break,
+                    Err(_) => {
+                        tracing::error!("the thread that reads the rings has ended");
+                        break;
+                    }
                 },
                 recv(messages) -> message => match message {
                     Ok(Message::Input(input)) => self.feed_late(at_the_latest, input),
@@ -111,4 +114,58 @@ pub(crate) fn now_ns() -> u64 {
 pub(super) fn since_boot_ns() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     u64::try_from(time.tv_sec).unwrap_or(0).saturating_mul(1_000_000_000) + u64::try_from(time.tv_nsec).unwrap_or(0)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use crossbeam_channel::bounded;
+    use ethogram_engine::{Forwarded, containers::table::Lookup, identity::Identity};
+    use ethogram_model::Event;
+
+    use super::*;
+    use crate::threads;
+
+    /// Panics when time goes by.
+    struct Panics;
+
+    impl Consumer for Panics {
+        fn collects(&mut self, _: &Lookup) -> Option<bool> {
+            Some(true)
+        }
+
+        fn take(&mut self, _: &Event, _: &mut Effects) {}
+
+        fn tick(&mut self, _: u64, _: &mut Effects) {
+            panic!("on purpose")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_engine_is_noticed_at_once() {
+        let (_feed, batches) = bounded(1);
+        let (_ask, messages) = bounded(1);
+        let (orders, _ordered) = bounded::<Order<()>>(1);
+        let engine = Engine::new(Identity::new([]), Panics, None);
+        let live = Live { engine, recorder: None, orders, clock: Clock::new(now_ns(), since_boot_ns()) };
+        let began = Instant::now();
+        let thread = threads::spawn("engine", move || live.run(&batches, &messages)).unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(10), threads::ended()).await.unwrap();
+        assert!(ended.to_string().contains("\"engine\""), "{ended}");
+        assert!(thread.join().is_err() && began.elapsed() >= TICK);
+    }
+
+    #[test]
+    fn the_engine_ends_when_nothing_reads_the_rings_and_not_before() {
+        let (feed, batches) = bounded(1);
+        let (_ask, messages) = bounded(1);
+        let (orders, _ordered) = bounded::<Order<()>>(1);
+        let engine = Engine::new(Identity::new([]), Forwarded::default(), None);
+        let live = Live { engine, recorder: None, orders, clock: Clock::new(now_ns(), since_boot_ns()) };
+        let thread = std::thread::spawn(move || live.run(&batches, &messages));
+        std::thread::sleep(2 * TICK);
+        assert!(!thread.is_finished());
+        drop(feed);
+        thread.join().unwrap();
+    }
 }

@@ -13,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
 };
 
 use crossbeam_channel::{Sender, bounded};
@@ -29,6 +29,7 @@ use super::{
     disk::{Shared, Writer},
     header,
 };
+use crate::threads;
 
 /// Chunks that may wait for the disk: of 256 KiB each, a few hundred thousand events.
 const QUEUE: usize = 32;
@@ -104,7 +105,7 @@ impl Recorder {
         let shared = Arc::new(Shared { bytes: AtomicU64::new(header.len() as u64), ..Shared::default() });
         let (queue, chunks) = bounded(QUEUE);
         let writer = Writer::new(file, framer, Arc::clone(&shared));
-        let thread = thread::Builder::new().name("record".into()).spawn(move || writer.run(&chunks)).map_err(failed)?;
+        let thread = threads::spawn("record", move || writer.run(&chunks)).map_err(failed)?;
         let recording = Recording { queue, shared, writer: Arc::new(Mutex::new(Some(thread))) };
         let mut encoder = Encoder::default();
         // Nothing is held up yet: here the disk is waited for.

@@ -10,7 +10,6 @@ use std::{
         atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver as Ended, SyncSender, sync_channel},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -22,7 +21,7 @@ use super::{
     counters::{Reason, SinkCounters},
     spool::{Next, Spool},
 };
-use crate::metrics::SinkMetrics;
+use crate::{metrics::SinkMetrics, threads};
 
 /// Reports that may wait for one place's thread.
 pub(super) const QUEUE: usize = 1024;
@@ -212,7 +211,7 @@ impl Closed {
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), SinkError> {
-    thread::Builder::new().name(format!("sink-{name}")).spawn(work).map(drop).map_err(SinkError::Thread)
+    threads::spawn(&format!("sink-{name}"), work).map(drop).map_err(SinkError::Thread)
 }
 
 /// Writes each report as one line. One that cannot be written is counted, and the next one tried.

@@ -3,10 +3,11 @@
 use std::{
     io,
     sync::mpsc::{SyncSender, TrySendError, sync_channel},
-    thread::{Builder, JoinHandle},
+    thread::JoinHandle,
 };
 
 use super::{Batch, Store};
+use crate::threads;
 
 /// Batches that may wait.
 const QUEUE: usize = 4;
@@ -24,7 +25,7 @@ impl Writer {
     /// If the system gives no thread.
     pub fn start(store: Store) -> io::Result<Self> {
         let (queue, batches) = sync_channel::<Batch>(QUEUE);
-        let thread = Builder::new().name("store".into()).spawn(move || run(store, batches.iter()))?;
+        let thread = threads::spawn("store", move || run(store, batches.iter()))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -34,7 +35,8 @@ impl Writer {
     /// Gives the batch back where too many wait: merge it with the next one.
     pub fn submit(&self, batch: Batch) -> Result<(), Batch> {
         match self.queue.as_ref().map(|q| q.try_send(batch)) {
-            Some(Err(TrySendError::Full(batch) | TrySendError::Disconnected(batch))) => Err(batch),
+            Some(Err(TrySendError::Full(batch))) => Err(batch),
+            // Where the thread has ended, the agent is ending, and nothing will ever make room.
             _ => Ok(()),
         }
     }

@@ -74,11 +74,7 @@ async fn a_port_in_use_is_named_and_nothing_is_left_half_started() {
     let api = api_at(folder.path());
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address) })
-        .await
-        .err()
-        .unwrap()
-        .to_string();
+    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address) }).await.err().unwrap().to_string();
     assert!(error.contains(&address.to_string()) && error.contains("[metrics]"), "{error}");
     assert!(!api.socket.exists());
 }
