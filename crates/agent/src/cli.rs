@@ -30,7 +30,7 @@ use self::{
     args::{ListFormat, RecordArgs, ReplayArgs, ReplayFormat, RunArgs},
     rules::RulesAction,
 };
-use crate::config::Config;
+use crate::{config::Config, sandbox};
 
 /// Learns what each container workload normally does, and raises an alert when one does something new or known to be
 /// bad.
@@ -102,6 +102,9 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
     let named = cli.socket.is_some();
     if let Some(socket) = cli.socket {
         config.api.socket = socket;
+    }
+    if matches!(cli.command, Command::Server(_) | Command::Run(_) | Command::Record(_)) {
+        sandbox::enter();
     }
     match cli.command {
         Command::Server(args) => server::serve(config, &args),

@@ -20,6 +20,7 @@ mod record;
 pub mod refusal;
 pub mod response;
 mod rules;
+mod sandbox;
 mod server;
 pub mod sink;
 pub mod store;

@@ -95,6 +95,27 @@ fn the_privileges_that_it_names_are_enough() {
 }
 
 #[test]
+fn with_what_the_agent_keeps_all_is_attached_as_with_everything() {
+    let (_, all) = report(&[]);
+    let kept: Vec<_> = all["privileges"]["kept"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+    assert!(kept.contains(&"CAP_BPF") && !kept.contains(&"CAP_SYS_ADMIN"), "{kept:?}");
+    // Older tools know no names of the last two.
+    let number = |name: &str| match name {
+        "CAP_PERFMON" => "cap_38".to_owned(),
+        "CAP_BPF" => "cap_39".to_owned(),
+        _ => name.trim_start_matches("CAP_").to_lowercase(),
+    };
+    let bounds = kept.iter().fold("--bounding-set=-all".to_owned(), |all, name| format!("{all},+{}", number(name)));
+    let (_, less) = report(&only(&bounds));
+    assert_eq!(less["privileges"]["held"], all["privileges"]["kept"]);
+    assert_eq!(less["trackers"], all["trackers"]);
+    assert_eq!(less["denial"], all["denial"]);
+    let (_, text, _) = doctor(&[], &["--all"]);
+    let row = text.lines().find(|line| line.starts_with("sandbox ")).unwrap();
+    assert!(row.contains("keeps CAP_DAC_OVERRIDE") && row.contains("system calls refused"), "{row}");
+}
+
+#[test]
 fn a_pid_namespace_of_its_own_is_a_problem_with_a_remedy() {
     let (_, report) = report(&["unshare", "--pid", "--fork", "--mount-proc"]);
     assert_eq!(report["privileges"]["host_pid_namespace"], false);

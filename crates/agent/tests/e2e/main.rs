@@ -21,6 +21,7 @@ mod rule_files;
 mod rules;
 mod run;
 mod runtimes;
+mod sandbox;
 mod sinks;
 mod support;
 mod wrong_input;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use ethogram_engine::containers::cgroup;
 
-use crate::container::membership::Membership;
+use crate::{container::membership::Membership, sandbox};
 
 /// The kernel's numbers for the namespaces that the host begins with.
 const HOST_PID: &str = "pid:[4026531836]";
@@ -19,6 +19,8 @@ pub(super) struct Privileges {
     pub(super) user_id: u32,
     /// The capabilities in force.
     pub(super) held: Vec<String>,
+    /// Those of them that the agent keeps while it runs.
+    pub(super) kept: Vec<String>,
     /// Those that it needs and has not.
     pub(super) missing: Vec<Missing>,
     /// Whether these are the host's; none where procfs does not say.
@@ -46,7 +48,8 @@ impl Privileges {
         let cgroups = Membership::own();
         Self {
             user_id: rustix::process::geteuid().as_raw(),
-            held: held.iter_names().map(|(name, _)| format!("CAP_{name}")).collect(),
+            held: names(held),
+            kept: names(sandbox::kept(held)),
             missing: missing(held, maps_are_locked_memory),
             host_pid_namespace: is("pid", HOST_PID),
             host_user_namespace: is("user", HOST_USER),
@@ -75,6 +78,10 @@ impl Privileges {
     }
 }
 
+fn names(capabilities: CapabilitySet) -> Vec<String> {
+    capabilities.iter_names().map(|(name, _)| format!("CAP_{name}")).collect()
+}
+
 fn binary() -> String {
     std::env::current_exe().map_or_else(|_| "ethogram".into(), |p| p.display().to_string())
 }
@@ -98,20 +105,20 @@ fn missing(held: CapabilitySet, maps_are_locked_memory: bool) -> Vec<Missing> {
 mod tests {
     use super::*;
 
-    fn names(held: CapabilitySet) -> Vec<&'static str> {
+    fn lacking(held: CapabilitySet) -> Vec<&'static str> {
         missing(held, false).iter().map(|m| m.name).collect()
     }
 
     #[test]
     fn what_is_missing_has_a_name() {
         let all = ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE"];
-        assert_eq!(names(CapabilitySet::empty()), all);
-        assert_eq!(names(CapabilitySet::BPF | CapabilitySet::PERFMON), all[2..]);
-        assert_eq!(names(CapabilitySet::SYS_ADMIN), all[3..]);
+        assert_eq!(lacking(CapabilitySet::empty()), all);
+        assert_eq!(lacking(CapabilitySet::BPF | CapabilitySet::PERFMON), all[2..]);
+        assert_eq!(lacking(CapabilitySet::SYS_ADMIN), all[3..]);
         assert!(missing(CapabilitySet::SYS_ADMIN, false).iter().all(|m| !m.required));
         assert!(missing(CapabilitySet::BPF, false).iter().any(|m| m.required));
         assert!(missing(CapabilitySet::empty(), true).iter().any(|m| m.name == "CAP_SYS_RESOURCE"));
-        assert!(names(CapabilitySet::all()).is_empty());
+        assert!(lacking(CapabilitySet::all()).is_empty());
     }
 
     #[test]

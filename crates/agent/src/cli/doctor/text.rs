@@ -9,7 +9,10 @@ use super::{
     kernel::Kernel,
     programs::{Tracker, Use},
 };
-use crate::output::{self, Column};
+use crate::{
+    output::{self, Column},
+    sandbox,
+};
 
 /// Columns of a line that says why: a reason is never cut.
 const WHOLE: usize = 1000;
@@ -54,6 +57,7 @@ impl Report {
                 lockdown.unwrap_or("unknown: no /sys/kernel/security/lockdown").into(),
             ),
             fact("capabilities", judged(!privileges.missing.iter().any(|m| m.required)), capabilities),
+            fact("sandbox", "-", sandboxed(&privileges.kept)),
             self.place(),
             match (&cgroups.problem, &cgroups.mode, &cgroups.root) {
                 (None, Some(mode), Some(root)) => {
@@ -209,6 +213,12 @@ fn security_modules(kernel: &Kernel) -> String {
         }
         None => format!("{bpf}: no securityfs is mounted on /sys/kernel/security"),
     }
+}
+
+/// What the agent leaves itself while it runs.
+fn sandboxed(kept: &[String]) -> String {
+    let calls = sandbox::calls::count();
+    format!("keeps {}; no new privileges, {calls} system calls refused", or(kept.join(", "), "no capability"))
 }
 
 fn or(text: String, instead: &str) -> String {
