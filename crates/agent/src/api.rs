@@ -17,6 +17,7 @@ mod responses;
 mod rules;
 mod serve;
 mod stream;
+mod tls;
 mod token;
 mod trackers;
 
@@ -40,6 +41,7 @@ pub use self::{
     resource::{Answer, Answers},
     responses::*,
     rules::*,
+    tls::TlsError,
     trackers::*,
 };
 

@@ -10,6 +10,7 @@ mod problem;
 mod read;
 mod receivers;
 mod response;
+mod tls;
 mod trackers;
 
 use std::{
@@ -28,6 +29,7 @@ pub use period::Period;
 pub use problem::ConfigError;
 pub use receivers::{Headers, Receiver, SyslogAddress, Url};
 pub use response::{Act, Action, Mode, Policy, PolicyOperation, Response, Ruling};
+pub use tls::Tls;
 pub use trackers::{ParamValue, Trackers};
 
 /// The configuration of `ethogram server`. Every key has a default.
@@ -195,16 +197,19 @@ impl Default for Store {
 pub struct Api {
     /// A unix socket that only its owner can use.
     pub socket: PathBuf,
-    /// An address and port to listen on as well, such as "127.0.0.1:8529". It needs `token_file`.
+    /// An address and port to listen on as well, such as "127.0.0.1:8529". It needs `token_file`, and `tls` where it is
+    /// not a loopback address.
     #[schemars(with = "Option<String>")]
     pub listen: Option<SocketAddr>,
     /// A file with the token that requests over TCP must bear.
     pub token_file: Option<PathBuf>,
+    /// TLS at `listen`.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Api {
     fn default() -> Self {
-        Self { socket: "/run/ethogram/api.sock".into(), listen: None, token_file: None }
+        Self { socket: "/run/ethogram/api.sock".into(), listen: None, token_file: None, tls: None }
     }
 }
 
@@ -217,12 +222,28 @@ pub struct Metrics {
     #[serde(with = "optional_address")]
     #[schemars(with = "String")]
     pub listen: Option<SocketAddr>,
+    /// TLS at `listen`.
+    pub tls: Option<Tls>,
+    /// Whether they may be read without TLS where `listen` is not a loopback address. They say which rules have found
+    /// what, and so show an attacker what is noticed.
+    pub insecure: bool,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 8528))) }
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 8528))), tls: None, insecure: false }
     }
+}
+
+impl Metrics {
+    /// Whether anyone on the network can read them, and that is not what the configuration says.
+    pub(crate) fn are_exposed(&self) -> bool {
+        self.tls.is_none() && !self.insecure && self.listen.is_some_and(|at| !is_loopback(at))
+    }
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 mod optional_address {
@@ -285,6 +306,9 @@ impl Config {
         }
         if self.api.listen.is_some() && self.api.token_file.is_none() {
             return Err(("api.listen", "needs api.token_file: the API is not served over TCP without a token"));
+        }
+        if self.api.tls.is_none() && self.api.listen.is_some_and(|at| !is_loopback(at)) {
+            return Err(("api.listen", "needs [api.tls] beyond loopback: anyone on the way could read the token"));
         }
         if self.api.socket.as_os_str().is_empty() {
             return Err(("api.socket", "must not be empty: the commands talk to the server through it"));

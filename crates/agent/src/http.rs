@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-pub(crate) use tls::connector as tls_connector;
+pub(crate) use tls::{certificates, connector as tls_connector};
 #[cfg(test)]
 pub(crate) use unix::tests;
 pub(crate) use unix::{Lines, UnixClient};

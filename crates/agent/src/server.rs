@@ -112,10 +112,11 @@ impl Setup {
 async fn run(setup: Setup, record: Option<&Path>) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&setup.config.api, &setup.config.metrics).await?;
     let socket = setup.config.api.socket.clone();
+    let scheme = if setup.config.metrics.tls.is_some() { "https" } else { "http" };
     let mut running = Running::start(setup, record)?;
     let metrics = listeners.metrics_address();
     let api = listeners.serve(&running.backend);
-    let at = metrics.map_or_else(String::new, |a| format!(", metrics at http://{a}/metrics"));
+    let at = metrics.map_or_else(String::new, |a| format!(", metrics at {scheme}://{a}/metrics"));
     tracing::info!("ready: API at {}{at}", socket.display());
     give_back_memory();
 

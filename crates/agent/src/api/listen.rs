@@ -25,6 +25,7 @@ use super::{
     connections::Limits,
     metrics_router, router,
     serve::{Listener, serve},
+    tls::{self, TlsError},
     token,
 };
 use crate::config;
@@ -61,6 +62,9 @@ pub enum ListenError {
         /// Why.
         source: io::Error,
     },
+    /// A certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The token cannot be read.
     #[error("cannot use the token file {}: {source}", path.display())]
     Token {
@@ -89,12 +93,18 @@ impl Listeners {
         let tcp = match (api.listen, &api.token_file) {
             (Some(address), Some(path)) => {
                 let token = token::read(path).map_err(|source| ListenError::Token { path: path.clone(), source })?;
-                Some((port(address, "api").await?, token))
+                Some((port(address, "api", api.tls.as_ref()).await?, token))
             }
             _ => None,
         };
+        if metrics.are_exposed() {
+            tracing::warn!(
+                "anyone on the network can read the metrics: set [metrics.tls], or insecure = true in [metrics]; without \
+                 either, the next version refuses to listen there"
+            );
+        }
         let metrics = match metrics.listen {
-            Some(address) => Some(port(address, "metrics").await?),
+            Some(address) => Some(port(address, "metrics", metrics.tls.as_ref()).await?),
             None => None,
         };
         let (unix, socket) = unix(&api.socket)?;
@@ -151,9 +161,11 @@ impl Server {
     }
 }
 
-async fn port(address: SocketAddr, section: &'static str) -> Result<Listener, ListenError> {
+async fn port(address: SocketAddr, section: &'static str, tls: Option<&config::Tls>) -> Result<Listener, ListenError> {
+    let tls = tls.map(tls::acceptor).transpose()?;
     let bound = TcpListener::bind(address).await;
-    bound.map(Listener::Tcp).map_err(|source| ListenError::Port { address, section, source })
+    let listener = bound.map_err(|source| ListenError::Port { address, section, source })?;
+    Ok(Listener::Tcp(listener, tls))
 }
 
 /// Listens on a socket that only its owner can use, in the place of one that a dead server left over.

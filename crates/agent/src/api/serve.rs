@@ -24,8 +24,9 @@ use tokio::{
     net::{TcpListener, UnixListener},
     sync::watch,
     task::JoinSet,
-    time::{Sleep, sleep},
+    time::{Sleep, sleep, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::connections::{Activity, Connections, Limits, Peer, Place};
@@ -42,18 +43,25 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 /// Where connections come from.
 pub(super) enum Listener {
     Unix(UnixListener),
-    Tcp(TcpListener),
+    Tcp(TcpListener, Option<TlsAcceptor>),
+}
+
+/// A connection that is not greeted yet.
+struct Accepted {
+    stream: Box<dyn Stream>,
+    peer: Peer,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Listener {
     pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Unix(_) => None,
-            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Tcp(listener, _) => listener.local_addr().ok(),
         }
     }
 
-    async fn accept(&self) -> (Box<dyn Stream>, Peer) {
+    async fn accept(&self) -> Accepted {
         loop {
             match self.try_accept().await {
                 Ok(accepted) => return accepted,
@@ -66,16 +74,16 @@ impl Listener {
         }
     }
 
-    async fn try_accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+    async fn try_accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
                 let user = stream.peer_cred()?.uid();
-                Ok((Box::new(stream), Peer::User(user)))
+                Ok(Accepted { stream: Box::new(stream), peer: Peer::User(user), tls: None })
             }
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, tls) => {
                 let (stream, address) = listener.accept().await?;
-                Ok((Box::new(stream), Peer::at(address.ip())))
+                Ok(Accepted { stream: Box::new(stream), peer: Peer::at(address.ip()), tls: tls.clone() })
             }
         }
     }
@@ -92,20 +100,42 @@ pub(super) async fn serve(listener: Listener, routes: Router, limits: Limits, mu
     let mut tasks = JoinSet::new();
     let mut warned: Option<Instant> = None;
     loop {
-        let (stream, peer) = tokio::select! {
+        let Accepted { stream, peer, tls } = tokio::select! {
             accepted = listener.accept() => accepted,
             // Nothing is ever sent: the change waited for is that the sender is dropped.
             _ = stopped.changed() => break,
             Some(_) = tasks.join_next() => continue,
         };
         if let Some(place) = connections.admit(peer) {
-            tasks.spawn(serve_one(stream, place, routes.clone(), limits, stopped.clone()));
+            tasks.spawn(greet(stream, tls, place, routes.clone(), limits, stopped.clone()));
         } else if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
             warned = Some(Instant::now());
             tracing::warn!("too many requests are under way: connections to the API or the metrics are refused");
         }
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// Serves a connection once its client has shown what TLS asks for, which is given as long as the head of a request.
+async fn greet(
+    stream: Box<dyn Stream>,
+    tls: Option<TlsAcceptor>,
+    place: Place,
+    routes: Router,
+    limits: Limits,
+    mut stopped: watch::Receiver<()>,
+) {
+    let Some(tls) = tls else { return serve_one(stream, place, routes, limits, stopped).await };
+    let secured = tokio::select! {
+        secured = timeout(limits.head, tls.accept(stream)) => secured,
+        () = place.activity.given_up() => return,
+        _ = stopped.changed() => return,
+    };
+    match secured {
+        Ok(Ok(stream)) => serve_one(Box::new(stream), place, routes, limits, stopped).await,
+        Ok(Err(error)) => tracing::debug!("a client was refused: {error}"),
+        Err(_) => {}
+    }
 }
 
 async fn serve_one(

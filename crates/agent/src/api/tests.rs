@@ -1,5 +1,6 @@
 mod fake;
 mod listening;
+mod secured;
 
 use std::sync::Arc;
 

@@ -173,7 +173,8 @@ mod tests {
         let api = config::Api { socket: folder.path().join("s"), ..config::Api::default() };
         let fake = Arc::new(Fake::default());
         *fake.alerts.lock().unwrap() = vec![finding(1, Severity::High), finding(2, Severity::Low)];
-        let listeners = Listeners::bind(&api, &config::Metrics { listen: None }).await.unwrap();
+        let listeners =
+            Listeners::bind(&api, &config::Metrics { listen: None, ..config::Metrics::default() }).await.unwrap();
         let server = listeners.serve(&fake);
         let client = Client::new(api.socket.clone());
 

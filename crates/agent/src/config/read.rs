@@ -174,6 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn loopback_needs_no_tls_and_what_is_read_by_all_is_known() {
+        let api = |listen: &str, more: &str| format!("[api]\nlisten = '{listen}'\ntoken_file = '/t'\n{more}");
+        assert!(parse(&api("127.0.0.2:1", "")).is_ok() && parse(&api("[::ffff:127.0.0.1]:1", "")).is_ok());
+        let tls = "tls = { certificate = '/c', key = '/k' }\n";
+        assert!(parse(&api("0.0.0.0:1", tls)).is_ok());
+        let exposed = |text: &str| parse(&format!("[metrics]\n{text}")).ok().unwrap().metrics.are_exposed();
+        assert!(exposed("listen = '0.0.0.0:1'") && exposed("listen = '[::]:1'"));
+        assert!(!exposed("listen = '[::1]:1'") && !exposed("listen = ''"));
+        assert!(!exposed("listen = '0.0.0.0:1'\ninsecure = true"));
+        assert!(!exposed(&format!("listen = '0.0.0.0:1'\n{tls}")));
+    }
+
+    #[test]
     fn what_a_key_was_called_before_is_understood() {
         let config = parse("[trackers]\nthorough = ['dns']\n").ok().unwrap();
         assert!(config.trackers.has_high_overhead("dns"));
@@ -229,6 +242,9 @@ mod tests {
             ("[collection]\nring_bytes = -1", &["line 2: collection.ring_bytes"]),
             ("[metrics]\nlisten = 'here'", &["line 2: metrics.listen", "127.0.0.1:8528"]),
             ("[api]\nlisten = '127.0.0.1:1'", &["line 2: api.listen", "api.token_file"]),
+            ("[api]\nlisten = '0.0.0.0:1'\ntoken_file = '/t'", &["line 2: api.listen", "needs [api.tls]"]),
+            ("[api]\nlisten = '[2001:db8::1]:1'\ntoken_file = '/t'", &["line 2: api.listen", "needs [api.tls]"]),
+            ("[api.tls]\nkey = '/k'", &["line 1: api.tls", "missing field `certificate`"]),
             ("[trackers]\nenabeld = ['x']", &["line 2: trackers.enabeld", "did you mean `trackers.enabled`?"]),
             ("[trackers.tcp]\na = []", &["line 2: trackers.tcp.a", "expected a whole number, true or false"]),
             ("[alerts.webhook.siem]\nurl = 'siem'", &["line 2: alerts.webhook.siem.url", "not a URL such as"]),

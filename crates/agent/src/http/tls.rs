@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 16 << 20;
 /// Connects to servers that a certificate in the file vouches for; without one, a certificate that the system trusts.
 pub(crate) fn connector(ca_file: Option<&Path>) -> io::Result<TlsConnector> {
     let certificates = match ca_file {
-        Some(path) => in_file(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?,
+        Some(path) => certificates(path).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?,
         None => of_system()?,
     };
     let mut roots = RootCertStore::empty();
@@ -37,7 +37,11 @@ pub(crate) fn connector(ca_file: Option<&Path>) -> io::Result<TlsConnector> {
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-fn in_file(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+/// The certificates in a file.
+///
+/// # Errors
+/// The system's, or that there are none.
+pub(crate) fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let pem = files::read(path, MAX_BYTES)?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
     if certificates.is_empty() {

@@ -17,7 +17,7 @@ fn api_at(folder: &Path) -> config::Api {
     config::Api { socket: folder.join("run/api.sock"), ..config::Api::default() }
 }
 
-const NO_METRICS: config::Metrics = config::Metrics { listen: None };
+const NO_METRICS: config::Metrics = config::Metrics { listen: None, tls: None, insecure: false };
 
 fn fake() -> Arc<Fake> {
     Arc::new(Fake::default())
@@ -74,7 +74,11 @@ async fn a_port_in_use_is_named_and_nothing_is_left_half_started() {
     let api = api_at(folder.path());
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
-    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address) }).await.err().unwrap().to_string();
+    let error = Listeners::bind(&api, &config::Metrics { listen: Some(address), ..NO_METRICS })
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains(&address.to_string()) && error.contains("[metrics]"), "{error}");
     assert!(!api.socket.exists());
 }
@@ -85,7 +89,7 @@ async fn tcp_needs_the_token_and_the_metrics_do_not() {
     let token_file = folder.path().join("token");
     let local = "127.0.0.1:0".parse().ok();
     let api = config::Api { listen: local, token_file: Some(token_file.clone()), ..api_at(folder.path()) };
-    let metrics = config::Metrics { listen: local };
+    let metrics = config::Metrics { listen: local, ..NO_METRICS };
     let refused = async || Listeners::bind(&api, &metrics).await.err().unwrap().to_string();
     assert!(refused().await.contains("No such file"));
     fs::write(&token_file, "short\n").unwrap();
@@ -128,7 +132,7 @@ async fn rest(io: &mut (impl AsyncReadExt + Unpin)) -> String {
 async fn idle_connections_make_room_and_streams_under_way_do_not() {
     let folder = tempfile::tempdir().unwrap();
     let (api, fake) = (api_at(folder.path()), fake());
-    let metrics = config::Metrics { listen: "127.0.0.1:0".parse().ok() };
+    let metrics = config::Metrics { listen: "127.0.0.1:0".parse().ok(), ..NO_METRICS };
     let listeners = Listeners::bind(&api, &metrics).await.unwrap();
     let address = listeners.metrics_address().unwrap();
     let server = listeners.serve(&fake);
