@@ -171,6 +171,7 @@ fn explained(source: io::Error, target: &str) -> OutputError {
 pub struct Lines {
     to: Box<dyn Write + Send>,
     target: String,
+    is_terminal: bool,
 }
 
 impl Lines {
@@ -179,6 +180,7 @@ impl Lines {
     /// # Errors
     /// As [`Output::new`].
     pub fn new(file: Option<&Path>) -> Result<Self, OutputError> {
+        let is_terminal = file.is_none() && io::stdout().is_terminal();
         let (to, target): (Box<dyn Write + Send>, _) = match file {
             Some(path) => {
                 let file =
@@ -187,7 +189,7 @@ impl Lines {
             }
             None => (Box::new(io::stdout()), "standard output".to_owned()),
         };
-        Ok(Self { to: Box::new(BufWriter::new(to)), target })
+        Ok(Self { to: Box::new(BufWriter::new(to)), target, is_terminal })
     }
 
     /// Adds a line.
@@ -195,7 +197,7 @@ impl Lines {
     /// # Errors
     /// As [`Output::write`].
     pub fn write(&mut self, value: &serde_json::Value) -> Result<(), OutputError> {
-        writeln!(self.to, "{value}").map_err(|source| explained(source, &self.target))
+        write_json(&mut self.to, value, self.is_terminal).map_err(|source| explained(source, &self.target))
     }
 
     /// Hands on what is buffered.
@@ -207,12 +209,14 @@ impl Lines {
     }
 }
 
-/// Writes a text to standard output at once.
+/// Writes a text to standard output at once. To a terminal, with all escaped that JSON leaves as it is; in tables it is
+/// already.
 ///
 /// # Errors
 /// As [`Output::write`].
 pub fn print(text: &str) -> Result<(), OutputError> {
     let mut stdout = io::stdout().lock();
+    let text = if stdout.is_terminal() { render::escape_json(text) } else { text.into() };
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|source| match source.kind() {
         io::ErrorKind::BrokenPipe => OutputError::ReaderGone,
         _ => OutputError::Write { target: "standard output".to_owned(), source },
@@ -228,22 +232,31 @@ pub fn width() -> usize {
 fn rows(format: Format, tracker: &TrackerSchema, target: Destination) -> Box<dyn Rows + Send> {
     let only_samples = !tracker.events.is_empty() && tracker.events.iter().all(|e| e.sample);
     match format {
-        Format::Json => Box::new(Json { to: target.to }),
+        Format::Json => Box::new(Json { is_terminal: target.terminal.is_some(), to: target.to }),
         Format::Csv => Box::new(csv::Csv::new(tracker, target.to)),
         Format::Table if only_samples => Box::new(samples::Samples::new(target)),
         Format::Table => Box::new(table::Table::new(tracker, target)),
     }
 }
 
+/// Writes a value as one line.
+fn write_json(to: &mut impl Write, value: &serde_json::Value, is_terminal: bool) -> io::Result<()> {
+    if is_terminal {
+        return writeln!(to, "{}", render::escape_json(&value.to_string()));
+    }
+    serde_json::to_writer(&mut *to, value)?;
+    to.write_all(b"\n")
+}
+
 /// One object a line.
 struct Json {
     to: Box<dyn Write + Send>,
+    is_terminal: bool,
 }
 
 impl Rows for Json {
     fn write(&mut self, event: &Event) -> io::Result<()> {
-        serde_json::to_writer(&mut self.to, &render::to_json(event))?;
-        self.to.write_all(b"\n")
+        write_json(&mut self.to, &render::to_json(event), self.is_terminal)
     }
 
     fn flush(&mut self) -> io::Result<()> {

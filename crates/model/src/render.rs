@@ -111,25 +111,46 @@ fn insert(out: &mut Map<String, Json>, name: &str, value: Json) {
     }
 }
 
-/// A text that is safe in a terminal: control characters, and bidirectional ones that hide text, are escaped.
+/// Whether a character commands a terminal, or hides text or its order from who reads it.
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// A text that is safe in a terminal: control characters, those that end lines, and those that are not seen or turn the order
+/// of text around, are escaped.
 pub fn escape(text: &str) -> Cow<'_, str> {
-    let hides = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    if !text.contains(hides) {
+    escaped(text, hides, |out, c| out.extend(c.escape_default()))
+}
+
+/// JSON that is safe in a terminal, and means the same: serialisers leave what is above 0x7e as it is. Its own lines stay.
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    escaped(
+        json,
+        |c| c != '\n' && hides(c),
+        |out, c| {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        },
+    )
+}
+
+fn escaped(text: &str, which: impl Fn(char) -> bool, escape: impl Fn(&mut String, char)) -> Cow<'_, str> {
+    if !text.contains(&which) {
         return Cow::Borrowed(text);
     }
-    text.chars()
-        .fold(String::with_capacity(text.len() + 8), |mut out, c| {
-            if hides(c) {
-                out.extend(c.escape_default())
-            } else {
-                out.push(c)
-            }
-            out
-        })
-        .into()
+    let mut out = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if which(c) {
+            escape(&mut out, c);
+        } else {
+            out.push(c);
+        }
+    }
+    out.into()
 }
 
 pub mod names {
@@ -279,6 +300,53 @@ pub mod names {
             0o140_000 => "socket",
             0o120_000 => "symlink",
             _ => "anonymous",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Commands of a terminal, ends of lines, and what is not seen or turns text around.
+    const HIDDEN: [char; 16] = [
+        '\u{1b}',
+        '\u{7f}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{61c}',
+        '\u{200b}',
+        '\u{200f}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{202e}',
+        '\u{2060}',
+        '\u{2066}',
+        '\u{206f}',
+        '\u{feff}',
+        '\u{fffb}',
+        '\u{e0041}',
+    ];
+    /// Their nearest neighbours, which people write.
+    const SEEN: &str = " ~\u{a1}\u{61b}é日\u{2010}\u{2027}\u{202f}\u{2030}\u{2070}\u{fffc}🦀";
+
+    #[test]
+    fn what_commands_or_hides_is_escaped_and_all_else_stays() {
+        for c in HIDDEN {
+            assert_eq!(escape(&format!("a{c}b")), format!("a\\u{{{:x}}}b", c as u32));
+        }
+        assert!(matches!(escape(SEEN), Cow::Borrowed(SEEN)));
+        assert_eq!(escape("a\nb\tc"), "a\\nb\\tc");
+    }
+
+    #[test]
+    fn json_is_safe_in_a_terminal_and_means_the_same() {
+        let value = Json::from([HIDDEN.iter().collect::<String>(), SEEN.into(), "\n\t\"".into()].to_vec());
+        for json in [value.to_string(), format!("{value:#}\n")] {
+            let safe = escape_json(&json);
+            assert!(!safe.contains(HIDDEN) && safe.contains(SEEN), "{safe}");
+            assert_eq!(serde_json::from_str::<Json>(&safe).ok(), Some(value.clone()));
+            assert_eq!(safe.lines().count(), json.lines().count());
         }
     }
 }
