@@ -4,6 +4,7 @@ mod open;
 mod writer;
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
@@ -89,6 +90,23 @@ impl Batch {
         while self.alerts.len() > Store::MAX_ALERTS {
             self.alerts.pop_first();
         }
+    }
+
+    /// Leaves alerts out that do not fit into so many bytes: of the gravest, the first stay. Gives how many went.
+    fn bound(&mut self, bytes: usize) -> usize {
+        // Read once each: a disk is full rarely, and there are few by then.
+        let severity = |alert: &StoredFinding| alert.read().map(|finding| Reverse(finding.severity));
+        let mut all: Vec<_> = std::mem::take(&mut self.alerts).into_iter().collect();
+        all.sort_by_cached_key(|((first_seen_ns, _), alert)| (severity(alert), *first_seen_ns));
+        let before = all.len();
+        let mut room = bytes;
+        for (key, alert) in all {
+            if let Some(left) = room.checked_sub(alert.bytes()) {
+                room = left;
+                self.alerts.insert(key, alert);
+            }
+        }
+        before - self.alerts.len()
     }
 }
 

@@ -131,6 +131,26 @@ fn what_there_is_no_room_for_goes() {
 }
 
 #[test]
+fn what_cannot_be_saved_keeps_the_gravest_and_first_in_bounded_bytes() {
+    let mut batch = Batch::default();
+    for n in 0..1000 {
+        let severity = if n == 999 { Severity::Critical } else { Severity::Medium };
+        keep(&mut batch, Finding { severity, ..finding(n) });
+    }
+    batch.profiles.insert("w".into(), Some("{}".into()));
+    let size = |batch: &Batch| batch.alerts.values().map(StoredFinding::bytes).sum::<usize>();
+    let mut small = batch.clone();
+    assert_eq!((small.bound(1 << 20), small.alerts.len(), small.profiles.len()), (0, 1000, 1));
+    let lost = batch.bound(10_000);
+    assert_eq!(lost + batch.alerts.len(), 1000);
+    assert!(size(&batch) <= 10_000 && size(&batch) > 9000);
+    let mut kept: Vec<u64> = batch.alerts.keys().map(|(first_seen_ns, _)| *first_seen_ns).collect();
+    kept.sort_unstable();
+    let first = kept.len() as u64 - 1;
+    assert_eq!(kept, (0..first).chain([999]).collect::<Vec<_>>());
+}
+
+#[test]
 fn only_the_owner_can_read_it() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("a/b");

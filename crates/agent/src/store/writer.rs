@@ -11,6 +11,8 @@ use crate::threads;
 
 /// Batches that may wait.
 const QUEUE: usize = 4;
+/// Bytes of alerts that may wait in one batch while the disk is full or slow.
+const MAX_WAITING: usize = 8 << 20;
 
 /// Saves batches in the background, in the order they come.
 pub struct Writer {
@@ -35,7 +37,10 @@ impl Writer {
     /// Gives the batch back where too many wait: merge it with the next one.
     pub fn submit(&self, batch: Batch) -> Result<(), Batch> {
         match self.queue.as_ref().map(|q| q.try_send(batch)) {
-            Some(Err(TrySendError::Full(batch))) => Err(batch),
+            Some(Err(TrySendError::Full(mut batch))) => {
+                bound(&mut batch);
+                Err(batch)
+            }
             // Where the thread has ended, the agent is ending, and nothing will ever make room.
             _ => Ok(()),
         }
@@ -51,6 +56,14 @@ impl Drop for Writer {
         {
             tracing::error!("the store's thread failed");
         }
+    }
+}
+
+/// What waits for the disk must not take all memory. Alerts are shown and sent all the same.
+fn bound(batch: &mut Batch) {
+    let lost = batch.bound(MAX_WAITING);
+    if lost > 0 {
+        tracing::error!(lost, "alerts are not stored: the store cannot be written, and too many wait for it");
     }
 }
 
@@ -74,6 +87,7 @@ fn run(mut store: Store, batches: impl Iterator<Item = Batch>) {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::error!("{error}");
                 }
+                bound(&mut pending);
             }
         }
     }
