@@ -27,6 +27,8 @@ use crate::files;
 
 /// Bytes read of a file.
 const MAX_FILE: u64 = 1 << 20;
+/// Bytes of a list of mounts; where there are more, they are not looked through.
+const MAX_MOUNTS: u64 = 1 << 20;
 /// Bytes of a map of ids: the kernel takes 340 lines.
 const MAX_MAP: u64 = 1 << 16;
 /// Bytes of a name; one that is longer is left out.
@@ -35,7 +37,8 @@ const MAX_NAME: usize = 64;
 const MAX_TRIED: usize = 8;
 /// How long the names in a container's files may hold up its own name: a file system may be of its own making.
 const READ_TIMEOUT: Duration = Duration::from_millis(100);
-/// Containers whose files are read at a time. One that never lets go keeps its place.
+/// Containers whose files are read at a time, of those that the kernel reads by itself and of those where it has to ask
+/// a server: that may never answer, and keeps the place then.
 const MAX_READING: usize = 8;
 const PASSWD: &str = "/etc/passwd";
 const GROUP: &str = "/etc/group";
@@ -44,27 +47,78 @@ const GROUP: &str = "/etc/group";
 #[derive(Clone)]
 pub(crate) struct Reader {
     hierarchy: PathBuf,
-    places: Arc<Semaphore>,
+    local: Arc<Semaphore>,
+    served: Arc<Semaphore>,
 }
 
 impl Reader {
     /// One that finds processes in the cgroups below `hierarchy`.
     pub(crate) fn new(hierarchy: PathBuf) -> Self {
-        Self { hierarchy, places: Arc::new(Semaphore::new(MAX_READING)) }
+        let places = || Arc::new(Semaphore::new(MAX_READING));
+        Self { hierarchy, local: places(), served: places() }
     }
 
     /// None where it has no process yet, or its files take too long.
     pub(crate) async fn users(&self, pid: Option<u32>, cgroup: &str) -> Option<Users> {
-        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
         let cgroup = Some(cgroup.trim_start_matches('/')).filter(|c| !c.is_empty()).map(|c| self.hierarchy.join(c));
-        let read = spawn_blocking(move || {
+        // These files are the kernel's own: they do not wait.
+        let found = spawn_blocking(move || {
             let members = cgroup.map(|cgroup| processes_of(&cgroup)).unwrap_or_default();
-            let users = of_container(pid.into_iter().chain(members));
+            let processes: Vec<u32> = pid.into_iter().chain(members).collect();
+            let is_local = processes.iter().all(|pid| has_only_local_files(*pid));
+            (processes, is_local)
+        });
+        let (processes, is_local) = found.await.ok()?;
+        let place = Arc::clone(self.places(is_local)).try_acquire_owned().ok()?;
+        let read = spawn_blocking(move || {
+            let users = of_container(processes);
             drop(place);
             users
         });
         timeout(READ_TIMEOUT, read).await.ok()?.ok()?
     }
+
+    fn places(&self, is_local: bool) -> &Arc<Semaphore> {
+        if is_local { &self.local } else { &self.served }
+    }
+}
+
+/// Whether all that a process has mounted is read by the kernel alone: no FUSE, no network.
+fn has_only_local_files(pid: u32) -> bool {
+    let mounts = files::read_text(Path::new(&format!("/proc/{pid}/mountinfo")), MAX_MOUNTS);
+    mounts.is_ok_and(|mounts| mounts.lines().all(is_local))
+}
+
+/// Whether a line of `mountinfo` is of a file system that needs no server.
+fn is_local(line: &str) -> bool {
+    const LOCAL: [&str; 24] = [
+        "bdev",
+        "bpf",
+        "btrfs",
+        "cgroup",
+        "cgroup2",
+        "debugfs",
+        "devpts",
+        "devtmpfs",
+        "erofs",
+        "ext2",
+        "ext3",
+        "ext4",
+        "f2fs",
+        "hugetlbfs",
+        "mqueue",
+        "overlay",
+        "proc",
+        "ramfs",
+        "securityfs",
+        "squashfs",
+        "sysfs",
+        "tmpfs",
+        "xfs",
+        "zfs",
+    ];
+    let kind = line.split_once(" - ").and_then(|(_, rest)| rest.split(' ').next());
+    kind.is_some_and(|kind| LOCAL.contains(&kind))
 }
 
 /// The names in the container that one of these processes is in; none as long as none of them is in it: the runtime's own
@@ -212,6 +266,28 @@ mod tests {
         assert_eq!(names(b"\xff\xfe:x:1\nok:x:2\n\0:", &Ids::of_host()).len(), 1);
         let many: String = (0..5000).map(|n| format!("u{n}:x:{n}\n")).collect();
         assert_eq!(host(&many).len(), Users::MAX);
+    }
+
+    #[test]
+    fn file_systems_with_a_server_are_known_from_those_without() {
+        let line =
+            |kind: &str| format!("36 35 98:0 /a /mnt\\040- rw,noatime master:1 - {kind} /dev/root rw,errors=continue");
+        for kind in ["fuse", "fuse.sshfs", "fuseblk", "nfs4", "cifs", "9p", "virtiofs", "ceph", "something"] {
+            assert!(!is_local(&line(kind)), "{kind}");
+        }
+        for kind in ["overlay", "ext4", "tmpfs", "proc", "zfs"] {
+            assert!(is_local(&line(kind)), "{kind}");
+        }
+        assert!(!is_local("nonsense") && !has_only_local_files(u32::MAX));
+    }
+
+    #[test]
+    fn servers_that_never_answer_keep_only_the_places_of_their_like() {
+        let reader = Reader::new("/nonexistent".into());
+        let take = |is_local| Arc::clone(reader.places(is_local)).try_acquire_owned();
+        let kept: Vec<_> = (0..MAX_READING).map(|_| take(false).unwrap()).collect();
+        assert!(take(false).is_err() && take(true).is_ok());
+        drop(kept);
     }
 
     #[test]
