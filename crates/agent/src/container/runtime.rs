@@ -25,6 +25,8 @@ pub(crate) use runtimes::{Answer, Runtimes};
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bytes accepted of one answer.
 pub(crate) const MAX_ANSWER: usize = 16 << 20;
+/// Bytes of what a runtime says of one container: several are asked for at a time.
+const MAX_DETAILS: usize = 1 << 20;
 
 /// A container as a runtime lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,8 +19,8 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::{
-    CALL_TIMEOUT, Listed, MAX_ANSWER, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
-    bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
+    CALL_TIMEOUT, Listed, MAX_ANSWER, MAX_DETAILS, Runtime, RuntimeContainer, RuntimeError, bounded_command,
+    bounded_image, bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
 };
 use ethogram_engine::containers::cgroup::is_identifier;
 
@@ -184,7 +184,7 @@ impl Containerd {
 
     /// One answer a container, so that their specifications are never all in memory.
     async fn list_namespace(&self, namespace: &str, listed: &mut Vec<Listed>) -> Result<(), RuntimeError> {
-        let mut grpc = self.grpc().await?;
+        let mut grpc = self.grpc(MAX_ANSWER).await?;
         let path = PathAndQuery::from_static("/containerd.services.containers.v1.Containers/ListStream");
         let request = in_namespace(Empty {}, Some(namespace))?;
         let mut answers =
@@ -221,7 +221,7 @@ impl Containerd {
         A: Message + Default + 'static,
     {
         in_time(async {
-            match self.grpc().await?.unary(request, path, ProstCodec::<Q, A>::default()).await {
+            match self.grpc(MAX_DETAILS).await?.unary(request, path, ProstCodec::<Q, A>::default()).await {
                 Ok(answer) => Ok(Some(answer.into_inner())),
                 Err(status) if status.code() == Code::NotFound => Ok(None),
                 Err(status) => Err(status.into()),
@@ -230,8 +230,9 @@ impl Containerd {
         .await
     }
 
-    async fn grpc(&self) -> Result<Grpc<Channel>, RuntimeError> {
-        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER);
+    /// For answers of at most so many bytes.
+    async fn grpc(&self, most: usize) -> Result<Grpc<Channel>, RuntimeError> {
+        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(most);
         grpc.ready().await.map_err(|e| RuntimeError::Grpc(chain(&e)))?;
         Ok(grpc)
     }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    CALL_TIMEOUT, Listed, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image, bounded_labels,
-    bounded_mounts, bounded_name, pod_of,
+    CALL_TIMEOUT, Listed, MAX_DETAILS, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
+    bounded_labels, bounded_mounts, bounded_name, pod_of,
 };
 use crate::http::{Lines, UnixClient};
 
@@ -18,6 +18,8 @@ use crate::http::{Lines, UnixClient};
 pub(crate) struct Docker {
     runtime: Runtime,
     client: UnixClient,
+    /// For what is asked of one container.
+    details: UnixClient,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +103,8 @@ struct Actor {
 impl Docker {
     /// The server at `socket`, which is Docker or Podman.
     pub(crate) fn new(runtime: Runtime, socket: impl Into<std::path::PathBuf>) -> Self {
-        Self { runtime, client: UnixClient::new(socket, CALL_TIMEOUT) }
+        let client = UnixClient::new(socket, CALL_TIMEOUT);
+        Self { runtime, details: client.clone().with_max_body(MAX_DETAILS), client }
     }
 
     /// Whether its socket is there.
@@ -116,7 +119,7 @@ impl Docker {
 
     /// All containers, stopped ones too.
     pub(super) async fn list(&self) -> Result<Vec<Listed>, RuntimeError> {
-        let summaries: Vec<Summary> = self.get("/containers/json?all=1").await?.unwrap_or_default();
+        let summaries: Vec<Summary> = get(&self.client, "/containers/json?all=1").await?.unwrap_or_default();
         Ok(summaries.into_iter().map(Listed::from).collect())
     }
 
@@ -125,7 +128,7 @@ impl Docker {
         if !is_identifier(id) {
             return Ok(None);
         }
-        let found: Option<Details> = self.get(&format!("/containers/{id}/json")).await?;
+        let found: Option<Details> = get(&self.details, &format!("/containers/{id}/json")).await?;
         Ok(found.map(|details| self.container(details)))
     }
 
@@ -161,14 +164,14 @@ impl Docker {
         }
         Ok(Events { lines })
     }
+}
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, RuntimeError> {
-        let response = self.client.get(path).await?;
-        match response.status.as_u16() {
-            200 => Ok(Some(serde_json::from_slice(&response.body)?)),
-            404 => Ok(None),
-            status => Err(RuntimeError::Status(status)),
-        }
+async fn get<T: DeserializeOwned>(client: &UnixClient, path: &str) -> Result<Option<T>, RuntimeError> {
+    let response = client.get(path).await?;
+    match response.status.as_u16() {
+        200 => Ok(Some(serde_json::from_slice(&response.body)?)),
+        404 => Ok(None),
+        status => Err(RuntimeError::Status(status)),
     }
 }
 
@@ -241,7 +244,7 @@ mod tests {
     use crate::http::tests::{FakeServer, answer};
 
     fn docker(server: &FakeServer) -> Docker {
-        Docker { runtime: Runtime::Docker, client: server.client() }
+        Docker::new(Runtime::Docker, &server.socket)
     }
 
     /// Of what Docker answers, the parts that are read, and their neighbours.
@@ -308,6 +311,19 @@ mod tests {
             assert_eq!(started_ns(text), None, "{text}");
         }
         assert_eq!(started_ns("1970-01-01T00:00:01.5Z"), Some(1_500_000_000));
+    }
+
+    #[tokio::test]
+    async fn what_is_said_of_one_container_is_shorter_than_a_list() {
+        let long = |bytes: usize| format!(r#"{{"Id":"aa","Config":{{}},"Ignored":"{}"}}"#, "x".repeat(bytes));
+        let of = |body: String| FakeServer::start(answer("200 OK", &body), false);
+        let short = of(long(MAX_DETAILS / 2));
+        assert!(docker(&short).inspect("aa").await.unwrap().is_some());
+        let server = of(long(MAX_DETAILS));
+        let error = docker(&server).inspect("aa").await.unwrap_err();
+        assert!(matches!(error, RuntimeError::Http(crate::http::HttpError::TooLong(MAX_DETAILS))), "{error}");
+        let server = of(format!("[{}]", long(MAX_DETAILS)));
+        assert_eq!(docker(&server).list().await.unwrap().len(), 1);
     }
 
     #[tokio::test]

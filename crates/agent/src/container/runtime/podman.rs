@@ -8,14 +8,15 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::{sync::Semaphore, time::timeout};
 
 use super::{
-    CALL_TIMEOUT, Docker, Listed, MAX_ANSWER, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
-    bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
+    CALL_TIMEOUT, Docker, Listed, MAX_ANSWER, MAX_DETAILS, Runtime, RuntimeContainer, RuntimeError, bounded_command,
+    bounded_image, bounded_labels, bounded_mounts, bounded_name, oci, pod_of,
 };
 use crate::files;
 
@@ -28,6 +29,8 @@ const LASTING: &str = "containers.json";
 pub(crate) struct Podman {
     api: Docker,
     storage: PathBuf,
+    /// Its lists are read one at a time: each may be large.
+    reading: Arc<Semaphore>,
 }
 
 /// One entry of the storage's list.
@@ -55,7 +58,8 @@ struct Metadata {
 impl Podman {
     /// Podman with its API at `socket` and its containers below `storage`.
     pub(crate) fn new(socket: impl Into<PathBuf>, storage: impl Into<PathBuf>) -> Self {
-        Self { api: Docker::new(Runtime::Podman, socket), storage: storage.into() }
+        let reading = Arc::new(Semaphore::new(1));
+        Self { api: Docker::new(Runtime::Podman, socket), storage: storage.into(), reading }
     }
 
     /// Whether there is a storage or a socket.
@@ -94,8 +98,15 @@ impl Podman {
     }
 
     async fn entries(&self) -> Result<Vec<Entry>, RuntimeError> {
-        let storage = self.storage.clone();
-        in_background(move || entries(&storage)).await
+        let (storage, reading) = (self.storage.clone(), Arc::clone(&self.reading));
+        let turn = timeout(CALL_TIMEOUT, reading.acquire_owned()).await.ok().and_then(Result::ok);
+        let turn = turn.ok_or(RuntimeError::Timeout)?;
+        in_background(move || {
+            let entries = entries(&storage);
+            drop(turn);
+            entries
+        })
+        .await
     }
 }
 
@@ -109,7 +120,7 @@ fn entries(storage: &Path) -> Result<Vec<Entry>, RuntimeError> {
         };
         let volatile = run_directory(storage).join(name).join(VOLATILE);
         for list in [directory.join(LASTING), directory.join(VOLATILE), volatile] {
-            let Some(json) = read_bounded(&list)? else { continue };
+            let Some(json) = read_bounded(&list, MAX_ANSWER)? else { continue };
             let mut entries: Vec<Entry> = serde_json::from_slice(&json)?;
             for entry in &mut entries {
                 entry.directory.clone_from(&directory);
@@ -135,7 +146,7 @@ impl Entry {
     fn read(self) -> Result<RuntimeContainer, RuntimeError> {
         let config = self.directory.join(&self.id).join("userdata/config.json");
         let is_plain = self.id.bytes().all(|b| b.is_ascii_alphanumeric());
-        let spec: oci::Spec = match if is_plain { read_bounded(&config)? } else { None } {
+        let spec: oci::Spec = match if is_plain { read_bounded(&config, MAX_DETAILS)? } else { None } {
             Some(json) => serde_json::from_slice(&json)?,
             None => oci::Spec::default(),
         };
@@ -179,13 +190,13 @@ pub(super) fn read_any(list: &[u8], spec: &[u8]) -> Vec<RuntimeContainer> {
 }
 
 /// A file's contents; none where it is not there.
-fn read_bounded(path: &Path) -> Result<Option<Vec<u8>>, RuntimeError> {
+fn read_bounded(path: &Path, most: usize) -> Result<Option<Vec<u8>>, RuntimeError> {
     let read = || {
         let file = File::open(path)?;
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
-        files::read_from(file, MAX_ANSWER as u64)
+        files::read_from(file, most as u64)
     };
     match read() {
         Ok(bytes) => Ok(Some(bytes)),
