@@ -62,3 +62,29 @@ impl Until<'_> {
         None
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::config::RuntimeSettings;
+
+    #[tokio::test]
+    async fn a_thread_that_panics_ends_the_command_with_an_error() {
+        let nowhere = RuntimeSettings {
+            docker_socket: "/nonexistent/docker".into(),
+            containerd_socket: "/nonexistent/containerd".into(),
+            podman_socket: "/nonexistent/podman".into(),
+            podman_storage: "/nonexistent/storage".into(),
+        };
+        let runtimes = Runtimes::new(&nowhere);
+        let mut interrupt = Interrupt::listen().unwrap();
+        let until = Until { duration: None, containers: &[], wait: Period::from_secs(1) };
+        let waits = tokio::time::timeout(Duration::from_millis(50), until.end(&runtimes, &mut interrupt)).await;
+        assert!(waits.is_err(), "nothing ends it");
+        threads::spawn("engine", || panic!("on purpose")).unwrap().join().unwrap_err();
+        let ended = tokio::time::timeout(Duration::from_secs(10), until.end(&runtimes, &mut interrupt)).await;
+        let error = ended.unwrap().unwrap_err().to_string();
+        assert!(error.starts_with("the thread \"engine\" ended before its time"), "{error}");
+    }
+}
