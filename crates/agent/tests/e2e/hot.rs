@@ -12,7 +12,7 @@ const DEFAULT: [&str; 15] = [
 ];
 
 /// Those of them that profiles are learnt from.
-const LEARNT: [&str; 6] = ["mem", "net", "open", "process", "ptrace", "tcp"];
+const LEARNT: [&str; 8] = ["fs", "mem", "mount", "net", "open", "process", "ptrace", "tcp"];
 
 fn tracker(server: &Server, name: &str) -> Value {
     let all = server.http.get("/v1/trackers");
@@ -56,15 +56,15 @@ fn a_default_tracker_runs_while_somebody_wants_it() {
             assert_eq!((&tracker["state"], &tracker["counters"]["seen"]), (&"idle".into(), &0.into()), "{tracker}");
         }
     }
-    let (mounts, everything) = (follow(&server, "?tracker=mount"), follow(&server, ""));
+    let (rights, everything) = (follow(&server, "?tracker=cred"), follow(&server, ""));
     await_running(&DEFAULT);
     drop(everything);
-    await_running(&["mem", "mount", "net", "open", "process", "ptrace", "tcp"]);
-    drop(mounts);
+    await_running(&["cred", "fs", "mem", "mount", "net", "open", "process", "ptrace", "tcp"]);
+    drop(rights);
     await_running(&LEARNT);
     // Who asks for one by its name wants it, too.
     server.http.expect("POST", "/v1/trackers", Some(&json!({ "name": "oom" })), 201);
-    await_running(&["mem", "net", "oom", "open", "process", "ptrace", "tcp"]);
+    await_running(&["fs", "mem", "mount", "net", "oom", "open", "process", "ptrace", "tcp"]);
     let (status, _) = server.http.ask("GET", "/v1/events?tracker=opne", None).unwrap();
     assert_eq!(status, 404);
 }

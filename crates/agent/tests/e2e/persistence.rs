@@ -103,7 +103,8 @@ fn a_damaged_store_is_set_aside() {
     let mut damaged = Vec::new();
     let server = server.kill_and_restart(|folder| {
         for entry in fs::read_dir(folder.join("store")).unwrap().flatten() {
-            if entry.metadata().unwrap().len() > 0 {
+            let metadata = entry.metadata().unwrap();
+            if metadata.is_file() && metadata.len() > 0 {
                 fs::write(entry.path(), b"this is no store any more").unwrap();
                 damaged.push(entry.path());
             }
