@@ -35,7 +35,7 @@ struct process_exec {
 				     "user who logged in, whatever they became since; absent for services");
 	optional_id namespace_pid FIELD("process.namespace_pid",
 					"process id in its own pid namespace, where that is not the host's");
-	u32 session_leader INTERNAL("session_leader"); /* its pid in the host's namespace */
+	u32 session_leader INTERNAL("session_leader");	 /* its pid in the host's namespace */
 	u32 mount_namespace INTERNAL("mount_namespace"); /* its inode: a runtime on its way in is still in the host's */
 	u32 args_size FIELD("process.command_args_size", "bytes of all arguments, also of those cut off");
 	bool8 args_cut FIELD("process.command_args_truncated", "whether arguments were cut off");
