@@ -21,7 +21,7 @@ use super::{
 
 const LEARNING: Duration = seconds(8);
 /// How soon the alert of an evasion is there.
-const PROMPT: Duration = seconds(10);
+const PROMPT: Duration = seconds(20);
 
 /// A script, and a container of its own that is a workload of its own.
 struct Trial {
