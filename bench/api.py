@@ -22,8 +22,17 @@ class Api:
         self.kept = None
 
     def ask(self, method, path, body=None):
-        """The answer's JSON. The connection is kept: a window of a tenth of a second has no time for another."""
-        self.kept = self.kept or _Connection(self.path, 30)
+        """The answer's JSON. The connection is kept: a window of a tenth of a second has no time for another. The agent
+        closes one that is idle for long, and then it is asked by a new one."""
+        if self.kept is not None:
+            try:
+                return self._ask(method, path, body)
+            except (BrokenPipeError, ConnectionResetError, http.client.RemoteDisconnected):
+                pass
+        self.kept = _Connection(self.path, 30)
+        return self._ask(method, path, body)
+
+    def _ask(self, method, path, body):
         text = None if body is None else json.dumps(body)
         try:
             self.kept.request(method, path, text, {"content-type": "application/json"} if text else {})
