@@ -39,12 +39,12 @@ pub(super) fn add(events: &mut Events, more: &Events) {
     }
 }
 
-/// Who subscribes to what, and the collector that is told of it.
+/// Who subscribes to what, and the collector that subscribes in the kernel.
 pub(super) struct Subscriptions {
     collector: Arc<Collector>,
     subscribers: Mutex<Subscribers>,
     /// Held while the collector is told, so that it hears of the newest last.
-    telling: Mutex<()>,
+    order: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl Subscriptions {
         rules: BTreeMap<String, Events>,
     ) -> Arc<Self> {
         let subscribers = Subscribers { always, rules, ..Subscribers::default() };
-        Arc::new(Self { collector, subscribers: Mutex::new(subscribers), telling: Mutex::new(()) })
+        Arc::new(Self { collector, subscribers: Mutex::new(subscribers), order: Mutex::new(()) })
     }
 
     /// Somebody asks for the tracker by its name: all of its events are wanted from then on.
@@ -110,7 +110,7 @@ impl Subscriptions {
     }
 
     fn publish(&self) {
-        let _told_in_order = self.telling.lock();
+        let _in_order = self.order.lock();
         let subscriptions: Vec<_> = {
             let subscribers = self.subscribers.lock();
             subscribers.always.iter().map(|(name, always)| (name.clone(), subscribers.of(name, always))).collect()
