@@ -15,9 +15,9 @@ from .results import Results
 
 # In the order of the table.
 SCENARIOS = ("start", "rules", "model", "web", "learning", "kernels", "processes", "build", "files", "pipe", "flood", "event", "growth",
-             "detection")
+             "soak", "detection")
 # Not measured where no scenario is named.
-ON_REQUEST = ("kernels", "detection")
+ON_REQUEST = ("kernels", "soak", "detection")
 TARGET = Path("target/bench")
 LOCK = "/run/lock/ethogram-bench"
 

@@ -83,12 +83,12 @@ def _cgroup_of(pid):
 
 
 def resident_kib(pid):
-    """Resident and proportional set size."""
+    """Resident and proportional set size, and what of the first is no file's."""
     fields = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, value, *_ = line.split()
         fields[name] = int(value)
-    return {"rss": fields["Rss:"], "pss": fields["Pss:"]}
+    return {"rss": fields["Rss:"], "pss": fields["Pss:"], "anonymous": fields["Anonymous:"]}
 
 
 def threads_ns(pid):

@@ -79,6 +79,7 @@ pub enum Command {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    ethogram_probe::limit_arenas();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),

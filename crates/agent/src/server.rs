@@ -53,6 +53,8 @@ type ServerControl = Control<Judged, ServerOutlet>;
 const LAST_ALERTS: Duration = Duration::from_secs(2);
 /// How long the orderly end may take where a thread has ended before its time.
 const LAST_WORK: Duration = Duration::from_secs(5);
+/// How often memory that is free is given back.
+const GIVE_BACK_EVERY: Duration = Duration::from_mins(5);
 /// How often policies get the list of containers.
 const CONTAINERS: Duration = Duration::from_secs(1);
 
@@ -109,6 +111,15 @@ impl Setup {
     }
 }
 
+/// Now, as what starting took is free, and again and again, as what is free in small pieces adds up.
+async fn give_back_regularly() {
+    let mut often = tokio::time::interval(GIVE_BACK_EVERY);
+    loop {
+        often.tick().await;
+        give_back_memory();
+    }
+}
+
 async fn run(setup: Setup, record: Option<&Path>) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&setup.config.api, &setup.config.metrics).await?;
     let socket = setup.config.api.socket.clone();
@@ -118,12 +129,13 @@ async fn run(setup: Setup, record: Option<&Path>) -> anyhow::Result<()> {
     let api = listeners.serve(&running.backend);
     let at = metrics.map_or_else(String::new, |a| format!(", metrics at {scheme}://{a}/metrics"));
     tracing::info!("ready: API at {}{at}", socket.display());
-    give_back_memory();
+    let giving_back = tokio::spawn(give_back_regularly());
 
     let ended = tokio::select! {
         () = running.interrupt.wait() => None,
         ended = threads::ended() => Some(ended),
     };
+    giving_back.abort();
     running.watching.abort();
     let Some(ended) = ended else {
         tracing::info!("ending");

@@ -241,6 +241,15 @@ impl Collector {
         all.iter().map(|tracker| tracker.lock()).filter(|t| of(&t.object.schema)).map(|t| t.dropped()).sum()
     }
 
+    /// Writes back what other processes have changed in the tables by which the kernel side leaves things out. Gives
+    /// the tables' names, each with how many entries that were.
+    ///
+    /// # Errors
+    /// Where the kernel does not let it read a table of its own.
+    pub fn restore_tables(&self) -> Result<Vec<(&'static str, u64)>, Error> {
+        self.tables.restore()
+    }
+
     /// The object that a tracker is started from.
     pub fn object(&self, name: &str) -> Option<TrackerObject> {
         self.known(name).ok().map(|t| t.lock().object.clone())

@@ -25,7 +25,7 @@ pub use counters::{Counters, Outcome};
 pub use error::Error;
 pub use kernel::check_kernel;
 pub use manifest::{Alternative, Choice, Manifest};
-pub use memory::give_back_memory;
+pub use memory::{give_back_memory, limit_arenas};
 pub use object::{
     TrackerObject,
     builtin::{builtin, find},

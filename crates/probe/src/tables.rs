@@ -4,6 +4,7 @@ pub(crate) mod container_filter;
 pub(crate) mod habits;
 pub(crate) mod shared;
 pub(crate) mod subscription;
+mod written;
 
 use libbpf_rs::MapHandle;
 
@@ -35,13 +36,32 @@ impl Tables {
         })
     }
 
+    /// Writes back what others have changed in tables that the agent alone writes. Gives these tables' names, each with
+    /// how many entries that were.
+    pub(crate) fn restore(&self) -> Result<Vec<(&'static str, u64)>, Error> {
+        let all = [
+            (table::CONTAINER_FILTER, &self.container_filter.table),
+            (table::SUBSCRIPTION, &self.subscriptions.map),
+            (table::RELEVANCE, &self.subscriptions.relevance),
+        ];
+        let mut changed = Vec::new();
+        for (table, written) in all {
+            let doing = || format!("reading the map '{}'", table.name);
+            let entries = written.restore().map_err(|source| Error::Kernel { doing: doing(), source })?;
+            if entries > 0 {
+                changed.push((table.name, entries));
+            }
+        }
+        Ok(changed)
+    }
+
     /// The table that objects call so, and what it is.
     pub(crate) fn find(&self, name: &str) -> Option<(Table, &MapHandle)> {
         let subscriptions = &self.subscriptions;
         let all = [
-            (table::CONTAINER_FILTER, &self.container_filter.map),
-            (table::SUBSCRIPTION, &subscriptions.map),
-            (table::RELEVANCE, &subscriptions.relevance),
+            (table::CONTAINER_FILTER, &self.container_filter.table.map),
+            (table::SUBSCRIPTION, &subscriptions.map.map),
+            (table::RELEVANCE, &subscriptions.relevance.map),
             (table::ORDINARY, &subscriptions.ordinary),
             (table::HABITS, &self.habits.map),
             (table::PROGRAMS, &self.programs),

@@ -106,6 +106,21 @@ fn away(runtime: &str, span: (u64, u64)) -> Impairment {
     }
 }
 
+fn written_by_another(table: &str, count: u64, span: (u64, u64)) -> Impairment {
+    Impairment {
+        fault: Fault::Tampered,
+        cause: format!("table {table}"),
+        what: format!(
+            "found entries of its table {table} in the kernel changed by another program, and wrote them back"
+        ),
+        unjudged: "what the kernel side left out meanwhile, in any container".into(),
+        loses_events: true,
+        count,
+        from_ns: span.0,
+        until_ns: span.1,
+    }
+}
+
 /// Looks for impairments from time to time, for as long as the engine takes them.
 pub(super) async fn watch<C: Consumer, O: Outlet>(
     collector: Arc<Collector>,
@@ -124,14 +139,14 @@ pub(super) async fn watch<C: Consumer, O: Outlet>(
             let dropped = asked.dropped(|_| true);
             // To ask for all costs a system call a program.
             let is_due = dropped != dropped_before || round % MISSED == 0;
-            (dropped, is_due.then(|| asked.status()))
+            (dropped, is_due.then(|| asked.status()), asked.restore_tables().unwrap_or_default())
         });
-        let Ok((dropped_now, status)) = read.await else { return };
+        let Ok((dropped_now, status, changed)) = read.await else { return };
         dropped = dropped_now;
         let Ok(counters) = control.ask(|engine: &mut Engine<C>| engine.identity.counters()).await else { return };
         let span = (from_ns, now_ns());
         from_ns = span.1;
-        let mut found = Vec::new();
+        let mut found: Vec<_> = changed.iter().map(|(table, n)| written_by_another(table, *n, span)).collect();
         if let Some(status) = status {
             let now = losses(&status);
             found.extend(grown(&lost, &now).into_iter().map(|(key, n)| loss(key, n, span)));

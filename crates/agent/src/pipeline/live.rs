@@ -56,7 +56,10 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
                 },
                 recv(messages) -> message => match message {
                     Ok(Message::Input(input)) => self.feed_late(at_the_latest, input),
-                    Ok(Message::Question(question)) => question(&mut self.engine),
+                    Ok(Message::Question(question)) => {
+                        self.notice_delay(at_the_latest);
+                        question(&mut self.engine);
+                    }
                     Ok(Message::Stop) | Err(_) => break,
                 },
                 recv(at(due)) -> _ => {
@@ -78,12 +81,20 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
 
     /// Feeds it with what should have come `at_the_latest`.
     fn feed_late(&mut self, at_the_latest: Instant, input: Input) {
-        let (delay, now_ns) = (at_the_latest.elapsed(), now_ns());
-        let is_set = if matches!(input, Input::Tick(_)) { self.clock.check(now_ns, since_boot_ns()) } else { None };
-        for impairment in stalled(delay, now_ns).into_iter().chain(is_set) {
+        self.notice_delay(at_the_latest);
+        if matches!(input, Input::Tick(_))
+            && let Some(impairment) = self.clock.check(now_ns(), since_boot_ns())
+        {
             self.feed(Input::Impaired(impairment));
         }
         self.feed(input);
+    }
+
+    /// Whatever ends the wait: where that comes too late, the agent was stopped.
+    fn notice_delay(&mut self, at_the_latest: Instant) {
+        if let Some(impairment) = stalled(at_the_latest.elapsed(), now_ns()) {
+            self.feed(Input::Impaired(impairment));
+        }
     }
 
     /// Secrets are masked before anything else sees them, and before they are recorded.

@@ -5,44 +5,46 @@
 mod script;
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
+    os::unix::fs::symlink,
     path::Path,
+    process::Command,
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
 
-use script::{Script, scripts};
+use script::{Script, scripts, scripts_of_host};
 use serde_json::Value;
 
 use super::{
     rules::stage::programs,
-    support::{Container, Server, Settings, eventually, seconds},
+    support::{Container, Server, Settings, eventually, run, seconds},
 };
 
-const LEARNING: Duration = seconds(8);
+const LEARNING: Duration = seconds(30);
 /// How soon the alert of an evasion is there.
 const PROMPT: Duration = seconds(20);
+/// How long it takes that the agent looks for what keeps it from seeing.
+const LOOKED_FOR: Duration = seconds(6);
+/// Scripts that run at the same time.
+const AT_A_TIME: usize = 3;
 
 /// A script, and a container of its own that is a workload of its own.
 struct Trial {
     script: Script,
     container: Container,
+    /// Who floods meanwhile.
+    beside: Option<Container>,
 }
 
 impl Trial {
-    fn new(script: Script, programs: &Path) -> Self {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/evasions:/evasions:ro");
-        let act = format!("{}:/act:ro", programs.display());
-        let mut options = vec!["--volume", folder, "--volume", &act, "--env", "PATH=/bin:/act", "--network", "none"];
-        options.extend(["--tmpfs", "/tmp:exec"]);
-        options.extend(script.options.iter().map(String::as_str));
-        // Another service is another workload.
-        let service = format!("com.docker.compose.service={}", script.name);
-        options.extend(["--label", "com.docker.compose.project=evasions", "--label", &service]);
-        let container = Container::create("evasion", &options, &["sleep", "100000"]);
-        container.start();
-        let trial = Self { script, container };
-        // At once: its profile is learnt from here on.
+    fn new(script: Script, programs: &Path, server: &Server) -> Self {
+        let container = start(&script, &script.name, programs);
+        let beside = script.has_flood.then(|| start(&script, &format!("{}-beside", script.name), programs));
+        let trial = Self { script, container, beside };
+        // Then at once: its profile is learnt since it was started.
+        server.await_container(&trial.container.name);
         trial.play("learn");
         trial
     }
@@ -52,16 +54,51 @@ impl Trial {
         let started = self.script.started_from_outside.get(part);
         let done = match started {
             Some(command) => self.container.exec(&command.iter().map(String::as_str).collect::<Vec<_>>()),
-            None => self.container.exec(&["sh", &format!("/evasions/{}.sh", self.script.name), part]),
+            None => self.container.exec(&["sh", &self.path(), part]),
         };
         let is_fine = done.status.success() || started.is_some();
         assert!(is_fine, "{} {part}: {}", self.script.name, String::from_utf8_lossy(&done.stderr));
     }
 
-    fn alerts(&self, all: &[Value]) -> Vec<String> {
-        let is_ours = |alert: &&Value| alert["evidences"][0]["container"]["name"] == self.container.name.as_str();
-        all.iter().filter(is_ours).map(found_by).collect()
+    fn evade(&self) {
+        if let Some(beside) = &self.beside {
+            run(&["docker", "exec", "--detach", &beside.name, "sh", &self.path(), "flood"]);
+        }
+        self.play("evade");
     }
+
+    fn path(&self) -> String {
+        format!("/evasions/{}.sh", self.script.name)
+    }
+
+    /// What found its alerts, but for those that were raised before.
+    fn found(&self, all: &[Value], before: &BTreeSet<String>) -> Vec<String> {
+        let is_ours = |alert: &&Value| alert["evidences"][0]["container"]["name"] == self.container.name.as_str();
+        all.iter().filter(is_ours).filter(|alert| !before.contains(&uid(alert))).map(found_by).collect()
+    }
+
+    fn is_found(&self, all: &[Value], before: &BTreeSet<String>) -> bool {
+        self.found(all, before).iter().filter(|by| self.script.finds.contains(by)).count() >= self.script.times
+    }
+}
+
+/// A container in which parts of a script are run.
+fn start(script: &Script, service: &str, programs: &Path) -> Container {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/evasions:/evasions:ro");
+    let act = format!("{}:/act:ro", programs.display());
+    let mut options = vec!["--volume", folder, "--volume", &act, "--env", "PATH=/bin:/act", "--network", "none"];
+    options.extend(["--tmpfs", "/tmp:exec"]);
+    options.extend(script.options.iter().map(String::as_str));
+    // Another service is another workload.
+    let service = format!("com.docker.compose.service={service}");
+    options.extend(["--label", "com.docker.compose.project=evasions", "--label", &service]);
+    let container = Container::create("evasion", &options, &["sleep", "100000"]);
+    container.start();
+    container
+}
+
+fn uid(alert: &Value) -> String {
+    alert["finding_info"]["uid"].to_string()
 }
 
 /// The rule of an alert, or what found it.
@@ -70,32 +107,48 @@ fn found_by(alert: &Value) -> String {
     rule.or(alert["finding_info"]["analytic"]["name"].as_str()).unwrap_or_default().to_owned()
 }
 
+/// Does the same with each, some at a time. The order of what comes out is not that of what goes in.
+fn with_each<T: Send, R: Send>(
+    all: impl IntoIterator<Item = T, IntoIter: Send>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let (waiting, done) = (Mutex::new(all.into_iter()), Mutex::new(Vec::new()));
+    let next = || waiting.lock().unwrap().next();
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(one) = next() {
+                    let result = work(one);
+                    done.lock().unwrap().push(result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap()
+}
+
 #[test]
 fn each_is_found_and_its_neighbour_is_not() {
     let programs = programs();
-    let all = scripts();
     let settings = Settings { learning_period: LEARNING, shipped_rules: true, ..Settings::default() };
     let server = Server::start(&settings);
-    let trials: Vec<_> = all.into_iter().map(|script| Trial::new(script, programs.path())).collect();
+    let trials = with_each(scripts(), |script| Trial::new(script, programs.path(), &server));
     let last = Container::create(
         "last",
         &["--volume", &format!("{}:/act:ro", programs.path().display())],
         &["sleep", "99999"],
     );
     last.start();
-    trials.iter().for_each(|trial| _ = server.await_container(&trial.container.name));
     server.await_container(&last.name);
     // What was learnt is judged by when each of the profiles is.
     eventually("the profiles to be learnt", LEARNING * 10, || {
         let profiles = server.profiles();
         (profiles.len() > trials.len() && profiles.iter().all(|p| p["state"] != "learning")).then_some(())
     });
-    let before: BTreeMap<String, usize> = {
-        let alerts = server.stored_alerts();
-        trials.iter().map(|trial| (trial.container.name.clone(), trial.alerts(&alerts).len())).collect()
-    };
+    // Rules judge what is learnt, too.
+    let before = server.stored_alerts().iter().map(uid).collect();
 
-    trials.iter().for_each(|trial| trial.play("control"));
+    with_each(&trials, |trial| trial.play("control"));
     // With this one's alert, all that came before has been judged.
     last.exec(&["/act/xmrig"]);
     eventually("the alert of what is last", PROMPT, || {
@@ -105,22 +158,66 @@ fn each_is_found_and_its_neighbour_is_not() {
     let alerts = server.stored_alerts();
     let wrong: Vec<_> = trials
         .iter()
-        .filter(|trial| trial.alerts(&alerts).len() > before[&trial.container.name])
-        .map(|trial| (&trial.script.name, trial.alerts(&alerts)))
+        .map(|trial| (&trial.script.name, trial.found(&alerts, &before)))
+        .filter(|(_, found)| !found.is_empty())
         .collect();
     assert!(wrong.is_empty(), "alerts of what is harmless: {wrong:#?}");
 
-    trials.iter().for_each(|trial| trial.play("evade"));
+    with_each(&trials, Trial::evade);
     let begin = Instant::now();
     loop {
         let alerts = server.stored_alerts();
-        let is_missed = |trial: &&Trial| !trial.alerts(&alerts).iter().any(|by| trial.script.finds.contains(by));
-        let missed: Vec<_> =
-            trials.iter().filter(is_missed).map(|trial| (&trial.script.name, trial.alerts(&alerts))).collect();
+        let missed: Vec<_> = trials
+            .iter()
+            .filter(|trial| !trial.is_found(&alerts, &before))
+            .map(|trial| (&trial.script.name, trial.found(&alerts, &before)))
+            .collect();
         if missed.is_empty() {
             return;
         }
         assert!(begin.elapsed() < PROMPT, "not found: {missed:#?}");
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Runs a part of a script on the host.
+fn play_on_host(script: &Script, part: &str, server: &Server, container: &Container, runtime: &Path, programs: &Path) {
+    let path = format!("{}/tests/evasions/host/{}.sh", env!("CARGO_MANIFEST_DIR"), script.name);
+    let done = Command::new("sh")
+        .args([&path, part])
+        .env("AGENT", server.process.pid().to_string())
+        .env("CONTAINER", &container.name)
+        .env("RUNTIME", runtime)
+        .env("ACT", programs.join("act"))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{} {part}: {}", script.name, String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn what_is_done_to_the_agent_is_found_and_its_neighbour_is_not() {
+    let programs = programs();
+    let folder = tempfile::tempdir().unwrap();
+    // Who writes into the kernel's tables writes into those of all agents.
+    let (to_all, to_one): (Vec<_>, Vec<_>) = scripts_of_host().into_iter().partition(|script| script.is_alone);
+    let attack = |script: Script| {
+        // A server each: the same is raised once an hour.
+        let runtime = folder.path().join(format!("{}.sock", script.name));
+        symlink("/var/run/docker.sock", &runtime).unwrap();
+        let server = Server::start(&Settings { docker_socket: runtime.clone(), ..Settings::default() });
+        let container = start(&script, &script.name, programs.path());
+        server.await_container(&container.name);
+        let found = || -> Vec<_> {
+            let all = server.http.get("/v1/alerts");
+            all.as_array().unwrap().iter().map(found_by).filter(|by| script.finds.contains(by)).collect()
+        };
+        play_on_host(&script, "control", &server, &container, &runtime, programs.path());
+        // It is looked for every five seconds; what goes on meanwhile does not matter.
+        thread::sleep(LOOKED_FOR);
+        assert_eq!(found(), [] as [String; 0], "{}: alerts of what is harmless", script.name);
+        play_on_host(&script, "evade", &server, &container, &runtime, programs.path());
+        eventually(&format!("{} to be found", script.name), PROMPT * 2, || (!found().is_empty()).then_some(()));
+    };
+    with_each(to_one, attack);
+    to_all.into_iter().for_each(attack);
 }

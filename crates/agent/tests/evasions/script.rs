@@ -1,5 +1,6 @@
 //! The scripts beside this file: functions `learn`, `control` and `evade` for a shell in a container, below lines that say
-//! what is tried.
+//! what is tried. What `flood` does, another container does while this one evades. Those in `host` are for a shell of the
+//! host's, which attacks the agent itself.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -17,6 +18,15 @@ pub(crate) struct Script {
     pub(crate) kind: String,
     /// What finds it: rules by their names, and `behaviour.execute` and its like. One is enough.
     pub(crate) finds: Vec<String>,
+    /// How many alerts of those there must be.
+    #[allow(dead_code, reason = "the tests that run containers have it")]
+    pub(crate) times: usize,
+    /// Whether another container floods meanwhile.
+    #[allow(dead_code, reason = "the tests that run containers have it")]
+    pub(crate) has_flood: bool,
+    /// Whether it concerns all agents of the machine.
+    #[allow(dead_code, reason = "the tests that run containers have it")]
+    pub(crate) is_alone: bool,
     /// Options of the container.
     #[allow(dead_code, reason = "the tests that run containers have them")]
     pub(crate) options: Vec<String>,
@@ -25,9 +35,18 @@ pub(crate) struct Script {
     pub(crate) started_from_outside: BTreeMap<String, Vec<String>>,
 }
 
-/// All, by their names.
+/// Those for containers, by their names.
 pub(crate) fn scripts() -> Vec<Script> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evasions");
+    read_folder("tests/evasions")
+}
+
+/// Those against the agent itself, by their names.
+pub(crate) fn scripts_of_host() -> Vec<Script> {
+    read_folder("tests/evasions/host")
+}
+
+fn read_folder(folder: &str) -> Vec<Script> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mut scripts: Vec<_> =
         files.filter(|path| path.extension().is_some_and(|e| e == "sh")).map(|p| read(&p)).collect();
@@ -46,6 +65,9 @@ fn read(path: &Path) -> Script {
         title,
         kind: String::new(),
         finds: Vec::new(),
+        times: 1,
+        is_alone: text.contains("\n# alone"),
+        has_flood: text.contains("\nflood() {"),
         options: Vec::new(),
         started_from_outside: BTreeMap::new(),
     };
@@ -53,6 +75,8 @@ fn read(path: &Path) -> Script {
         match line.split_once(": ") {
             Some(("kind", kind)) => script.kind = kind.into(),
             Some(("finds", finds)) => script.finds = finds.split(", ").map(str::to_owned).collect(),
+            Some(("times", times)) => script.times = times.parse().unwrap(),
+            None if line == "alone" => {}
             Some(("options", options)) => script.options = words(options),
             Some(("control-exec", command)) => _ = script.started_from_outside.insert("control".into(), words(command)),
             Some(("evade-exec", command)) => _ = script.started_from_outside.insert("evade".into(), words(command)),

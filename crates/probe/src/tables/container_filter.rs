@@ -1,8 +1,9 @@
 //! Which containers' events are collected, by cgroup.
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
-
-use super::shared::{self, container_verdicts, table};
+use super::{
+    shared::{self, container_verdicts, table},
+    written::Written,
+};
 use crate::Error;
 
 /// What the container filter does with a cgroup's events.
@@ -28,27 +29,24 @@ impl From<ContainerVerdict> for shared::ContainerVerdict {
 /// The table of verdicts.
 #[derive(Debug)]
 pub(crate) struct ContainerFilter {
-    pub(super) map: MapHandle,
+    pub(super) table: Written,
 }
 
 impl ContainerFilter {
     pub(super) fn new() -> Result<Self, Error> {
-        Ok(Self { map: table::CONTAINER_FILTER.make()? })
+        Ok(Self { table: Written::new(table::CONTAINER_FILTER.make()?) })
     }
 
     /// Sets the verdict on a cgroup; `None` leaves the decision to the agent.
     pub(crate) fn set(&self, cgroup: u64, verdict: Option<ContainerVerdict>) -> Result<(), Error> {
         let key = cgroup.to_ne_bytes();
         let done = match verdict {
-            Some(verdict) => self.map.update(&key, &shared::ContainerVerdict::from(verdict).to_bytes(), MapFlags::ANY),
-            None => self.map.delete(&key),
+            Some(verdict) => self.table.put(&key, &shared::ContainerVerdict::from(verdict).to_bytes()),
+            None => self.table.remove(&key),
         };
-        match done {
-            Err(e) if e.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
-            done => done.map_err(|source| Error::Kernel {
-                doing: format!("setting the container filter for cgroup {cgroup}"),
-                source,
-            }),
-        }
+        done.map_err(|source| Error::Kernel {
+            doing: format!("setting the container filter for cgroup {cgroup}"),
+            source,
+        })
     }
 }

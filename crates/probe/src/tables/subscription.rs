@@ -9,10 +9,13 @@ use std::{
 use ethogram_model::{EventSchema, FieldTest, TrackerSchema};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
-use super::shared::{
-    Relevance, TESTED_BYTES, TESTED_EVENTS, TESTED_MASK_BIT, TESTED_TRACKERS, TESTED_ZERO_BIT,
-    subscription_entries::{ASLEEP, HABITS, LINEAGES, OBJECTS},
-    table,
+use super::{
+    shared::{
+        Relevance, TESTED_BYTES, TESTED_EVENTS, TESTED_MASK_BIT, TESTED_TRACKERS, TESTED_ZERO_BIT,
+        subscription_entries::{ASLEEP, HABITS, LINEAGES, OBJECTS},
+        table,
+    },
+    written::Written,
 };
 use crate::Error;
 
@@ -90,9 +93,9 @@ fn relevance(event: &EventSchema, tests: &[FieldTest]) -> Relevance {
 /// The tables of subscriptions, and of what depends on them.
 #[derive(Debug)]
 pub(crate) struct Subscriptions {
-    pub(super) map: MapHandle,
+    pub(super) map: Written,
     pub(super) ordinary: MapHandle,
-    pub(super) relevance: MapHandle,
+    pub(super) relevance: Written,
     /// Of verdicts on objects, of those on habits, and of lineages.
     generations: [AtomicU32; GENERATIONS.len()],
     places: AtomicU32,
@@ -103,9 +106,9 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     pub(super) fn new() -> Result<Self, Error> {
         let this = Self {
-            map: table::SUBSCRIPTION.make()?,
+            map: Written::new(table::SUBSCRIPTION.make()?),
             ordinary: table::ORDINARY.make()?,
-            relevance: table::RELEVANCE.make()?,
+            relevance: Written::new(table::RELEVANCE.make()?),
             generations: [const { AtomicU32::new(0) }; GENERATIONS.len()],
             places: AtomicU32::new(ASLEEP),
             salt: RandomState::new().hash_one(std::process::id()),
@@ -123,7 +126,7 @@ impl Subscriptions {
     pub(crate) fn set(&self, place: u32, schema: &TrackerSchema, subscription: &Subscription) -> Result<(), Error> {
         let without = if place < SHARED_PLACE { subscription.without_subscriber(schema) } else { 0 };
         self.set_tests(place, schema, subscription)?;
-        self.put(place, without)
+        self.map.put(&place.to_ne_bytes(), &without.to_ne_bytes()).map_err(writing)
     }
 
     /// The field filters of the tracker's events. Of those that there is no room for, all are reported.
@@ -139,7 +142,7 @@ impl Subscriptions {
             };
             let key = ((place * TESTED_EVENTS + code) as u32).to_ne_bytes();
             self.relevance
-                .update(&key, &relevance(event, tests).to_bytes(), MapFlags::ANY)
+                .put(&key, &relevance(event, tests).to_bytes())
                 .map_err(|source| Error::Kernel { doing: "writing field filters".into(), source })?;
         }
         Ok(())
@@ -170,7 +173,7 @@ impl Subscriptions {
         // Zero is that of entries that were never written.
         let generation = known.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
         known.store(generation, Ordering::Relaxed);
-        self.put(which, generation)
+        put(&self.map.map, which, generation)
     }
 
     fn generation(&self, which: u32) -> u32 {
@@ -184,13 +187,9 @@ impl Subscriptions {
             .map_err(|source| Error::Kernel { doing: "calling an object ordinary".into(), source })
     }
 
-    fn put(&self, place: u32, value: u32) -> Result<(), Error> {
-        put(&self.map, place, value)
-    }
-
     /// For the reader.
     pub(crate) fn wake_request(&self) -> Result<WakeRequest, Error> {
-        let table = MapHandle::try_from(&self.map)
+        let table = MapHandle::try_from(&self.map.map)
             .map_err(|source| Error::Kernel { doing: "sharing the table of subscriptions".into(), source })?;
         Ok(WakeRequest(table))
     }
@@ -206,9 +205,11 @@ impl WakeRequest {
 }
 
 fn put(subscriptions: &MapHandle, place: u32, value: u32) -> Result<(), Error> {
-    subscriptions
-        .update(&place.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY)
-        .map_err(|source| Error::Kernel { doing: "writing the table of subscriptions".into(), source })
+    subscriptions.update(&place.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY).map_err(writing)
+}
+
+fn writing(source: libbpf_rs::Error) -> Error {
+    Error::Kernel { doing: "writing the table of subscriptions".into(), source }
 }
 
 #[cfg(test)]

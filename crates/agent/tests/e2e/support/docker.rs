@@ -5,7 +5,10 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::{Command, Output, Stdio, id},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Once,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 /// The image. Its tag changes with its contents.
@@ -156,7 +159,13 @@ fn docker<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// Makes it where it is not there, once: containers may be made side by side.
 fn make_image() {
+    static MADE: Once = Once::new();
+    MADE.call_once(make_image_now);
+}
+
+fn make_image_now() {
     let mut inspect = Command::new("docker");
     inspect.args(["image", "inspect", IMAGE]).stdout(Stdio::null()).stderr(Stdio::null());
     if inspect.status().expect("docker is needed: script/test installs it").success() {

@@ -1,0 +1,44 @@
+#!/bin/sh
+# The agent is frozen by its cgroup for some seconds
+# kind: K4
+# finds: agent.tampered
+
+root=/sys/fs/cgroup
+if [ -d $root/freezer ]; then
+    group=$root/freezer/eg-evasion-$AGENT home=$root/freezer
+else
+    group=$root/eg-evasion-$AGENT home=$root$(cut -d: -f3 "/proc/$AGENT/cgroup")
+fi
+
+freeze() {
+    if [ -e "$group/freezer.state" ]; then
+        echo FROZEN >"$group/freezer.state"
+    else
+        echo 1 >"$group/cgroup.freeze"
+    fi
+}
+
+thaw() {
+    if [ -e "$group/freezer.state" ]; then
+        echo THAWED >"$group/freezer.state"
+    else
+        echo 0 >"$group/cgroup.freeze"
+    fi
+}
+
+control() {
+    mkdir "$group"
+    echo "$AGENT" >"$group/cgroup.procs"
+    freeze
+    thaw
+}
+
+evade() {
+    freeze
+    sleep 5
+    thaw
+    echo "$AGENT" >"$home/cgroup.procs"
+    rmdir "$group"
+}
+
+"$@"
