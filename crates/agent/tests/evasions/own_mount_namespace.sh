@@ -9,7 +9,7 @@ learn() {
 }
 
 control() {
-    /act/act unshare mount /act/make
+    /act/act run /act/make
 }
 
 evade() {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A known program's name in capital letters is another program
+# A known program's name with a capital letter is another program
 # kind: K1
 # finds: behaviour.execute
 
