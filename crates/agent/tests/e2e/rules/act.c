@@ -28,491 +28,501 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static void must(long result, const char *what) {
-  if (result < 0) {
-    perror(what);
-    exit(1);
-  }
+static void must(long result, const char *what)
+{
+	if (result < 0) {
+		perror(what);
+		exit(1);
+	}
 }
 
 /* A child that waits to be killed. */
-static pid_t child(void) {
-  pid_t pid = fork();
+static pid_t child(void)
+{
+	pid_t pid = fork();
 
-  must(pid, "fork");
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (;;)
-      pause();
-  }
-  return pid;
+	must(pid, "fork");
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	return pid;
 }
 
-static void end(pid_t pid) {
-  kill(pid, SIGKILL);
-  waitpid(pid, NULL, 0);
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
-static void memory_file(const char *how, const char *name) {
-  int from = open("/bin/busybox", O_RDONLY), to = memfd_create(name, 0);
-  char bytes[65536];
-  ssize_t size;
+static void memory_file(const char *how, const char *name)
+{
+	int from = open("/bin/busybox", O_RDONLY), to = memfd_create(name, 0);
+	char bytes[65536];
+	ssize_t size;
 
-  must(to, "memfd_create");
-  while ((size = read(from, bytes, sizeof(bytes))) > 0)
-    must(write(to, bytes, size), "write");
-  if (!strcmp(how, "run")) {
-    char *args[] = {"true", NULL}, *environment[] = {NULL};
+	must(to, "memfd_create");
+	while ((size = read(from, bytes, sizeof(bytes))) > 0)
+		must(write(to, bytes, size), "write");
+	if (!strcmp(how, "run")) {
+		char *args[] = { "true", NULL }, *environment[] = { NULL };
 
-    must(fexecve(to, args, environment), "fexecve");
-  }
-  if (!strcmp(how, "map"))
-    must(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, to, 0) ==
-                 MAP_FAILED
-             ? -1
-             : 0,
-         "mmap");
+		must(fexecve(to, args, environment), "fexecve");
+	}
+	if (!strcmp(how, "map"))
+		must(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, to, 0) == MAP_FAILED ? -1 : 0, "mmap");
 }
 
-static void trace(const char *how) {
-  pid_t given = atoi(how), pid;
+static void trace(const char *how)
+{
+	pid_t given = atoi(how), pid;
 
-  if (!strcmp(how, "me")) {
-    must(ptrace(PTRACE_TRACEME, 0, NULL, NULL), "PTRACE_TRACEME");
-    return;
-  }
-  pid = given ? given : child();
-  must(ptrace(PTRACE_ATTACH, pid, NULL, NULL), "PTRACE_ATTACH");
-  waitpid(pid, NULL, 0);
-  if (!strcmp(how, "change")) {
-    long word = ptrace(PTRACE_PEEKDATA, pid, &pid, NULL);
+	if (!strcmp(how, "me")) {
+		must(ptrace(PTRACE_TRACEME, 0, NULL, NULL), "PTRACE_TRACEME");
+		return;
+	}
+	pid = given ? given : child();
+	must(ptrace(PTRACE_ATTACH, pid, NULL, NULL), "PTRACE_ATTACH");
+	waitpid(pid, NULL, 0);
+	if (!strcmp(how, "change")) {
+		long word = ptrace(PTRACE_PEEKDATA, pid, &pid, NULL);
 
-    must(ptrace(PTRACE_POKEDATA, pid, &pid, word), "PTRACE_POKEDATA");
-  }
-  ptrace(PTRACE_DETACH, pid, NULL, NULL);
-  if (!given)
-    end(pid);
+		must(ptrace(PTRACE_POKEDATA, pid, &pid, word), "PTRACE_POKEDATA");
+	}
+	ptrace(PTRACE_DETACH, pid, NULL, NULL);
+	if (!given)
+		end(pid);
 }
 
-static void access_memory(const char *how, const char *whose) {
-  static char here[8], there[8];
-  struct iovec mine = {here, sizeof(here)}, other = {there, sizeof(there)};
-  pid_t pid = strcmp(whose, "own") ? child() : getpid();
+static void access_memory(const char *how, const char *whose)
+{
+	static char here[8], there[8];
+	struct iovec mine = { here, sizeof(here) }, other = { there, sizeof(there) };
+	pid_t pid = strcmp(whose, "own") ? child() : getpid();
 
-  if (!strcmp(how, "write"))
-    must(process_vm_writev(pid, &mine, 1, &other, 1, 0), "process_vm_writev");
-  else
-    must(process_vm_readv(pid, &mine, 1, &other, 1, 0), "process_vm_readv");
-  if (pid != getpid())
-    end(pid);
+	if (!strcmp(how, "write"))
+		must(process_vm_writev(pid, &mine, 1, &other, 1, 0), "process_vm_writev");
+	else
+		must(process_vm_readv(pid, &mine, 1, &other, 1, 0), "process_vm_readv");
+	if (pid != getpid())
+		end(pid);
 }
 
-static void open_memory(const char *how) {
-  pid_t pid = child();
-  char path[32];
+static void open_memory(const char *how)
+{
+	pid_t pid = child();
+	char path[32];
 
-  snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-  must(open(path, strcmp(how, "write") ? O_RDONLY : O_RDWR), path);
-  end(pid);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	must(open(path, strcmp(how, "write") ? O_RDONLY : O_RDWR), path);
+	end(pid);
 }
 
-static void load_bpf(const char *how) {
-  struct bpf_insn code[] = {
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0},
-      {.code = BPF_JMP | BPF_EXIT},
-  };
-  union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT,
-                         .insns = (uintptr_t)code,
-                         .insn_cnt = 2,
-                         .license = (uintptr_t) "GPL"};
-  int program = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+static void load_bpf(const char *how)
+{
+	struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr attr = { .prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT,
+				.insns = (uintptr_t)code,
+				.insn_cnt = 2,
+				.license = (uintptr_t) "GPL" };
+	int program = syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
 
-  must(program, "BPF_PROG_LOAD");
-  if (!strcmp(how, "attach")) {
-    union bpf_attr point = {.raw_tracepoint = {.name = (uintptr_t) "sys_enter",
-                                               .prog_fd = program}};
+	must(program, "BPF_PROG_LOAD");
+	if (!strcmp(how, "attach")) {
+		union bpf_attr point = { .raw_tracepoint = { .name = (uintptr_t) "sys_enter", .prog_fd = program } };
 
-    must(syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &point, sizeof(point)),
-         "BPF_RAW_TRACEPOINT_OPEN");
-  }
+		must(syscall(SYS_bpf, BPF_RAW_TRACEPOINT_OPEN, &point, sizeof(point)), "BPF_RAW_TRACEPOINT_OPEN");
+	}
 }
 
 /* Sets every bit of the values in all of the kernel's tables of that name, so
  * that all is left out. */
-static void blind(const char *name) {
-  union bpf_attr next = {};
+static void blind(const char *name)
+{
+	union bpf_attr next = {};
 
-  while (!syscall(SYS_bpf, BPF_MAP_GET_NEXT_ID, &next, sizeof(next))) {
-    struct bpf_map_info info = {};
-    union bpf_attr by_id = {.map_id = next.next_id};
-    int map = syscall(SYS_bpf, BPF_MAP_GET_FD_BY_ID, &by_id, sizeof(by_id));
-    union bpf_attr asked = {.info = {.bpf_fd = map,
-                                     .info_len = sizeof(info),
-                                     .info = (uintptr_t)&info}};
-    char key[64], value[64];
-    union bpf_attr entry = {.map_fd = map, .next_key = (uintptr_t)key};
+	while (!syscall(SYS_bpf, BPF_MAP_GET_NEXT_ID, &next, sizeof(next))) {
+		struct bpf_map_info info = {};
+		union bpf_attr by_id = { .map_id = next.next_id };
+		int map = syscall(SYS_bpf, BPF_MAP_GET_FD_BY_ID, &by_id, sizeof(by_id));
+		union bpf_attr asked = { .info = {
+						 .bpf_fd = map, .info_len = sizeof(info), .info = (uintptr_t)&info } };
+		char key[64], value[64];
+		union bpf_attr entry = { .map_fd = map, .next_key = (uintptr_t)key };
 
-    next.start_id = next.next_id;
-    if (map < 0 ||
-        syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &asked, sizeof(asked)) ||
-        strncmp(info.name, name, sizeof(info.name) - 1) ||
-        info.key_size > sizeof(key) || info.value_size > sizeof(value)) {
-      close(map);
-      continue;
-    }
-    memset(value, 0xff, sizeof(value));
-    while (!syscall(SYS_bpf, BPF_MAP_GET_NEXT_KEY, &entry, sizeof(entry))) {
-      union bpf_attr change = {.map_fd = map, .key = (uintptr_t)key};
+		next.start_id = next.next_id;
+		if (map < 0 || syscall(SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &asked, sizeof(asked)) ||
+		    strncmp(info.name, name, sizeof(info.name) - 1) || info.key_size > sizeof(key) ||
+		    info.value_size > sizeof(value)) {
+			close(map);
+			continue;
+		}
+		memset(value, 0xff, sizeof(value));
+		while (!syscall(SYS_bpf, BPF_MAP_GET_NEXT_KEY, &entry, sizeof(entry))) {
+			union bpf_attr change = { .map_fd = map, .key = (uintptr_t)key };
 
-      change.value = (uintptr_t)value;
-      must(syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &change, sizeof(change)),
-           name);
-      entry.key = (uintptr_t)key;
-    }
-    close(map);
-  }
+			change.value = (uintptr_t)value;
+			must(syscall(SYS_bpf, BPF_MAP_UPDATE_ELEM, &change, sizeof(change)), name);
+			entry.key = (uintptr_t)key;
+		}
+		close(map);
+	}
 }
 
 /* Holds all threads of a process for some seconds, as a debugger does. */
-static void hold(pid_t pid, int seconds) {
-  char path[32];
-  DIR *tasks;
-  struct dirent *task;
+static void hold(pid_t pid, int seconds)
+{
+	char path[32];
+	DIR *tasks;
+	struct dirent *task;
 
-  snprintf(path, sizeof(path), "/proc/%d/task", pid);
-  tasks = opendir(path);
-  while (tasks && (task = readdir(tasks))) {
-    pid_t thread = atoi(task->d_name);
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && (task = readdir(tasks))) {
+		pid_t thread = atoi(task->d_name);
 
-    if (thread <= 0 || ptrace(PTRACE_SEIZE, thread, NULL, NULL))
-      continue;
-    ptrace(PTRACE_INTERRUPT, thread, NULL, NULL);
-  }
-  sleep(seconds);
+		if (thread <= 0 || ptrace(PTRACE_SEIZE, thread, NULL, NULL))
+			continue;
+		ptrace(PTRACE_INTERRUPT, thread, NULL, NULL);
+	}
+	sleep(seconds);
 }
 
-static int connected(const char *address, const char *port) {
-  struct sockaddr_in peer = {.sin_family = AF_INET,
-                             .sin_port = htons(atoi(port))};
-  int s = socket(AF_INET, SOCK_STREAM, 0);
+static int connected(const char *address, const char *port)
+{
+	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons(atoi(port)) };
+	int s = socket(AF_INET, SOCK_STREAM, 0);
 
-  inet_pton(AF_INET, address, &peer.sin_addr);
-  must(connect(s, (struct sockaddr *)&peer, sizeof(peer)), "connect");
-  return s;
+	inet_pton(AF_INET, address, &peer.sin_addr);
+	must(connect(s, (struct sockaddr *)&peer, sizeof(peer)), "connect");
+	return s;
 }
 
 /* Accepts connections and does nothing with them. */
-static void serve(const char *address, const char *port) {
-  struct sockaddr_in own = {.sin_family = AF_INET,
-                            .sin_port = htons(atoi(port))};
-  int s = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+static void serve(const char *address, const char *port)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(atoi(port)) };
+	int s = socket(AF_INET, SOCK_STREAM, 0), on = 1;
 
-  setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-  inet_pton(AF_INET, address, &own.sin_addr);
-  must(bind(s, (struct sockaddr *)&own, sizeof(own)), "bind");
-  must(listen(s, 16), "listen");
-  for (;;)
-    accept(s, NULL, NULL);
+	setsockopt(s, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	inet_pton(AF_INET, address, &own.sin_addr);
+	must(bind(s, (struct sockaddr *)&own, sizeof(own)), "bind");
+	must(listen(s, 16), "listen");
+	for (;;)
+		accept(s, NULL, NULL);
 }
 
 /* Connects to a socket with a path, maybe to an own one. */
-static void talk(const char *path, bool own) {
-  struct sockaddr_un peer = {.sun_family = AF_UNIX};
-  int server = socket(AF_UNIX, SOCK_STREAM, 0);
+static void talk(const char *path, bool own)
+{
+	struct sockaddr_un peer = { .sun_family = AF_UNIX };
+	int server = socket(AF_UNIX, SOCK_STREAM, 0);
 
-  strncpy(peer.sun_path, path, sizeof(peer.sun_path) - 1);
-  if (own) {
-    unlink(path);
-    must(bind(server, (struct sockaddr *)&peer, sizeof(peer)), "bind");
-    must(listen(server, 1), "listen");
-  }
-  must(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&peer,
-               sizeof(peer)),
-       "connect");
+	strncpy(peer.sun_path, path, sizeof(peer.sun_path) - 1);
+	if (own) {
+		unlink(path);
+		must(bind(server, (struct sockaddr *)&peer, sizeof(peer)), "bind");
+		must(listen(server, 1), "listen");
+	}
+	must(connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&peer, sizeof(peer)), "connect");
 }
 
 /* A question as DNS has it, for the name and the number of a type. Gives its
  * length. */
-static size_t question(unsigned char *to, const char *name, int type) {
-  unsigned char header[12] = {0x12, 0x34, 1, 0, 0, 1},
-                *at = to + sizeof(header);
+static size_t question(unsigned char *to, const char *name, int type)
+{
+	unsigned char header[12] = { 0x12, 0x34, 1, 0, 0, 1 }, *at = to + sizeof(header);
 
-  memcpy(to, header, sizeof(header));
-  while (*name) {
-    size_t label = strcspn(name, ".");
+	memcpy(to, header, sizeof(header));
+	while (*name) {
+		size_t label = strcspn(name, ".");
 
-    *at++ = label;
-    memcpy(at, name, label);
-    at += label;
-    name += label + (name[label] == '.');
-  }
-  *at++ = 0;
-  *at++ = type >> 8;
-  *at++ = type;
-  *at++ = 0;
-  *at++ = 1;
-  return at - to;
+		*at++ = label;
+		memcpy(at, name, label);
+		at += label;
+		name += label + (name[label] == '.');
+	}
+	*at++ = 0;
+	*at++ = type >> 8;
+	*at++ = type;
+	*at++ = 0;
+	*at++ = 1;
+	return at - to;
 }
 
-static void ask(const char *server, const char *type, const char *name) {
-  struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(53)};
-  struct timeval patience = {.tv_usec = 300000};
-  unsigned char message[1024];
-  int s = socket(AF_INET, SOCK_DGRAM, 0);
+static void ask(const char *server, const char *type, const char *name)
+{
+	struct sockaddr_in peer = { .sin_family = AF_INET, .sin_port = htons(53) };
+	struct timeval patience = { .tv_usec = 300000 };
+	unsigned char message[1024];
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
 
-  inet_pton(AF_INET, server, &peer.sin_addr);
-  setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  must(connect(s, (struct sockaddr *)&peer, sizeof(peer)), "connect");
-  must(send(s, message, question(message, name, atoi(type)), 0), "send");
-  recv(s, message, sizeof(message), 0);
+	inet_pton(AF_INET, server, &peer.sin_addr);
+	setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	must(connect(s, (struct sockaddr *)&peer, sizeof(peer)), "connect");
+	must(send(s, message, question(message, name, atoi(type)), 0), "send");
+	recv(s, message, sizeof(message), 0);
 }
 
 /* Answers every question for an address with the same one. */
-static void answer(const char *address) {
-  struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(53)}, peer;
-  unsigned char message[1024],
-      record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4};
-  int s = socket(AF_INET, SOCK_DGRAM, 0);
+static void answer(const char *address)
+{
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(53) }, peer;
+	unsigned char message[1024], record[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4 };
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
 
-  must(bind(s, (struct sockaddr *)&own, sizeof(own)), "bind");
-  for (;;) {
-    socklen_t length = sizeof(peer);
-    ssize_t size =
-        recvfrom(s, message, 512, 0, (struct sockaddr *)&peer, &length);
+	must(bind(s, (struct sockaddr *)&own, sizeof(own)), "bind");
+	for (;;) {
+		socklen_t length = sizeof(peer);
+		ssize_t size = recvfrom(s, message, 512, 0, (struct sockaddr *)&peer, &length);
 
-    if (size < 17)
-      continue;
-    message[2] = 0x81;
-    message[3] = 0x80;
-    if (message[size - 3] == 1) { /* an A record is asked for */
-      message[7] = 1;
-      memcpy(message + size, record, sizeof(record));
-      inet_pton(AF_INET, address, message + size + sizeof(record));
-      size += sizeof(record) + 4;
-    }
-    sendto(s, message, size, 0, (struct sockaddr *)&peer, length);
-  }
+		if (size < 17)
+			continue;
+		message[2] = 0x81;
+		message[3] = 0x80;
+		if (message[size - 3] == 1) { /* an A record is asked for */
+			message[7] = 1;
+			memcpy(message + size, record, sizeof(record));
+			inet_pton(AF_INET, address, message + size + sizeof(record));
+			size += sizeof(record) + 4;
+		}
+		sendto(s, message, size, 0, (struct sockaddr *)&peer, length);
+	}
 }
 
-static void read_file(const char *path) {
-  char bytes[64];
+static void read_file(const char *path)
+{
+	char bytes[64];
 
-  must(read(open(path, O_RDONLY), bytes, sizeof(bytes)), path);
+	must(read(open(path, O_RDONLY), bytes, sizeof(bytes)), path);
 }
 
-static void run(char **command) {
-  pid_t pid = fork();
+static void run(char **command)
+{
+	pid_t pid = fork();
 
-  must(pid, "fork");
-  if (pid == 0) {
-    execvp(command[0], command);
-    perror(command[0]);
-    exit(127);
-  }
-  waitpid(pid, NULL, 0);
+	must(pid, "fork");
+	if (pid == 0) {
+		execvp(command[0], command);
+		perror(command[0]);
+		exit(127);
+	}
+	waitpid(pid, NULL, 0);
 }
 
-static void *read_in_thread(void *path) {
-  read_file(path);
-  return NULL;
+static void *read_in_thread(void *path)
+{
+	read_file(path);
+	return NULL;
 }
 
-static void *run_in_thread(void *command) {
-  execvp(*(char **)command, command);
-  perror(*(char **)command);
-  exit(127);
+static void *run_in_thread(void *command)
+{
+	execvp(*(char **)command, command);
+	perror(*(char **)command);
+	exit(127);
 }
 
-static void in_thread(void *(*what)(void *), void *with) {
-  pthread_t thread;
+static void in_thread(void *(*what)(void *), void *with)
+{
+	pthread_t thread;
 
-  must(-pthread_create(&thread, NULL, what, with), "pthread_create");
-  pthread_join(thread, NULL);
+	must(-pthread_create(&thread, NULL, what, with), "pthread_create");
+	pthread_join(thread, NULL);
 }
 
 /* Reads as a child of its parent's, a brother of this process. */
-static void read_as_brother(const char *path) {
-  long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+static void read_as_brother(const char *path)
+{
+	long pid = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
 
-  must(pid, "clone");
-  if (pid == 0) {
-    read_file(path);
-    _exit(0);
-  }
-  sleep(1);
+	must(pid, "clone");
+	if (pid == 0) {
+		read_file(path);
+		_exit(0);
+	}
+	sleep(1);
 }
 
-static void run_by_vfork(char **command) {
-  pid_t pid = vfork();
+static void run_by_vfork(char **command)
+{
+	pid_t pid = vfork();
 
-  if (pid == 0) {
-    execv(command[0], command);
-    _exit(127);
-  }
-  must(pid, "vfork");
-  waitpid(pid, NULL, 0);
+	if (pid == 0) {
+		execv(command[0], command);
+		_exit(127);
+	}
+	must(pid, "vfork");
+	waitpid(pid, NULL, 0);
 }
 
 /* Puts `path` where it is from a file that had no name. */
-static void write_nameless(const char *folder, const char *path) {
-  int file = open(folder, O_TMPFILE | O_WRONLY, 0644);
-  char descriptor[64];
+static void write_nameless(const char *folder, const char *path)
+{
+	int file = open(folder, O_TMPFILE | O_WRONLY, 0644);
+	char descriptor[64];
 
-  must(file, folder);
-  must(write(file, "x", 1), "write");
-  snprintf(descriptor, sizeof(descriptor), "/proc/self/fd/%d", file);
-  must(linkat(AT_FDCWD, descriptor, AT_FDCWD, path, AT_SYMLINK_FOLLOW), path);
+	must(file, folder);
+	must(write(file, "x", 1), "write");
+	snprintf(descriptor, sizeof(descriptor), "/proc/self/fd/%d", file);
+	must(linkat(AT_FDCWD, descriptor, AT_FDCWD, path, AT_SYMLINK_FOLLOW), path);
 }
 
 /* Reads by a descriptor that only stands for the file. */
-static void reopen(const char *path) {
-  char descriptor[64];
-  int file = open(path, O_PATH);
+static void reopen(const char *path)
+{
+	char descriptor[64];
+	int file = open(path, O_PATH);
 
-  must(file, path);
-  snprintf(descriptor, sizeof(descriptor), "/proc/self/fd/%d", file);
-  read_file(descriptor);
+	must(file, path);
+	snprintf(descriptor, sizeof(descriptor), "/proc/self/fd/%d", file);
+	read_file(descriptor);
 }
 
-static void read_in_folder(const char *folder, const char *name) {
-  char bytes[64];
-  int at = open(folder, O_PATH | O_DIRECTORY);
+static void read_in_folder(const char *folder, const char *name)
+{
+	char bytes[64];
+	int at = open(folder, O_PATH | O_DIRECTORY);
 
-  must(at, folder);
-  must(read(openat(at, name, O_RDONLY), bytes, sizeof(bytes)), name);
+	must(at, folder);
+	must(read(openat(at, name, O_RDONLY), bytes, sizeof(bytes)), name);
 }
 
 /* Writes by a mapping of the file. */
-static void write_mapped(const char *path) {
-  int file = open(path, O_RDWR | O_CREAT, 0644);
-  char *bytes;
+static void write_mapped(const char *path)
+{
+	int file = open(path, O_RDWR | O_CREAT, 0644);
+	char *bytes;
 
-  must(file, path);
-  must(ftruncate(file, 1), path);
-  bytes = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  must(bytes == MAP_FAILED ? -1 : 0, "mmap");
-  *bytes = 'x';
+	must(file, path);
+	must(ftruncate(file, 1), path);
+	bytes = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	must(bytes == MAP_FAILED ? -1 : 0, "mmap");
+	*bytes = 'x';
 }
 
 /* Runs this program by that many names of its own. */
-static void run_by_names(const char *folder, int count) {
-  for (int i = 0; i < count; i++) {
-    char path[256], *args[] = {path, NULL};
+static void run_by_names(const char *folder, int count)
+{
+	for (int i = 0; i < count; i++) {
+		char path[256], *args[] = { path, NULL };
 
-    snprintf(path, sizeof(path), "%s/%c%c%c%c", folder, 'a' + i % 20,
-             'a' + i / 20 % 20, 'a' + i / 400 % 20, 'a' + i / 8000);
-    must(symlink("/act/act", path), path);
-    run_by_vfork(args);
-  }
+		snprintf(path, sizeof(path), "%s/%c%c%c%c", folder, 'a' + i % 20, 'a' + i / 20 % 20, 'a' + i / 400 % 20,
+			 'a' + i / 8000);
+		must(symlink("/act/act", path), path);
+		run_by_vfork(args);
+	}
 }
 
-int main(int count, char **args) {
-  const char *act = count > 1 ? args[1] : "", *how = count > 2 ? args[2] : "",
-             *more = count > 3 ? args[3] : "";
+int main(int count, char **args)
+{
+	const char *act = count > 1 ? args[1] : "", *how = count > 2 ? args[2] : "", *more = count > 3 ? args[3] : "";
 
-  if (!strcmp(act, "memory-file"))
-    memory_file(how, *more ? more : "payload");
-  else if (!strcmp(act, "trace"))
-    trace(how);
-  else if (!strcmp(act, "access"))
-    access_memory(how, more);
-  else if (!strcmp(act, "mem"))
-    open_memory(how);
-  else if (!strcmp(act, "userfault"))
-    must(syscall(SYS_userfaultfd, 0), "userfaultfd");
-  else if (!strcmp(act, "writable-code"))
-    must(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
-             ? -1
-             : 0,
-         "mmap");
-  else if (!strcmp(act, "bpf"))
-    load_bpf(how);
-  else if (!strcmp(act, "insert"))
-    syscall(SYS_init_module, "none", 4, "");
-  else if (!strcmp(act, "remove"))
-    syscall(SYS_delete_module, "eg_none", O_NONBLOCK);
-  else if (!strcmp(act, "capability")) {
-    uint32_t data[5] = {0x02000000, 1 << 10};
+	if (!strcmp(act, "memory-file"))
+		memory_file(how, *more ? more : "payload");
+	else if (!strcmp(act, "trace"))
+		trace(how);
+	else if (!strcmp(act, "access"))
+		access_memory(how, more);
+	else if (!strcmp(act, "mem"))
+		open_memory(how);
+	else if (!strcmp(act, "userfault"))
+		must(syscall(SYS_userfaultfd, 0), "userfaultfd");
+	else if (!strcmp(act, "writable-code"))
+		must(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+				     MAP_FAILED ?
+			     -1 :
+			     0,
+		     "mmap");
+	else if (!strcmp(act, "bpf"))
+		load_bpf(how);
+	else if (!strcmp(act, "insert"))
+		syscall(SYS_init_module, "none", 4, "");
+	else if (!strcmp(act, "remove"))
+		syscall(SYS_delete_module, "eg_none", O_NONBLOCK);
+	else if (!strcmp(act, "capability")) {
+		uint32_t data[5] = { 0x02000000, 1 << 10 };
 
-    must(setxattr(how, "security.capability", data, sizeof(data), 0),
-         "setxattr");
-  } else if (!strcmp(act, "attribute"))
-    must(setxattr(how, "trusted.note", "x", 1, 0), "setxattr");
-  else if (!strcmp(act, "connect"))
-    connected(how, more);
-  else if (!strcmp(act, "stdio"))
-    must(dup2(connected(how, more), 0), "dup2");
-  else if (!strcmp(act, "serve"))
-    serve(how, more);
-  else if (!strcmp(act, "talk"))
-    talk(how, !strcmp(more, "own"));
-  else if (!strcmp(act, "ask"))
-    ask(count > 4 ? args[4] : "127.0.0.1", how, more);
-  else if (!strcmp(act, "answer"))
-    answer(how);
-  else if (!strcmp(act, "packets"))
-    must(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), "socket");
-  else if (!strcmp(act, "later")) {
-    sleep(atoi(how));
-    must(open(more, O_RDONLY), more);
-  } else if (!strcmp(act, "read"))
-    read_file(how);
-  else if (!strcmp(act, "write"))
-    must(write(open(how, O_WRONLY | O_CREAT, 0644), "x", 1), how);
-  else if (!strcmp(act, "renamed")) {
-    must(prctl(PR_SET_NAME, how), "prctl");
-    read_file(more);
-  } else if (!strcmp(act, "forget")) {
-    if (fork() || fork())
-      return 0;
-    sleep(1);
-    read_file(how);
-  } else if (!strcmp(act, "run"))
-    run(args + 2);
-  else if (!strcmp(act, "blind"))
-    blind(how);
-  else if (!strcmp(act, "hold"))
-    hold(atoi(how), atoi(more));
-  else if (!strcmp(act, "called")) {
-    char *path = args[3];
+		must(setxattr(how, "security.capability", data, sizeof(data), 0), "setxattr");
+	} else if (!strcmp(act, "attribute"))
+		must(setxattr(how, "trusted.note", "x", 1, 0), "setxattr");
+	else if (!strcmp(act, "connect"))
+		connected(how, more);
+	else if (!strcmp(act, "stdio"))
+		must(dup2(connected(how, more), 0), "dup2");
+	else if (!strcmp(act, "serve"))
+		serve(how, more);
+	else if (!strcmp(act, "talk"))
+		talk(how, !strcmp(more, "own"));
+	else if (!strcmp(act, "ask"))
+		ask(count > 4 ? args[4] : "127.0.0.1", how, more);
+	else if (!strcmp(act, "answer"))
+		answer(how);
+	else if (!strcmp(act, "packets"))
+		must(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), "socket");
+	else if (!strcmp(act, "later")) {
+		sleep(atoi(how));
+		must(open(more, O_RDONLY), more);
+	} else if (!strcmp(act, "read"))
+		read_file(how);
+	else if (!strcmp(act, "write"))
+		must(write(open(how, O_WRONLY | O_CREAT, 0644), "x", 1), how);
+	else if (!strcmp(act, "renamed")) {
+		must(prctl(PR_SET_NAME, how), "prctl");
+		read_file(more);
+	} else if (!strcmp(act, "forget")) {
+		if (fork() || fork())
+			return 0;
+		sleep(1);
+		read_file(how);
+	} else if (!strcmp(act, "run"))
+		run(args + 2);
+	else if (!strcmp(act, "blind"))
+		blind(how);
+	else if (!strcmp(act, "hold"))
+		hold(atoi(how), atoi(more));
+	else if (!strcmp(act, "called")) {
+		char *path = args[3];
 
-    args[3] = args[2];
-    execv(path, args + 3);
-    must(-1, path);
-  } else if (!strcmp(act, "thread"))
-    in_thread(read_in_thread, args[2]);
-  else if (!strcmp(act, "thread-run"))
-    in_thread(run_in_thread, args + 2);
-  else if (!strcmp(act, "brother"))
-    read_as_brother(how);
-  else if (!strcmp(act, "vfork"))
-    run_by_vfork(args + 2);
-  else if (!strcmp(act, "unshare")) {
-    must(unshare(!strcmp(how, "mount") ? CLONE_NEWNS
-                 : !strcmp(how, "pid") ? CLONE_NEWPID
-                                       : CLONE_NEWUTS),
-         "unshare");
-    run(args + 3);
-  } else if (!strcmp(act, "chroot")) {
-    must(chroot(how), how);
-    must(chdir("/"), "/");
-    run(args + 3);
-  } else if (!strcmp(act, "user")) {
-    must(setuid(atoi(how)), "setuid");
-    run(args + 3);
-  } else if (!strcmp(act, "exchange"))
-    must(renameat2(AT_FDCWD, how, AT_FDCWD, more, RENAME_EXCHANGE),
-         "renameat2");
-  else if (!strcmp(act, "nameless"))
-    write_nameless(how, more);
-  else if (!strcmp(act, "reopen"))
-    reopen(how);
-  else if (!strcmp(act, "at"))
-    read_in_folder(how, more);
-  else if (!strcmp(act, "map"))
-    write_mapped(how);
-  else if (!strcmp(act, "names"))
-    run_by_names(how, atoi(more));
-  return 0;
+		args[3] = args[2];
+		execv(path, args + 3);
+		must(-1, path);
+	} else if (!strcmp(act, "thread"))
+		in_thread(read_in_thread, args[2]);
+	else if (!strcmp(act, "thread-run"))
+		in_thread(run_in_thread, args + 2);
+	else if (!strcmp(act, "brother"))
+		read_as_brother(how);
+	else if (!strcmp(act, "vfork"))
+		run_by_vfork(args + 2);
+	else if (!strcmp(act, "unshare")) {
+		must(unshare(!strcmp(how, "mount") ? CLONE_NEWNS :
+			     !strcmp(how, "pid")   ? CLONE_NEWPID :
+						     CLONE_NEWUTS),
+		     "unshare");
+		run(args + 3);
+	} else if (!strcmp(act, "chroot")) {
+		must(chroot(how), how);
+		must(chdir("/"), "/");
+		run(args + 3);
+	} else if (!strcmp(act, "user")) {
+		must(setuid(atoi(how)), "setuid");
+		run(args + 3);
+	} else if (!strcmp(act, "exchange"))
+		must(renameat2(AT_FDCWD, how, AT_FDCWD, more, RENAME_EXCHANGE), "renameat2");
+	else if (!strcmp(act, "nameless"))
+		write_nameless(how, more);
+	else if (!strcmp(act, "reopen"))
+		reopen(how);
+	else if (!strcmp(act, "at"))
+		read_in_folder(how, more);
+	else if (!strcmp(act, "map"))
+		write_mapped(how);
+	else if (!strcmp(act, "names"))
+		run_by_names(how, atoi(more));
+	return 0;
 }
