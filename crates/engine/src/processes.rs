@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ethogram_model::{Event, Exec, Header, Process, Value, runtime::is_runtime};
+use ethogram_model::{Event, Exec, Header, Process, Value, runtime::is_runtime, script};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
@@ -112,9 +112,18 @@ impl Processes {
             environment: strings(&event.get("process.environment_variables")),
             in_writable_layer: event.get("process.executable.writable_layer").is_truthy(),
             in_memory: event.get("process.executable.memfd").is_truthy(),
+            is_unlinked: event.get("process.executable.unlinked").is_truthy(),
+            is_on_writable_mount: event.get("process.executable.writable_mount").is_truthy(),
+            file_system: name_of(event, "process.executable.file_system"),
+            is_path_cut: event.get("process.executable.path_truncated").is_truthy(),
+            are_args_cut: event.get("process.command_args_truncated").is_truthy(),
+            script: text("process.script.path"),
             file_modified_ns: number("_file_modified").unwrap_or(0),
             file_changed_ns: number("_file_changed").unwrap_or(0),
         };
+        if exec.script.is_empty() {
+            exec.script = script::of(&exec).unwrap_or_default();
+        }
         exec.is_runtime = match event.schema.field("_mount_namespace") {
             Some(_) => self.is_runtime(before.as_deref(), subject, &exec),
             None => before.as_ref().is_none_or(|b| b.exec.container_cgroup == 0) && is_named_as_runtime(&exec),
@@ -265,6 +274,12 @@ fn called_name(event: &Event, args: &[String]) -> String {
         Some(first) if itself => first.rsplit('/').next().unwrap_or_default().chars().take(15).collect(),
         _ => event.get("process.executable.name").to_text().into_owned(),
     }
+}
+
+/// What a number of an event is called; empty where it has none.
+fn name_of(event: &Event, field: &str) -> String {
+    let Some(field) = event.schema.field(field) else { return String::new() };
+    event.value(field).as_u64().map_or_else(String::new, |number| field.name_of(number))
 }
 
 fn strings(value: &Value<'_>) -> Vec<String> {

@@ -54,6 +54,13 @@ fn write(record: &mut Vec<u8>, field: &Field, values: &[String]) -> Result<(), S
         FieldKind::Str => refer(record, field.offset, text.as_bytes()),
         FieldKind::Path => refer(record, field.offset, &leaf_first(text)),
         FieldKind::PathAt => refer(record, field.offset + 4, text.as_bytes()),
+        // Of a path that is cut, nothing is left.
+        FieldKind::PathCut => match text {
+            "true" if field.size > 12 => put(record, field.offset, b"\x01"),
+            "true" => refer(record, field.offset, b"\x01"),
+            "false" => {}
+            _ => return Err(wrong()),
+        },
         FieldKind::RequestedPath => refer(record, field.offset + 8, text.as_bytes()),
         FieldKind::Args => refer(record, field.offset, values.join("\0").as_bytes()),
         FieldKind::Ip => {

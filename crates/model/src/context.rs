@@ -228,6 +228,24 @@ pub struct Exec {
     /// Whether its file exists in memory only.
     #[serde(default)]
     pub in_memory: bool,
+    /// Whether its file has no name: it was deleted, or made without one.
+    #[serde(default)]
+    pub is_unlinked: bool,
+    /// Whether its file lies on a mount that can be written to, other than that of the root folder.
+    #[serde(default)]
+    pub is_on_writable_mount: bool,
+    /// The file system that its file lies on: `overlay`, `tmpfs`; empty where that is not known.
+    #[serde(default)]
+    pub file_system: String,
+    /// Whether `path` is cut.
+    #[serde(default)]
+    pub is_path_cut: bool,
+    /// Whether `args` are cut.
+    #[serde(default)]
+    pub are_args_cut: bool,
+    /// The script that it runs, where it is an interpreter that was given one; links not resolved.
+    #[serde(default)]
+    pub script: String,
     /// When its file's content changed last, nanoseconds since the Unix epoch; zero where that is not known.
     #[serde(default)]
     pub file_modified_ns: u64,

@@ -127,6 +127,8 @@ pub fn read<'a>(record: &'a [u8], field: &Field) -> Value<'a> {
         FieldKind::Str => tail(record, bytes).map_or(Value::Absent, |t| Value::Text(Cow::Borrowed(until_nul(t)))),
         FieldKind::Path => tail(record, bytes).map_or(Value::Absent, path),
         FieldKind::PathAt => path_at(record, bytes, false),
+        FieldKind::PathCut if is_cut(record, bytes) => Value::Bool(true),
+        FieldKind::PathCut => Value::Absent,
         FieldKind::RequestedPath => requested_path(record, bytes),
         FieldKind::Args => tail(record, bytes).map_or(Value::Absent, |t| {
             let t = t.strip_suffix(b"\0").unwrap_or(t);
@@ -170,6 +172,30 @@ fn names(bytes: &[u8], field: &Field) -> Value<'static> {
 /// place in the process's tree.
 const ROOTED: &[u8] = b"/";
 const CUT: &[u8] = b"\x01";
+/// A reference to a text for which the record had no room.
+const LEFT_OUT: [u8; 4] = [u8::MAX; 4];
+
+/// Whether a path of any kind is cut; its size says which kind it is.
+fn is_cut(record: &[u8], bytes: &[u8]) -> bool {
+    let is_cut_at = |reference: &[u8]| tail(record, reference).is_some_and(ends_cut);
+    let is_asked_cut = |references: &[u8]| {
+        let Some((base, asked)) = references.split_at_checked(4) else { return false };
+        let is_absolute = tail(record, asked).is_some_and(|asked| asked.starts_with(b"/"));
+        asked == LEFT_OUT || (is_cut_at(base) && !is_absolute)
+    };
+    match bytes.len() {
+        4 => is_cut_at(bytes),
+        8 => is_asked_cut(bytes),
+        12 => bytes.split_at_checked(4).is_some_and(|(path, rest)| is_cut_at(path) || is_asked_cut(rest)),
+        _ => ends_cut(bytes),
+    }
+}
+
+/// Whether names that the kernel wrote leaf first end where the walk was cut.
+fn ends_cut(bytes: &[u8]) -> bool {
+    let names = until_empty(bytes);
+    names.strip_suffix(CUT).is_some_and(|before| before.is_empty() || before.ends_with(b"\0"))
+}
 
 /// Puts a path together whose components the kernel wrote leaf first, each ended by NUL.
 fn path(bytes: &[u8]) -> Value<'_> {
@@ -313,6 +339,27 @@ mod tests {
         assert_eq!(at(b"x\0\0etc\0/\0"), "x");
         assert_eq!(at(b"\x01\0"), "…/");
         assert_eq!(at(b"\0/\0"), "");
+    }
+
+    #[test]
+    fn a_path_that_is_cut_says_so_and_no_name_makes_it_so() {
+        let cut = |record: &[u8], size: usize| read(record, &field(FieldKind::PathCut, 0, size)) == Value::Bool(true);
+        assert!(cut(b"b\0a\0\x01\0\0\0\0\0", 10));
+        assert!(cut(b"\x01\0\0\0\0", 5));
+        assert!(!cut(b"b\0a\0/\0\0\0\0\0", 10));
+        assert!(!cut(b"memfd:x\0", 8 + 5));
+        assert!(!cut(b"b\0a\x01\0/\0\0\0", 9));
+        let referred = |path: &[u8]| [&[4, 0, path.len() as u8, 0], path].concat();
+        assert!(cut(&referred(b"b\0\x01\0"), 4));
+        assert!(!cut(&referred(b"b\0/\0"), 4) && !cut(&referred(b"\x01b\0/\0"), 4) && !cut(&[0; 4], 4));
+        let at = |base: &[u8], asked: &[u8]| {
+            let (first, second) = (base.len() as u8, asked.len() as u8);
+            [&[8, 0, first, 0, 8 + first, 0, second, 0], base, asked].concat()
+        };
+        assert!(cut(&at(b"b\0\x01\0", b"x\0"), 8));
+        assert!(!cut(&at(b"b\0\x01\0", b"/x\0"), 8) && !cut(&at(b"b\0/\0", b"x\0"), 8));
+        assert!(cut(&[8, 0, 0, 0, 255, 255, 255, 255], 8));
+        assert!(cut(&[8, 0, 0, 0, 8, 0, 0, 0, 255, 255, 255, 255], 12) && !cut(&[0; 12], 12));
     }
 
     #[test]

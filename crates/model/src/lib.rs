@@ -19,6 +19,7 @@ pub mod render;
 pub mod report;
 pub mod runtime;
 pub mod schema;
+pub mod script;
 mod stored;
 pub mod value;
 pub mod vocabulary;

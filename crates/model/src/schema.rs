@@ -131,6 +131,8 @@ pub enum FieldKind {
     PathAt,
     /// `requested_path`: a path as it was resolved, and then as `path_at`. Read as the latter, with `..`, where they differ.
     RequestedPath,
+    /// Made for each path of the above: whether that is cut. True or absent.
+    PathCut,
     /// `args_ref`: NUL-separated strings in the tail.
     Args,
     /// `ip_address`: sixteen bytes, IPv4 mapped into IPv6.
@@ -159,6 +161,18 @@ pub enum FieldKind {
 }
 
 impl Field {
+    /// The field that says whether this path is cut; none where it is no path.
+    pub fn truncated(&self) -> Option<Self> {
+        use FieldKind::{Path, PathAt, PathBuf, RequestedPath};
+        matches!(self.kind, Path | PathAt | PathBuf | RequestedPath).then(|| Self {
+            name: format!("{}_truncated", self.name),
+            label: format!("{}_cut", self.label),
+            kind: FieldKind::PathCut,
+            doc: format!("whether `{}` is cut, and begins with `…/`; absent where it is whole", self.name),
+            ..self.clone()
+        })
+    }
+
     /// What a number of this field is called: the name of an enum's value, or those of the flags that are set, joined
     /// by `|`. What has no name stays a number.
     pub fn name_of(&self, number: u64) -> String {

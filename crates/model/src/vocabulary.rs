@@ -208,6 +208,64 @@ pub static CONTEXT: &[ContextField] = {
         })
         .set(|e, v| one(v, &mut e.exec.in_memory)),
         field(
+            "process.executable.unlinked",
+            Bool,
+            Process,
+            "whether its program has no name: it was deleted, or made without one, as a memfd is",
+            |s| truth(s.exec().map(|e| e.is_unlinked)),
+        )
+        .set(|e, v| one(v, &mut e.exec.is_unlinked)),
+        field(
+            "process.executable.writable_mount",
+            Bool,
+            Process,
+            "whether its program lies on a mount that can be written to, other than that of the root folder: a volume, a tmpfs",
+            |s| truth(s.exec().map(|e| e.is_on_writable_mount)),
+        )
+        .set(|e, v| one(v, &mut e.exec.is_on_writable_mount)),
+        field(
+            "process.executable.file_system",
+            Text,
+            Process,
+            "the file system that its program lies on: `overlay`, `tmpfs`, ...",
+            |s| text(s.exec().map(|e| e.file_system.as_str()).filter(|name| !name.is_empty())),
+        )
+        .set(|e, v| one(v, &mut e.exec.file_system)),
+        field(
+            "process.executable.newer_than_container",
+            Bool,
+            Process,
+            "whether its program, or who owns it, changed after the container was started",
+            |s| truth(s.exec().zip(s.container).map(|(e, c)| c.started_ns.is_some_and(|at| e.file_changed_ns > at))),
+        )
+        .set(|e, v| {
+            let mut is_newer = false;
+            one(v, &mut is_newer)?;
+            e.exec.file_changed_ns = if is_newer { 2 } else { 0 };
+            e.container().started_ns = Some(1);
+            Ok(())
+        }),
+        field(
+            "process.executable.path_truncated",
+            Bool,
+            Process,
+            "whether the path of its program is cut, and begins with `…/`",
+            |s| truth(s.exec().map(|e| e.is_path_cut)),
+        )
+        .set(|e, v| one(v, &mut e.exec.is_path_cut)),
+        field("process.command_args_truncated", Bool, Process, "whether its arguments are cut", |s| {
+            truth(s.exec().map(|e| e.are_args_cut))
+        })
+        .set(|e, v| one(v, &mut e.exec.are_args_cut)),
+        field(
+            "process.script.path",
+            Text,
+            Process,
+            "the script that it runs, where it is an interpreter that was given one; links not resolved",
+            |s| text(s.exec().map(|e| e.script.as_str()).filter(|path| !path.is_empty())),
+        )
+        .set(|e, v| one(v, &mut e.exec.script)),
+        field(
             "process.runtime",
             Bool,
             Process,

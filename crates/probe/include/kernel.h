@@ -95,6 +95,7 @@ struct timespec64 {
 struct inode {
 	u16 i_mode;
 	u32 i_nlink;
+	s64 i_size;
 	unsigned long i_ino;
 	struct super_block *i_sb;
 	void *i_private;
@@ -114,6 +115,7 @@ struct dentry {
 
 struct vfsmount {
 	struct dentry *mnt_root;
+	int mnt_flags;
 };
 
 struct mount {

@@ -8,11 +8,24 @@
 
 #include "file.bpf.h"
 
+#ifndef RECORD_MAX
 #define RECORD_MAX 8192 /* a power of two: offsets are masked with it */
+#endif
 #define PIECE_MAX 4096	/* the longest text written at once */
 #define NAME_SIZE 256	/* a file name and its NUL */
-#define PATH_PARTS 48	/* names and mount points followed on the way to the root */
+#define PATH_PARTS 48	/* names and mount points followed at once on the way to the root */
+#define MORE_PARTS 64	/* those followed by each further call */
+#define MORE_CALLS 33	/* together more than a path of PIECE_MAX bytes has */
 #define SCRATCH_SLOTS 3 /* a program can be interrupted by another on its CPU */
+#define ENDS_SIZE 32	/* kept free in a record: how each of its paths ends is always said */
+
+/* How a walk to the root ended, as the record says it; WALKING is in none. */
+enum walk_ends {
+	WALK_NOWHERE = 0, /* the file has no place in the process's tree: a memfd, a pipe, another mount namespace */
+	WALK_CUT = 1,
+	WALK_ROOT = '/',
+	WALKING = 2,
+};
 
 /* A walk to the root keeps its place in memory: of what is read from there the verifier knows nothing, so that all ways
  * through the loop look the same to it and it follows one. */
@@ -20,12 +33,16 @@ struct walk {
 	struct mount *mount;
 	struct dentry *mount_root;
 	struct dentry *dentry;
-	u64 end; /* how it ended */
+	struct mount *root_mount; /* the process's own root */
+	struct dentry *root;
+	u64 end;   /* enum walk_ends */
+	u64 start; /* where in the record it began */
 };
 
 struct record {
 	u32 busy;
 	u32 size;
+	u32 slot; /* which of the scratch buffers it is */
 	struct walk walk;
 	u64 habit; /* likewise */
 	u8 data[RECORD_MAX + PIECE_MAX];
@@ -50,6 +67,7 @@ static __always_inline struct record *borrow(u32 fixed)
 		if (r && !r->busy) {
 			r->busy = 1;
 			r->size = fixed;
+			r->slot = slot;
 			return r;
 		}
 	}
@@ -103,7 +121,7 @@ static __always_inline u8 *tail(struct record *r)
 
 static __always_inline bool is_full(struct record *r)
 {
-	return r->size >= RECORD_MAX - NAME_SIZE;
+	return r->size >= RECORD_MAX - NAME_SIZE - ENDS_SIZE;
 }
 
 static __always_inline struct tail_ref since(struct record *r, u32 start)
@@ -157,10 +175,74 @@ static __always_inline str_ref append_user_string(struct record *r, const void *
 	return since(r, start);
 }
 
+/* One step of a walk to the root. Returns whether it goes on. */
+static __always_inline bool walk_step(struct record *r, struct walk *walk, struct dentry *root,
+				      struct mount *root_mount)
+{
+	struct dentry *here, *parent;
+	struct mount *mount;
+
+	barrier();
+	here = walk->dentry;
+	mount = walk->mount;
+	if (here == root && mount == root_mount) {
+		walk->end = WALK_ROOT;
+		return false;
+	}
+	if (here == walk->mount_root) {
+		struct mount *above = LOAD(mount, mnt_parent);
+
+		if (above == mount) {
+			/* Another root than the process's own; of a mount that hangs nowhere, the file itself. */
+			walk->end = WALK_ROOT;
+			if (r->size == walk->start) {
+				walk->end = WALK_NOWHERE;
+				append_kernel_string(r, LOAD(here, d_name.name));
+			}
+			return false;
+		}
+		walk->dentry = LOAD(mount, mnt_mountpoint);
+		walk->mount = above;
+		walk->mount_root = LOAD(above, mnt.mnt_root);
+		return true;
+	}
+	parent = LOAD(here, d_parent);
+	if (is_full(r)) {
+		walk->end = WALK_CUT;
+		return false;
+	}
+	append_name(r, LOAD(here, d_name.name));
+	if (parent == here) {
+		walk->end = WALK_NOWHERE;
+		return false;
+	}
+	walk->dentry = parent;
+	return true;
+}
+
+/* Goes on with the walk of a record. The verifier follows it once for a program, and not at each call: so a path may be
+ * as deep as it likes. */
+__noinline int walk_on(u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct dentry *root;
+	struct mount *root_mount;
+	struct walk *walk;
+
+	if (!r)
+		return 0;
+	walk = &r->walk;
+	root = walk->root;
+	root_mount = walk->root_mount;
+	for (int i = 0; i < MORE_PARTS; i++)
+		if (!walk_step(r, walk, root, root_mount))
+			break;
+	return 0;
+}
+
 /*
- * Appends a path as its names from the leaf to the root, each ended by NUL, and then how the walk ended: "/" at the
- * process's root, 1 where the limit cut it, nothing where the file has no place in the process's tree (a memfd, a
- * pipe, another mount namespace). Leaf first because that is how the kernel links them: no second pass here.
+ * Appends a path as its names from the leaf to the root, each ended by NUL, and then how the walk ended, if not
+ * nowhere. Leaf first because that is how the kernel links them: no second pass here.
  */
 static __always_inline path_ref append_place(struct record *r, struct vfsmount *vfsmount, struct dentry *dentry,
 					     struct task_struct *task)
@@ -173,47 +255,19 @@ static __always_inline path_ref append_place(struct record *r, struct vfsmount *
 	walk->mount = mount_of(vfsmount);
 	walk->mount_root = LOAD(vfsmount, mnt_root);
 	walk->dentry = dentry;
-	walk->end = 1;
-	for (int i = 0; i < PATH_PARTS; i++) {
-		struct dentry *here, *parent;
-		struct mount *mount;
-
-		barrier();
-		here = walk->dentry;
-		mount = walk->mount;
-		if (here == root && mount == root_mount) {
-			walk->end = '/';
+	walk->root = root;
+	walk->root_mount = root_mount;
+	walk->start = start;
+	walk->end = WALKING;
+	for (int i = 0; i < PATH_PARTS; i++)
+		if (!walk_step(r, walk, root, root_mount))
 			break;
-		}
-		if (here == walk->mount_root) {
-			struct mount *above = LOAD(mount, mnt_parent);
-
-			if (above == mount) {
-				/* Another root than the process's own; of a mount that hangs nowhere, the file itself. */
-				walk->end = '/';
-				if (r->size == start) {
-					walk->end = 0;
-					append_kernel_string(r, LOAD(here, d_name.name));
-				}
-				break;
-			}
-			walk->dentry = LOAD(mount, mnt_mountpoint);
-			walk->mount = above;
-			walk->mount_root = LOAD(above, mnt.mnt_root);
-			continue;
-		}
-		parent = LOAD(here, d_parent);
-		if (is_full(r))
-			break;
-		append_name(r, LOAD(here, d_name.name));
-		if (parent == here) {
-			walk->end = 0;
-			break;
-		}
-		walk->dentry = parent;
-	}
+	for (int i = 0; i < MORE_CALLS && walk->end == WALKING; i++)
+		walk_on(r->slot);
 	barrier();
-	if (walk->end && !is_full(r)) {
+	if (walk->end == WALKING)
+		walk->end = WALK_CUT;
+	if (walk->end != WALK_NOWHERE && r->size < RECORD_MAX - 2) {
 		u8 *at = tail(r);
 
 		at[0] = walk->end;
@@ -247,13 +301,16 @@ static __always_inline void fill_path(struct path_bytes *to, struct record *r, u
 	__builtin_memset(to, 0, sizeof(*to));
 	if (length > PATH_BYTES) {
 		bpf_probe_read_kernel(to->bytes, PATH_BYTES - 3, r->data + size);
-		to->bytes[PATH_BYTES - 2] = 1; /* cut */
+		to->bytes[PATH_BYTES - 2] = WALK_CUT;
 	} else if (length) {
 		bpf_probe_read_kernel(to->bytes, length, r->data + size);
 	}
 }
 
 #define AT_FDCWD (-100)
+
+/* Stands for a text for which the record has no room. */
+#define LEFT_OUT ((str_ref){ .offset = 0xffff, .length = 0xffff })
 
 /* The directory that a path which begins so is relative to; nothing where it is relative to none. */
 static __always_inline path_ref append_base(struct record *r, int directory, char first)
@@ -286,7 +343,7 @@ static __always_inline path_at append_path_at(struct record *r, int directory, c
 
 	bpf_probe_read_user(&first, 1, asked);
 	at.base = append_base(r, directory, first);
-	at.asked = append_user_string(r, asked);
+	at.asked = r->size < RECORD_MAX - PIECE_MAX ? append_user_string(r, asked) : LEFT_OUT;
 	return at;
 }
 
@@ -298,7 +355,7 @@ static __always_inline path_at append_copied_path_at(struct record *r, int direc
 
 	bpf_probe_read_kernel(&first, 1, copy);
 	at.base = append_base(r, directory, first);
-	at.asked = append_long_string(r, copy);
+	at.asked = r->size < RECORD_MAX - PIECE_MAX ? append_long_string(r, copy) : LEFT_OUT;
 	return at;
 }
 

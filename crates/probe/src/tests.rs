@@ -32,6 +32,7 @@ mod habit_keys;
 mod response;
 mod schemas;
 mod subscription;
+pub(crate) mod tmpfs;
 pub(crate) mod verifier;
 
 /// How many times slower than usual this machine is, as under emulation: `ETHOGRAM_TEST_PATIENCE`, 1 by default.

@@ -226,7 +226,7 @@ fn kind(tracker: &TrackerSchema, name: &str) -> ColumnKind {
     let mut kinds = fields.chain(context).map(|kind| match kind {
         FieldKind::Unsigned | FieldKind::Duration => ColumnKind::Unsigned,
         FieldKind::Signed => ColumnKind::Signed,
-        FieldKind::Bool => ColumnKind::Bool,
+        FieldKind::Bool | FieldKind::PathCut => ColumnKind::Bool,
         FieldKind::Args => ColumnKind::List,
         // Names of signals, errors and the like, paths and addresses.
         _ => ColumnKind::Text,

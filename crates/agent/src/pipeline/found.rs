@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use ethogram_engine::{FoundProcess, secrets};
-use ethogram_model::Exec;
+use ethogram_model::{Exec, script};
 use procfs::process::Process;
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 
@@ -29,19 +29,22 @@ fn read(process: &Process, cgroup: impl Fn(&Process) -> Option<u64>) -> Option<F
     let text = |path: procfs::ProcResult<std::path::PathBuf>| path.map(|p| p.to_string_lossy().into_owned());
     let path = text(process.exe()).unwrap_or_default();
     let file = file(pid);
-    let exec = Exec {
+    let in_memory = file.is_unlinked && path.starts_with("/memfd:");
+    let mut exec = Exec {
         pid,
         name: stat.comm,
         args,
         working_directory: text(process.cwd()).unwrap_or_default(),
         terminal,
-        in_memory: file.is_unlinked && path.starts_with("/memfd:"),
+        in_memory,
+        is_unlinked: file.is_unlinked,
         file_modified_ns: file.modified_ns,
         file_changed_ns: file.changed_ns,
         mount_namespace: mount_namespace(pid),
         path,
         ..Exec::default()
     };
+    exec.script = script::of(&exec).unwrap_or_default();
     let status = process.status().ok();
     let own_number = status.as_ref().and_then(|s| s.nspid.as_ref()?.last().copied());
     let found = ethogram_model::Process {

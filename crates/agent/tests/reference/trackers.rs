@@ -177,7 +177,7 @@ fn kind(field: &Field, examples: &[Json]) -> String {
 fn of_kind(kind: FieldKind) -> &'static str {
     match kind {
         FieldKind::Unsigned | FieldKind::Signed | FieldKind::Duration => "integer",
-        FieldKind::Bool => "boolean",
+        FieldKind::Bool | FieldKind::PathCut => "boolean",
         FieldKind::Args => "list of strings",
         _ => "string",
     }

@@ -303,7 +303,8 @@ impl Model {
 fn is_run_by_entrypoint(behaviour: &Behaviour<'_>, event: &Event) -> bool {
     let Some(process) = &event.context.process else { return false };
     let by = process.replaced.as_ref().or(process.ancestors.first());
-    let is_of_image = !process.exec.in_writable_layer && !process.exec.in_memory;
+    let exec = &process.exec;
+    let is_of_image = !exec.in_writable_layer && !exec.in_memory && !exec.is_unlinked && !exec.is_on_writable_mount;
     behaviour.kind == ObjectKind::Executable && is_of_image && by.is_some_and(|by| by.is_entrypoint)
 }
 

@@ -58,6 +58,9 @@ pub(crate) fn read(name: &str, object: &OpenObject, manifest: &Manifest) -> Resu
             return Err(bad(format!("event '{event}' does not begin with a struct event_header")));
         }
         let behaviours: Vec<_> = manifest.behaviour.iter().filter(|b| b.event == event).cloned().collect();
+        let own = fields.iter().filter(|field| !field.header && !field.name.starts_with('_'));
+        let truncated: Vec<_> = own.filter_map(Field::truncated).collect();
+        fields.extend(truncated);
         let rules = manifest.rules.iter().find(|r| r.event == event).cloned();
         let by_rules = rules
             .iter()

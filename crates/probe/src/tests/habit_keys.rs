@@ -71,7 +71,9 @@ impl Shown {
     /// All members with the tag were shown, but for those that always have the same value.
     fn finish(self, same: &[&'static str]) {
         let schema = &self.seen[0].schema;
-        let tagged: BTreeSet<_> = schema.fields.iter().filter(|f| f.habit_key).map(|f| f.name.as_str()).collect();
+        // What is cut has no habit.
+        let tagged = schema.fields.iter().filter(|f| f.habit_key && f.kind != ethogram_model::FieldKind::PathCut);
+        let tagged: BTreeSet<_> = tagged.map(|f| f.name.as_str()).collect();
         let shown: BTreeSet<_> = self.told_apart.iter().chain(same).copied().collect();
         assert_eq!(tagged, shown, "{}", self.event);
         for name in same {

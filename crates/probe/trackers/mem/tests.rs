@@ -168,3 +168,41 @@ fn page_faults_handled_in_user_space() {
     let event = rig.expect("userfaultfd", |e| is(e, "userfault") && of(e, pid));
     assert_eq!(shown(&event, "memory.userfault.flags"), "UFFD_USER_MODE_ONLY|O_CLOEXEC");
 }
+
+/// Has a child map code of a file, and gives the events of it.
+fn mapped(rig: &mut Rig, path: &std::path::Path) -> Vec<Event> {
+    let file = std::fs::File::open(path).unwrap();
+    let descriptor = file.as_raw_fd();
+    let child = forked(|| {
+        // SAFETY: fresh mappings only, and nobody else uses what was just mapped.
+        unsafe {
+            libc::mmap(null_mut(), PAGE, READ_EXEC, libc::MAP_PRIVATE, descriptor, 0);
+            libc::syscall(libc::SYS_memfd_create, c"last".as_ptr(), 0);
+        }
+        0
+    });
+    let pid = child.pid();
+    child.go();
+    rig.expect("what came last", |e| is(e, "memfd") && of(e, pid));
+    rig.all().iter().filter(|e| is(e, "library") && of(e, pid)).cloned().collect()
+}
+
+#[test]
+fn code_of_a_file_that_was_brought_is_told_and_that_of_others_is_not() {
+    let mut rig = Rig::start("mem");
+    let mount = crate::tests::tmpfs::Tmpfs::new();
+    let path = mount.path().join("library.so");
+    std::fs::copy("/bin/true", &path).unwrap();
+    let events = mapped(&mut rig, &path);
+    let [event] = events.as_slice() else { panic!("{} events", events.len()) };
+    assert_eq!(text(event, "file.path"), path.to_str().unwrap());
+    assert_eq!(shown(event, "file.file_system"), "tmpfs");
+    assert!(!event.get("file.unlinked").is_truthy() && !event.get("file.writable_layer").is_truthy());
+    assert_eq!(mapped(&mut rig, std::path::Path::new("/bin/true")).len(), 0);
+    // Its name is removed while it is mapped.
+    let open = std::fs::File::open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let again = format!("/proc/self/fd/{}", open.as_raw_fd());
+    let events = mapped(&mut rig, std::path::Path::new(&again));
+    assert!(events.len() == 1 && events[0].get("file.unlinked").is_truthy());
+}

@@ -3,7 +3,6 @@
  * What injected and unpacked code needs: memory that is executable and was or is writable, files that exist in memory
  * only, other processes' memory, and page faults handled in user space.
  */
-#include "file.bpf.h"
 #include "record.bpf.h"
 #include "syscall.bpf.h"
 #include "task.bpf.h"
@@ -90,6 +89,16 @@ struct memory_userfault {
 };
 EVENT(userfault, struct memory_userfault, 4);
 
+struct memory_library {
+	struct event_header header;
+	path_ref path FIELD("file.path", "the file that the code was loaded from");
+	enum file_system file_system FIELD("file.file_system", "the file system that it lies on: overlay, tmpfs, ...");
+	bool8 writable_layer FIELD("file.writable_layer",
+				   "whether it was written in the container and is not from its image");
+	bool8 unlinked FIELD("file.unlinked", "whether it has no name: it was deleted, or made without one");
+};
+EVENT(library, struct memory_library, 5);
+
 /* What a process has been reported for. Another program in the same process counts anew. */
 struct reported_key {
 	u64 process_start;
@@ -165,6 +174,50 @@ static __always_inline void report_executable(u32 operation, u32 kind, u32 prote
 	send(c, r);
 }
 
+#define LIBRARY 16 /* in the table of what was reported, beside enum memory_kind */
+
+/* Code of a file that was brought into the container: written there, or in memory. The program's own is an execution. */
+static __always_inline void report_library(struct file *file)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct inode *inode = LOAD(file, f_inode);
+	struct tracker_counters *c;
+	struct memory_library *e;
+	bool written, unlinked;
+	struct record *r;
+	u64 cgroup;
+
+	written = is_written(file);
+	unlinked = is_unlinked(inode);
+	/* Where the root folder itself is in memory, that says nothing. */
+	if (!written && !unlinked && !(is_in_memory_file_system(inode) && is_on_writable_mount(file, task)))
+		return;
+	if (LOAD(task, mm, exe_file, f_inode) == inode)
+		return;
+	c = count();
+	if (!c || !is_collected(c, &cgroup))
+		return;
+	if (was_reported(LIBRARY, file, 0)) {
+		c->aggregated++;
+		return;
+	}
+	r = begin(c, sizeof(*e));
+	if (!r)
+		return;
+	e = (void *)r->data;
+	describe_current(&e->header, EVENT_library, cgroup);
+	e->file_system = LOAD(inode, i_sb, s_magic);
+	e->writable_layer = written;
+	e->unlinked = unlinked;
+	e->path = append_path(r, &file->f_path, task);
+	send(c, r);
+}
+
+static __always_inline bool is_refused(long result)
+{
+	return result < 0 && result >= -4095;
+}
+
 static __always_inline u32 kind_of_mapping(u64 protection, struct file *file)
 {
 	if (!(protection & PROT_EXEC))
@@ -185,6 +238,8 @@ int BPF_PROG(mapped, struct file *file, unsigned long address, unsigned long siz
 			address = result;
 		report_executable(memory_operation_mmap, kind, protection, address, size, file, result);
 	}
+	if (protection & PROT_EXEC && file && kind != memory_kind_executable_memfd && !is_refused(result))
+		report_library(file);
 	return 0;
 }
 
@@ -201,6 +256,8 @@ SYSCALLS(mappings)
 	if (!(argument(call, 3) & MAP_ANONYMOUS))
 		file = file_of((struct task_struct *)bpf_get_current_task(), argument(call, 4));
 	kind = kind_of_mapping(protection, file);
+	if (file && kind != memory_kind_executable_memfd && !is_refused(call->result))
+		report_library(file);
 	if (!kind)
 		return;
 	address = call->result < 0 && call->result >= -4095 ? argument(call, 0) : call->result;
@@ -212,6 +269,7 @@ SEC("fexit/security_file_mprotect")
 int BPF_PROG(protected, struct vm_area_struct *vma, unsigned long asked, unsigned long protection, int result)
 {
 	struct call call = {};
+	struct file *file;
 	u32 kind;
 
 	if (!(protection & PROT_EXEC))
@@ -224,8 +282,11 @@ int BPF_PROG(protected, struct vm_area_struct *vma, unsigned long asked, unsigne
 		kind = memory_kind_made_executable;
 	call.regs = entry_registers();
 	call.compat = call_slot(call.regs) >= SYSCALL_NUMBERS;
-	report_executable(memory_operation_mprotect, kind, protection, argument(&call, 0), argument(&call, 1),
-			  LOAD(vma, vm_file), result);
+	file = LOAD(vma, vm_file);
+	report_executable(memory_operation_mprotect, kind, protection, argument(&call, 0), argument(&call, 1), file,
+			  result);
+	if (file && !result)
+		report_library(file);
 	return 0;
 }
 

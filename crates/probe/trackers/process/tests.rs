@@ -286,3 +286,103 @@ fn a_program_in_memory_only_is_told_apart() {
     assert!(exec.get("process.executable.memfd").is_truthy());
     assert_eq!(text(&exec, "process.executable.path"), "memfd:ghost");
 }
+
+/// Runs a program and gives its exec.
+fn exec_of(rig: &mut Rig, path: &std::path::Path) -> Event {
+    let mut child = Command::new(path).spawn().unwrap();
+    child.wait().unwrap();
+    rig.expect("exec", |e| is(e, "exec") && of(e, child.id()))
+}
+
+#[test]
+fn a_program_at_any_depth_has_its_whole_path() {
+    let mut rig = Rig::start("process");
+    let dir = tempfile::tempdir().unwrap();
+    for depth in [3, 60, 1900] {
+        let folder = dir.path().join(vec!["a"; depth].join("/"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let program = folder.join("program");
+        std::fs::copy("/bin/true", &program).unwrap();
+        let exec = exec_of(&mut rig, &program);
+        assert_eq!(text(&exec, "process.executable.path"), program.to_str().unwrap());
+        assert_eq!(text(&exec, "process.executable.as_called"), program.to_str().unwrap());
+        assert_eq!(exec.get("process.executable.path_truncated"), Value::Absent);
+    }
+}
+
+#[test]
+fn a_path_that_is_too_long_for_a_record_is_marked_as_cut() {
+    let mut rig = Rig::start("process");
+    let dir = tempfile::tempdir().unwrap();
+    let before = std::env::current_dir().unwrap();
+    std::env::set_current_dir(dir.path()).unwrap();
+    for _ in 0..90 {
+        let name = "n".repeat(200);
+        std::fs::create_dir(&name).unwrap();
+        std::env::set_current_dir(&name).unwrap();
+    }
+    std::fs::copy("/bin/true", "program").unwrap();
+    let exec = exec_of(&mut rig, std::path::Path::new("./program"));
+    std::env::set_current_dir(before).unwrap();
+    let path = text(&exec, "process.executable.path");
+    assert!(path.starts_with("…/nnn") && path.ends_with("nnn/program") && path.len() > 8192, "{}", path.len());
+    assert_eq!(exec.get("process.executable.path_truncated"), Value::Bool(true));
+    assert_eq!(exec.get("process.working_directory_truncated"), Value::Bool(true));
+    assert_eq!(text(&exec, "process.executable.as_called"), "./program");
+}
+
+#[test]
+fn arguments_of_4096_bytes_are_whole() {
+    let mut rig = Rig::start("process");
+    for (length, is_cut) in [(4096, false), (4097, true)] {
+        let argument = "x".repeat(length - "/bin/true".len() - 2);
+        let mut child = Command::new("/bin/true").arg(&argument).spawn().unwrap();
+        child.wait().unwrap();
+        let exec = rig.expect("exec", |e| is(e, "exec") && of(e, child.id()));
+        assert_eq!(number(&exec, "process.command_args_size"), length as u64);
+        assert_eq!(exec.get("process.command_args_truncated").is_truthy(), is_cut);
+        assert_eq!(args(&exec)[1] == argument, !is_cut);
+    }
+}
+
+#[test]
+fn a_program_that_has_no_name_is_told_from_one_that_has() {
+    use std::os::{fd::AsRawFd, unix::fs::OpenOptionsExt};
+    let mut rig = Rig::start("process");
+    let dir = tempfile::tempdir().unwrap();
+    let named = dir.path().join("named");
+    std::fs::copy("/bin/true", &named).unwrap();
+    let exec = exec_of(&mut rig, &named);
+    assert!(!exec.get("process.executable.unlinked").is_truthy());
+    // Deleted, but for the descriptor.
+    let open = std::fs::File::open(&named).unwrap();
+    std::fs::remove_file(&named).unwrap();
+    let by_descriptor = |file: &std::fs::File| std::path::PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let exec = exec_of(&mut rig, &by_descriptor(&open));
+    assert!(exec.get("process.executable.unlinked").is_truthy() && !exec.get("process.executable.memfd").is_truthy());
+    // Never with a name. What is open for writing cannot be run.
+    let mut options = std::fs::File::options();
+    options.read(true).write(true).custom_flags(libc::O_TMPFILE).mode(0o755);
+    let Ok(mut nameless) = options.open(dir.path()) else { return };
+    std::io::copy(&mut std::fs::File::open("/bin/true").unwrap(), &mut nameless).unwrap();
+    let again = std::fs::File::open(by_descriptor(&nameless)).unwrap();
+    drop(nameless);
+    let exec = exec_of(&mut rig, &by_descriptor(&again));
+    assert!(exec.get("process.executable.unlinked").is_truthy() && !exec.get("process.executable.memfd").is_truthy());
+}
+
+#[test]
+fn the_file_system_and_the_mount_of_a_program_are_told() {
+    let mut rig = Rig::start("process");
+    let mount = crate::tests::tmpfs::Tmpfs::new();
+    let program = mount.path().join("program");
+    std::fs::copy("/bin/true", &program).unwrap();
+    let exec = exec_of(&mut rig, &program);
+    assert_eq!(shown(&exec, "process.executable.file_system"), "tmpfs");
+    assert!(exec.get("process.executable.writable_mount").is_truthy());
+    mount.make_read_only();
+    let exec = exec_of(&mut rig, &program);
+    assert!(!exec.get("process.executable.writable_mount").is_truthy());
+    let exec = exec_of(&mut rig, std::path::Path::new("/bin/true"));
+    assert!(!exec.get("process.executable.writable_mount").is_truthy());
+}

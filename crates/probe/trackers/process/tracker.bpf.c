@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* Processes as they are forked, run a program and exit. Threads are not processes. */
+#define RECORD_MAX 16384 /* arguments, the program's path and the name it was called by may each take 4,096 bytes */
 #include "lineage.bpf.h"
 #include "record.bpf.h"
 #include "task.bpf.h"
 
 PARAM(bool8, args, 1, "whether arguments are reported");
-PARAM(u32, max_args, 2048, "bytes kept of the arguments, at most 4095; what is longer is cut, and marked as cut");
+PARAM(u32, max_args, 4096, "bytes kept of the arguments, at most 4096; what is longer is cut, and marked as cut");
 PARAM(bool8, environment, 0, "whether environment variables are reported, 2047 bytes of them");
 PARAM(bool8, threads, 0, "whether new threads are reported");
 
@@ -44,6 +45,13 @@ struct process_exec {
 	bool8 writable_layer FIELD("process.executable.writable_layer",
 				   "whether the file was written in the container and is not from its image");
 	bool8 memfd FIELD("process.executable.memfd", "whether the file exists in memory only");
+	bool8 unlinked FIELD("process.executable.unlinked",
+			     "whether the file has no name: it was deleted, or made without one, as a memfd is");
+	bool8 writable_mount FIELD("process.executable.writable_mount",
+				   "whether the file lies on a mount that can be written to, other than that of the root "
+				   "folder: a volume, a tmpfs");
+	enum file_system file_system FIELD("process.executable.file_system",
+					   "the file system that the file lies on: overlay, tmpfs, ...");
 	bool8 leads_group FIELD("process.leads_group",
 				"whether it leads its process group, as a command typed into a shell does");
 	char tty[16] FIELD("process.tty.name", "controlling terminal");
@@ -112,12 +120,13 @@ static __always_inline void append_args(struct process_exec *e, struct record *r
 	e->args_size = size;
 	if (kept > max_args)
 		kept = max_args;
-	if (kept > PIECE_MAX - 1)
-		kept = PIECE_MAX - 1;
+	if (kept > PIECE_MAX)
+		kept = PIECE_MAX;
 	if (!args)
 		kept = 0;
 	e->args_cut = args && kept < size;
-	if (kept && !bpf_probe_read_user(tail(r), kept & (PIECE_MAX - 1), (void *)from))
+	/* At least 1 and at most PIECE_MAX, which the verifier sees so. */
+	if (kept && !bpf_probe_read_user(tail(r), ((kept - 1) & (PIECE_MAX - 1)) + 1, (void *)from))
 		r->size += kept;
 	e->args = since(r, start);
 }
@@ -147,7 +156,7 @@ static __always_inline void name_lineage(struct program *now, const struct proce
 {
 	u64 hash = mixed(now->plain, now->above);
 
-	if (e->args.length != e->args_size || e->memfd || is_full(r) || r->size > sizeof(*e) + NAMED_MAX)
+	if (e->args.length != e->args_size || e->unlinked || is_full(r) || r->size > sizeof(*e) + NAMED_MAX)
 		return;
 	hash = mixed(hash, e->writable_layer);
 	hash = mixed(hash, (u64)e->args.length << 32 | e->path.length << 16 | e->filename.length);
@@ -190,14 +199,18 @@ int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct l
 	e->leads_group = leader_of(task, PIDTYPE_PGID) == e->header.pid;
 	e->file_modified = modified_at(inode);
 	e->file_changed = changed_at(inode);
-	e->writable_layer = in_writable_layer(inode);
+	e->writable_layer = is_written(file);
 	e->memfd = is_memfd(file);
+	e->unlinked = is_unlinked(inode);
+	e->writable_mount = is_on_writable_mount(file, task);
+	e->file_system = LOAD(inode, i_sb, s_magic);
 	e->tty[0] = 0;
 	if (terminal)
 		bpf_probe_read_kernel_str(e->tty, sizeof(e->tty), &terminal->name);
+	/* These two are whole; the path, and then the directory, are cut where a record is full. */
 	append_args(e, r, task);
+	e->filename = append_long_string(r, LOAD(bprm, filename));
 	e->path = append_path(r, &file->f_path, task);
-	e->filename = append_kernel_string(r, LOAD(bprm, filename));
 	name_lineage(&now, e, r);
 	lineage_put(&now);
 	e->cwd = append_path(r, &fs->pwd, task);

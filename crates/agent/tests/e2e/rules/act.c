@@ -21,6 +21,7 @@
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -72,6 +73,36 @@ static void memory_file(const char *how, const char *name)
 	}
 	if (!strcmp(how, "map"))
 		must(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, to, 0) == MAP_FAILED ? -1 : 0, "mmap");
+}
+
+/* Maps code of a file, as a loader does. */
+static void load(const char *path)
+{
+	int file = open(path, O_RDONLY);
+
+	must(file, path);
+	must(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0) == MAP_FAILED ? -1 : 0, "mmap");
+}
+
+/* Runs this program from folders so deep that their path fits nowhere. */
+static void deep(const char *folder)
+{
+	int from = open("/proc/self/exe", O_RDONLY), to;
+	char name[201], bytes[65536];
+	ssize_t size;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	must(chdir(folder), folder);
+	for (int i = 0; i < 90; i++) {
+		mkdir(name, 0755);
+		must(chdir(name), "chdir");
+	}
+	must(to = open("x", O_WRONLY | O_CREAT, 0755), "x");
+	while ((size = read(from, bytes, sizeof(bytes))) > 0)
+		must(write(to, bytes, size), "write");
+	close(to);
+	must(execl("./x", "x", NULL), "execl");
 }
 
 static void trace(const char *how)
@@ -424,6 +455,10 @@ int main(int count, char **args)
 
 	if (!strcmp(act, "memory-file"))
 		memory_file(how, *more ? more : "payload");
+	else if (!strcmp(act, "deep"))
+		deep(how);
+	else if (!strcmp(act, "load"))
+		load(how);
 	else if (!strcmp(act, "trace"))
 		trace(how);
 	else if (!strcmp(act, "access"))

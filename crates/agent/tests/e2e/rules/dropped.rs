@@ -12,6 +12,13 @@ pub(crate) const ACTS: &[Act] = &[
     ),
     act("Program Run From A Temporary Folder", "cp /act/act /tmp/x && /tmp/x", "/bin/ls /tmp"),
     act(
+        "Program Run From A File System In Memory",
+        "mkdir /data/m && mount -t tmpfs none /data/m && cp /act/act /data/m/x && /data/m/x",
+        "mkdir /data/n && mount -t tmpfs none /data/n && cp /act/act /data/n/x && /bin/ls /data/n",
+    ),
+    act("Program Brought To A Volume Run", "cp /act/act /volume/x && /volume/x", "cp /act/act /volume/x && /act/act"),
+    act("Program At A Cut Path Run", "/act/act deep /data", "/act/act"),
+    act(
         "Hidden Program Run",
         "mkdir -p /var/tmp/.x && cp /act/act /var/tmp/.x/y && /var/tmp/.x/y",
         "mkdir -p /var/tmp/.x && /bin/ls /var/tmp/.x",
@@ -22,6 +29,6 @@ pub(crate) const ACTS: &[Act] = &[
 
 #[test]
 fn dropped() {
-    let stage = Stage::new("dropped", &[]);
+    let stage = Stage::new("dropped", &["--volume", "/volume"]);
     stage.perform(ACTS);
 }

@@ -4,6 +4,21 @@ use super::stage::{Act, Stage, act};
 
 pub(crate) const ACTS: &[Act] = &[
     act("Program Run From Memory", "act memory-file run", "act memory-file make"),
+    act(
+        "Program Without A Name Run",
+        "cp /act/act /data/gone && exec 9</data/gone && rm /data/gone && /proc/self/fd/9",
+        "exec 9</etc/hostname && cat /proc/self/fd/9",
+    ),
+    act(
+        "Script Without A Name Run",
+        "echo : >/data/gone && exec 9</data/gone && rm /data/gone && sh /proc/self/fd/9",
+        "echo : >/data/script && sh /data/script",
+    ),
+    act(
+        "Library Loaded From A Temporary Folder",
+        "cp /act/act /tmp/library.so && act load /tmp/library.so",
+        "act load /bin/busybox",
+    ),
     act("Code Mapped From Memory Only", "act memory-file map", "act memory-file make"),
     act("Unpacked Code Run", "cp /act/act /data/packed && /data/packed writable-code", "act writable-code"),
     act(
@@ -13,8 +28,8 @@ pub(crate) const ACTS: &[Act] = &[
     ),
     act(
         "Command Too Long To Be Seen Whole",
+        "sh -c \": $(head -c 5000 /dev/zero | tr '\\0' x)\"",
         "sh -c \": $(head -c 3000 /dev/zero | tr '\\0' x)\"",
-        "sh -c \": $(head -c 300 /dev/zero | tr '\\0' x)\"",
     ),
     act(
         "Download Piped Into A Shell",

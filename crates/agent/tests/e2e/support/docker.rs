@@ -133,7 +133,11 @@ impl Container {
 impl Drop for Container {
     fn drop(&mut self) {
         let mut docker = Command::new("docker");
-        docker.args(["rm", "--force", &self.name]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        docker
+            .args(["rm", "--force", "--volumes", &self.name])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let _ = docker.status();
     }
 }

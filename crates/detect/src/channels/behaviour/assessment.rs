@@ -1,6 +1,6 @@
 //! How severe a new behaviour is.
 
-use ethogram_model::{Event, ObjectKind, Severity};
+use ethogram_model::{Event, Exec, ObjectKind, Severity};
 
 use super::{Behaviour, peers, places};
 use crate::subject::program::is_in_writable_layer;
@@ -18,6 +18,18 @@ fn is_in_memory(event: &Event) -> bool {
         || event.get("process.executable.memfd").is_truthy()
 }
 
+/// Why a program that lies in a file is none of the image's, where that is known.
+fn why_brought(exec: &Exec) -> Option<&'static str> {
+    if exec.is_unlinked {
+        return Some("the program's file has no name any more");
+    }
+    let is_in_memory = matches!(exec.file_system.as_str(), "tmpfs" | "ramfs" | "hugetlbfs");
+    if is_in_memory && exec.is_on_writable_mount && exec.container_cgroup != 0 {
+        return Some("the program lies on a file system in memory");
+    }
+    exec.is_path_cut.then_some("the program lies so deep that its path is cut")
+}
+
 impl Assessment {
     pub(crate) fn of(behaviour: &Behaviour<'_>, event: &Event) -> Self {
         let (severity, confidence, because) = match behaviour.kind {
@@ -28,7 +40,10 @@ impl Assessment {
                 let because = "the program is not part of the image: it lies in the container's writable layer";
                 (Severity::High, 90, Some(because.to_owned()))
             }
-            ObjectKind::Executable => (Severity::Medium, 70, None),
+            ObjectKind::Executable => match event.context.process.as_ref().and_then(|p| why_brought(&p.exec)) {
+                Some(because) => (Severity::High, 80, Some(because.to_owned())),
+                None => (Severity::Medium, 70, None),
+            },
             ObjectKind::SensitivePath => {
                 (Severity::High, 80, behaviour.sensitivity.map(|what| format!("it gives away {what}")))
             }

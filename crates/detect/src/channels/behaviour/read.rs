@@ -222,7 +222,7 @@ fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, s
     }
 }
 
-/// What was run: the program, by another one than the image's where it was written in the container, with its arguments
+/// What was run: the program, as another one than the image's where it was written in the container or deleted, with its arguments
 /// where it is an interpreter that something in the container runs.
 fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
     let mut program = label(&process.exec);
@@ -236,11 +236,16 @@ fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
     let parent = process.replaced.as_ref().or(process.ancestors.first());
     let is_from_inside = parent.is_some_and(|parent| !is_outside(parent, container));
     let template = if is_from_inside { template::of(&process.exec) } else { None };
-    match (template, process.exec.in_writable_layer) {
-        (None, false) => program,
-        (None, true) => format!("{program} (written)").into(),
-        (Some(template), false) => format!("{program} {template}").into(),
-        (Some(template), true) => format!("{program} (written) {template}").into(),
+    let is_deleted = process.exec.is_unlinked && !process.exec.in_memory;
+    if process.exec.in_writable_layer {
+        program = format!("{program} (written)").into();
+    }
+    if is_deleted {
+        program = format!("{program} (deleted)").into();
+    }
+    match template {
+        None => program,
+        Some(template) => format!("{program} {template}").into(),
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn type_of(kind: ethogram_model::FieldKind) -> Type {
     use ethogram_model::FieldKind as Kind;
     match kind {
         Kind::Unsigned | Kind::Signed | Kind::Duration | Kind::Id => Type::Number,
-        Kind::Bool => Type::Bool,
+        Kind::Bool | Kind::PathCut => Type::Bool,
         Kind::Ip => Type::Ip,
         Kind::Args | Kind::Names => Type::Texts,
         _ => Type::Any,

@@ -45,7 +45,7 @@ pub(super) fn programs<'e>(all: impl Iterator<Item = &'e Exec>) -> Value<'e> {
 }
 
 fn name(exec: &Exec) -> Option<&str> {
-    if exec.in_writable_layer || exec.in_memory || !is_of_the_system(&exec.path) {
+    if is_brought(exec) || !is_of_the_system(&exec.path) {
         return None;
     }
     let file = last(&exec.path);
@@ -67,6 +67,13 @@ fn name(exec: &Exec) -> Option<&str> {
         }
     }
     Some(file)
+}
+
+/// Whether its file is not what the image has: written in the container, without a name, or on a mount of a container that can
+/// be written to.
+fn is_brought(exec: &Exec) -> bool {
+    let is_on_volume = exec.is_on_writable_mount && exec.container_cgroup != 0;
+    exec.in_writable_layer || exec.in_memory || exec.is_unlinked || exec.is_path_cut || is_on_volume
 }
 
 /// Whether a path leads to where programs of the system are. What lies right in the root is part of the image: that folder
@@ -126,6 +133,13 @@ mod tests {
         assert_eq!(name(&changed), None);
         changed = Exec { in_memory: true, in_writable_layer: false, ..changed };
         assert_eq!(name(&changed), None);
+        changed = Exec { is_unlinked: true, in_memory: false, ..changed };
+        assert_eq!(name(&changed), None);
+        changed = Exec { is_on_writable_mount: true, container_cgroup: 1, is_unlinked: false, ..changed };
+        assert_eq!(name(&changed), None);
+        // On the host, where programs are may be a mount of its own.
+        changed.container_cgroup = 0;
+        assert_eq!(name(&changed), Some("sshd"));
     }
 
     #[test]
