@@ -5,6 +5,7 @@
  */
 #include "habit.bpf.h"
 #include "ordinary.bpf.h"
+#include "real_path.bpf.h"
 #include "syscall.bpf.h"
 #include "../response/policy.bpf.h"
 
@@ -28,6 +29,9 @@ VALUE(TESTED_MASK_BIT);
 STRUCT(relevance);
 
 STRUCT(habit);
+
+VALUE(HOST_TREE_PLACE);
+STRUCT(host_tree);
 
 VALUE(SYSCALL_NUMBERS);
 VALUE(SYSCALL_LEVELS);

@@ -3,4 +3,5 @@
 pub(crate) mod names;
 pub mod normalise;
 pub mod program;
+pub(crate) mod real_path;
 pub mod workload;

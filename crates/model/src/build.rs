@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use crate::{Event, EventSchema, Field, FieldKind, example::Example, render::names, vocabulary};
+use crate::{Event, EventSchema, Field, FieldKind, Value, example::Example, render::names, vocabulary};
 
 /// An event of the schema with these fields, by their names in the vocabulary. Fields of the process and the container
 /// that the record does not hold go into its context.
@@ -50,9 +50,9 @@ fn write(record: &mut Vec<u8>, field: &Field, values: &[String]) -> Result<(), S
             let bytes = text.as_bytes().get(..text.len().min(field.size.saturating_sub(1))).unwrap_or_default();
             put(record, field.offset, bytes);
         }
-        FieldKind::PathBuf => put(record, field.offset, &leaf_first(text)),
+        FieldKind::PathBuf => put(record, field.offset, &leaf_first(text.as_bytes())),
         FieldKind::Str => refer(record, field.offset, text.as_bytes()),
-        FieldKind::Path => refer(record, field.offset, &leaf_first(text)),
+        FieldKind::Path => refer(record, field.offset, &leaf_first(text.as_bytes())),
         FieldKind::PathAt => refer(record, field.offset + 4, text.as_bytes()),
         // Of a path that is cut, nothing is left.
         FieldKind::PathCut => match text {
@@ -115,6 +115,15 @@ fn number(field: &Field, text: &str) -> Option<u64> {
     }
 }
 
+/// The event as if its file's other path, `file.real_path`, were the file's path. None where it has no other.
+pub fn at_real_path(event: &Event) -> Option<Event> {
+    let path = event.schema.field("file.path").filter(|field| field.kind == FieldKind::Path)?;
+    let Value::Text(real) = event.value_at(event.schema.layout().real_path?) else { return None };
+    let mut record = event.record.to_vec();
+    refer(&mut record, path.offset, &leaf_first(&real));
+    Some(Event { record: record.into(), ..event.clone() })
+}
+
 fn put(record: &mut [u8], offset: usize, bytes: &[u8]) {
     if let Some(place) = record.get_mut(offset..).and_then(|r| r.get_mut(..bytes.len())) {
         place.copy_from_slice(bytes);
@@ -132,11 +141,11 @@ fn refer(record: &mut Vec<u8>, offset: usize, bytes: &[u8]) {
 }
 
 /// As the kernel side writes a path: its names from the leaf, and how it ends.
-fn leaf_first(path: &str) -> Vec<u8> {
-    let Some(rooted) = path.strip_prefix('/') else { return [path.as_bytes(), b"\0"].concat() };
+fn leaf_first(path: &[u8]) -> Vec<u8> {
+    let Some(rooted) = path.strip_prefix(b"/") else { return [path, b"\0"].concat() };
     let mut out = Vec::with_capacity(path.len() + 3);
-    for part in rooted.split('/').rev().filter(|part| !part.is_empty()) {
-        out.extend_from_slice(part.as_bytes());
+    for part in rooted.split(|byte| *byte == b'/').rev().filter(|part| !part.is_empty()) {
+        out.extend_from_slice(part);
         out.push(0);
     }
     out.extend_from_slice(b"/\0");

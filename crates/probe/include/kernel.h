@@ -81,9 +81,12 @@ struct qstr {
 	const unsigned char *name;
 };
 
+struct dentry;
+
 struct super_block {
 	u32 s_dev;
 	unsigned long s_magic;
+	struct dentry *s_root;
 };
 
 struct timespec64 {

@@ -17,44 +17,10 @@ struct {
 	__type(value, u32);
 } ordinary SEC(".maps");
 
-/*
- * Stands for a file at its place as the current process sees it, and for how it is used; 0 where there are no verdicts on
- * such. The kernel's hash of a name is one of its directory too.
- */
-#define OBJECT_OF(READ, file, root, use)                                                                               \
-	({                                                                                                             \
-		u64 hash = agent_salt;                                                                                 \
-                                                                                                                       \
-		hash = mixed(hash, READ(file, f_path.dentry, d_name.hash));                                            \
-		hash = mixed(hash, READ(file, f_inode, i_ino));                                                        \
-		hash = mixed(hash, (u64)READ(file, f_inode, i_sb, s_dev) << 32 |                                       \
-					   (u32)LOAD(mount_of(READ(file, f_path.mnt)), mnt_id));                       \
-		hash = mixed(hash, root);                                                                              \
-		hash = mixed(hash, use);                                                                               \
-		hash | 1;                                                                                              \
-	})
-
-static __always_inline u64 object_of(struct file *file, u32 use)
+/* Stands for a file at its place, and for how it is used; 0 where there are no verdicts on such. */
+static __always_inline u64 object_at(u64 place, u32 use)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-	if (!verdicts_apply())
-		return 0;
-	return OBJECT_OF(LOAD, file, LOAD(task, fs, root.dentry, d_inode, i_ino), use);
-}
-
-/* The same for a pointer that the kernel has given a type. */
-static __always_inline u64 object_of_typed(struct file *file, u32 use)
-{
-	u64 root;
-
-	if (!verdicts_apply())
-		return 0;
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
-		root = WALK(bpf_get_current_task_btf(), fs, root.dentry, d_inode, i_ino);
-	else
-		root = LOAD((struct task_struct *)bpf_get_current_task(), fs, root.dentry, d_inode, i_ino);
-	return OBJECT_OF(WALK, file, root, use);
+	return place && verdicts_apply() ? mixed(place, use) | 1 : 0;
 }
 
 static __always_inline bool is_ordinary(u64 object)

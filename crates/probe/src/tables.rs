@@ -2,6 +2,7 @@
 
 pub(crate) mod container_filter;
 pub(crate) mod habits;
+pub(crate) mod host_trees;
 pub(crate) mod shared;
 pub(crate) mod subscription;
 mod written;
@@ -11,6 +12,7 @@ use libbpf_rs::MapHandle;
 use self::{
     container_filter::ContainerFilter,
     habits::Habits,
+    host_trees::HostTrees,
     shared::{Table, table},
     subscription::Subscriptions,
 };
@@ -22,6 +24,7 @@ pub(crate) struct Tables {
     pub(crate) container_filter: ContainerFilter,
     pub(crate) subscriptions: Subscriptions,
     pub(crate) habits: Habits,
+    pub(crate) host_trees: HostTrees,
     /// What each process runs: the tracker that keeps lineages writes it.
     programs: MapHandle,
 }
@@ -32,6 +35,7 @@ impl Tables {
             container_filter: ContainerFilter::new()?,
             subscriptions: Subscriptions::new()?,
             habits: Habits::new()?,
+            host_trees: HostTrees::new()?,
             programs: table::PROGRAMS.make()?,
         })
     }
@@ -64,6 +68,7 @@ impl Tables {
             (table::RELEVANCE, &subscriptions.relevance.map),
             (table::ORDINARY, &subscriptions.ordinary),
             (table::HABITS, &self.habits.map),
+            (table::HOST_TREES, &self.host_trees.map),
             (table::PROGRAMS, &self.programs),
         ];
         all.into_iter().find(|(table, _)| table.name == name)

@@ -29,6 +29,7 @@ mod dispatcher;
 mod examples;
 mod habit;
 mod habit_keys;
+mod places;
 mod response;
 mod schemas;
 mod subscription;

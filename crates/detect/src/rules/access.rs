@@ -283,7 +283,10 @@ impl Access {
         match self {
             Self::Absent | Self::Constant(_) | Self::ConstantBool(_) | Self::ConstantNumber(_) | Self::Types(_) => true,
             Self::Directory(_) | Self::FileName(_) | Self::FileType(..) | Self::IsServer(_) => true,
-            Self::Field(at) => matches!(name(at), "file.path" | "file.type" | "file.open.write"),
+            Self::Field(at) => matches!(
+                name(at),
+                "file.path" | "file.real_path" | "file.host" | "file.type" | "file.open.read" | "file.open.write"
+            ),
             // Without a file, the path as asked for is what it is about.
             Self::RawName { requested, path } => requested == path,
             _ => false,

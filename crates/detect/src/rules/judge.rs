@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     accepted::{Acceptance, Acceptances, Candidate},
-    subject::program::label,
+    subject::{program::label, real_path::at_real_path},
     update::FindingUpdate,
 };
 
@@ -149,14 +149,33 @@ impl Rules {
 
     /// The findings that an event begins. What goes on is in [`Rules::take_updates`].
     pub fn judge(&mut self, event: &Event, accepted: &mut Acceptances) -> Vec<Finding> {
-        self.facts.number += 1;
         self.meet(&event.schema);
+        if let Some(kind) = self.kinds.get_mut(&address(&event.schema)) {
+            kind.seen += 1;
+            if kind.names {
+                self.facts.names.learn(event);
+            }
+        }
+        let mut held = Vec::new();
+        let mut findings = self.judge_as(event, event, &mut held, accepted);
+        // A file is what it is by any of its paths.
+        if let Some(elsewhere) = at_real_path(event) {
+            findings.extend(self.judge_as(event, &elsewhere, &mut held, accepted));
+        }
+        findings
+    }
+
+    /// The findings that an event begins, where rules test it as `tested`. Rules that `held` before are left out.
+    fn judge_as(
+        &mut self,
+        event: &Event,
+        tested: &Event,
+        held: &mut Vec<usize>,
+        accepted: &mut Acceptances,
+    ) -> Vec<Finding> {
+        self.facts.number += 1;
         let Self { set, kinds, facts, scratch, groups, counts, clock } = self;
         let Some(kind) = kinds.get_mut(&address(&event.schema)) else { return Vec::new() };
-        kind.seen += 1;
-        if kind.names {
-            facts.names.learn(event);
-        }
         let is_sample = kind.seen % SAMPLED == 1;
         let Some(program) = kind.program.as_ref().and_then(|which| which.program(set)) else { return Vec::new() };
         if let (true, Some(clock)) = (is_sample, clock.as_mut()) {
@@ -164,11 +183,13 @@ impl Rules {
         }
         let user = program.user.and_then(|at| raw(event, at).as_u64());
         let decided = kind.subjects.of(event, user, program.lasting);
-        let mut case = Case::new(program, event, facts, scratch, decided.as_deref().unwrap_or_default());
-        let holding = case.all_that_hold();
+        let mut case = Case::new(program, tested, facts, scratch, decided.as_deref().unwrap_or_default());
+        let mut holding = case.all_that_hold();
         if let Some(decided) = decided {
             case.copy_decided(decided);
         }
+        holding.retain(|(rule, _)| !held.contains(rule));
+        held.extend(holding.iter().map(|(rule, _)| *rule));
         if holding.is_empty() {
             case.end(scratch);
             return Vec::new();
@@ -215,6 +236,10 @@ impl Rules {
 
     /// Whether a rule may hold for another event about the same object, used in the same way.
     pub fn may_match_object(&mut self, event: &Event) -> bool {
+        self.may_match_object_as(event) || at_real_path(event).is_some_and(|other| self.may_match_object_as(&other))
+    }
+
+    fn may_match_object_as(&mut self, event: &Event) -> bool {
         self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
         let kind = kinds.get(&address(&event.schema));
@@ -228,6 +253,10 @@ impl Rules {
     /// Whether a rule may hold for another event of the same habit, by the kernel's key of habits: who does what to what.
     /// Where it is not known what runs, or in which container, any rule may.
     pub fn may_match_habit(&mut self, event: &Event) -> bool {
+        self.may_match_habit_as(event) || at_real_path(event).is_some_and(|other| self.may_match_habit_as(&other))
+    }
+
+    fn may_match_habit_as(&mut self, event: &Event) -> bool {
         self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
         let kind = kinds.get(&address(&event.schema));
@@ -243,6 +272,15 @@ impl Rules {
 
     /// The rules that hold for an event, whatever was found before.
     pub fn matching(&mut self, event: &Event) -> Vec<Arc<str>> {
+        let mut names = self.matching_as(event);
+        if let Some(other) = at_real_path(event) {
+            let more = self.matching_as(&other);
+            names.extend(more.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
+        }
+        names
+    }
+
+    fn matching_as(&mut self, event: &Event) -> Vec<Arc<str>> {
         self.meet(&event.schema);
         let Self { set, kinds, facts, scratch, .. } = self;
         let kind = kinds.get(&address(&event.schema));

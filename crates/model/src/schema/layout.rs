@@ -29,6 +29,8 @@ pub struct Layout {
     pub thread_name: Option<usize>,
     /// The places among the schema's fields of those that hold arguments or variables.
     pub args: Vec<usize>,
+    /// The place among the schema's fields of the file's other path.
+    pub real_path: Option<usize>,
     /// The behaviours that such an event can show.
     pub behaviours: Vec<BehaviourLayout>,
     /// The fields of which the first that holds a text says what the event is about.
@@ -141,6 +143,7 @@ impl Layout {
             object: slot("_object"),
             thread_name: place("process.executable.name"),
             args: (0..).zip(&schema.fields).filter(|(_, f)| f.kind == FieldKind::Args).map(|(at, _)| at).collect(),
+            real_path: place("file.real_path"),
             behaviours: behaviours.collect(),
             about,
             peer: both(("network.peer.address", "network.peer.port")),

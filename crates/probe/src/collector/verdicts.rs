@@ -27,11 +27,12 @@ impl Collector {
         self.tables.subscriptions.set_ordinary(object)
     }
 
-    /// Voids what was said of objects.
+    /// Voids what was said of objects, and reads anew where the host's file systems are.
     ///
     /// # Errors
     /// Where the kernel's table cannot be written.
     pub fn renew_verdicts(&self) -> Result<(), Error> {
+        self.tables.host_trees.renew();
         self.tables.subscriptions.renew()
     }
 

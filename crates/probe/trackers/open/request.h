@@ -4,7 +4,7 @@
 #define ETHOGRAM_OPEN_REQUEST_H
 
 #include "habit.bpf.h"
-#include "record.bpf.h"
+#include "place.bpf.h"
 
 #define O_CLOEXEC 02000000
 /* The kernel sets it by itself. */
@@ -27,44 +27,9 @@ struct request {
 
 #define FLAGS_SHOWN(flags) ((flags) & ~(O_CLOEXEC | O_LARGEFILE | AS_FAR_AS_CACHED))
 
-#define PLACE_PARTS 16 /* names and mount points followed on the way to the root */
-
-/* Stands for a file and for its whole path, of which any part may be renamed; 0 where that is too long. The kernel's hash of
- * a name is one of its directory too. The walk lies in memory for the reason that append_place's does. */
-static __always_inline u64 place_of(struct walk *walk, const struct path *path, struct task_struct *task)
-{
-	u64 hash = mixed(agent_salt, LOAD(task, fs, root.dentry, d_inode, i_ino));
-
-	walk->dentry = LOAD(path, dentry);
-	walk->mount = mount_of(LOAD(path, mnt));
-	walk->mount_root = LOAD(path, mnt, mnt_root);
-	hash = mixed(hash, LOAD(mount_of(LOAD(task, fs, root.mnt)), mnt_id));
-	hash = mixed(hash, LOAD(path, dentry, d_inode, i_ino));
-	hash = mixed(hash, LOAD(path, dentry, d_inode, i_sb, s_dev));
-	for (int i = 0; i < PLACE_PARTS; i++) {
-		struct dentry *here, *parent;
-
-		barrier();
-		here = walk->dentry;
-		parent = LOAD(here, d_parent);
-		if (here == walk->mount_root || here == parent) {
-			struct mount *mount = walk->mount, *above = LOAD(mount, mnt_parent);
-
-			hash = mixed(hash, LOAD(mount, mnt_id));
-			if (above == mount)
-				return hash | 1;
-			walk->dentry = LOAD(mount, mnt_mountpoint);
-			walk->mount = above;
-			walk->mount_root = LOAD(above, mnt.mnt_root);
-			continue;
-		}
-		hash = mixed(hash, LOAD(here, d_name.hash));
-		walk->dentry = parent;
-	}
-	return 0;
-}
-
-#define USE (FMODE_WRITE | FMODE_CREATED)
+#define FMODE_READ 0x1
+#define FMODE_PATH 0x4000 /* only a place: it can be neither read nor written */
+#define USE (FMODE_WRITE | FMODE_CREATED | FMODE_PATH)
 
 #define ASKED_SHORT 128 /* bytes of a path as asked for, beyond which an open is no habit */
 
@@ -100,10 +65,10 @@ static __always_inline u64 mixed_asked(u64 hash, const struct request *request, 
 }
 
 /* Stands for all that is reported of an open, and for what is read by it: a file that has changed is another. */
-static __always_inline u64 habitual_object(struct walk *walk, struct file *file, struct inode *inode,
-					   const struct request *request, u32 mode, struct task_struct *task)
+static __always_inline u64 habitual_object(u64 place, struct inode *inode, const struct request *request, u32 mode,
+					   struct task_struct *task)
 {
-	u64 object = place_of(walk, &file->f_path, task);
+	u64 object = place;
 	u64 made = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
 
 	if (!object)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
 /* Files opened, by the path of what was really opened; failures are counted, and reported one by one on request. */
 #include "ordinary.bpf.h"
+#include "real_path.bpf.h"
 #include "request.h"
 #include "sample.bpf.h"
 #include "syscall.bpf.h"
@@ -13,12 +14,20 @@ struct file_open {
 	u64 object INTERNAL("object"); /* stands for the file where it lies, see ordinary.bpf.h */
 	path_ref path FIELD("file.path", "the file that was opened, symbolic links resolved") HABIT_KEY;
 	requested_path requested FIELD("file.requested_path", "the path as asked for, where it is another") HABIT_KEY;
+	requested_path
+		real FIELD("file.real_path",
+			   "where it lies in the container's tree or the host's, where a mount or a changed root "
+			   "gives it another path") HABIT_KEY;
 	open_flags flags FIELD("file.open.flags", "flags as asked for, but O_CLOEXEC, which is the descriptor's")
 		HABIT_KEY;
 	file_mode mode FIELD("file.mode", "permissions asked for of the file that it created, the process's umask not "
 					  "taken off") HABIT_KEY;
 	bool8 created FIELD("file.created", "whether this open created the file") HABIT_KEY;
 	bool8 write FIELD("file.open.write", "whether it was opened for writing") HABIT_KEY;
+	bool8 read FIELD("file.open.read", "whether it was opened for reading; only as a place (O_PATH) it was not")
+		HABIT_KEY;
+	bool8 host FIELD("file.host", "whether it is in the host's tree, seen from a container; file.real_path is "
+				      "its path there") HABIT_KEY;
 	bool8 writable_layer FIELD("file.writable_layer",
 				   "whether it was written in the container and is not from its image") HABIT_KEY;
 	file_type type FIELD("file.type", "kind of file") HABIT_KEY;
@@ -132,22 +141,12 @@ static __always_inline void report_failure(struct tracker_counters *c, u32 error
 	send(c, r);
 }
 
-/* Asked before anything else: there are many. */
-static __always_inline bool is_of_no_interest(struct tracker_counters *c, u64 object)
-{
-	if (!is_ordinary(object))
-		return false;
-	c->seen++;
-	c->filtered__ordinary++;
-	return true;
-}
-
 static __always_inline void report_open(struct tracker_counters *c, struct file *file, const struct request *request,
-					u32 mode, u64 object)
+					u32 mode)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *inode = LOAD(file, f_inode);
-	u64 cgroup = current_cgroup(), workload;
+	u64 cgroup = current_cgroup(), workload, place, object;
 	struct file_open *e;
 	struct record *r;
 
@@ -160,10 +159,17 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 	r = begin(c, sizeof(*e));
 	if (!r)
 		return;
+	place = place_of(&r->walk, &file->f_path, task);
+	object = object_at(place, mode & USE);
+	/* Asked first: there are many. */
+	if (is_ordinary(object)) {
+		c->filtered__ordinary++;
+		discard(r);
+		return;
+	}
 	r->habit = 0;
 	if (workload)
-		r->habit = current_habit(EVENT_open, workload,
-					 habitual_object(&r->walk, file, inode, request, mode, task));
+		r->habit = current_habit(EVENT_open, workload, habitual_object(place, inode, request, mode, task));
 	barrier();
 	if (is_habitual(c, r->habit)) {
 		discard(r);
@@ -177,21 +183,21 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 	e->object = object;
 	e->created = !!(mode & FMODE_CREATED);
 	e->write = !!(mode & FMODE_WRITE);
+	e->read = !!(mode & FMODE_READ);
 	e->writable_layer = in_writable_layer(inode);
 	e->type = LOAD(inode, i_mode) & S_IFMT;
 	e->path = append_path(r, &file->f_path, task);
 	e->requested.resolved = e->path;
-	e->requested.asked = append_asked(r, request);
+	e->requested.asked = request->path ? append_asked(r, request) : (path_at){};
+	e->real.resolved = e->path;
+	e->real.asked = (path_at){};
+	e->real.asked.base = append_real_path(r, &file->f_path, task, &e->host);
 	send(c, r);
 }
 
 static __always_inline void opened_file(struct tracker_counters *c, struct file *file, const struct request *request)
 {
-	u32 mode = LOAD(file, f_mode);
-	u64 object = object_of(file, mode & USE);
-
-	if (!is_of_no_interest(c, object))
-		report_open(c, file, request, mode, object);
+	report_open(c, file, request, LOAD(file, f_mode));
 }
 
 #define FMODE_EXEC 0x20
@@ -251,23 +257,16 @@ static __always_inline void opened_typed_file(int directory, struct filename *na
 					      struct file *file)
 {
 	struct tracker_counters *c = count();
-	u32 flags = flags_of(how), mode = 0;
+	u32 flags = flags_of(how);
 	struct request request;
-	u64 object = 0;
 
 	if (!c || !is_asked_for(flags))
 		return;
-	if (!is_error((long)file)) {
-		mode = file->f_mode;
-		object = object_of_typed(file, mode & USE);
-		if (is_of_no_interest(c, object))
-			return;
-	}
 	request = requested(directory, name, how, flags);
 	if (is_error((long)file))
 		open_failed(c, (long)file, &request);
 	else
-		report_open(c, file, &request, mode, object);
+		report_open(c, file, &request, file->f_mode);
 }
 
 SEC("fexit/do_filp_open")
@@ -349,6 +348,26 @@ SEC("kretprobe/do_file_open")
 int file_open_kretprobe(struct pt_regs *ctx)
 {
 	return open_left(ctx);
+}
+
+/* A handle leads to a file without a path: what opens it is another function. */
+enum by_handle_calls { SYS_open_by_handle_at = 1 };
+SYSCALLS(by_handle)
+{
+	struct request request = { .directory = AT_FDCWD, .flags = argument(call, 2) };
+	struct tracker_counters *c = count();
+	struct file *file;
+	u64 cgroup;
+
+	if (!c || call->result < 0)
+		return;
+	file = file_of((struct task_struct *)bpf_get_current_task(), call->result);
+	if (!file) {
+		if (is_collected(c, &cgroup))
+			c->dropped__file__closed++;
+		return;
+	}
+	opened_file(c, file, &request);
 }
 
 /*

@@ -11,6 +11,7 @@ use crate::subject::{
     names::Names,
     normalise,
     program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, label},
+    real_path::real_path,
 };
 
 /// The port of the DNS.
@@ -109,7 +110,20 @@ fn place(event: &Event) -> Option<&Container> {
 /// Whether an event shows nothing, whatever process did it, because of its file: one that holds no secret is read,
 /// or one is written that swallows everything.
 pub fn is_ordinary(event: &Event) -> bool {
-    specs(event).all(|(spec, layout)| text(layout, event).is_some_and(|path| !is_of_interest(spec.kind, &path)))
+    let real = real_path(event);
+    specs(event).all(|(spec, layout)| {
+        let is_of_use = |path: &str| is_of_interest(spec.kind, path);
+        text(layout, event).is_some_and(|path| !is_of_use(&path) && !is_guarded_elsewhere(spec.kind, real.as_deref()))
+    })
+}
+
+/// Whether it matters who uses a file that lies there, whatever its path in the container is.
+fn is_guarded_elsewhere(kind: ObjectKind, real: Option<&str>) -> bool {
+    real.is_some_and(|real| match kind {
+        ObjectKind::SensitivePath => places::secret(real).is_some(),
+        ObjectKind::Path | ObjectKind::GuardedPath => places::control(real).is_some(),
+        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => false,
+    })
 }
 
 /// Whether it matters who uses the file at this path.
@@ -164,12 +178,15 @@ fn read<'e>(
             let path = text(layout, event)?;
             let before = layout.from.and_then(|field| owned_text(event.value_at(field)));
             let stays = before.is_some_and(|before| folder(&before) == folder(&path));
-            if stays || !is_of_interest(spec.kind, &path) {
+            let real = real_path(event);
+            let elsewhere = is_guarded_elsewhere(spec.kind, real.as_deref());
+            if stays || !(elsewhere || is_of_interest(spec.kind, &path)) {
                 return None;
             }
             let sensitive = spec.kind == ObjectKind::SensitivePath;
-            let sensitivity = if sensitive { places::secret(&path) } else { places::control(&path) };
-            let is_guarded = sensitive || places::is_guarded(&path);
+            let known = if sensitive { places::secret } else { places::control };
+            let sensitivity = known(&path).or_else(|| known(real.as_deref()?));
+            let is_guarded = sensitive || elsewhere || places::is_guarded(&path);
             let kind = if sensitive { spec.kind } else { ObjectKind::Path };
             Some(Behaviour { kind, is_guarded, sensitivity, ..behaviour(actor(event, container)?, normalised(path)) })
         }
