@@ -36,6 +36,7 @@ struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
 	u16 sk_protocol;
+	unsigned char sk_kern_sock : 1;
 	u16 sk_type;
 	int sk_err;
 	struct socket *sk_socket;

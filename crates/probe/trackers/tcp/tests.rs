@@ -199,3 +199,97 @@ fn what_is_sent_again_is_counted() {
     assert!(number(&route, "network.connection.retransmits") >= 1);
     assert_eq!(number(&route, "network.connection.closed"), 0);
 }
+
+/// Servers that say which they are to each that connects, until they are dropped.
+struct Server(std::process::Child);
+
+impl Server {
+    fn start(address: &str, port: u16, ready: &std::path::Path) -> Self {
+        let script = format!(
+            "import os, socket
+s = socket.create_server((\"{address}\", {port}), reuse_port=True)
+open(\"{}\", \"a\").write(\".\")
+while True:
+    c, _ = s.accept(); c.send(str(os.getpid()).encode()); c.close()",
+            ready.display()
+        );
+        Self(std::process::Command::new("python3").arg("-c").arg(script).spawn().unwrap())
+    }
+
+    /// Which of them accepts, and by which port that was.
+    fn accepts(address: &str, port: u16) -> (u32, u64) {
+        let mut stream = TcpStream::connect((address, port)).unwrap();
+        let mut who = String::new();
+        stream.read_to_string(&mut who).unwrap();
+        (who.parse().unwrap(), stream.local_addr().unwrap().port().into())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn who_accepts_is_known_also_where_several_listen_on_a_port() {
+    let mut rig = Rig::start("tcp");
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("ready");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Two share an address, which kernels before 5.11 do not tell apart.
+    let is_old = rustix::system::uname().release().to_string_lossy().starts_with("5.10");
+    let addresses = if is_old { &["127.0.0.2", "127.0.0.3"][..] } else { &["127.0.0.2", "127.0.0.3", "127.0.0.3"] };
+    let _servers: Vec<_> = addresses.iter().map(|address| Server::start(address, port, &ready)).collect();
+    let deadline = std::time::Instant::now() + patience();
+    while std::fs::read(&ready).unwrap_or_default().len() < addresses.len() {
+        assert!(std::time::Instant::now() < deadline, "the servers do not listen");
+        thread::yield_now();
+    }
+    for address in addresses.iter().cycle().take(24) {
+        let (pid, client) = Server::accepts(address, port);
+        let accept = rig.expect("accept", |e| is(e, "accept") && number(e, "network.peer.port") == client);
+        assert!(of(&accept, pid), "{accept:?}");
+        let close = rig.expect("close", |e| is(e, "close") && number(e, "network.peer.port") == client);
+        assert!(of(&close, pid) && close.get("network.connection.accepted").is_truthy());
+    }
+}
+
+#[test]
+fn whose_a_connection_is_stays_known_through_a_flood_of_others() {
+    // More than any table has room for.
+    const OTHERS: usize = 40_000;
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    if release.starts_with("5.10") || repeats(2) < 2 {
+        return;
+    }
+    let mut rig = Rig::start("tcp");
+    rig.collector.set_subscription("tcp", crate::Subscription::only(["close"])).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let child = forked(|| {
+        let Ok(mut held) = TcpStream::connect(at) else { return 1 };
+        let Ok(flooded) = TcpListener::bind("127.0.0.1:0") else { return 2 };
+        let Ok(to) = flooded.local_addr() else { return 3 };
+        for _ in 0..OTHERS {
+            let Ok(other) = TcpStream::connect(to) else { return 4 };
+            // Closed at once, a port is free again at once.
+            let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
+            let (of, size) = ((&raw const at_once).cast(), size_of::<libc::linger>() as _);
+            // SAFETY: the option is as long as said.
+            let set = unsafe { libc::setsockopt(other.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, of, size) };
+            if set != 0 || flooded.accept().is_err() {
+                return 5;
+            }
+        }
+        i32::from(held.write_all(b"held").is_err())
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    let close = rig.expect("the first to be opened", |e| {
+        is(e, "close") && of(e, pid) && number(e, "network.peer.port") == u64::from(at.port())
+    });
+    assert_eq!(number(&close, "network.connection.sent_bytes"), 4);
+    assert!(number(&close, "network.connection.duration") > 0);
+}

@@ -4,6 +4,7 @@
  * pay for it. A connection's later states change in interrupts, on behalf of no process: who opened it is remembered.
  */
 #include "habit.bpf.h"
+#include "owner.h"
 #include "sample.bpf.h"
 #include "socket.bpf.h"
 
@@ -103,58 +104,29 @@ SAMPLE(route, struct route_key, struct tcp_route, 7, 8192);
 
 PARAM(bool8, existing, 0, "whether ports that were listened on before are reported once at the start");
 
-struct connection {
-	struct event_header who;
-	u64 started; /* 0: before the agent */
-	u32 accepted;
-	u32 padding;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 32768);
-	__type(key, u64);
-	__type(value, struct connection);
-} connections SEC(".maps");
-
-struct listener_key {
-	u64 net;
-	u64 port;
-};
-
-/* Accepted connections belong to the process that listens. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 4096);
-	__type(key, struct listener_key);
-	__type(value, struct event_header);
-} listeners SEC(".maps");
-
-static __always_inline struct listener_key listener_of(const struct sock *sk)
+static __always_inline void begin_connect(struct tracker_counters *c, const struct sock *sk)
 {
-	struct listener_key key = { .net = (u64)LOAD(sk, __sk_common.skc_net.net), .port = local_port(sk) };
-
-	return key;
-}
-
-static __always_inline void begin_connect(u64 id)
-{
-	struct connection connection = {};
+	struct connection connection = { .kind = CONNECTED };
 	u64 cgroup = current_cgroup();
 
 	describe_current(&connection.who, EVENT_connect, cgroup);
 	connection.started = connection.who.time;
-	bpf_map_update_elem(&connections, &id, &connection, BPF_ANY);
+	if (!keep(sk, &connection)) {
+		c->seen++;
+		c->dropped__table__full++;
+	}
 }
 
-static __always_inline void report_connect(struct tracker_counters *c, const struct sock *sk, u64 id, bool established)
+static __always_inline void report_connect(struct tracker_counters *c, const struct sock *sk, bool established)
 {
-	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct connection *connection = connection_of(sk);
 	struct tcp_connect e = {};
 	u64 workload;
 
-	if (!connection)
+	if (!connection) {
+		count_unknown(c, sk);
 		return;
+	}
 	if (is_collected_of(c, connection->who.pid, connection->who.cgroup, &workload)) {
 		e.header = connection->who;
 		e.header.event = EVENT_connect;
@@ -174,27 +146,24 @@ static __always_inline void report_connect(struct tracker_counters *c, const str
 		}
 	}
 	if (!established)
-		bpf_map_delete_elem(&connections, &id);
+		end(sk, connection);
 }
 
-static __always_inline void report_accept(struct tracker_counters *c, const struct sock *sk, u64 id)
+static __noinline void report_accept(struct tracker_counters *c, const struct sock *sk)
 {
-	struct listener_key key = listener_of(sk);
-	struct event_header *listener = bpf_map_lookup_elem(&listeners, &key);
-	struct connection connection = { .accepted = 1 };
+	struct connection *connection = accepted(sk);
 	struct tcp_accept e = {};
 	u64 workload;
 
-	if (!listener)
+	if (!connection) {
+		count_unknown(c, sk);
 		return;
-	connection.who = *listener;
-	connection.started = bpf_ktime_get_boot_ns();
-	bpf_map_update_elem(&connections, &id, &connection, BPF_ANY);
-	if (!is_collected_of(c, connection.who.pid, connection.who.cgroup, &workload))
+	}
+	if (!is_collected_of(c, connection->who.pid, connection->who.cgroup, &workload))
 		return;
-	e.header = connection.who;
+	e.header = connection->who;
 	e.header.event = EVENT_accept;
-	e.header.time = connection.started;
+	e.header.time = connection->started;
 	set_local(&e.local_address, sk);
 	e.local_port = local_port(sk);
 	e.header.habit = habit_of(&e.header, workload, object_of_address(&e.local_address, e.local_port));
@@ -207,12 +176,14 @@ static __always_inline void report_accept(struct tracker_counters *c, const stru
 
 static __always_inline void report_listen(struct tracker_counters *c, const struct sock *sk)
 {
-	struct listener_key key = listener_of(sk);
 	struct tcp_listen e = {};
 	u64 cgroup = current_cgroup(), workload;
 
 	describe_current(&e.header, EVENT_listen, cgroup);
-	bpf_map_update_elem(&listeners, &key, &e.header, BPF_ANY);
+	if (!keep_listener(sk, &e.header)) {
+		c->seen++;
+		c->dropped__table__full++;
+	}
 	if (!is_collected_of(c, e.header.pid, cgroup, &workload))
 		return;
 	set_local(&e.local_address, sk);
@@ -232,7 +203,7 @@ static __always_inline struct tcp_route *route_of(struct tracker_counters *c, co
 	struct tcp_route *row;
 
 	set_peer(&key.address, sk);
-	if (connection->accepted)
+	if (connection->kind == ACCEPTED)
 		key.local_port = local_port(sk);
 	else
 		key.port = peer_port(sk);
@@ -267,9 +238,9 @@ static __always_inline void count_round_trip(struct tcp_route *row, u32 us)
 			     1);
 }
 
-static __always_inline void report_close(struct tracker_counters *c, const struct sock *sk, u64 id)
+static __noinline void report_close(struct tracker_counters *c, const struct sock *sk)
 {
-	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct connection *connection = connection_of(sk);
 	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;
 	u32 round_trip = LOAD(tcp, srtt_us) >> 3;
 	struct tcp_close e = {};
@@ -281,7 +252,7 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 		e.header = connection->who;
 		e.header.event = EVENT_close;
 		e.header.time = bpf_ktime_get_boot_ns();
-		e.accepted = connection->accepted;
+		e.accepted = connection->kind == ACCEPTED;
 		e.duration = connection->started ? e.header.time - connection->started : UNKNOWN_DURATION;
 		set_peer(&e.address, sk);
 		set_local(&e.local_address, sk);
@@ -302,29 +273,28 @@ static __always_inline void report_close(struct tracker_counters *c, const struc
 		if (row)
 			count_round_trip(row, round_trip);
 	}
-	bpf_map_delete_elem(&connections, &id);
+	end(sk, connection);
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(inet_sock_set_state, const struct sock *sk, int from, int to)
 {
 	struct tracker_counters *c = count();
-	u64 id = (u64)sk;
 
 	if (!c || LOAD(sk, sk_protocol) != transport_tcp)
 		return 0;
 	if (to == SYN_SENT)
-		begin_connect(id);
+		begin_connect(c, sk);
 	else if (to == ESTABLISHED && from == SYN_SENT)
-		report_connect(c, sk, id, true);
+		report_connect(c, sk, true);
 	else if (to == CLOSE && from == SYN_SENT)
-		report_connect(c, sk, id, false);
+		report_connect(c, sk, false);
 	else if (to == ESTABLISHED && from == SYN_RECV)
-		report_accept(c, sk, id);
+		report_accept(c, sk);
 	else if (to == LISTEN)
 		report_listen(c, sk);
 	else if (to == CLOSE && from != LISTEN)
-		report_close(c, sk, id);
+		report_close(c, sk);
 	return 0;
 }
 
@@ -332,8 +302,7 @@ SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_retransmit_skb, const struct sock *sk)
 {
 	struct tracker_counters *c = count();
-	u64 id = (u64)sk;
-	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct connection *connection = connection_of(sk);
 	struct tcp_route *row;
 
 	if (!c || !connection || !is_collected_from(c, connection->who.pid, connection->who.cgroup))
@@ -348,8 +317,7 @@ static __always_inline void report_reset(const struct sock *sk, enum direction d
 {
 	struct tracker_counters *c = count();
 	u32 state = LOAD(sk, __sk_common.skc_state);
-	u64 id = (u64)sk;
-	struct connection *connection = bpf_map_lookup_elem(&connections, &id);
+	struct connection *connection = connection_of(sk);
 	struct tcp_reset e = { .direction = direction };
 
 	/* A connection that is refused says so itself. */
