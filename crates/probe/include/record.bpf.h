@@ -55,21 +55,24 @@ struct {
 	__type(value, struct record);
 } scratch SEC(".maps");
 
-/* A scratch buffer that is free, its fixed part still to be filled; give it back with discard. */
+/* A scratch buffer that is free, its fixed part still to be filled; give it back with discard. A program can be interrupted
+ * by another, and on kernels that preempt also go on before that one ends: a buffer is its who was alone in adding to `busy`.
+ * (An atomic exchange, which kernels before 5.12 lack, would give it to one of two that come at once; so neither has it.) */
 static __always_inline struct record *borrow(u32 fixed)
 {
 	for (u32 slot = 0; slot < SCRATCH_SLOTS; slot++) {
 		u32 index = slot;
 		struct record *r = bpf_map_lookup_elem(&scratch, &index);
 
-		/* No atomic exchange, which kernels before 5.12 lack: a program that interrupts here gives the buffer back
-		 * before this goes on. */
-		if (r && !r->busy) {
-			r->busy = 1;
+		if (!r || *(volatile u32 *)&r->busy)
+			continue;
+		__sync_fetch_and_add(&r->busy, 1);
+		if (*(volatile u32 *)&r->busy == 1) {
 			r->size = fixed;
 			r->slot = slot;
 			return r;
 		}
+		__sync_fetch_and_add(&r->busy, -1);
 	}
 	return NULL;
 }
@@ -86,7 +89,7 @@ static __always_inline struct record *begin(struct tracker_counters *c, u32 fixe
 
 static __always_inline void discard(struct record *r)
 {
-	r->busy = 0;
+	__sync_fetch_and_add(&r->busy, -1);
 }
 
 static __always_inline void send(struct tracker_counters *c, struct record *r)

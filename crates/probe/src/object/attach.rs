@@ -32,6 +32,8 @@ pub(crate) struct Attached {
     paused: bool,
     /// What links that are gone had missed.
     missed_before: u64,
+    /// What the dispatcher had missed before it ran the programs.
+    dispatched_before: u64,
     /// Iterators that are to run before each reading of the samples.
     pub(crate) walks: Vec<Link>,
     pub(crate) programs: Vec<ProgramStatus>,
@@ -59,14 +61,16 @@ impl Attached {
         let mut this = Self {
             hooked: Vec::new(),
             walkers: Vec::new(),
-            place: loaded.place.take(),
+            place: None,
             subscription: subscription.0.clone(),
             high_overhead: subscription.1,
             paused: false,
             missed_before: 0,
+            dispatched_before: loaded.place.as_ref().map_or(0, Place::missed),
             walks: Vec::new(),
             programs: Vec::new(),
         };
+        this.place = loaded.place.take();
         let (walks, hooks): (Vec<_>, Vec<_>) = std::mem::take(&mut loaded.hooks).into_iter().partition(Hook::is_walk);
         for hook in hooks {
             match descriptor(&loaded.object, &hook) {
@@ -91,9 +95,10 @@ impl Attached {
     /// Calls that the kernel did not run the programs for.
     pub(crate) fn missed(&self) -> u64 {
         let by_link = self.hooked.iter().flat_map(|h| &h.links).map(missed::by_link).sum::<u64>();
-        // Those that are run by the dispatcher are missed where that is.
+        // Those that are run by the dispatcher are missed where that is, whichever call it was about.
         let own = self.hooked.iter().filter(|h| !matches!(h.hook.how, How::Dispatched(_)));
-        self.missed_before + by_link + own.map(|h| missed::by_program(h.program.as_fd())).sum::<u64>()
+        let dispatched = self.place.as_ref().map_or(0, Place::missed).saturating_sub(self.dispatched_before);
+        self.missed_before + by_link + dispatched + own.map(|h| missed::by_program(h.program.as_fd())).sum::<u64>()
     }
 
     pub(crate) fn is_paused(&self) -> bool {

@@ -9,7 +9,7 @@ use std::{
 use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::elf;
+use super::{elf, missed};
 use crate::{
     Error,
     kernel::{capture_log, explain},
@@ -96,6 +96,13 @@ impl Dispatcher {
 }
 
 impl Place {
+    /// System calls for which the kernel did not run the dispatcher, nor any of the programs.
+    pub(crate) fn missed(&self) -> u64 {
+        let state = self.dispatcher.lock();
+        let programs = state.object.iter().flat_map(libbpf_rs::Object::progs);
+        programs.map(|program| missed::by_program(program.as_fd())).sum()
+    }
+
     /// Where the programs stand among those that share a call: they must be loaded for it.
     pub(crate) fn level(&self) -> u32 {
         self.level as u32

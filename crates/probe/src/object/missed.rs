@@ -3,7 +3,10 @@
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use libbpf_rs::{Link, query::LinkTypeInfo};
+use libbpf_rs::{
+    Link,
+    query::{LinkTypeInfo, PerfEventType},
+};
 use libbpf_sys::{bpf_obj_get_info_by_fd, bpf_prog_info};
 
 /// How often a program was passed over, since it was loaded. Zero on kernels before 5.12, which do not count it.
@@ -20,6 +23,10 @@ pub(crate) fn by_program(program: BorrowedFd<'_>) -> u64 {
 pub(crate) fn by_link(link: &Link) -> u64 {
     match link.info().map(|info| info.info) {
         Ok(LinkTypeInfo::KprobeMulti(multi)) => multi.missed,
+        Ok(LinkTypeInfo::PerfEvent(event)) => match event.event_type {
+            PerfEventType::Kprobe { missed, .. } => missed,
+            _ => 0,
+        },
         _ => 0,
     }
 }
