@@ -38,7 +38,6 @@ VALUE(SYSCALL_LEVELS);
 
 ENUM(operation);
 STRUCT(operation_policies);
+ENUM(path_extent);
 STRUCT(path_key);
 STRUCT(peer);
-VALUE(HASH_SEED);
-VALUE(HASH_PRIME);

@@ -33,10 +33,9 @@ struct {
 
 static __always_inline u64 habit_by(const struct program *program, u32 uid, u32 event, u64 workload, u64 object)
 {
-	u64 hash = mixed(mixed(agent_salt, workload), program->lineage);
+	u64 hash = mixed_pair(agent_salt, workload, program->lineage);
 
-	hash = mixed(hash, (u64)uid << 32 | agent_tracker << 8 | event);
-	return mixed(hash, object) | 1;
+	return mixed_pair(hash, (u64)uid << 32 | agent_tracker << 8 | event, object) | 1;
 }
 
 /* Stands for what the header's process does to an object; 0 where that can be no habit. */
@@ -78,7 +77,7 @@ static __always_inline u64 mixed_address(u64 hash, const ip_address *address)
 	u64 words[2];
 
 	__builtin_memcpy(words, address, sizeof(words));
-	return mixed(mixed(hash, words[0]), words[1]);
+	return mixed_pair(hash, words[0], words[1]);
 }
 
 /* Stands for an own address and what else there is to it. */

@@ -15,14 +15,14 @@
  * reason that append_place's does. */
 static __always_inline u64 place_of(struct walk *walk, const struct path *path, struct task_struct *task)
 {
-	u64 hash = mixed(agent_salt, LOAD(task, fs, root.dentry, d_inode, i_ino));
+	u64 hash;
 
 	walk->dentry = LOAD(path, dentry);
 	walk->mount = mount_of(LOAD(path, mnt));
 	walk->mount_root = LOAD(path, mnt, mnt_root);
-	hash = mixed(hash, LOAD(mount_of(LOAD(task, fs, root.mnt)), mnt_id));
-	hash = mixed(hash, LOAD(path, dentry, d_inode, i_ino));
-	hash = mixed(hash, LOAD(path, dentry, d_inode, i_sb, s_dev));
+	hash = mixed_pair(agent_salt, LOAD(task, fs, root.dentry, d_inode, i_ino),
+			  LOAD(mount_of(LOAD(task, fs, root.mnt)), mnt_id));
+	hash = mixed_pair(hash, LOAD(path, dentry, d_inode, i_ino), LOAD(path, dentry, d_inode, i_sb, s_dev));
 	for (int i = 0; i < PLACE_PARTS; i++) {
 		struct dentry *here, *parent;
 

@@ -6,6 +6,7 @@
 #ifndef ETHOGRAM_SUBSCRIPTION_H
 #define ETHOGRAM_SUBSCRIPTION_H
 
+#include "hash.bpf.h"
 #include "relevance.bpf.h"
 
 /* The first entries of the table. */
@@ -30,16 +31,6 @@ static __always_inline u32 subscription_at(u32 index)
 	u32 *value = bpf_map_lookup_elem(&subscription, &index);
 
 	return value ? *value : 0;
-}
-
-/* The agent sets it. Part of what stands for something, so that an attacker cannot choose a thing that stands for another. */
-const volatile u64 agent_salt;
-
-static __always_inline u64 mixed(u64 hash, u64 word)
-{
-	/* Any odd factor of many bits will do: this is 2^64 over the golden ratio. */
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-	return hash ^ hash >> 32;
 }
 
 /* Whether verdicts on objects and habits apply: no subscription is to everything. */

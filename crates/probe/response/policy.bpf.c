@@ -3,6 +3,7 @@
 #include "policy.bpf.h"
 
 #define PTRACE_MODE_ATTACH 2
+#define PROT_EXEC 4
 #define SYN_SENT 2
 
 /*
@@ -56,6 +57,18 @@ int BPF_PROG(kill_exec, struct task_struct *task, int old_pid, struct linux_binp
 	return 0;
 }
 
+/* For what is changed without being opened. Rules have no events of that, and are not asked. */
+static __always_inline int deny_change(u32 operation, const struct path *mount, struct dentry *dentry,
+				       enum extent extent)
+{
+	struct deed deed = { .extent = extent };
+
+	if (!concerns(&deed, operation, DENY | KILL, NULL))
+		return 0;
+	match_path(&deed, LOAD(mount, mnt), dentry);
+	return conclude(&deed);
+}
+
 SEC("lsm/file_open")
 int BPF_PROG(deny_open, struct file *file)
 {
@@ -76,23 +89,110 @@ int BPF_PROG(deny_open, struct file *file)
 SEC("lsm/path_mknod")
 int BPF_PROG(deny_create, const struct path *directory, struct dentry *dentry)
 {
-	struct deed deed = {};
-
-	if (!concerns(&deed, OP_write, DENY | KILL, NULL))
-		return 0;
-	match_path(&deed, LOAD(directory, mnt), dentry);
-	return conclude(&deed);
+	return deny_change(OP_write, directory, dentry, CHANGES_IT);
 }
 
 SEC("lsm/path_truncate")
 int BPF_PROG(deny_truncate, const struct path *path)
 {
-	struct deed deed = {};
+	return deny_change(OP_write, path, LOAD(path, dentry), CHANGES_IT);
+}
 
-	if (!concerns(&deed, OP_write, DENY | KILL, NULL))
-		return 0;
-	match_path(&deed, LOAD(path, mnt), LOAD(path, dentry));
-	return conclude(&deed);
+/* What has a name, makes one, or takes it away, in as many programs as there are names: each follows one path to the root. */
+SEC("lsm/path_rename")
+int BPF_PROG(deny_rename_from, const struct path *from_directory, struct dentry *from)
+{
+	return deny_change(OP_write, from_directory, from, CHANGES_BELOW);
+}
+
+SEC("lsm/path_rename")
+int BPF_PROG(deny_rename_to, const struct path *from_directory, struct dentry *from, const struct path *directory,
+	     struct dentry *to)
+{
+	return deny_change(OP_write, directory, to, CHANGES_BELOW);
+}
+
+/* Both names are on one mount. What has another name can be written by that. */
+SEC("lsm/path_link")
+int BPF_PROG(deny_link_from, struct dentry *from, const struct path *directory)
+{
+	return deny_change(OP_write, directory, from, CHANGES_IT);
+}
+
+SEC("lsm/path_link")
+int BPF_PROG(deny_link_to, struct dentry *from, const struct path *directory, struct dentry *to)
+{
+	return deny_change(OP_write, directory, to, CHANGES_IT);
+}
+
+/* What is above a path may not be another directory either. */
+SEC("lsm/path_symlink")
+int BPF_PROG(deny_symlink, const struct path *directory, struct dentry *dentry)
+{
+	return deny_change(OP_write, directory, dentry, CHANGES_BELOW);
+}
+
+SEC("lsm/path_mkdir")
+int BPF_PROG(deny_mkdir, const struct path *directory, struct dentry *dentry)
+{
+	return deny_change(OP_write, directory, dentry, CHANGES_IT);
+}
+
+SEC("lsm/path_unlink")
+int BPF_PROG(deny_unlink, const struct path *directory, struct dentry *dentry)
+{
+	return deny_change(OP_write, directory, dentry, CHANGES_IT);
+}
+
+SEC("lsm/path_rmdir")
+int BPF_PROG(deny_rmdir, const struct path *directory, struct dentry *dentry)
+{
+	return deny_change(OP_write, directory, dentry, CHANGES_IT);
+}
+
+SEC("lsm/path_chmod")
+int BPF_PROG(deny_chmod, const struct path *path)
+{
+	return deny_change(OP_write, path, LOAD(path, dentry), CHANGES_IT);
+}
+
+/* Whose arguments kernels before 6.1 do not pass on: there it is not attached. */
+SEC("lsm/path_chown")
+int BPF_PROG(deny_chown, const struct path *path)
+{
+	return deny_change(OP_write, path, LOAD(path, dentry), CHANGES_IT);
+}
+
+/* A program that may not run gets no other name by which it might, nor does a directory in which none may. What is in such a
+ * directory can be copied elsewhere, and so moved. */
+SEC("lsm/path_link")
+int BPF_PROG(deny_link_of_program, struct dentry *from, const struct path *directory)
+{
+	return deny_change(OP_exec, directory, from, MOVES_IT);
+}
+
+SEC("lsm/path_rename")
+int BPF_PROG(deny_rename_of_program, const struct path *directory, struct dentry *from)
+{
+	return deny_change(OP_exec, directory, from, MOVES_IT);
+}
+
+/* Nor is it mapped as code, as loaders do: `ld.so PROGRAM` executes none. */
+static __always_inline int deny_code(struct file *file)
+{
+	return file ? deny_change(OP_exec, &file->f_path, LOAD(file, f_path.dentry), CHANGES_IT) : 0;
+}
+
+SEC("lsm/mmap_file")
+int BPF_PROG(deny_map, struct file *file, unsigned long asked, unsigned long protection)
+{
+	return protection & PROT_EXEC ? deny_code(file) : 0;
+}
+
+SEC("lsm/file_mprotect")
+int BPF_PROG(deny_protect, struct vm_area_struct *area, unsigned long asked, unsigned long protection)
+{
+	return protection & PROT_EXEC ? deny_code(LOAD(area, vm_file)) : 0;
 }
 
 static __always_inline bool is_tcp(const struct sock *sk)

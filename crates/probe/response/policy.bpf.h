@@ -44,17 +44,23 @@ struct {
 	__type(value, u64);
 } subjects SEC(".maps");
 
+enum path_extent {
+	PATH_ALONE,
+	PATH_BELOW, /* what lies below it */
+	PATH_ABOVE, /* it is above a path that a policy is about */
+};
+
 /* A path by its hash, see hash_path. */
 struct path_key {
 	u64 hash;
-	u32 below; /* 1: what lies below it, 0: it alone */
+	u32 below; /* enum path_extent */
 	u32 padding;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 4096);
+	__uint(max_entries, 32768); /* of what is above the paths, too */
 	__type(key, struct path_key);
 	__type(value, u64);
 } paths SEC(".maps");
@@ -95,12 +101,20 @@ struct enforcement {
 };
 EVENT(enforcement, struct enforcement, 1);
 
+/* What of a path's policies is asked. */
+enum extent {
+	CHANGES_IT,
+	CHANGES_BELOW, /* and so all policies' paths that lie below it, which may have other files then */
+	MOVES_IT,      /* the same, but for policies about all that lies below a directory */
+};
+
 /* What a program works on. */
 struct deed {
 	struct record *record;
 	u64 started;
 	u64 candidates; /* policies on this operation that hold for this container */
 	u64 matched;
+	u64 extent; /* enum extent */
 	struct operation_policies *of;
 };
 
@@ -230,8 +244,6 @@ static __always_inline int conclude(struct deed *deed)
 	return agent_dry_run ? 0 : -EPERM;
 }
 
-#define HASH_SEED 0xcbf29ce484222325ULL
-#define HASH_PRIME 0x9e3779b97f4a7c15ULL
 #define NAME_WORDS (NAME_SIZE / 8)
 
 /* Behind what is sent of a record there is room to work in. */
@@ -242,16 +254,10 @@ struct path_work {
 	u64 word[NAME_WORDS + 2];
 };
 
-static __always_inline u64 mix(u64 hash, u64 word)
-{
-	hash = (hash ^ word) * HASH_PRIME;
-	return hash ^ hash >> 32;
-}
-
 static __always_inline u64 hash_name(struct path_work *work, const void *name)
 {
 	long length = bpf_probe_read_kernel_str(work->word, NAME_SIZE, name) - 1;
-	u64 hash = HASH_SEED;
+	u64 hash = agent_salt;
 
 	if (length < 0)
 		return 0;
@@ -260,9 +266,9 @@ static __always_inline u64 hash_name(struct path_work *work, const void *name)
 	for (int i = 0; i < NAME_WORDS; i++) {
 		if (i * 8 >= length)
 			break;
-		hash = mix(hash, work->word[i]);
+		hash = mixed(hash, work->word[i]);
 	}
-	return mix(hash, length);
+	return mixed(hash, length);
 }
 
 /*
@@ -274,7 +280,7 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 	struct record *r = deed->record;
 	struct path_work *work;
 	struct walk *walk;
-	struct path_key key = { .hash = HASH_SEED };
+	struct path_key key = { .hash = agent_salt };
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct dentry *root = LOAD(task, fs, root.dentry);
 	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
@@ -324,7 +330,8 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 	if (walk->end) {
 		/* An attacker does not get away by nesting directories: what is about any path is about this one. */
 		((struct enforcement *)r->data)->is_too_deep = 1;
-		deed->matched |= deed->candidates & ~deed->of->exact;
+		if (deed->extent != MOVES_IT)
+			deed->matched |= deed->candidates & ~deed->of->exact;
 		work->count = work->rooted = 0;
 	}
 	barrier();
@@ -334,14 +341,18 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 	for (u32 i = 0; i < PATH_PARTS; i++) {
 		if (i >= count)
 			break;
-		key.below = 1;
-		policies = bpf_map_lookup_elem(&paths, &key);
+		key.below = PATH_BELOW;
+		policies = deed->extent != MOVES_IT ? bpf_map_lookup_elem(&paths, &key) : NULL;
 		if (policies)
 			deed->matched |= *policies & deed->candidates;
-		key.hash = mix(key.hash, work->names[(count - 1 - i) & 63]);
+		key.hash = mixed(key.hash, work->names[(count - 1 - i) & 63]);
 	}
-	key.below = 0;
+	key.below = PATH_ALONE;
 	policies = bpf_map_lookup_elem(&paths, &key);
+	if (policies)
+		deed->matched |= *policies & deed->candidates;
+	key.below = PATH_ABOVE;
+	policies = deed->extent != CHANGES_IT ? bpf_map_lookup_elem(&paths, &key) : NULL;
 	if (policies)
 		deed->matched |= *policies & deed->candidates;
 	if (deed->matched)

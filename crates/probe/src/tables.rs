@@ -2,6 +2,7 @@
 
 pub(crate) mod container_filter;
 pub(crate) mod habits;
+pub(crate) mod hash;
 pub(crate) mod host_trees;
 pub(crate) mod shared;
 pub(crate) mod subscription;

@@ -211,8 +211,10 @@ fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], le
             constants.push((*at, value.to_ne_bytes().to_vec()));
         }
     }
-    if let Some((at, _)) = offsets.get("agent_salt") {
-        constants.push((*at, environment.tables.subscriptions.salt.to_ne_bytes().to_vec()));
+    for (name, value) in environment.tables.subscriptions.hash_key.constants() {
+        if let Some((at, _)) = offsets.get(name) {
+            constants.push((*at, value));
+        }
     }
     for hook in hooks {
         if let How::Returns(wanted) | How::EachReturn(wanted) | How::Dispatched(wanted) = &hook.how

@@ -13,7 +13,7 @@ use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBuff
 
 use super::{
     POLICY,
-    policy::{KILL_CONNECT, KILL_EXEC, Matcher, Policy, Ruling, path_key, peer, place, programs},
+    policy::{CHOWN, KILL_CONNECT, KILL_EXEC, Matcher, Policy, Ruling, peer, place, programs},
 };
 use crate::{
     Controller, Error, Manifest, TrackerObject,
@@ -21,7 +21,10 @@ use crate::{
     kernel::{abilities, capture_log, explain},
     object::schema,
     read::layout::Layout,
-    tables::shared::{OperationPolicies, table},
+    tables::{
+        hash::HashKey,
+        shared::{OperationPolicies, table},
+    },
 };
 
 /// Bytes between the programs and the reader of what they did.
@@ -44,6 +47,7 @@ pub struct Enforcer {
 struct Constants {
     controller: Option<Controller>,
     dry_run: bool,
+    hash_key: HashKey,
 }
 
 #[derive(Debug)]
@@ -74,7 +78,7 @@ impl Enforcer {
     /// Policies at most: each is a bit of a word.
     pub const MAX_POLICIES: usize = table::PEERS.entries as usize;
     /// Paths of all policies at most.
-    pub const MAX_PATHS: usize = table::PATHS.entries as usize;
+    pub const MAX_PATHS: usize = 4096;
 
     /// Attaches what the policies need. They apply to no container yet. `controller` is that of [`Settings`]. In a dry run what they lead to
     /// is reported, and not done.
@@ -93,7 +97,7 @@ impl Enforcer {
         if paths > Self::MAX_PATHS {
             return bad(format!("they have {paths} paths, and at most {} can be", Self::MAX_PATHS));
         }
-        let constants = Constants { controller, dry_run };
+        let constants = Constants { controller, dry_run, hash_key: HashKey::random() };
         let object = TrackerObject::of("policy", POLICY.clone(), Manifest::default())?;
         let mut tried: BTreeMap<Group, Result<(), String>> = BTreeMap::new();
         let mut takes = |group: Group| tried.entry(group).or_insert_with(|| try_group(group, constants)).clone();
@@ -114,7 +118,10 @@ impl Enforcer {
                 }
             })
             .collect();
-        let groups: BTreeSet<Group> = chosen.iter().flatten().copied().collect();
+        let mut groups: BTreeSet<Group> = chosen.iter().flatten().copied().collect();
+        if groups.contains(&programs(PolicyOperation::Write)) && takes(CHOWN).is_ok() {
+            groups.insert(CHOWN);
+        }
         let held = policies.iter().zip(&chosen).enumerate();
         let held = held.filter_map(|(index, (policy, group))| Some((index, policy, *group.as_ref().ok()?)));
         let loaded = match groups.is_empty() {
@@ -181,8 +188,9 @@ impl Loaded {
         let programs = groups.iter().copied().flatten().copied().collect();
         let in_kernel = load(&programs, constants)?;
         let map = |name: &str| handle(&in_kernel, name);
-        write(policies, &map(table::OPERATIONS.name)?, &map(table::PATHS.name)?, &map(table::PEERS.name)?)
-            .map_err(|e| e.to_string())?;
+        let (operations, paths, peers) =
+            (map(table::OPERATIONS.name)?, map(table::PATHS.name)?, map(table::PEERS.name)?);
+        write(policies, &constants.hash_key, &operations, &paths, &peers).map_err(|e| e.to_string())?;
         let (subjects, hits) = (map(table::SUBJECTS.name)?, map(table::HITS.name)?);
         let links = attach(&in_kernel, &programs)?;
         let layout = Layout::new(&object.schema.events, None);
@@ -265,9 +273,12 @@ fn try_group(group: Group, constants: Constants) -> Result<(), String> {
 /// Loads each program alone, as far as this kernel takes it.
 #[cfg(test)]
 pub(crate) fn load_each_program() {
-    let all = PolicyOperation::ALL.into_iter().flat_map(programs).chain(KILL_EXEC).chain(KILL_CONNECT);
+    let all = PolicyOperation::ALL.into_iter().flat_map(programs).chain(KILL_EXEC).chain(KILL_CONNECT).chain(CHOWN);
     for program in all {
-        _ = load(&BTreeSet::from([*program]), Constants { controller: None, dry_run: false });
+        _ = load(
+            &BTreeSet::from([*program]),
+            Constants { controller: None, dry_run: false, hash_key: HashKey::random() },
+        );
     }
 }
 
@@ -289,15 +300,14 @@ fn load(programs: &BTreeSet<&str>, constants: Constants) -> Result<Object, Strin
         } else if name.ends_with(".rodata")
             && let Some(data) = map.initial_value_mut()
         {
-            let values = [
+            let numbers: [(_, u32); _] = [
                 ("agent_cgroup_controller", Controller::number(constants.controller)),
                 ("agent_dry_run", constants.dry_run.into()),
             ];
-            for (name, value) in values {
-                let place = offsets.get(name).and_then(|(at, _)| data.get_mut(*at..at + 4));
-                place
-                    .ok_or_else(|| format!("the object has no constant '{name}'"))?
-                    .copy_from_slice(&value.to_ne_bytes());
+            let values = numbers.into_iter().map(|(name, value)| (name, value.to_ne_bytes().to_vec()));
+            for (name, value) in values.chain(constants.hash_key.constants()) {
+                let place = offsets.get(name).and_then(|(at, _)| data.get_mut(*at..at + value.len()));
+                place.ok_or_else(|| format!("the object has no constant '{name}'"))?.copy_from_slice(&value);
             }
         }
     }
@@ -317,6 +327,7 @@ fn handle(object: &Object, name: &str) -> Result<MapHandle, String> {
 /// Fills the tables.
 fn write(
     policies: &[(usize, &Policy, Group)],
+    hash_key: &HashKey,
     operations: &MapHandle,
     paths: &MapHandle,
     peers: &MapHandle,
@@ -336,8 +347,11 @@ fn write(
                         peers.update(&(*index as u32).to_ne_bytes(), &any, MapFlags::ANY)?;
                     }
                     Matcher::Any => of.anything |= bit,
-                    Matcher::Path(path) => *of_paths.entry(path_key(path, false).to_bytes()).or_default() |= bit,
-                    Matcher::Below(path) => *of_paths.entry(path_key(path, true).to_bytes()).or_default() |= bit,
+                    Matcher::Path(_) | Matcher::Below(_) => {
+                        for key in matcher.path_keys(hash_key) {
+                            *of_paths.entry(key.to_bytes()).or_default() |= bit;
+                        }
+                    }
                     Matcher::Peer { address, bits, port } => {
                         let peer = peer(*address, *bits, *port).to_bytes();
                         peers.update(&(*index as u32).to_ne_bytes(), &peer, MapFlags::ANY)?;

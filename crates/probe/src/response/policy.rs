@@ -4,7 +4,13 @@ use std::net::IpAddr;
 
 use ethogram_model::schema::PolicyOperation;
 
-use crate::tables::shared::{HASH_PRIME, HASH_SEED, PathKey, Peer, operation};
+use crate::tables::{
+    hash::HashKey,
+    shared::{
+        PathKey, Peer, operation,
+        path_extent::{PATH_ABOVE, PATH_ALONE, PATH_BELOW},
+    },
+};
 
 /// Something that the kernel decides as it happens. For which containers it holds, [`Enforcer::assign`] says.
 ///
@@ -70,8 +76,23 @@ pub(super) fn place(of: PolicyOperation) -> u32 {
 /// The programs that decide an operation, all of which are needed.
 pub(super) fn programs(operation: PolicyOperation) -> &'static [&'static str] {
     match operation {
-        PolicyOperation::Exec => &["deny_exec"],
-        PolicyOperation::Write => &["deny_open", "deny_create", "deny_truncate"],
+        PolicyOperation::Exec => {
+            &["deny_exec", "deny_map", "deny_protect", "deny_link_of_program", "deny_rename_of_program"]
+        }
+        PolicyOperation::Write => &[
+            "deny_open",
+            "deny_create",
+            "deny_truncate",
+            "deny_rename_from",
+            "deny_rename_to",
+            "deny_link_from",
+            "deny_link_to",
+            "deny_symlink",
+            "deny_mkdir",
+            "deny_unlink",
+            "deny_rmdir",
+            "deny_chmod",
+        ],
         PolicyOperation::Connect => &["deny_connect", "deny_send"],
         PolicyOperation::Mount => &["deny_mount", "deny_move_mount"],
         PolicyOperation::Ptrace => &["deny_ptrace", "deny_traceme"],
@@ -79,6 +100,9 @@ pub(super) fn programs(operation: PolicyOperation) -> &'static [&'static str] {
         PolicyOperation::Bpf => &["deny_bpf"],
     }
 }
+
+/// The program that decides who owns a file, without which an operation is decided all the same.
+pub(super) const CHOWN: &[&str] = &["deny_chown"];
 
 impl Policy {
     /// The programs that kill once it was done, where there are some.
@@ -101,8 +125,27 @@ pub(super) const KILL_EXEC: &[&str] = &["kill_exec"];
 /// The program that kills for a connection where a rule asks for it.
 pub(super) const KILL_CONNECT: &[&str] = &["kill_connect"];
 
-pub(super) fn path_key(path: &str, below: bool) -> PathKey {
-    PathKey { hash: hash_path(path), below: below.into(), ..PathKey::default() }
+impl Matcher {
+    /// What the kernel is to know of it, where it is about paths: itself, and all directories that may not be another's in its
+    /// place.
+    pub(super) fn path_keys(&self, key: &HashKey) -> Vec<PathKey> {
+        let (path, below) = match self {
+            Self::Path(path) => (path, PATH_ALONE),
+            Self::Below(path) => (path, PATH_BELOW),
+            Self::Any | Self::Peer { .. } => return Vec::new(),
+        };
+        let names: Vec<&str> = path.split('/').filter(|name| !name.is_empty()).collect();
+        let above = match self {
+            Self::Below(_) => 1..=names.len(),
+            _ => 1..=names.len().saturating_sub(1),
+        };
+        let above = above.map(|end| path_key(key, names.get(..end).unwrap_or_default(), PATH_ABOVE));
+        above.chain([path_key(key, &names, below)]).collect()
+    }
+}
+
+fn path_key(key: &HashKey, names: &[&str], below: u32) -> PathKey {
+    PathKey { hash: hash_path(key, names), below, ..PathKey::default() }
 }
 
 pub(super) fn peer(address: IpAddr, bits: u8, port: Option<u16>) -> Peer {
@@ -125,23 +168,18 @@ fn words(address: u128) -> [u64; 2] {
 }
 
 /// The hash that `match_path` makes of the names on the way down to a path.
-fn hash_path(path: &str) -> u64 {
-    path.split('/').filter(|name| !name.is_empty()).fold(HASH_SEED, |hash, name| mix(hash, hash_name(name.as_bytes())))
+fn hash_path(key: &HashKey, names: &[&str]) -> u64 {
+    names.iter().fold(key.salt, |hash, name| key.mixed(hash, hash_name(key, name.as_bytes())))
 }
 
-fn hash_name(name: &[u8]) -> u64 {
+fn hash_name(key: &HashKey, name: &[u8]) -> u64 {
     let word = |part: &[u8]| {
         let mut bytes = [0; 8];
         bytes[..part.len()].copy_from_slice(part);
         u64::from_ne_bytes(bytes)
     };
-    let hash = name.chunks(8).fold(HASH_SEED, |hash, part| mix(hash, word(part)));
-    mix(hash, name.len() as u64)
-}
-
-fn mix(hash: u64, word: u64) -> u64 {
-    let hash = (hash ^ word).wrapping_mul(HASH_PRIME);
-    hash ^ hash >> 32
+    let hash = name.chunks(8).fold(key.salt, |hash, part| key.mixed(hash, word(part)));
+    key.mixed(hash, name.len() as u64)
 }
 
 #[cfg(test)]
@@ -151,11 +189,30 @@ mod tests {
 
     #[test]
     fn a_path_is_its_names_in_their_order() {
-        assert_eq!(hash_path("/usr/bin/nc"), hash_path("//usr/bin/nc/"));
+        let key = HashKey::random();
+        let alone = |path: &str| Matcher::Path(path.into()).path_keys(&key).pop().unwrap();
+        assert_eq!(alone("/usr/bin/nc"), alone("//usr/bin/nc/"));
         for other in ["/bin/usr/nc", "/usr/bin", "/usr/bin/nc.", "/usr/binnc", "/", "/usr/bin/ncn\0"] {
-            assert_ne!(hash_path("/usr/bin/nc"), hash_path(other), "{other}");
+            assert_ne!(alone("/usr/bin/nc"), alone(other), "{other}");
         }
-        assert_ne!(path_key("/tmp", true), path_key("/tmp", false));
+        assert_ne!(Matcher::Below("/tmp".into()).path_keys(&key).pop().unwrap(), alone("/tmp"));
+    }
+
+    #[test]
+    fn what_is_above_a_path_is_known_too() {
+        let key = HashKey::random();
+        let above = |names: &[&str]| path_key(&key, names, PATH_ABOVE);
+        let of = |matcher: Matcher| {
+            let mut keys = matcher.path_keys(&key);
+            keys.pop();
+            keys
+        };
+        assert_eq!(of(Matcher::Path("/etc/cron.d/x".into())), [above(&["etc"]), above(&["etc", "cron.d"])]);
+        assert_eq!(of(Matcher::Below("/etc/cron.d".into())), [above(&["etc"]), above(&["etc", "cron.d"])]);
+        assert_eq!(
+            [of(Matcher::Path("/x".into())), of(Matcher::Below("/".into())), of(Matcher::Any)],
+            [vec![], vec![], vec![]]
+        );
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    hash::{BuildHasher, RandomState},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -10,6 +9,7 @@ use ethogram_model::{EventSchema, FieldTest, TrackerSchema};
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use super::{
+    hash::HashKey,
     shared::{
         Relevance, TESTED_BYTES, TESTED_EVENTS, TESTED_MASK_BIT, TESTED_TRACKERS, TESTED_ZERO_BIT,
         subscription_entries::{ASLEEP, HABITS, LINEAGES, OBJECTS},
@@ -99,8 +99,8 @@ pub(crate) struct Subscriptions {
     /// Of verdicts on objects, of those on habits, and of lineages.
     generations: [AtomicU32; GENERATIONS.len()],
     places: AtomicU32,
-    /// Part of what stands for something, so that a process cannot choose a thing that stands for another.
-    pub(crate) salt: u64,
+    /// Of the hash by which things are known.
+    pub(crate) hash_key: HashKey,
 }
 
 impl Subscriptions {
@@ -111,7 +111,7 @@ impl Subscriptions {
             relevance: Written::new(table::RELEVANCE.make()?),
             generations: [const { AtomicU32::new(0) }; GENERATIONS.len()],
             places: AtomicU32::new(ASLEEP),
-            salt: RandomState::new().hash_one(std::process::id()),
+            hash_key: HashKey::random(),
         };
         GENERATIONS.into_iter().try_for_each(|which| this.begin_generation(which))?;
         Ok(this)

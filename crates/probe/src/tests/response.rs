@@ -2,6 +2,7 @@
 
 mod cut;
 mod exact;
+mod paths;
 
 use std::{
     ffi::CString,

@@ -47,8 +47,8 @@ static __always_inline u64 mixed_asked(u64 hash, const struct request *request, 
 		length = bpf_probe_read_user_str(asked, sizeof(asked), request->path);
 	if (length <= 0 || length >= ASKED_SHORT)
 		return 0;
-	for (u32 i = 0; i < ASKED_SHORT / 8 && i * 8 < (u32)length; i++)
-		hash = mixed(hash, asked[i]);
+	for (u32 i = 0; i < ASKED_SHORT / 8 && i * 8 < (u32)length; i += 2)
+		hash = mixed_pair(hash, asked[i], asked[i + 1]);
 	if (((const char *)asked)[0] == '/')
 		return hash | 1;
 	if (request->directory == AT_FDCWD) {
@@ -57,8 +57,7 @@ static __always_inline u64 mixed_asked(u64 hash, const struct request *request, 
 		file = file_of(task, request->directory);
 		base = file ? &file->f_path : NULL;
 	}
-	hash = mixed(hash, LOAD(base, dentry, d_name.hash));
-	hash = mixed(hash, LOAD(base, dentry, d_inode, i_ino));
+	hash = mixed_pair(hash, LOAD(base, dentry, d_name.hash), LOAD(base, dentry, d_inode, i_ino));
 	hash = mixed(hash, (u64)LOAD(base, dentry, d_inode, i_sb, s_dev) << 32 |
 				   (u32)LOAD(mount_of(LOAD(base, mnt)), mnt_id));
 	return hash | 1;
@@ -73,8 +72,8 @@ static __always_inline u64 habitual_object(u64 place, struct inode *inode, const
 
 	if (!object)
 		return 0;
-	object = mixed(object, (u64)FLAGS_SHOWN(request->flags) << 32 | made);
-	object = mixed(object, (u64)(mode & USE) << 32 | (u64)in_writable_layer(inode) << 16 | LOAD(inode, i_mode));
+	object = mixed_pair(object, (u64)FLAGS_SHOWN(request->flags) << 32 | made,
+			    (u64)(mode & USE) << 32 | (u64)in_writable_layer(inode) << 16 | LOAD(inode, i_mode));
 	if (!(mode & USE))
 		object = mixed(object, changed_at(inode));
 	return mixed_asked(object, request, task);
