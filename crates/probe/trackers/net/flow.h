@@ -3,123 +3,8 @@
 #ifndef ETHOGRAM_NET_FLOW_H
 #define ETHOGRAM_NET_FLOW_H
 
-#include "habit.bpf.h"
-#include "packet.bpf.h"
-#include "sample.bpf.h"
-
-/* Begun by this side: a row for each peer and its port. By the other side: one for each peer and the own port, as
- * the ports of clients pass. */
-struct flow_key {
-	ip_address address FIELD("network.peer.address", "the peer's address");
-	u32 process INTERNAL("process");
-	u16 port FIELD("network.peer.port", "the peer's port; 0 where the peer began, whose port passes");
-	u16 local_port FIELD("network.local.port", "own port; 0 where this side began, whose port passes");
-};
-
-struct udp_flow {
-	struct event_header header;
-	u64 sent FIELD("network.flow.sent_datagrams", "UDP datagrams sent to this peer since the last row");
-	u64 sent_bytes FIELD("network.flow.sent_bytes", "bytes sent since the last row, without headers");
-	u64 received FIELD("network.flow.received_datagrams", "UDP datagrams received from it since the last row");
-	u64 received_bytes FIELD("network.flow.received_bytes", "bytes received since the last row, without headers");
-};
-SAMPLE(flow, struct flow_key, struct udp_flow, 1, 16384);
-
-struct udp_peer {
-	struct event_header header;
-	ip_address address FIELD("network.peer.address", "the peer's address") HABIT_KEY;
-	ip_address local_address FIELD("network.local.address", "own address") HABIT_KEY;
-	u16 port FIELD("network.peer.port", "the peer's port") HABIT_KEY;
-	u16 local_port FIELD("network.local.port", "own port");
-	enum transport transport FIELD("network.transport", "udp") HABIT_KEY;
-};
-EVENT(peer, struct udp_peer, 2);
-
-enum { BEGUN_BY_NOBODY, BEGUN_HERE, BEGUN_BY_PEER };
-
-struct owner {
-	struct event_header who;
-	u32 begun;
-	u32 padding;
-};
-
-/* Datagrams arrive on behalf of no process: theirs is the one that bound the socket or sent by it last. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, u64);
-	__type(value, struct owner);
-} owners SEC(".maps");
-
-struct peer_key {
-	u64 process_start;
-	ip_address address;
-	u32 process;
-	u32 port;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, struct peer_key);
-	__type(value, u8);
-} peers SEC(".maps");
-
-/* A new socket may lie where one lay that is gone. */
-SEC("cgroup/sock_create")
-int socket_made(struct bpf_sock *sk)
-{
-	u64 id = (u64)sk;
-
-	if (sk->type == SOCK_DGRAM)
-		bpf_map_delete_elem(&owners, &id);
-	return PASS;
-}
-
-static __always_inline struct owner *own(u64 id, struct task_struct *task)
-{
-	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
-	struct owner fresh = {};
-
-	if (owner && owner->who.pid == LOAD(task, tgid))
-		return owner;
-	if (owner)
-		fresh.begun = owner->begun;
-	describe_task(&fresh.who, EVENT_flow, cgroup_of(task), task);
-	bpf_map_update_elem(&owners, &id, &fresh, BPF_ANY);
-	return bpf_map_lookup_elem(&owners, &id);
-}
-
-/* The first datagram that a process sends to a peer. */
-static __always_inline void report_peer(struct tracker_counters *c, const struct owner *owner,
-					const struct flow_key *flow, const struct sock *sk)
-{
-	struct peer_key key = {
-		.process_start = owner->who.process_start,
-		.process = owner->who.pid,
-		.port = flow->port,
-		.address = flow->address,
-	};
-	struct udp_peer e = { .transport = transport_udp };
-	u64 workload;
-	u8 seen = 1;
-
-	if (bpf_map_lookup_elem(&peers, &key) || bpf_map_update_elem(&peers, &key, &seen, BPF_NOEXIST))
-		return;
-	if (!is_collected_of(c, owner->who.pid, owner->who.cgroup, &workload))
-		return;
-	e.header = owner->who;
-	e.header.event = EVENT_peer;
-	e.header.time = bpf_ktime_get_boot_ns();
-	e.address = flow->address;
-	e.port = flow->port;
-	set_local(&e.local_address, sk);
-	e.header.habit = habit_of(&e.header, workload, object_between(&e.address, &e.local_address, e.port));
-	if (is_habitual(c, e.header.habit))
-		return;
-	e.local_port = local_port(sk);
-	submit(c, &e, sizeof(e));
-}
+#include "peer.h"
+#include "syscall.bpf.h"
 
 static __always_inline void count_datagrams(struct tracker_counters *c, const struct owner *owner,
 					    const struct flow_key *key, u64 datagrams, u64 bytes, bool sent)
@@ -159,8 +44,7 @@ static __always_inline struct owner *owner_of(struct tracker_counters *c, struct
 	if (!is_collected_from(c, owner->who.pid, owner->who.cgroup))
 		return NULL;
 	c->seen += datagrams - 1;
-	if (owner->begun == BEGUN_BY_NOBODY)
-		owner->begun = sent ? BEGUN_HERE : BEGUN_BY_PEER;
+	begin_flows(owner, sent);
 	return owner;
 }
 
@@ -174,7 +58,9 @@ static __always_inline void count_flow(struct tracker_counters *c, struct owner 
 				       struct sock *sk, u32 datagrams, u32 bytes, bool sent)
 {
 	key->process = owner->who.pid;
-	if (owner->begun == BEGUN_BY_PEER) {
+	if (!sent && owner->begun == BEGUN_BY_PEER)
+		hear(sk, &key->address, key->port);
+	if (sent ? answers(owner, sk, &key->address, key->port) : owner->begun == BEGUN_BY_PEER) {
 		key->port = 0;
 		key->local_port = local_port(sk);
 	} else if (sent) {
@@ -192,6 +78,50 @@ static __always_inline bool is_of_a_process(const struct sock *sk)
 	return sk && LOAD(sk, sk_socket, file);
 }
 
+/* A packet of a protocol without ports, such as that of a ping. It is counted as seen where it is the first to its peer. */
+static __always_inline void report_portless(struct sock *sk, const struct flow_key *to)
+{
+	struct tracker_counters *c = count();
+	struct owner *owner = own((u64)sk, (struct task_struct *)bpf_get_current_task());
+
+	if (!c)
+		return;
+	if (owner) {
+		report_peer(c, owner, to, sk);
+	} else {
+		c->seen++;
+		c->dropped__owner__unknown++;
+	}
+}
+
+/* Where an IP packet goes to, from its header. */
+static __always_inline void set_network_peer(ip_address *to, const u8 *network)
+{
+	u32 ipv4 = 0;
+	u8 version = 0;
+
+	bpf_probe_read_kernel(&version, sizeof(version), network);
+	if (version >> 4 == 6) {
+		bpf_probe_read_kernel(to, sizeof(*to), network + 24);
+	} else {
+		bpf_probe_read_kernel(&ipv4, sizeof(ipv4), network + 16);
+		set_ipv4(to, ipv4);
+	}
+}
+
+/* Where a packet goes to, from its header. */
+static __always_inline void set_packet_address(ip_address *to, struct __sk_buff *skb, struct packet packet)
+{
+	u32 ipv4 = 0;
+
+	if (packet.ipv6) {
+		bpf_skb_load_bytes(skb, 24, to, sizeof(*to));
+	} else {
+		bpf_skb_load_bytes(skb, 16, &ipv4, sizeof(ipv4));
+		set_ipv4(to, ipv4);
+	}
+}
+
 static __always_inline void count_packet(struct __sk_buff *skb, bool sent)
 {
 	struct packet packet = look_at(skb);
@@ -201,12 +131,18 @@ static __always_inline void count_packet(struct __sk_buff *skb, bool sent)
 	struct owner *owner;
 	struct sock *sk;
 
-	if (packet.protocol != transport_udp)
+	if (packet.protocol == transport_tcp || (!sent && !is_datagram(packet.protocol)))
 		return;
 	sk = socket_of(skb);
 	c = count();
 	if (!is_of_a_process(sk) || !c)
 		return;
+	if (!is_datagram(packet.protocol)) {
+		set_packet_address(&key.address, skb, packet);
+		if (LOAD(sk, sk_type) != SOCK_STREAM)
+			report_portless(sk, &key);
+		return;
+	}
 	owner = owner_of(c, sk, datagrams, sent);
 	if (!owner)
 		return;
@@ -226,8 +162,13 @@ static __always_inline void count_datagram(struct sock *sk, struct sk_buff *skb,
 	struct tracker_counters *c = count();
 	struct owner *owner;
 
-	if (!is_of_a_process(sk) || LOAD(sk, sk_protocol) != transport_udp || !c)
+	if (!is_of_a_process(sk) || !c)
 		return;
+	if (!is_datagram(LOAD(sk, sk_protocol))) {
+		set_network_peer(&key.address, head + LOAD(skb, network_header));
+		report_portless(sk, &key);
+		return;
+	}
 	owner = owner_of(c, sk, datagrams, sent);
 	if (!owner)
 		return;
@@ -271,49 +212,101 @@ int packet_received(struct __sk_buff *skb)
 	return PASS;
 }
 
+#if defined(__TARGET_ARCH_x86)
+enum sending_calls { SENDTO = 44, SENDMSG = 46, SENDMMSG = 307 };
+#elif defined(__TARGET_ARCH_arm64)
+enum sending_calls { SENDTO = 206, SENDMSG = 211, SENDMMSG = 269 };
+#endif
+
+/* Whom the current call sends to, as its caller says, who can change that meanwhile: the socket does not say it. Nothing is
+ * set where it is no call that says it. */
+static __always_inline void set_asked_peer(ip_address *to)
+{
+	struct call call = { .regs = entry_registers() };
+	u32 slot = call_slot(call.regs), ipv4 = 0;
+	const void *address = NULL;
+	u16 family = 0;
+
+	if (slot == SENDTO)
+		address = (void *)argument(&call, 4);
+	else if (slot == SENDMSG || slot == SENDMMSG)
+		/* The first member of both is the address. */
+		bpf_probe_read_user(&address, sizeof(address), (void *)argument(&call, 1));
+	bpf_probe_read_user(&family, sizeof(family), address);
+	if (family == AF_INET6) {
+		bpf_probe_read_user(to, sizeof(*to), address + 8);
+	} else if (family == AF_INET) {
+		bpf_probe_read_user(&ipv4, sizeof(ipv4), address + 4);
+		set_ipv4(to, ipv4);
+	}
+}
+
 /* So these report who sends to whom as long as how much has no subscriber. From 6.3 on. */
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(datagram_sent, struct sock *sk, int result)
 {
+	u16 protocol = LOAD(sk, sk_protocol);
 	struct flow_key key = {};
 	struct tracker_counters *c;
 	struct owner *owner;
 
-	if (result < 0 || LOAD(sk, sk_protocol) != transport_udp || !is_of_a_process(sk))
+	if (result < 0 || protocol == transport_tcp || !is_ip(LOAD(sk, __sk_common.skc_family)) || !is_of_a_process(sk))
 		return 0;
+	if (!is_datagram(protocol)) {
+		if (LOAD(sk, sk_type) == SOCK_STREAM)
+			return 0;
+		set_peer(&key.address, sk);
+		set_asked_peer(&key.address);
+		report_portless(sk, &key);
+		return 0;
+	}
 	c = count();
 	owner = own((u64)sk, (struct task_struct *)bpf_get_current_task());
 	key.port = set_named_peer(&key.address, sk, true);
-	if (!c || !owner || !key.port)
+	if (!c)
 		return 0;
-	if (owner->begun == BEGUN_BY_NOBODY)
-		owner->begun = BEGUN_HERE;
-	if (owner->begun == BEGUN_HERE)
+	if (!owner || !key.port) {
+		c->seen++;
+		c->dropped__table__full++;
+		return 0;
+	}
+	begin_flows(owner, true);
+	if (!answers(owner, sk, &key.address, key.port))
 		report_peer(c, owner, &key, sk);
 	return 0;
 }
 
 /* A process that is going to answer asks who it was. */
-static __always_inline int asked_whose(struct bpf_sock_addr *ctx)
+static __always_inline int asked_whose(struct bpf_sock_addr *ctx, const ip_address *from)
 {
 	u64 id = (u64)ctx->sk;
 	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
 
-	if (owner && owner->begun == BEGUN_BY_NOBODY)
-		owner->begun = BEGUN_BY_PEER;
+	if (!owner)
+		return PASS;
+	begin_flows(owner, false);
+	if (owner->begun == BEGUN_BY_PEER)
+		hear((struct sock *)id, from, bpf_ntohs(ctx->user_port));
 	return PASS;
 }
 
 SEC("cgroup/recvmsg4")
 int ipv4_received(struct bpf_sock_addr *ctx)
 {
-	return asked_whose(ctx);
+	ip_address from;
+
+	set_ipv4(&from, ctx->user_ip4);
+	return asked_whose(ctx, &from);
 }
 
 SEC("cgroup/recvmsg6")
 int ipv6_received(struct bpf_sock_addr *ctx)
 {
-	return asked_whose(ctx);
+	u32 words[4] = { ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3] };
+	ip_address from;
+
+	__builtin_memcpy(&from, words, sizeof(from));
+	return asked_whose(ctx, &from);
 }
 
 /* Without them: whether or not how much has a subscriber. */

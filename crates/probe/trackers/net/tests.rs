@@ -341,3 +341,126 @@ fn unix_sockets_are_told_as_they_are_bound_and_listened_on() {
         assert_eq!(rig.all().iter().filter(|e| of(e, pid)).count(), 3);
     }
 }
+
+#[test]
+fn who_answers_and_then_sends_to_another_has_begun_that() {
+    // The agent counts the datagrams, or does not: other programs are attached then.
+    for counted in [true, false] {
+        let mut rig = Rig::start("net");
+        if !counted {
+            rig.collector.set_subscription("net", Subscription::only(["peer"])).unwrap();
+        }
+        let asking = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (other, third) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        let [asked_by, to, connected] = [&asking, &other, &third].map(|socket| socket.local_addr().unwrap());
+        let at = SocketAddr::from((address_of_this_test(if counted { 5 } else { 6 }), 7781));
+        let child = forked(move || {
+            let served = UdpSocket::bind(at).and_then(|server| {
+                server.send_to(b"ready", asked_by).map(drop)?;
+                drop(server);
+                let server = UdpSocket::bind(at)?;
+                let (_, from) = server.recv_from(&mut [0; 100])?;
+                server.send_to(b"answer", from)?;
+                server.send_to(b"out", to)?;
+                server.connect(connected)?;
+                server.send(b"out, too")
+            });
+            i32::from(served.is_err())
+        });
+        let pid = child.pid();
+        let asks = thread::spawn(move || {
+            let (_, ready) = asking.recv_from(&mut [0; 100]).unwrap();
+            // It binds again, and may not have done so yet.
+            asking.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            while asking.send_to(b"question", ready).is_err() || asking.recv_from(&mut [0; 100]).is_err() {}
+        });
+        assert_eq!(child.go(), 0);
+        asks.join().unwrap();
+        for to in [to, connected] {
+            let told = |e: &Event| is(e, "peer") && of(e, pid) && number(e, "network.peer.port") == u64::from(to.port());
+            let peer = rig.expect("whom it sends to by itself", told);
+            assert_eq!((peer.get("network.peer.address"), shown(&peer, "network.transport")), (Value::Ip(to.ip()), "udp".into()));
+        }
+        let peers = |e: &&Event| is(e, "peer") && of(e, pid);
+        let ports: Vec<_> = rig.all().iter().filter(peers).map(|e| number(e, "network.peer.port")).collect();
+        // Once by the socket that began: not for the answer.
+        assert_eq!(ports.len(), 3, "{ports:?}");
+        rig.collector.stop("net").unwrap();
+        assert_eq!(rig.counters().unaccounted(), 0);
+    }
+}
+
+#[test]
+fn sockets_of_other_kinds_are_told_and_common_ones_are_not() {
+    const MPTCP: i32 = 262;
+    const NETLINK_USERSOCK: i32 = 2;
+    let mut rig = Rig::start("net");
+    let child = forked(|| {
+        // SAFETY: plain numbers only.
+        unsafe {
+            libc::socket(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP);
+            libc::socket(libc::AF_INET6, libc::SOCK_DGRAM, libc::IPPROTO_UDPLITE);
+            libc::socket(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_SCTP);
+            libc::socket(libc::AF_INET, libc::SOCK_SEQPACKET, libc::IPPROTO_SCTP);
+            libc::socket(libc::AF_INET, libc::SOCK_DCCP, libc::IPPROTO_DCCP);
+            libc::socket(libc::AF_VSOCK, libc::SOCK_STREAM, 0);
+            libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, NETLINK_USERSOCK);
+            for (kind, protocol) in [(libc::SOCK_STREAM, libc::IPPROTO_TCP), (libc::SOCK_STREAM, MPTCP), (libc::SOCK_DGRAM, libc::IPPROTO_UDP)] {
+                libc::socket(libc::AF_INET, kind | libc::SOCK_CLOEXEC, protocol);
+            }
+            libc::socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_ROUTE);
+        }
+        0
+    });
+    let pid = child.pid();
+    child.go();
+    let told: Vec<_> = rig.all().iter().filter(|e| of(e, pid) && is(e, "socket")).cloned().collect();
+    let what = |e: &Event| (shown(e, "network.socket.family"), shown(e, "network.transport"));
+    let told: Vec<_> = told.iter().map(what).collect();
+    let wanted = [
+        ("AF_INET", "icmp"),
+        ("AF_INET6", "udplite"),
+        ("AF_INET", "sctp"),
+        ("AF_INET", "sctp"),
+        ("AF_INET", "dccp"),
+        ("AF_VSOCK", ""),
+        ("AF_NETLINK", ""),
+    ];
+    assert_eq!(told, wanted.map(|(family, transport)| (family.to_owned(), transport.to_owned())));
+}
+
+#[test]
+fn whom_a_packet_without_ports_goes_to_is_told_once() {
+    let mut rig = Rig::start("net");
+    let [to, connected] = [7, 8].map(address_of_this_test);
+    let child = forked(move || {
+        // A question of a ping: its checksum counts the rest of it.
+        let (echo, size) = ([8u8, 0, 0xf7, 0xff, 0, 0, 0, 0], size_of::<libc::sockaddr_in>() as _);
+        let address = |ip: Ipv4Addr| libc::sockaddr_in {
+            sin_family: libc::AF_INET as _,
+            sin_port: 0,
+            sin_addr: libc::in_addr { s_addr: u32::from_ne_bytes(ip.octets()) },
+            sin_zero: [0; 8],
+        };
+        let (to, connected) = (address(to), address(connected));
+        // SAFETY: the addresses and the packet are as long as said.
+        unsafe {
+            let socket = libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP);
+            for _ in 0..3 {
+                if libc::sendto(socket, echo.as_ptr().cast(), echo.len(), 0, (&raw const to).cast(), size) != 8 {
+                    return 1;
+                }
+            }
+            let other = libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP);
+            libc::connect(other, (&raw const connected).cast(), size)
+        }
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    for ip in [to, connected] {
+        let told = |e: &Event| is(e, "peer") && of(e, pid) && e.get("network.peer.address") == Value::Ip(ip.into());
+        let peer = rig.expect("whom it goes to", told);
+        assert_eq!((number(&peer, "network.peer.port"), shown(&peer, "network.transport")), (0, "raw".into()));
+        assert_eq!(rig.all().iter().filter(|e| told(e)).count(), 1);
+    }
+}

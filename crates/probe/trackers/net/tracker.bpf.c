@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: (BSD-2-Clause OR GPL-2.0-only)
-/* UDP flows, sockets that see or forge packets, what is bound, and unix sockets. TCP has a tracker of its own. */
+/* Datagrams, sockets of other kinds than TCP and UDP, what is bound, and unix sockets. TCP has a tracker of its own. */
 #include "flow.h"
 #include "record.bpf.h"
 #include "syscall.bpf.h"
 
 #define ENOENT 2
+#define EINPROGRESS 115
 #define SUN_PATH_MAX 108
 
 PARAM(bool8, missing, 0, "whether connects to unix sockets that do not exist are reported");
@@ -24,7 +25,7 @@ struct net_socket {
 	struct event_header header;
 	enum socket_family family FIELD("network.socket.family", "address family");
 	enum socket_type type FIELD("network.socket.type", "type of socket");
-	enum transport transport FIELD("network.transport", "protocol that a raw socket of IPv4 or IPv6 is for");
+	enum transport transport FIELD("network.transport", "protocol that a socket of IPv4 or IPv6 is for");
 	enum ether_protocol ether FIELD("network.socket.ether_type", "protocol that a packet socket is for");
 	u32 protocol FIELD("network.socket.protocol", "protocol as asked for, a number of the family's own");
 	error_number error FIELD("error.type", "why it was refused");
@@ -55,14 +56,32 @@ EVENT(unix_bind, struct unix_use, 5);
 EVENT(unix_listen, struct unix_use, 6);
 EVENT(unix_connect, struct unix_use, 7);
 
+#define NETLINK_USERSOCK 2 /* between processes */
+#define MPTCP 262	   /* its connections are ones of TCP */
+
+static __always_inline bool is_tcp(u32 protocol)
+{
+	return protocol == transport_tcp || protocol == MPTCP;
+}
+
+/* What every program uses, and of which it is reported what comes of it. */
+static __always_inline bool is_common(u32 family, u32 type, u32 protocol)
+{
+	if (family == AF_NETLINK)
+		return protocol != NETLINK_USERSOCK;
+	if (!is_ip(family))
+		return family == AF_UNIX;
+	return (type == SOCK_STREAM && (!protocol || is_tcp(protocol))) ||
+	       (type == SOCK_DGRAM && (!protocol || protocol == transport_udp));
+}
+
 static __always_inline void report_socket(const struct call *call)
 {
 	struct net_socket e = { .family = argument(call, 0), .type = argument(call, 1) & 0xf };
 	struct tracker_counters *c;
 	u64 cgroup;
 
-	/* What every program uses. */
-	if (e.family == AF_UNIX || e.family == AF_NETLINK || (is_ip(e.family) && e.type != SOCK_RAW))
+	if (is_common(e.family, e.type, argument(call, 2)))
 		return;
 	c = count();
 	if (!c || !is_collected(c, &cgroup))
@@ -98,6 +117,20 @@ static __always_inline void report_bind(const struct call *call, struct sock *sk
 	if (is_habitual(c, e.header.habit))
 		return;
 	submit(c, &e, sizeof(e));
+}
+
+/* Whom a socket is for from now on that is neither one of TCP nor of datagrams: these say themselves whom they reach. */
+static __always_inline void report_connected(const struct call *call, struct sock *sk)
+{
+	u32 protocol = LOAD(sk, sk_protocol);
+	struct flow_key to = {};
+
+	if (call->result != 0 && call->result != -EINPROGRESS)
+		return;
+	set_peer(&to.address, sk);
+	if (protocol == transport_sctp || protocol == transport_dccp)
+		to.port = peer_port(sk);
+	report_portless(sk, &to);
 }
 
 /* The name of a socket that has no file. The kernel's copy ends with its length, not with NUL. */
@@ -185,7 +218,7 @@ SYSCALLS(socket_calls)
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct sock *sk;
-	u16 family;
+	u16 family, protocol;
 
 	if (call->which == SYS_socket) {
 		report_socket(call);
@@ -202,12 +235,15 @@ SYSCALLS(socket_calls)
 							EVENT_unix_connect);
 		return;
 	}
-	if (!is_ip(family) || LOAD(sk, sk_type) == SOCK_STREAM)
+	protocol = LOAD(sk, sk_protocol);
+	if (!is_ip(family) || is_tcp(protocol))
 		return;
-	if (call->result == 0 && call->which != SYS_listen && LOAD(sk, sk_protocol) == transport_udp)
+	if (call->result == 0 && call->which != SYS_listen && is_datagram(protocol))
 		own((u64)sk, task);
 	if (call->which == SYS_bind)
 		report_bind(call, sk);
+	else if (call->which == SYS_connect && !is_datagram(protocol))
+		report_connected(call, sk);
 }
 
 /* Sockets that were there before the agent. */
@@ -223,7 +259,7 @@ int known_sockets(struct bpf_iter__task_file *ctx)
 	if (!task || !file)
 		return 0;
 	sk = sock_of(file);
-	if (!sk || !is_ip(LOAD(sk, __sk_common.skc_family)) || LOAD(sk, sk_protocol) != transport_udp)
+	if (!sk || !is_ip(LOAD(sk, __sk_common.skc_family)) || !is_datagram(LOAD(sk, sk_protocol)))
 		return 0;
 	id = (u64)sk;
 	describe_task(&owner.who, EVENT_flow, cgroup_of(task), task);

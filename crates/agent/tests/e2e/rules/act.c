@@ -325,6 +325,24 @@ static void answer(const char *address)
 	}
 }
 
+/* Answers one datagram, and then sends by the same socket to another address, where one is given. */
+static void reply(const char *port, const char *to)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(atoi(port))}, peer;
+	socklen_t length = sizeof(peer);
+	char message[64];
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+
+	must(bind(s, (struct sockaddr *)&own, sizeof(own)), "bind");
+	must(recvfrom(s, message, sizeof(message), 0, (struct sockaddr *)&peer, &length), "recvfrom");
+	must(sendto(s, "x", 1, 0, (struct sockaddr *)&peer, length), "sendto");
+	if (!*to)
+		return;
+	peer.sin_port = htons(443);
+	inet_pton(AF_INET, to, &peer.sin_addr);
+	must(sendto(s, "x", 1, 0, (struct sockaddr *)&peer, sizeof(peer)), "sendto");
+}
+
 static void read_file(const char *path)
 {
 	char bytes[64];
@@ -497,6 +515,10 @@ int main(int count, char **args)
 		ask(count > 4 ? args[4] : "127.0.0.1", how, more);
 	else if (!strcmp(act, "answer"))
 		answer(how);
+	else if (!strcmp(act, "reply"))
+		reply(how, more);
+	else if (!strcmp(act, "socket"))
+		must(socket(atoi(how), atoi(more), count > 4 ? atoi(args[4]) : 0), "socket");
 	else if (!strcmp(act, "packets"))
 		must(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)), "socket");
 	else if (!strcmp(act, "later")) {
