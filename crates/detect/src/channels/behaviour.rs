@@ -13,6 +13,7 @@ mod programs;
 pub mod read;
 mod room;
 pub(crate) mod score;
+mod shape;
 mod sketch;
 mod template;
 pub(crate) mod words;
@@ -222,15 +223,18 @@ impl BehaviourChannel {
 
     /// Brings what an older version has stored up to this one.
     pub(super) fn migrate(&mut self, version: u32) {
-        // The first version does not say what interpreters were given as arguments.
-        if version >= 2 {
+        // The first version does not say what interpreters were given as arguments; the second says it of those only that
+        // something in the container runs, and not of all.
+        if version >= 3 {
             return;
         }
         for (_, operation) in
             self.operations.iter_mut().filter(|(name, o)| o.kind(name) == Some(ObjectKind::Executable))
         {
-            for (_, executable) in operation.executables.iter_mut().filter(|(parent, _)| *parent != OUTSIDE) {
-                executable.objects.allow_any_arguments(template::is_program);
+            for (parent, executable) in &mut operation.executables {
+                let is_new = |program: &str| version < 2 || parent == OUTSIDE || !template::is_program(program);
+                let of = |program: &str| template::has_arguments(program) && is_new(program);
+                executable.objects.allow_any_arguments(of);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod clock;
+mod commands;
 mod files;
 mod habits;
 mod knowing;

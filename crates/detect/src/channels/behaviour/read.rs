@@ -168,7 +168,7 @@ fn read<'e>(
         ObjectKind::Executable => {
             let object = match process {
                 Some(process) if is_outside(&process.exec, container) => return None,
-                Some(process) if !process.exec.path.is_empty() => run(process, container),
+                Some(process) if !process.exec.path.is_empty() => run(process),
                 _ => normalised(text(layout, event)?),
             };
             let is_start = process.is_some_and(|p| is_start(p, event, container));
@@ -239,9 +239,9 @@ fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, s
     }
 }
 
-/// What was run: the program, as another one than the image's where it was written in the container or deleted, with its arguments
-/// where it is an interpreter that something in the container runs.
-fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
+/// What was run: the program, as another one than the image's where it was written in the container or deleted, with its
+/// arguments where it is an interpreter.
+fn run(process: &Process) -> Cow<'_, str> {
     let mut program = label(&process.exec);
     // A space separates a program from what follows.
     let path = normalise::path(&process.exec.path);
@@ -250,17 +250,13 @@ fn run<'e>(process: &'e Process, container: &Container) -> Cow<'e, str> {
     {
         program = format!("{}{called}", path.replace(' ', "\\ ")).into();
     }
-    let parent = process.replaced.as_ref().or(process.ancestors.first());
-    let is_from_inside = parent.is_some_and(|parent| !is_outside(parent, container));
-    let template = if is_from_inside { template::of(&process.exec) } else { None };
-    let is_deleted = process.exec.is_unlinked && !process.exec.in_memory;
     if process.exec.in_writable_layer {
         program = format!("{program} (written)").into();
     }
-    if is_deleted {
+    if process.exec.is_unlinked && !process.exec.in_memory {
         program = format!("{program} (deleted)").into();
     }
-    match template {
+    match template::of(&process.exec) {
         None => program,
         Some(template) => format!("{program} {template}").into(),
     }
