@@ -5,6 +5,7 @@
 //! same rule, workload and lineage.
 
 mod access;
+mod asked;
 mod compile;
 mod condition;
 mod decidable;

@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let detector = Detector { model, rules: Rules::new(Arc::new(set)), ..Detector::default() };
         Ok::<_, Box<dyn Error>>(Judged::new(player.conditions.selection, detector, Judges::All))
     };
-    let alone = median(ROUNDS, || measure(&bytes, Forwarded { selection: selection()?, filter: None }))?;
+    let alone = median(ROUNDS, || measure(&bytes, Forwarded { selection: selection()?, filter: None, rules: None }))?;
     let whole = median(ROUNDS, || measure(&bytes, judged()?))?;
     println!("identity alone: {alone:.0} ns an event; judged by rules and the model: {whole:.0} ns");
     Ok(())

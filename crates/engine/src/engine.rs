@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ethogram_detect::{Decision, HabitChange, HabitCount, Impairment};
-use ethogram_model::{Container, Event, Users};
+use ethogram_model::{Answers, Container, Event, Exec, Users};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -65,6 +65,14 @@ pub trait Consumer: Send + 'static {
     fn collects(&mut self, lookup: &Lookup) -> Option<bool>;
     /// Takes an event that is collected.
     fn take(&mut self, event: &Event, effects: &mut Effects);
+    /// What tests give of an event and its program before secrets are masked, where they give something else afterwards.
+    fn answers(&mut self, _: (&Event, &Arc<Exec>), _: (&Event, &Arc<Exec>)) -> Option<Arc<Answers>> {
+        None
+    }
+    /// The same of a program that ran before.
+    fn answers_of(&mut self, _: &Arc<Exec>, _: &Arc<Exec>) -> Option<Arc<Answers>> {
+        None
+    }
     /// Whether the event is of no use because of what it is about, and so is any other about the same.
     fn is_ordinary(&mut self, _: &Event) -> bool {
         false

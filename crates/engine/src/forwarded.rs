@@ -1,6 +1,9 @@
 //! A consumer that hands events on, with their context, and judges none: for `ethogram run`, `record`, and conversions.
 
-use ethogram_model::Event;
+use std::sync::Arc;
+
+use ethogram_detect::rules::Rules;
+use ethogram_model::{Answers, Event, Exec};
 
 use crate::{Consumer, Effects, EventFilter, Selection, containers::table::Lookup};
 
@@ -11,6 +14,8 @@ pub struct Forwarded {
     pub selection: Selection,
     /// Which of them are handed on; none of them without one.
     pub filter: Option<EventFilter>,
+    /// Whose tests are made before secrets are masked, where events are recorded to be judged later.
+    pub rules: Option<Rules>,
 }
 
 impl Consumer for Forwarded {
@@ -23,6 +28,14 @@ impl Consumer for Forwarded {
             effects.has_rows |= event.schema.sample;
             effects.events.push(event.clone());
         }
+    }
+
+    fn answers(&mut self, plain: (&Event, &Arc<Exec>), masked: (&Event, &Arc<Exec>)) -> Option<Arc<Answers>> {
+        self.rules.as_mut()?.answers(plain, masked)
+    }
+
+    fn answers_of(&mut self, plain: &Arc<Exec>, masked: &Arc<Exec>) -> Option<Arc<Answers>> {
+        self.rules.as_ref()?.answers_of(plain, masked)
     }
 
     fn tick(&mut self, _: u64, _: &mut Effects) {}

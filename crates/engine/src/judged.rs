@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use ethogram_detect::{Decision, Detector, HabitChange, HabitCount, Impairment};
-use ethogram_model::{Event, Report};
+use ethogram_model::{Answers, Event, Exec, Report};
 
 use crate::{Consumer, Effects, EventFilter, Selection, containers::table::Lookup, effects::Save};
 
@@ -99,6 +99,14 @@ impl Consumer for Judged {
         };
         self.has_findings |= !findings.is_empty();
         effects.reports.extend(findings.into_iter().map(Report::from));
+    }
+
+    fn answers(&mut self, plain: (&Event, &Arc<Exec>), masked: (&Event, &Arc<Exec>)) -> Option<Arc<Answers>> {
+        self.detector.rules.answers(plain, masked)
+    }
+
+    fn answers_of(&mut self, plain: &Arc<Exec>, masked: &Arc<Exec>) -> Option<Arc<Answers>> {
+        self.detector.rules.answers_of(plain, masked)
     }
 
     fn is_ordinary(&mut self, event: &Event) -> bool {

@@ -14,6 +14,7 @@ pub mod filter;
 pub mod forwarded;
 pub mod identity;
 pub mod judged;
+pub mod masking;
 mod processes;
 pub mod recording;
 pub mod secrets;

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use ethogram_model::{Event, Exec, Header, Process, Value, runtime::is_runtime, script};
+use ethogram_model::{Answers, Event, Exec, Header, Process, Value, runtime::is_runtime, script};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ const GRACE_NS: u64 = 2_000_000_000;
 /// procfs counts start times in such ticks.
 const TICK_NS: u64 = FoundProcess::TICK_NS;
 
-/// A process as procfs shows it, its secrets masked.
+/// A process as procfs shows it. Secrets are in its arguments until it is masked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FoundProcess {
     /// Who it is.
@@ -23,6 +23,9 @@ pub struct FoundProcess {
     /// The pid of what leads its session.
     #[serde(default)]
     pub session: u32,
+    /// What tests of rules gave before secrets were masked in its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Arc<Answers>>,
 }
 
 impl FoundProcess {
@@ -49,12 +52,13 @@ impl Processes {
     /// Takes in processes that procfs showed, where nothing better is known of them. `container` gives the outermost
     /// cgroup id of the container that a cgroup belongs to, zero for the host.
     pub(crate) fn adopt(&mut self, found: Vec<FoundProcess>, mut container: impl FnMut(u64) -> u64) {
-        for FoundProcess { mut process, mut exec, cgroup, session } in found {
+        for FoundProcess { mut process, mut exec, cgroup, session, answers } in found {
             let known = self.by_pid.get(&process.pid);
             if known.is_some_and(|known| known.start_ns / TICK_NS == process.start_ns / TICK_NS) {
                 continue;
             }
             exec.container_cgroup = container(cgroup);
+            exec.answers = answers;
             self.begin(exec.container_cgroup);
             process.exec = Arc::new(exec);
             process.ancestors = self.ancestry(process.parent_pid);
@@ -95,35 +99,8 @@ impl Processes {
     /// A process runs another program. `container` is the cgroup id of the container in which it happened.
     pub(crate) fn on_exec(&mut self, event: &Event, subject: &Header, container: u64) {
         let before = self.get(subject);
-        let args = strings(&event.get("process.command_args"));
-        let text = |field: &str| event.get(field).to_text().into_owned();
         let number = |field: &str| event.get(field).as_u64();
-        let mut exec = Exec {
-            pid: subject.pid,
-            path: text("process.executable.path"),
-            name: called_name(event, &args),
-            args,
-            container_cgroup: container,
-            is_entrypoint: false,
-            is_runtime: false,
-            mount_namespace: number("_mount_namespace").unwrap_or(0) as u32,
-            working_directory: text("process.working_directory"),
-            terminal: text("process.tty.name"),
-            environment: strings(&event.get("process.environment_variables")),
-            in_writable_layer: event.get("process.executable.writable_layer").is_truthy(),
-            in_memory: event.get("process.executable.memfd").is_truthy(),
-            is_unlinked: event.get("process.executable.unlinked").is_truthy(),
-            is_on_writable_mount: event.get("process.executable.writable_mount").is_truthy(),
-            file_system: name_of(event, "process.executable.file_system"),
-            is_path_cut: event.get("process.executable.path_truncated").is_truthy(),
-            are_args_cut: event.get("process.command_args_truncated").is_truthy(),
-            script: text("process.script.path"),
-            file_modified_ns: number("_file_modified").unwrap_or(0),
-            file_changed_ns: number("_file_changed").unwrap_or(0),
-        };
-        if exec.script.is_empty() {
-            exec.script = script::of(&exec).unwrap_or_default();
-        }
+        let mut exec = Exec { pid: subject.pid, container_cgroup: container, ..program_of(event) };
         exec.is_runtime = match event.schema.field("_mount_namespace") {
             Some(_) => self.is_runtime(before.as_deref(), subject, &exec),
             None => before.as_ref().is_none_or(|b| b.exec.container_cgroup == 0) && is_named_as_runtime(&exec),
@@ -245,6 +222,38 @@ impl Processes {
 
 fn chain(exec: &Arc<Exec>, above: &[Arc<Exec>]) -> Vec<Arc<Exec>> {
     std::iter::once(exec).chain(above).take(Process::MAX_ANCESTORS).cloned().collect()
+}
+
+/// The program that an event is about, as far as the event says it.
+pub(crate) fn program_of(event: &Event) -> Exec {
+    let args = strings(&event.get("process.command_args"));
+    let text = |field: &str| event.get(field).to_text().into_owned();
+    let number = |field: &str| event.get(field).as_u64();
+    let mut exec = Exec {
+        path: text("process.executable.path"),
+        name: called_name(event, &args),
+        args,
+        mount_namespace: number("_mount_namespace").unwrap_or(0) as u32,
+        working_directory: text("process.working_directory"),
+        terminal: text("process.tty.name"),
+        environment: strings(&event.get("process.environment_variables")),
+        in_writable_layer: event.get("process.executable.writable_layer").is_truthy(),
+        in_memory: event.get("process.executable.memfd").is_truthy(),
+        is_unlinked: event.get("process.executable.unlinked").is_truthy(),
+        is_on_writable_mount: event.get("process.executable.writable_mount").is_truthy(),
+        file_system: name_of(event, "process.executable.file_system"),
+        is_path_cut: event.get("process.executable.path_truncated").is_truthy(),
+        are_args_cut: event.get("process.command_args_truncated").is_truthy(),
+        script: text("process.script.path"),
+        file_modified_ns: number("_file_modified").unwrap_or(0),
+        file_changed_ns: number("_file_changed").unwrap_or(0),
+        answers: event.context.answers.clone(),
+        ..Exec::default()
+    };
+    if exec.script.is_empty() {
+        exec.script = script::of(&exec).unwrap_or_default();
+    }
+    exec
 }
 
 /// All that an event itself says about a program whose exec was not seen.

@@ -145,7 +145,7 @@ fn processes_found_know_their_sessions_leader() {
     let mut processes = Processes::default();
     let found = |pid: u32, session| {
         let process = Process { pid, start_ns: u64::from(pid) * TICK_NS, ..Process::default() };
-        FoundProcess { process, exec: Exec { pid, ..Exec::default() }, cgroup: 0, session }
+        FoundProcess { process, exec: Exec { pid, ..Exec::default() }, cgroup: 0, session, answers: None }
     };
     processes.adopt(vec![found(3, 3), found(4, 3), found(5, 2)], |_| 0);
     let leader = |pid: u32| processes.by_pid[&pid].session_leader.as_ref().map(|e| e.pid);

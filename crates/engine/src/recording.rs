@@ -45,8 +45,9 @@ pub struct Header {
 impl Header {
     /// What the first line begins with.
     pub const FORMAT: &str = "ethogram-recording";
-    /// Raised when an older agent could not read it any more. Since 3 an entry that is no input has a kind of its own.
-    pub const VERSION: u32 = 3;
+    /// Raised when an older agent could not read it any more. Since 3 an entry that is no input has a kind of its own; since 4
+    /// events may have answers of rules' tests.
+    pub const VERSION: u32 = 4;
     /// Bytes of the line at most.
     pub const MAX_LINE: u64 = 16 << 10;
 }

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Answers;
+
 /// Who did it. Each part is absent until it is known, and on the host there is no container.
 #[derive(Debug, Clone, Default)]
 pub struct Context {
@@ -15,6 +17,8 @@ pub struct Context {
     pub process: Option<Arc<Process>>,
     /// What users and groups are called where it happened: in the container, or on the host.
     pub users: Option<Arc<Users>>,
+    /// What tests of rules gave of the event's own arguments before secrets were masked in them.
+    pub answers: Option<Arc<Answers>>,
 }
 
 /// What the numbers of users and groups are called, each at most [`Users::MAX`].
@@ -252,6 +256,9 @@ pub struct Exec {
     /// When its file's content or attributes changed last, nanoseconds since the Unix epoch; zero where that is not known.
     #[serde(default)]
     pub file_changed_ns: u64,
+    /// What tests of rules gave of its arguments and variables before secrets were masked in them. For judging alone.
+    #[serde(skip)]
+    pub answers: Option<Arc<Answers>>,
 }
 
 #[cfg(test)]

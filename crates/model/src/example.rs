@@ -53,6 +53,7 @@ impl Example {
             process: Some(Arc::new(self.process)),
             service: None,
             users: Some(Arc::new(self.users)),
+            answers: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Nothing here does I/O, reads a clock or is unsafe.
 #![forbid(unsafe_code)]
 
+pub mod answers;
 pub mod build;
 pub mod context;
 pub mod event;
@@ -24,6 +25,7 @@ mod stored;
 pub mod value;
 pub mod vocabulary;
 
+pub use answers::{Answer, Answers};
 pub use context::{Container, Context, Exec, Image, Mount, Pod, Process, Users};
 pub use event::{Event, Header};
 pub use finding::{Finding, Priority, RuleMatch, Score, ScorePart, Severity};

@@ -3,6 +3,7 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use ethogram_detect::rules::{RuleSet, Rules};
 use ethogram_engine::{
     Forwarded, Selection,
     recording::{Before, Conditions},
@@ -38,8 +39,9 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
 
     let selection = Selection { host: config.collection.host, containers: args.container.clone() };
     let conditions = Conditions::of(selection, &config.behaviour.settings());
-    let consumer = Forwarded { selection: conditions.selection.clone(), filter: None };
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
+    let rules = Rules::new(Arc::new(RuleSet::load(&files, &schemas).set));
+    let consumer = Forwarded { selection: conditions.selection.clone(), filter: None, rules: Some(rules) };
     let recorder = Recorder::create(&args.file, conditions, &schemas, &Before { rules: &files, ..Before::default() })?;
     let (ring_bytes, avoid) = (config.collection.ring_bytes, config.collection.avoid.clone());
     let plan = Plan { ring_bytes, avoid, trackers, starts, recorder: Some(recorder) };

@@ -52,7 +52,7 @@ pub(super) fn events(path: &Path, most: usize) -> anyhow::Result<Vec<Event>> {
     let recording = open(path)?;
     let selection = recording.conditions.selection.clone();
     let mut events = Vec::new();
-    recording.play(Forwarded { selection, filter: Some(EventFilter::default()) }, |effects| {
+    recording.play(Forwarded { selection, filter: Some(EventFilter::default()), rules: None }, |effects| {
         events.extend(effects.events.into_iter().take(most - events.len()));
         events.len() < most
     });
@@ -141,7 +141,7 @@ fn convert(args: &ReplayArgs, format: ReplayFormat, recording: Recording) -> any
     let filter = EventFilter { trackers: args.tracker.clone(), containers: args.container.clone() };
     let begun = Instant::now();
     let (mut output, mut number, mut written) = (output, 0_u64, Ok(()));
-    let played = recording.play(Forwarded { selection, filter: Some(filter) }, |effects| {
+    let played = recording.play(Forwarded { selection, filter: Some(filter), rules: None }, |effects| {
         number += effects.events.len() as u64;
         written = effects.events.iter().try_for_each(|event| output.write(event));
         written.is_ok()

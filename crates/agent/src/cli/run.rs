@@ -65,7 +65,7 @@ async fn show(
     let (fail, failed) = oneshot::channel();
     let selection = Selection { host: args.container.is_empty(), containers: args.container.clone() };
     let filter = EventFilter { trackers: vec![name.clone()], ..EventFilter::default() };
-    let forwarded = Forwarded { selection, filter: Some(filter) };
+    let forwarded = Forwarded { selection, filter: Some(filter), rules: None };
     let shown = Shown { output, fail: Some(fail) };
     let mut interrupt = Interrupt::listen()?;
     let pipeline = Pipeline::launch(plan, Arc::clone(&runtimes), &Handle::current(), forwarded, shown)?;

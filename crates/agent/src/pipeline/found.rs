@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ethogram_engine::{FoundProcess, secrets};
+use ethogram_engine::FoundProcess;
 use ethogram_model::{Exec, script};
 use procfs::process::Process;
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
@@ -22,9 +22,9 @@ fn read(process: &Process, cgroup: impl Fn(&Process) -> Option<u64>) -> Option<F
     let stat = process.stat().ok()?;
     let pid = u32::try_from(stat.pid).ok()?;
     let terminal = terminal(stat.tty_nr());
+    // Secrets are masked by the engine, once rules have tested them.
     let mut args = process.cmdline().unwrap_or_default().join("\0").into_bytes();
     args.truncate(MAX_ARGS);
-    secrets::mask(&mut args);
     let args = args.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect();
     let text = |path: procfs::ProcResult<std::path::PathBuf>| path.map(|p| p.to_string_lossy().into_owned());
     let path = text(process.exe()).unwrap_or_default();
@@ -59,7 +59,8 @@ fn read(process: &Process, cgroup: impl Fn(&Process) -> Option<u64>) -> Option<F
         ..ethogram_model::Process::default()
     };
     let cgroup = cgroup(process).unwrap_or(0);
-    Some(FoundProcess { process: found, exec, cgroup, session: u32::try_from(stat.session).unwrap_or(0) })
+    let session = u32::try_from(stat.session).unwrap_or(0);
+    Some(FoundProcess { process: found, exec, cgroup, session, answers: None })
 }
 
 /// What is asked of a process's file.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, at, select};
-use ethogram_engine::{Consumer, Effects, Engine, Input, secrets};
+use ethogram_engine::{Consumer, Effects, Engine, Input};
 use ethogram_probe::Batch;
 
 use super::{
@@ -97,11 +97,9 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
         }
     }
 
-    /// Secrets are masked before anything else sees them, and before they are recorded.
+    /// Secrets are masked before anything is recorded or judged: only the tests of rules are made before.
     pub(crate) fn feed(&mut self, mut input: Input) {
-        if let Input::Events(batch) = &mut input {
-            batch.iter_mut().for_each(secrets::mask_event);
-        }
+        self.engine.mask(&mut input);
         if let Some(recorder) = &mut self.recorder {
             recorder.record(&input);
         }

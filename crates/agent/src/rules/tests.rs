@@ -101,7 +101,7 @@ fn excuse_no_names() {
     assert!(idle.is_empty(), "these give a reason for nothing: {idle:?}");
 }
 
-/// Secrets are masked before rules see them: what stands beside one is seen.
+/// What stands beside a secret is seen in what is left of a text, too.
 #[test]
 fn see_what_stands_beside_a_secret() {
     let trackers = trackers();

@@ -11,6 +11,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     access::Access,
+    asked::Asked,
     condition::{Op, Transformer},
     habit::{OfHabit, asks_for_host},
     prepared::{CheckDef, Definitions, Prepared, TermDef, What, With},
@@ -76,6 +77,8 @@ pub(super) struct Predicate {
     pub(super) check: usize,
     /// Whether all that it asks is whether something happens on the host, and not in a container.
     pub(super) asks_for_host: bool,
+    /// The same test of what may hold secrets, which was made before they were masked.
+    pub(super) asked: Option<Box<Asked>>,
 }
 
 /// What is compared.
@@ -274,6 +277,8 @@ impl<'d> Compiler<'d> {
         }
         let cost = self.cost(&access, shared.cost());
         let asks_for_host = transformers.is_empty() && asks_for_host(&access, &shared);
+        let key = self.definitions.test_keys.get(test).map_or("", |key| key);
+        let asked = Asked::new(&access, &transformers, &shared, key, self.schema);
         let slot = self.slot(access.clone(), transformers.clone());
         if let Some(done) = self.tested.get(&(slot, test, check.negated)) {
             return *done;
@@ -293,7 +298,7 @@ impl<'d> Compiler<'d> {
             },
             _ => Compared::Test(shared),
         };
-        let predicate = Predicate { slot, test: compared, negated: check.negated, check: place, asks_for_host };
+        let predicate = Predicate { slot, test: compared, negated: check.negated, check: place, asks_for_host, asked };
         let node = self.predicate(predicate, cost);
         self.remember(slot, test, check.negated, node)
     }
@@ -322,7 +327,8 @@ impl<'d> Compiler<'d> {
         let slot = self.slot(access, transformers);
         let other = self.slot(other_access, other_transformers);
         let test = Compared::Slot(op, other);
-        self.predicate(Predicate { slot, test, negated: check.negated, check: place, asks_for_host: false }, cost)
+        let (negated, asks_for_host) = (check.negated, false);
+        self.predicate(Predicate { slot, test, negated, check: place, asks_for_host, asked: None }, cost)
     }
 
     fn predicate(&mut self, predicate: Predicate, cost: u32) -> usize {

@@ -425,6 +425,8 @@ impl<'a> Definer<'a> {
                     return None;
                 }
                 self.done.tests.push(Arc::new(test));
+                let values: Vec<&str> = literals.iter().map(|l| l.text.as_str()).collect();
+                self.done.test_keys.push(format!("{} {} {values:?}", op.name(), kind.name()).into());
                 Some(self.done.tests.len() - 1)
             }
             Err((place, text)) => {

@@ -191,7 +191,9 @@ impl<'e> Case<'e> {
             let field = self.event.schema.fields.get(*field)?;
             self.event.value(field).as_u64()
         };
+        let before_masks = predicate.asked.as_ref().and_then(|asked| asked.answer(self.event));
         let holds = match &predicate.test {
+            _ if before_masks.is_some() => before_masks.flatten(),
             Compared::Bits(field, bits) => number(field).map(|n| n & bits != 0),
             Compared::Named { field, numbers, known, test } => {
                 number(field).map(|n| numbers.contains(&n) || (!known.contains(&n) && test.holds(&Value::number(n))))

@@ -1,5 +1,6 @@
 //! Judges events by the rules that are in force.
 
+mod answers;
 mod finding;
 
 use std::{collections::BTreeMap, sync::Arc};

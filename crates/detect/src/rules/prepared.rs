@@ -103,5 +103,7 @@ pub(super) struct Definitions {
     pub(super) rules: Vec<RuleDef>,
     pub(super) terms: Vec<TermDef>,
     pub(super) tests: Vec<Arc<Test>>,
+    /// What stands for each test, the same whatever else there is.
+    pub(super) test_keys: Vec<Box<str>>,
     pub(super) checks: Vec<CheckDef>,
 }

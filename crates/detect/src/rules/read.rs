@@ -65,14 +65,8 @@ impl Access {
                 }
             }
             Self::Ancestors(part) => ancestors(context.process.as_deref(), *part),
-            Self::ProcessArgument(n) => {
-                let args = context.process.as_ref().map(|p| p.exec.args.get(1..).unwrap_or_default());
-                Value::text(args.and_then(|args| args.get(*n)).map(String::as_str))
-            }
-            Self::Environment(name) => {
-                let all = context.process.as_ref().map_or(&[][..], |p| &p.exec.environment);
-                Value::text(all.iter().find_map(|v| v.split_once('=').filter(|(n, _)| *n == &**name)).map(|(_, v)| v))
-            }
+            Self::ProcessArgument(n) => context.process.as_ref().map_or(Value::Absent, |p| argument(&p.exec, *n)),
+            Self::Environment(name) => context.process.as_ref().map_or(Value::Absent, |p| variable(&p.exec, name)),
             Self::User(part) => user_value(event, *part),
             Self::Container(part, argument) => container_value(event, *part, argument.as_deref()),
             Self::Context(field) => field.read(&Subject::of_event(event)).into(),
@@ -272,7 +266,7 @@ fn process_value(event: &Event, part: ProcessPart) -> Value<'_> {
     }
 }
 
-fn exec_value(exec: Option<&std::sync::Arc<Exec>>, part: ProcessPart) -> Value<'_> {
+pub(super) fn exec_value(exec: Option<&std::sync::Arc<Exec>>, part: ProcessPart) -> Value<'_> {
     let Some(exec) = exec else { return Value::Absent };
     let known = |text: &'_ str| !text.is_empty();
     let time = |ns: u64| if ns == 0 { Value::Absent } else { Value::number(ns) };
@@ -301,6 +295,17 @@ fn exec_value(exec: Option<&std::sync::Arc<Exec>>, part: ProcessPart) -> Value<'
         ProcessPart::FileChanged => time(exec.file_changed_ns),
         _ => Value::Absent,
     }
+}
+
+/// An argument by its number, which counts from zero behind the program's name.
+pub(super) fn argument(exec: &Exec, n: usize) -> Value<'_> {
+    Value::text(exec.args.get(1..).unwrap_or_default().get(n).map(String::as_str))
+}
+
+/// The value of a variable.
+pub(super) fn variable<'e>(exec: &'e Exec, name: &str) -> Value<'e> {
+    let values = exec.environment.iter().filter_map(|v| v.split_once('=').filter(|(n, _)| *n == name));
+    Value::text(values.map(|(_, value)| value).next())
 }
 
 /// The name and the arguments, as Falco shows a command line.

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{
     access::Access,
+    asked::AskedOfPrograms,
     compile::{Program, access_of},
     definitions::define,
     field::{EventPart, Source},
@@ -48,6 +49,8 @@ pub struct RuleSet {
     naming: Vec<(String, String)>,
     /// Rules that say nothing of the event's type: they hold for the events that have one.
     untyped: BTreeSet<usize>,
+    /// What is tested of programs before secrets are masked in their arguments.
+    pub(super) asked: Vec<AskedOfPrograms>,
 }
 
 /// Whether a rule can fire.
@@ -149,6 +152,8 @@ impl RuleSet {
             self.by_event.insert(key, self.programs.len());
             self.programs.push(program);
         }
+        let predicates = self.programs.iter().flat_map(|program| &program.predicates);
+        self.asked = AskedOfPrograms::gather(predicates.filter_map(|predicate| predicate.asked.as_deref()));
     }
 
     pub(super) fn compile(&self, schema: &Arc<EventSchema>) -> Program {

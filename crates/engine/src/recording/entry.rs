@@ -1,10 +1,10 @@
 //! Entries: one byte for the kind, four for the length, and then an event as it came from its ring, or an input or a mark as
 //! JSON.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use ethogram_detect::Acceptance;
-use ethogram_model::{Event, Finding, TrackerSchema};
+use ethogram_model::{Answer, Answers, Event, Finding, TrackerSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Conditions, frame::MAX_ENTRY};
@@ -12,12 +12,15 @@ use crate::Input;
 
 const HEAD: usize = 5;
 const EVENT: u8 = b'e';
+const ANSWERED: u8 = b'a';
 const INPUT: u8 = b'n';
 const MARK: u8 = b'm';
 /// The version since which marks have a kind of their own.
 const MARKS_SINCE: u32 = 3;
 /// Bytes of an event before its record: which schema, and its time.
 const EVENT_HEAD: usize = 10;
+/// Bytes of an answer: the test that it is of, and what that gave.
+const ANSWER: usize = 9;
 
 /// An entry as it lies in a frame.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub enum Entry<'a> {
         time_ns: u64,
         /// As it came from its ring, secrets masked.
         record: &'a [u8],
+        /// What tests of rules gave of it before they were masked.
+        answers: Option<Arc<Answers>>,
     },
     /// Any other input.
     Input(Input),
@@ -85,13 +90,22 @@ pub enum Mark {
 
 /// Adds an event. Returns whether it fits.
 pub fn put_event(to: &mut Vec<u8>, schema: u16, event: &Event) -> bool {
-    if event.record.len() > MAX_ENTRY - EVENT_HEAD {
+    let answers = event.context.answers.as_deref().filter(|answers| !answers.is_empty());
+    let size = EVENT_HEAD + answers.map_or(0, |answers| 2 + answers.len() * ANSWER);
+    if event.record.len() > MAX_ENTRY - size {
         return false;
     }
-    to.push(EVENT);
-    to.extend_from_slice(&((event.record.len() + EVENT_HEAD) as u32).to_le_bytes());
+    to.push(if answers.is_some() { ANSWERED } else { EVENT });
+    to.extend_from_slice(&((event.record.len() + size) as u32).to_le_bytes());
     to.extend_from_slice(&schema.to_le_bytes());
     to.extend_from_slice(&event.time_ns.to_le_bytes());
+    if let Some(answers) = answers {
+        to.extend_from_slice(&(answers.len() as u16).to_le_bytes());
+        for (test, answer) in answers.iter() {
+            to.extend_from_slice(&test.to_le_bytes());
+            to.push(answer.to_byte());
+        }
+    }
     to.extend_from_slice(&event.record);
     true
 }
@@ -131,16 +145,32 @@ pub fn take<'a>(bytes: &mut &'a [u8], version: u32) -> Result<Entry<'a>, String>
     let (body, rest) = rest.split_at_checked(u32::from_le_bytes([a, b, c, d]) as usize).ok_or_else(cut)?;
     *bytes = rest;
     match kind {
-        EVENT => {
+        EVENT | ANSWERED => {
             let (schema, body) = body.split_first_chunk().ok_or_else(cut)?;
-            let (time, record) = body.split_first_chunk().ok_or_else(cut)?;
-            Ok(Entry::Event { schema: u16::from_le_bytes(*schema), time_ns: u64::from_le_bytes(*time), record })
+            let (time, mut record) = body.split_first_chunk().ok_or_else(cut)?;
+            let answers = if kind == ANSWERED { Some(Arc::new(take_answers(&mut record)?)) } else { None };
+            let (schema, time_ns) = (u16::from_le_bytes(*schema), u64::from_le_bytes(*time));
+            Ok(Entry::Event { schema, time_ns, record, answers })
         }
         INPUT if version < MARKS_SINCE => mixed(body),
         INPUT => serde_json::from_slice(body).map(Entry::Input).map_err(not_understood),
         MARK => serde_json::from_slice(body).map(Entry::Mark).map_err(not_understood),
         other => Err(format!("there is an entry of an unknown kind ({other})")),
     }
+}
+
+/// The answers before a record: their number, and each.
+fn take_answers(bytes: &mut &[u8]) -> Result<Answers, String> {
+    let cut = || "answers are cut".to_owned();
+    let (count, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
+    let (all, record) = rest.split_at_checked(usize::from(u16::from_le_bytes(*count)) * ANSWER).ok_or_else(cut)?;
+    *bytes = record;
+    let answer = |one: &[u8]| {
+        let (test, answer) = one.split_first_chunk()?;
+        Some((u64::from_le_bytes(*test), Answer::from_byte(*answer.first()?)?))
+    };
+    let answers: Option<Vec<_>> = all.chunks_exact(ANSWER).map(answer).collect();
+    answers.map(Answers::new).ok_or_else(|| "an answer is none".to_owned())
 }
 
 /// An entry of version 2, which had one kind for inputs, decisions and marks.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ethogram_detect::rules::File;
-use ethogram_model::{Event, EventSchema};
+use ethogram_model::{Context, Event, EventSchema};
 
 use super::{
     Header,
@@ -167,11 +167,12 @@ impl<R: BufRead> Recorded<R> {
         let taken = entry::take(&mut left, self.header.version)?;
         self.at = self.frame.len() - left.len();
         match taken {
-            Entry::Event { schema, time_ns, record } => {
+            Entry::Event { schema, time_ns, record, answers } => {
                 let known = self.schemas.get(usize::from(schema));
                 let schema = known.ok_or_else(|| format!("an event has the unknown schema {schema}"))?;
                 let schema = Arc::clone(schema);
-                self.batch.push(Event { schema, time_ns, record: record.into(), context: Default::default() });
+                let context = Context { answers, ..Context::default() };
+                self.batch.push(Event { schema, time_ns, record: record.into(), context });
                 self.events += 1;
                 if self.batch.len() >= BATCH {
                     self.hand_on_events();

@@ -278,7 +278,7 @@ fn users_are_called_as_where_it_happened_and_so_again_in_a_replay() {
     let bytes = recorded(&inputs, &trackers);
     let selection = Selection { host: true, ..Selection::default() };
     let mut names = Vec::new();
-    let all = Forwarded { selection, filter: Some(EventFilter::default()) };
+    let all = Forwarded { selection, filter: Some(EventFilter::default()), rules: None };
     Player::open(&*bytes).unwrap().play(all, |effects| {
         let name = |event: &Event| event.context.users.as_ref().and_then(|users| users.users.get(&0).cloned());
         names.extend(effects.events.iter().map(name));

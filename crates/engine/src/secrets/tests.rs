@@ -3,7 +3,7 @@
 use super::{mask, mask_environment};
 
 /// Secrets, in the ways in which they are passed.
-const PASSED: &[&str] = &[
+pub(crate) const PASSED: &[&str] = &[
     // Databases
     "mysql¦-u¦root¦-p«hunter2»¦shop",
     "mysql¦--password=«hunter2»¦-u¦root",

@@ -76,14 +76,18 @@ fn running(hierarchy: &Hierarchy, container: &Container) -> (Option<String>, Vec
     let below = |path: &str| path.strip_prefix(&**own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let its: BTreeSet<u64> = cgroups.iter().filter(|(_, path)| below(path)).map(|(id, _)| *id).collect();
     let user = |id| container.users.as_ref().and_then(|users| users.users.get(&id).cloned());
-    let shown = |FoundProcess { process, exec, .. }: FoundProcess| ContainerProcess {
-        pid: process.pid,
-        namespace_pid: process.namespace_pid,
-        parent_pid: process.parent_pid,
-        user_id: process.user_id,
-        user: user(process.user_id),
-        executable: exec.path,
-        args: exec.args,
+    let shown = |mut found: FoundProcess| {
+        found.mask();
+        let FoundProcess { process, exec, .. } = found;
+        ContainerProcess {
+            pid: process.pid,
+            namespace_pid: process.namespace_pid,
+            parent_pid: process.parent_pid,
+            user_id: process.user_id,
+            user: user(process.user_id),
+            executable: exec.path,
+            args: exec.args,
+        }
     };
     let processes = found(hierarchy).into_iter().filter(|p| its.contains(&p.cgroup)).map(shown).collect();
     (Some(own.clone()), processes)
