@@ -18,6 +18,7 @@ mod processes;
 mod record;
 mod status;
 mod subjects;
+mod waiting;
 mod worker;
 
 use std::{
@@ -44,6 +45,7 @@ use self::{
     decide::Myself,
     journal::Journal,
     policies::Policies,
+    waiting::Waiting,
     worker::{Message, Worker},
 };
 pub use self::{
@@ -58,7 +60,7 @@ use crate::{
     threads,
 };
 
-/// Findings and requests that may wait.
+/// Requests that may wait.
 const QUEUE: usize = 256;
 
 /// A handle on the thread that acts.
@@ -66,6 +68,7 @@ pub(crate) struct Response {
     is_off: bool,
     has_policies: bool,
     messages: Sender<Message>,
+    waiting: Arc<Mutex<Waiting>>,
     policies: Arc<Policies>,
     journal: Journal,
     /// Findings that came while too many waited.
@@ -93,19 +96,25 @@ impl Response {
         let pid = std::process::id();
         let myself = Myself { pid, container: cgroups.container_of(pid) };
         let actions = Actions::new(cgroups, Arc::clone(&policies), !config.undo_on_exit);
-        let worker = Worker::new(config.clone(), myself, actions, Arc::clone(&policies), journal.clone());
+        let waiting = Arc::<Mutex<Waiting>>::default();
+        let worker =
+            Worker::new(config.clone(), myself, actions, Arc::clone(&policies), journal.clone(), Arc::clone(&waiting));
         let (messages, received) = bounded(QUEUE);
         let thread = threads::spawn("response", move || worker.run(&received))?;
         let (is_off, has_policies) = (config.mode == Mode::Off, Policies::may_be(config));
         let (lost, thread) = (AtomicU64::new(0), Mutex::new(Some(thread)));
-        Ok(Self { is_off, has_policies, messages, policies, journal, lost, thread })
+        Ok(Self { is_off, has_policies, messages, waiting, policies, journal, lost, thread })
     }
 
     /// Has done what the configuration says of such a finding, without waiting for it.
     pub(crate) fn consider(&self, finding: &Arc<Finding>) {
-        if !self.is_off && self.messages.try_send(Message::Finding(Arc::clone(finding))).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if self.is_off {
+            return;
         }
+        let lost = self.waiting.lock().push(finding);
+        self.lost.fetch_add(lost, Ordering::Relaxed);
+        // Where there is no room the thread is at work, and finds it afterwards.
+        _ = self.messages.try_send(Message::Findings);
     }
 
     /// Has the policies hold for a container that came, or of which more is known.

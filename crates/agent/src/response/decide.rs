@@ -102,7 +102,7 @@ fn target(finding: &Finding) -> Target {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use ethogram_model::{Exec, Image, Pod, Priority, RuleMatch, Severity};
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    fn finding() -> Finding {
+    pub(in crate::response) fn finding() -> Finding {
         let exec = Exec { path: "/bin/nc".into(), container_cgroup: 7, ..Exec::default() };
         Finding {
             container: Some(Arc::new(container())),

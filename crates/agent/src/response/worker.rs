@@ -9,6 +9,7 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use ethogram_detect::rules::RuleSet;
 use ethogram_model::{Container, Finding, render::rfc3339};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
     policies::{Policies, Watched},
     record::{By, Outcome, Refused, ResponseRecord, Undone},
     subjects::Subjects,
+    waiting::Waiting,
 };
 use crate::{
     config::{Act, Mode, Response},
@@ -35,7 +37,8 @@ const RETRY: Duration = Duration::from_secs(30);
 
 /// What the thread receives.
 pub(super) enum Message {
-    Finding(Arc<Finding>),
+    /// Some wait.
+    Findings,
     Container(Arc<Container>),
     Containers(Vec<Arc<Container>>),
     Rules(Arc<RuleSet>),
@@ -56,6 +59,7 @@ pub(super) struct Worker {
     /// When what goes on is over.
     deadlines: HashMap<u64, Instant>,
     checked: Instant,
+    waiting: Arc<Mutex<Waiting>>,
 }
 
 impl Worker {
@@ -65,6 +69,7 @@ impl Worker {
         actions: Actions,
         policies: Arc<Policies>,
         journal: Journal,
+        waiting: Arc<Mutex<Waiting>>,
     ) -> Self {
         Self {
             config,
@@ -76,6 +81,7 @@ impl Worker {
             enforced: Enforced::default(),
             deadlines: HashMap::new(),
             checked: Instant::now(),
+            waiting,
         }
     }
 
@@ -89,7 +95,6 @@ impl Worker {
             // Before a finding is acted on, what the kernel did about it is known: that came first.
             self.drain_enforcements(watched.as_ref());
             match message {
-                Ok(Message::Finding(finding)) => self.respond(&finding),
                 Ok(Message::Container(container)) => self.subjects.meet(&self.policies, &self.myself, container),
                 Ok(Message::Containers(all)) => self.subjects.sync(&self.policies, &self.myself, all),
                 Ok(Message::Rules(rules)) => {
@@ -103,11 +108,13 @@ impl Worker {
                     // The request may have been cancelled meanwhile.
                     _ = answer.send(self.undo(id, "request"));
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Findings) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.respond_to_next();
             self.check_expired();
         }
+        while self.respond_to_next() {}
         self.drain_enforcements(watched.as_ref());
         self.enforced.flush_all(&mut self.journal);
         if self.config.undo_on_exit {
@@ -118,6 +125,9 @@ impl Worker {
 
     /// How long to wait for a message before something may be due.
     fn pause(&self) -> Duration {
+        if !self.waiting.lock().is_empty() {
+            return Duration::ZERO;
+        }
         let due = self.deadlines.values().min().map(|due| due.saturating_duration_since(Instant::now()));
         let at_most = if self.enforced.is_counting() { CHECK } else { Duration::from_secs(3600) };
         due.map_or(at_most, |due| due.min(CHECK))
@@ -136,6 +146,12 @@ impl Worker {
             let left = left.unwrap_or(Duration::ZERO).min(self.config.limit.get());
             self.deadlines.insert(record.id, Instant::now() + left);
         }
+    }
+
+    /// Responds to one of the findings that wait. Returns whether there was one.
+    fn respond_to_next(&mut self) -> bool {
+        let next = self.waiting.lock().take();
+        next.as_ref().map(|finding| self.respond(finding)).is_some()
     }
 
     /// Does what the configuration says of a finding.
