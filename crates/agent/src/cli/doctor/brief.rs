@@ -51,7 +51,10 @@ impl Report {
             } else {
                 format!("names from {}", runtimes.join(", "))
             };
-            out.push(("containers".to_owned(), format!("told apart by {mode}; {named}")));
+            out.push((
+                "containers".to_owned(),
+                format!("told apart by {mode}; {named}; LXC and systemd-nspawn count as the host"),
+            ));
         }
         if self.denial.as_ref().is_some_and(|denial| denial.works) {
             out.push(("denial".to_owned(), "the kernel can deny operations, see [[response.policy]]".to_owned()));
@@ -153,7 +156,8 @@ The server runs here, with the limits below.
 Works
   trackers      2 of 2 that the server starts: files, open
   containers    told apart by cgroup v2; no runtime is
-                found, so containers have ids but no names
+                found, so containers have ids but no names;
+                LXC and systemd-nspawn count as the host
 
 Does not work
   trackers      kexec, ptrace: no\\u{1b}[2J
