@@ -173,7 +173,7 @@ impl Judging {
         if let Some((path, why)) = &opened.set_aside {
             tracing::warn!("the store was damaged ({why}): it lies at {} now, and a new one is begun", path.display());
         }
-        let selection = Selection { host: config.collection.host, containers: Vec::new() };
+        let selection = Selection::new(config.collection.host, Vec::new());
         let settings = config.behaviour.settings();
         let restored = Restored::new(opened.contents, approved, settings.clone());
         let sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;

@@ -43,6 +43,8 @@ pub struct Collection {
 struct Filtered {
     collected: bool,
     container: Option<Weak<Container>>,
+    /// Its outermost cgroup; zero for none.
+    outermost: u64,
 }
 
 impl Filtered {
@@ -90,15 +92,42 @@ impl Collection {
             changes.extend(all.map(|cgroup| KernelChange::Filter { cgroup, verdict: None }));
         }
         let workload = container.map_or(0, |container| self.workload(container));
-        let verdict = if collected { ContainerVerdict::Collect(workload) } else { ContainerVerdict::Filter };
+        let container_cgroup = container.map_or(0, |container| container.cgroup_id);
+        let verdict = match collected {
+            true => ContainerVerdict::Collect { workload, container: container_cgroup },
+            false => ContainerVerdict::Filter { container: container_cgroup },
+        };
         changes.push(KernelChange::Filter { cgroup, verdict: Some(verdict) });
-        self.filtered.insert(cgroup, Filtered { collected, container: container.map(Arc::downgrade) });
+        let container = container.map(Arc::downgrade);
+        self.filtered.insert(cgroup, Filtered { collected, container, outermost: container_cgroup });
+    }
+
+    /// A cgroup is that of a container. The kernel has to know before its name does, to see who leaves it.
+    pub(crate) fn arrived(&mut self, cgroup: u64, changes: &mut Vec<KernelChange>) {
+        if !self.filtered.contains_key(&cgroup) && self.filtered.len() < MAX_FILTERED {
+            self.filtered.insert(cgroup, Filtered { collected: false, container: None, outermost: cgroup });
+            let verdict = Some(ContainerVerdict::Undecided(cgroup));
+            changes.push(KernelChange::Filter { cgroup, verdict });
+        }
     }
 
     /// What was said of a cgroup does not hold any more.
     pub(crate) fn forget(&mut self, cgroup: u64, changes: &mut Vec<KernelChange>) {
         if self.filtered.remove(&cgroup).is_some() {
             changes.push(KernelChange::Filter { cgroup, verdict: None });
+        }
+    }
+
+    /// What is known of a container has changed, such as its name. Where its events are not collected, the kernel would not let
+    /// any pass by which that could be found out.
+    pub(crate) fn reconsider(&mut self, container: &Container, changes: &mut Vec<KernelChange>) {
+        let is_left_out = |f: &Filtered| !f.collected && f.outermost == container.cgroup_id;
+        let all: Vec<u64> = self.filtered.iter().filter(|(_, f)| is_left_out(f)).map(|(cgroup, _)| *cgroup).collect();
+        for cgroup in all {
+            self.filtered.remove(&cgroup);
+            // It is a container's still.
+            let verdict = Some(ContainerVerdict::Undecided(container.cgroup_id));
+            changes.push(KernelChange::Filter { cgroup, verdict });
         }
     }
 

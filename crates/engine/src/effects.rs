@@ -54,10 +54,20 @@ pub enum KernelChange {
 /// The container filter's verdict on a cgroup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContainerVerdict {
-    /// Its events are collected. The number stands for its workload; zero where that is not known.
-    Collect(u64),
+    /// Its events are collected.
+    Collect {
+        /// What stands for its workload; zero where that is not known.
+        workload: u64,
+        /// The outermost cgroup of its container; zero for the host.
+        container: u64,
+    },
     /// They are not.
-    Filter,
+    Filter {
+        /// As above.
+        container: u64,
+    },
+    /// Nothing is said of them yet, but that it is a cgroup of this container.
+    Undecided(u64),
 }
 
 /// How many events of a kind were delivered and how many were filtered.

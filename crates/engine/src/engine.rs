@@ -29,6 +29,8 @@ pub enum Input {
     Events(Vec<Event>),
     /// Some of the cgroups of the walk that follows: id, and absolute path within the hierarchy.
     Cgroups(Vec<(u64, String)>),
+    /// Which of them belong to other users than root: id, and the user.
+    Owners(Vec<(u64, u32)>),
     /// A walk of the hierarchy is complete.
     Walk {
         /// Whether some of its cgroups are missing.
@@ -132,10 +134,14 @@ impl<C: Consumer> Engine<C> {
                     {
                         collection.forget(change.container.cgroup_id, &mut effects.kernel);
                     }
+                    if let Some(collection) = &mut self.collection {
+                        collection.reconsider(&change.container, &mut effects.kernel);
+                    }
                     effects.containers.push(change.container);
                 }
             }
             Input::Cgroups(some) => self.identity.on_cgroups(some),
+            Input::Owners(some) => self.identity.on_owners(some),
             Input::Walk { cut, started_ns, now_ns } => self.identity.on_walk(cut, started_ns, now_ns, asks),
             Input::Processes(found) => self.identity.adopt(found),
             Input::Decision(decision) => {
@@ -159,6 +165,11 @@ impl<C: Consumer> Engine<C> {
             Input::End(now_ns) => {
                 self.identity.finish(ready);
                 now = Some(now_ns);
+            }
+        }
+        for cgroup in self.identity.take_arrived() {
+            if let Some(collection) = &mut self.collection {
+                collection.arrived(cgroup, &mut effects.kernel);
             }
         }
         self.consume(&mut effects);

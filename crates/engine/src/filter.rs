@@ -1,5 +1,7 @@
 //! Whose events are collected, and which of them a stream follows.
 
+use std::collections::HashSet;
+
 use ethogram_model::Event;
 use serde::{Deserialize, Serialize};
 
@@ -12,14 +14,35 @@ pub struct Selection {
     pub host: bool,
     /// Only those of these containers, by name or id; empty means all.
     pub containers: Vec<String>,
+    /// Those that have had one of these names: another name does not make another container.
+    #[serde(skip)]
+    met: HashSet<String>,
 }
 
+/// Containers of which it is remembered that they were selected.
+const MAX_MET: usize = 4096;
+
 impl Selection {
+    /// Of these containers, by name or id, where there are any; and of the host, where that is said.
+    pub fn new(host: bool, containers: Vec<String>) -> Self {
+        Self { host, containers, met: HashSet::new() }
+    }
+
     /// As [`super::Consumer::collects`].
-    pub fn collects(&self, lookup: &Lookup) -> Option<bool> {
+    pub fn collects(&mut self, lookup: &Lookup) -> Option<bool> {
         match lookup {
-            Lookup::Container(_) if self.containers.is_empty() => Some(true),
-            Lookup::Container(c) if c.name.is_some() => Some(self.containers.iter().any(|w| c.answers_to(w))),
+            // What is not known to be the host's is not taken for it.
+            Lookup::Container(_) | Lookup::Unknown if self.containers.is_empty() => Some(true),
+            Lookup::Container(c) if c.name.is_some() => {
+                if self.met.contains(&c.id) {
+                    return Some(true);
+                }
+                let is_selected = self.containers.iter().any(|wanted| c.answers_to(wanted));
+                if is_selected && self.met.len() < MAX_MET {
+                    self.met.insert(c.id.clone());
+                }
+                Some(is_selected)
+            }
             Lookup::Container(_) => None,
             Lookup::Host | Lookup::Unknown if self.host => Some(true),
             Lookup::Host => Some(false),
@@ -46,5 +69,41 @@ impl EventFilter {
             container.is_some_and(|c| self.containers.iter().any(|wanted| c.answers_to(wanted)))
         };
         (self.trackers.is_empty() || of_tracker()) && (self.containers.is_empty() || of_container())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use ethogram_model::Container;
+
+    use super::*;
+
+    fn named(id: &str, name: Option<&str>) -> Lookup {
+        let (id, name) = (id.to_owned(), name.map(str::to_owned));
+        Lookup::Container(Arc::new(Container { id, name, ..Container::default() }))
+    }
+
+    #[test]
+    fn a_container_that_was_selected_stays_so_under_another_name() {
+        let mut selection = Selection::new(false, vec!["new".into()]);
+        assert_eq!(selection.collects(&named("a", None)), None);
+        assert_eq!(selection.collects(&named("a", Some("old"))), Some(false));
+        assert_eq!(selection.collects(&named("a", Some("new"))), Some(true));
+        assert_eq!(selection.collects(&named("a", Some("third"))), Some(true));
+        assert_eq!(selection.collects(&named("b", Some("third"))), Some(false));
+    }
+
+    #[test]
+    fn what_is_not_known_to_be_the_hosts_is_judged_where_all_containers_are() {
+        for (mut selection, collects) in [
+            (Selection::default(), Some(true)),
+            (Selection::new(true, Vec::new()), Some(true)),
+            (Selection::new(false, vec!["web".into()]), None),
+        ] {
+            assert_eq!(selection.collects(&Lookup::Unknown), collects, "{selection:?}");
+        }
+        assert_eq!(Selection::default().collects(&Lookup::Host), Some(false));
     }
 }

@@ -11,20 +11,24 @@ use rustc_hash::FxHashMap;
 use crate::{
     FoundProcess,
     containers::{
+        entry::{self, Arrival, Origin, UNCONFIRMED},
         runtime::{Ask, Resolution, ResolveRequest},
         services::Services,
-        table::{Arrival, Change, ContainerTable, Lookup},
+        table::{Change, ContainerTable, Lookup},
         walk::Walk,
     },
     processes::Processes,
+    share::Share,
 };
 
 /// How long an event waits for its container's name.
 const PATIENCE_NS: u64 = 2_000_000_000;
-/// Events that may wait; beyond, the oldest go on without a name.
+/// Events that may wait; beyond, those of the cgroup that has most of them go on without a name.
 const MAX_HELD: usize = 16_384;
+/// How many go on then at least.
+const MADE_ROOM: u32 = 256;
 /// Requests remembered so that they can be called off; beyond, all are forgotten, and the resolver gives them up itself.
-const MAX_ASKED: usize = 8_192;
+const MAX_ASKED: usize = 16_384;
 
 /// What is known of containers and processes.
 pub struct Identity {
@@ -42,6 +46,8 @@ pub struct Identity {
     /// How many events of each cgroup wait: none may overtake another.
     waiting: FxHashMap<u64, u32>,
     asked: FxHashMap<u64, ResolveRequest>,
+    /// Outermost cgroups of containers that came since the last [`Identity::take_arrived`].
+    arrived: Vec<u64>,
     nameless: u64,
 }
 
@@ -74,6 +80,7 @@ impl Identity {
             held: VecDeque::new(),
             waiting: FxHashMap::default(),
             asked: FxHashMap::default(),
+            arrived: Vec::new(),
             nameless: 0,
         }
     }
@@ -83,7 +90,7 @@ impl Identity {
         let subject = event.header();
         let role = self.roles.get(&event.schema.tracker).copied();
         if role == Some(Role::Containers) {
-            self.learn_cgroup(&event, asks);
+            self.learn_cgroup(&event, &subject, asks);
         }
         let lookup = self.containers.lookup(subject.cgroup);
         if role == Some(Role::Lineage) {
@@ -93,12 +100,7 @@ impl Identity {
         if role == Some(Role::Lineage) && &*event.schema.name == "exit" {
             self.processes.on_exit(&subject, event.time_ns);
         }
-        let resolved = match &lookup {
-            Lookup::Host => true,
-            Lookup::Container(container) => container.is_resolved(),
-            Lookup::Unknown => false,
-        };
-        if resolved && !self.waiting.contains_key(&subject.cgroup) {
+        if is_settled(&lookup) && !self.waiting.contains_key(&subject.cgroup) {
             ready.push(self.finished(event, subject.cgroup, lookup));
             return;
         }
@@ -106,7 +108,7 @@ impl Identity {
         *self.waiting.entry(subject.cgroup).or_default() += 1;
         self.held.push_back(Held { event, cgroup: subject.cgroup, due_ns });
         if self.held.len() > MAX_HELD {
-            self.release_oldest(ready);
+            self.release_some(ready);
         }
     }
 
@@ -124,13 +126,25 @@ impl Identity {
         self.walk.cgroups.extend(some.into_iter().take(room));
     }
 
+    /// Takes in to which users some of the cgroups belong that the walk at hand found.
+    pub fn on_owners(&mut self, some: Vec<(u64, u32)>) {
+        let room = Walk::LIMIT.saturating_sub(self.walk.owners.len());
+        self.walk.owners.extend(some.into_iter().take(room));
+    }
+
     /// The walk that began at `started_ns` is complete.
     pub fn on_walk(&mut self, cut: bool, started_ns: u64, now_ns: u64, asks: &mut Vec<Ask>) {
         let mut walk = std::mem::take(&mut self.walk);
         walk.cut |= cut;
         walk.cgroups.iter().for_each(|(id, path)| self.services.on_cgroup(*id, path));
         let arrivals = self.containers.on_walk(&walk, started_ns, now_ns);
+        self.arrived.extend(arrivals.iter().filter_map(|arrival| Some(arrival.container.as_ref()?.cgroup_id)));
         asks.extend(arrivals.into_iter().filter_map(|arrival| arrival.request).map(Ask::Resolve));
+    }
+
+    /// The outermost cgroups of containers that came since the last call.
+    pub(crate) fn take_arrived(&mut self) -> impl Iterator<Item = u64> + '_ {
+        self.arrived.drain(..)
     }
 
     /// Releases what has waited long enough.
@@ -166,7 +180,12 @@ impl Identity {
         ])
     }
 
-    fn learn_cgroup(&mut self, event: &Event, asks: &mut Vec<Ask>) {
+    /// Who had no room in the tables since the last call, and how often. It changes no result.
+    pub fn take_crowded(&mut self) -> BTreeMap<Share, u64> {
+        self.containers.take_crowded()
+    }
+
+    fn learn_cgroup(&mut self, event: &Event, subject: &Header, asks: &mut Vec<Ask>) {
         let Some(id) = event.get("cgroup.id").as_u64() else { return };
         match &*event.schema.name {
             "remove" => {
@@ -180,7 +199,10 @@ impl Identity {
             _ => {
                 let path = event.get("cgroup.path");
                 self.services.on_cgroup(id, &path.to_text());
-                let arrival = self.containers.on_cgroup_created(id, &path.to_text(), event.time_ns);
+                let origin = self.origin(event, subject);
+                let arrival = self.containers.on_cgroup_created(id, &path.to_text(), origin, event.time_ns);
+                let container = arrival.as_ref().and_then(|arrival| arrival.container.as_ref());
+                self.arrived.extend(container.map(|container| container.cgroup_id));
                 if let Some(Arrival { request: Some(request), .. }) = arrival {
                     if self.asked.len() >= MAX_ASKED {
                         self.asked.clear();
@@ -190,6 +212,20 @@ impl Identity {
                 }
             }
         }
+    }
+
+    /// Where the directory comes from that an event tells of. One that is only entered was there before.
+    fn origin(&mut self, event: &Event, subject: &Header) -> Origin {
+        // Recordings of older agents do not say it.
+        let owner = event.schema.field("cgroup.owner.id").and_then(|f| event.value(f).as_u64()).unwrap_or(0);
+        let maker = match &*event.schema.name {
+            "create" => {
+                let lookup = self.containers.lookup(subject.cgroup);
+                self.containers.outermost(subject.cgroup, &lookup)
+            }
+            _ => 0,
+        };
+        Origin { owner: owner as u32, maker }
     }
 
     fn learn_process(&mut self, event: &Event, subject: &Header, lookup: &Lookup) {
@@ -214,11 +250,7 @@ impl Identity {
         let mut kept = VecDeque::with_capacity(self.held.len());
         for held in std::mem::take(&mut self.held) {
             let lookup = self.containers.lookup(held.cgroup);
-            let resolved = match &lookup {
-                Lookup::Host => true,
-                Lookup::Container(container) => container.is_resolved(),
-                Lookup::Unknown => false,
-            };
+            let resolved = is_settled(&lookup);
             if resolved || held.due_ns <= now_ns {
                 // Where it goes on without, the runtime did not answer in time.
                 self.nameless += u64::from(!resolved);
@@ -231,8 +263,18 @@ impl Identity {
         self.held = kept;
     }
 
-    fn release_oldest(&mut self, ready: &mut Vec<Identified>) {
-        if let Some(held) = self.held.pop_front() {
+    /// Makes room: those of the cgroup of which most wait go on without a name, and where all have few, the oldest.
+    fn release_some(&mut self, ready: &mut Vec<Identified>) {
+        let largest = self.waiting.iter().max_by_key(|(cgroup, n)| (**n, **cgroup)).filter(|(_, n)| **n > MADE_ROOM);
+        let flooding = largest.map(|(cgroup, _)| *cgroup);
+        let mut released = 0;
+        for held in std::mem::take(&mut self.held) {
+            let goes = flooding.map_or(released < MADE_ROOM, |cgroup| held.cgroup == cgroup);
+            if !goes {
+                self.held.push_back(held);
+                continue;
+            }
+            released += 1;
             self.nameless += 1;
             let lookup = self.containers.lookup(held.cgroup);
             self.no_longer_waits(held.cgroup);
@@ -259,8 +301,18 @@ impl Identity {
         match &lookup {
             Lookup::Container(container) => event.context.container = Some(Arc::clone(container)),
             Lookup::Host => event.context.service = Some(self.services.of(cgroup)),
-            Lookup::Unknown => {}
+            // It is judged, as what may run in a container.
+            Lookup::Unknown => event.context.container = Some(Arc::new(entry::unconfirmed(cgroup, ""))),
         }
         Identified { event, cgroup, lookup }
+    }
+}
+
+/// Whether more need not be known of a cgroup before its events go on.
+fn is_settled(lookup: &Lookup) -> bool {
+    match lookup {
+        Lookup::Host => true,
+        Lookup::Container(container) => container.is_resolved() || container.runtime == UNCONFIRMED,
+        Lookup::Unknown => false,
     }
 }

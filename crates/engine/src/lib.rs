@@ -18,6 +18,7 @@ pub mod masking;
 mod processes;
 pub mod recording;
 pub mod secrets;
+pub mod share;
 
 pub use effects::Effects;
 pub use engine::{Consumer, Engine, Input};

@@ -6,6 +6,8 @@ use ethogram_model::{Answers, Event, Exec, Header, Process, Value, runtime::is_r
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
+use crate::share::Share;
+
 /// How long a process that has exited still answers for events that were on their way.
 const GRACE_NS: u64 = 2_000_000_000;
 /// procfs counts start times in such ticks.
@@ -35,7 +37,8 @@ impl FoundProcess {
     pub const TICK_NS: u64 = 10_000_000;
 }
 
-/// All processes, by pid. Bounded: where it is full, those that have exited go first, then new ones are not taken up.
+/// All processes, by pid. Bounded: where it is full, those that have exited go first, then the newest of the container, or the
+/// user of the host, that has most.
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     by_pid: FxHashMap<u32, Arc<Process>>,
@@ -175,7 +178,7 @@ impl Processes {
         self.begun.remove(&cgroup);
     }
 
-    /// Processes that were not taken up since there was no room.
+    /// Processes that were forgotten since there was no room.
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }
@@ -200,11 +203,25 @@ impl Processes {
     fn insert(&mut self, process: Process) {
         while self.by_pid.len() >= Self::LIMIT && !self.by_pid.contains_key(&process.pid) {
             if !self.forget_oldest() {
-                self.refused += 1;
-                return;
+                self.make_room();
             }
         }
         self.by_pid.insert(process.pid, Arc::new(process));
+    }
+
+    /// Forgets some of the newest processes of the container or user that has most. To look for them takes a while, so it is done seldom: some are
+    /// many where one has most of the table.
+    fn make_room(&mut self) {
+        let mut sizes: FxHashMap<Share, usize> = FxHashMap::default();
+        self.by_pid.values().for_each(|process| *sizes.entry(share_of(process)).or_default() += 1);
+        let Some((share, size)) = sizes.into_iter().max_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0))) else { return };
+        let of_it = self.by_pid.values().filter(|process| share_of(process) == share);
+        let mut of_it: Vec<_> = of_it.map(|process| (process.start_ns, process.pid)).collect();
+        of_it.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, pid) in of_it.into_iter().take((size / 8).max(1)) {
+            self.by_pid.remove(&pid);
+            self.refused += 1;
+        }
     }
 
     /// What the leader of a process's session runs. Its pid is no other's as long as the session is there.
@@ -217,6 +234,15 @@ impl Processes {
 
     fn ancestry(&self, parent: u32) -> Vec<Arc<Exec>> {
         self.by_pid.get(&parent).map(|p| chain(&p.exec, &p.ancestors)).unwrap_or_default()
+    }
+}
+
+/// Who has a process: its container, and on the host its user.
+fn share_of(process: &Process) -> Share {
+    match (process.exec.container_cgroup, process.user_id) {
+        (0, 0) => Share::Container(0),
+        (0, user) => Share::User(user),
+        (cgroup, _) => Share::Container(cgroup),
     }
 }
 

@@ -258,3 +258,25 @@ fn on_the_host_only_the_systems_runtime_runs_from_memory() {
     assert!(!copy(b"runc\0sbin\0usr\0/\0", 1000, HOST_MOUNTS));
     assert!(!copy(b"runc\0sbin\0usr\0/\0", 0, CONTAINER_MOUNTS));
 }
+
+#[test]
+fn a_fork_bomb_forgets_its_own_newest_processes_and_no_others() {
+    let of = |pid: u32, container_cgroup: u64, user_id: u32| Process {
+        pid,
+        start_ns: u64::from(pid) * TICK_NS,
+        user_id,
+        exec: Arc::new(Exec { container_cgroup, ..Exec::default() }),
+        ..Process::default()
+    };
+    for (container, user) in [(7, 0), (0, 1000)] {
+        let mut processes = Processes::default();
+        (1..=100).for_each(|pid| processes.insert(of(pid, 0, 0)));
+        (101..=200).for_each(|pid| processes.insert(of(pid, 5, 0)));
+        (201..=100_000).for_each(|pid| processes.insert(of(pid, container, user)));
+        (100_001..=100_100).for_each(|pid| processes.insert(of(pid, 6, 0)));
+        assert!(processes.by_pid.len() <= Processes::LIMIT && processes.refused() > 30_000);
+        let others = (1..=200).chain(100_001..=100_100);
+        assert_eq!(others.filter(|pid| !processes.by_pid.contains_key(pid)).count(), 0);
+        assert!(processes.by_pid.contains_key(&201), "what began it is still known");
+    }
+}

@@ -28,8 +28,13 @@ typedef struct {
 	u32 val;
 } kgid_t;
 
+struct kernfs_iattrs {
+	kuid_t ia_uid;
+};
+
 struct kernfs_node {
 	u64 id;
+	struct kernfs_iattrs *iattr; /* NULL as long as all is as it was made: root's */
 };
 
 struct cgroup_root {

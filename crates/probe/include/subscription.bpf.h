@@ -14,6 +14,7 @@ enum subscription_entries {
 	OBJECTS,  /* the generation of verdicts on objects */
 	HABITS,	  /* that of habits */
 	LINEAGES, /* that of what is known of lineages */
+	STRAYS,	  /* whether there may be processes that have left their container's cgroup */
 	ASLEEP,	  /* whether the reader sleeps until it is woken */
 };
 

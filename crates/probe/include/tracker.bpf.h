@@ -152,12 +152,14 @@ struct {
 enum container_verdicts {
 	CONTAINER_COLLECTED = 1,
 	CONTAINER_FILTERED,
+	CONTAINER_UNDECIDED, /* as if it were not in the table; it is a container's */
 };
 
 struct container_verdict {
 	u32 verdict;
 	u32 padding;
-	u64 workload; /* 0: not known, or of no workload */
+	u64 workload;  /* 0: not known, or of no workload */
+	u64 container; /* the outermost cgroup of the container that it is in; 0: of none */
 };
 
 /* Shared by all trackers and owned by the agent: cgroup id to verdict. A cgroup that is not in it passes, and the
@@ -187,7 +189,36 @@ static __always_inline u32 controller_index(void)
 	return bpf_core_enum_value(enum cgroup_subsys_id, cpu_cgrp_id);
 }
 
-static __always_inline u64 cgroup_of(struct task_struct *task)
+/* A process that has left its container's cgroup, and not by the runtime. It goes on counting as its container's, and so does
+ * what it forks. */
+struct stray {
+	u64 start;  /* the process's own: a number is used again */
+	u64 cgroup; /* where it was before */
+};
+
+/* Owned by the agent and shared by all trackers, by pid. Those of cgroups and of processes write it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, struct stray);
+} strays SEC(".maps");
+
+static __always_inline struct stray *stray_of(struct task_struct *task)
+{
+	struct stray *known;
+	u32 tgid;
+
+	if (!subscription_at(STRAYS))
+		return NULL;
+	tgid = LOAD(task, tgid);
+	known = bpf_map_lookup_elem(&strays, &tgid);
+	return known && known->start == LOAD(task, group_leader, start_boottime) ? known : NULL;
+}
+
+/* The cgroup that the kernel has it in. */
+static __always_inline u64 kernels_cgroup_of(struct task_struct *task)
 {
 	struct css_set *css = LOAD(task, cgroups);
 	struct cgroup_subsys_state *state;
@@ -198,11 +229,22 @@ static __always_inline u64 cgroup_of(struct task_struct *task)
 	return LOAD(state, cgroup, kn, id);
 }
 
+/* The cgroup that it counts as in. */
+static __always_inline u64 cgroup_of(struct task_struct *task)
+{
+	struct stray *stray = stray_of(task);
+
+	return stray ? stray->cgroup : kernels_cgroup_of(task);
+}
+
 static __always_inline u64 current_cgroup(void)
 {
-	if (agent_cgroup_controller == CONTROLLER_NONE)
-		return bpf_get_current_cgroup_id();
-	return cgroup_of((struct task_struct *)bpf_get_current_task());
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct stray *stray = stray_of(task);
+
+	if (stray)
+		return stray->cgroup;
+	return agent_cgroup_controller == CONTROLLER_NONE ? bpf_get_current_cgroup_id() : kernels_cgroup_of(task);
 }
 
 /* Whether events of that code have a subscriber. Where they have none, one is counted as seen and filtered. */

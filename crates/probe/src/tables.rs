@@ -28,6 +28,8 @@ pub(crate) struct Tables {
     pub(crate) host_trees: HostTrees,
     /// What each process runs: the tracker that keeps lineages writes it.
     programs: MapHandle,
+    /// Which processes have left their container's cgroup: the trackers of cgroups and processes write it.
+    strays: MapHandle,
 }
 
 impl Tables {
@@ -38,6 +40,7 @@ impl Tables {
             habits: Habits::new()?,
             host_trees: HostTrees::new()?,
             programs: table::PROGRAMS.make()?,
+            strays: table::STRAYS.make()?,
         })
     }
 
@@ -71,6 +74,7 @@ impl Tables {
             (table::HABITS, &self.habits.map),
             (table::HOST_TREES, &self.host_trees.map),
             (table::PROGRAMS, &self.programs),
+            (table::STRAYS, &self.strays),
         ];
         all.into_iter().find(|(table, _)| table.name == name)
     }

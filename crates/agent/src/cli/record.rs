@@ -37,7 +37,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     let starts = server::tracker_starts(&config, &trackers, true, &Needs::default())?;
     ethogram_probe::check_kernel().map_err(refusal)?;
 
-    let selection = Selection { host: config.collection.host, containers: args.container.clone() };
+    let selection = Selection::new(config.collection.host, args.container.clone());
     let conditions = Conditions::of(selection, &config.behaviour.settings());
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let rules = Rules::new(Arc::new(RuleSet::load(&files, &schemas).set));

@@ -63,7 +63,7 @@ async fn show(
     let ring_bytes = config.collection.ring_bytes;
     let plan = Plan { ring_bytes, avoid, trackers, starts, recorder: None };
     let (fail, failed) = oneshot::channel();
-    let selection = Selection { host: args.container.is_empty(), containers: args.container.clone() };
+    let selection = Selection::new(args.container.is_empty(), args.container.clone());
     let filter = EventFilter { trackers: vec![name.clone()], ..EventFilter::default() };
     let forwarded = Forwarded { selection, filter: Some(filter), rules: None };
     let shown = Shown { output, fail: Some(fail) };

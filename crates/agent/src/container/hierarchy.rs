@@ -66,7 +66,8 @@ pub(crate) enum HierarchyError {
     NotMounted(&'static str),
     /// The hierarchy shows only a part of the host.
     #[error(
-        "{} shows only the cgroups below {root}; run in the host's cgroup namespace to see all containers",
+        "{} shows only the cgroups below {root}; to see all containers, run in the host's cgroup namespace and mount all \
+         of the host's there, as with --cgroupns=host --volume /sys/fs/cgroup:/sys/fs/cgroup",
         mount_point.display()
     )]
     Partial {
@@ -133,9 +134,10 @@ impl Hierarchy {
     /// # Errors
     /// Where the root itself cannot be read.
     pub(crate) fn walk(&self) -> io::Result<Walk> {
-        let mut walk = Walk { cgroups: vec![(fs::metadata(&self.root)?.ino(), "/".to_owned())], cut: false };
-        let mut open = vec![(self.root.clone(), 0)];
-        while let Some((directory, depth)) = open.pop() {
+        let root = fs::metadata(&self.root)?;
+        let mut walk = Walk { cgroups: vec![(root.ino(), "/".to_owned())], ..Walk::default() };
+        let mut open = vec![(self.root.clone(), 0, root.uid())];
+        while let Some((directory, depth, above)) = open.pop() {
             let Ok(entries) = fs::read_dir(&directory) else { continue };
             for entry in entries.flatten() {
                 if !entry.file_type().is_ok_and(|t| t.is_dir()) {
@@ -146,8 +148,13 @@ impl Hierarchy {
                     break;
                 }
                 let path = entry.path();
+                // What is below a user's can be made by that user alone, as whom they like.
+                let owner = if above == 0 { entry.metadata().map_or(0, |found| found.uid()) } else { above };
+                if owner != 0 {
+                    walk.owners.insert(entry.ino(), owner);
+                }
                 walk.cgroups.push((entry.ino(), self.path_within(&path)));
-                open.push((path, depth + 1));
+                open.push((path, depth + 1, owner));
             }
         }
         Ok(walk)
@@ -273,6 +280,21 @@ mod tests {
         assert_eq!(paths, ["/", "/docker", "/docker/abc", "/docker/abc/nested"]);
         assert_eq!(walk.cgroups[2].0, fs::metadata(root.path().join("docker/abc")).unwrap().ino());
         assert!(!walk.cut);
+    }
+
+    #[test]
+    fn what_is_below_a_users_directory_is_that_users() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("user/delegated/within")).unwrap();
+        fs::create_dir_all(root.path().join("docker")).unwrap();
+        let delegated = root.path().join("user/delegated");
+        std::os::unix::fs::chown(&delegated, Some(1000), None).unwrap();
+        std::os::unix::fs::chown(delegated.join("within"), Some(70_000), None).unwrap();
+        let hierarchy = Hierarchy { root: root.path().into(), controller: None, id: 0, mode: Mode::V2 };
+        let walk = hierarchy.walk().unwrap();
+        let owner = |path: &str| walk.owners.get(&fs::metadata(root.path().join(path)).unwrap().ino()).copied();
+        assert_eq!([owner("docker"), owner("user")], [None, None]);
+        assert_eq!([owner("user/delegated"), owner("user/delegated/within")], [Some(1000), Some(1000)]);
     }
 
     #[test]

@@ -2,13 +2,16 @@
 //! that far yet, and with every relist from then on.
 
 use std::{
-    collections::{HashMap, HashSet},
-    path::PathBuf,
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
-use ethogram_engine::containers::runtime::{Ask, Resolution, ResolveRequest, candidate_key};
+use ethogram_engine::{
+    containers::runtime::{Ask, Resolution, ResolveRequest, candidate_key},
+    share::{Share, Shares},
+};
+use ethogram_model::Users;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -16,8 +19,10 @@ use tokio::{
 };
 
 use super::{
-    runtime::{Answer, Runtime, Runtimes},
-    users::Reader,
+    hierarchy::Hierarchy,
+    membership::Membership,
+    runtime::{Answer, Runtime, RuntimeContainer, Runtimes},
+    users::{Files, Reader},
 };
 
 /// Between two relists.
@@ -26,12 +31,18 @@ const RELIST: Duration = Duration::from_secs(10);
 const FIRST_RETRY: Duration = Duration::from_millis(25);
 /// Repetitions before a request waits for the relist: 25 ms to 3.2 s, together six seconds.
 const RETRIES: u32 = 8;
+/// How often it is found out whether the files have changed that name the users in containers,
+const REREAD: Duration = Duration::from_secs(5);
+/// and of how many containers at a time.
+const REREAD_AT_A_TIME: usize = 64;
 /// Repetitions that are over when a container is expected to have started: so it is asked again 200 ms later.
 const START: u32 = 3;
-/// Requests that are open at a time; further ones are refused and come back with the engine's next walk.
-const MAX_OPEN: usize = 8192;
-/// Requests that are being asked at a time.
+/// Requests that are open at a time. Beyond, the largest share of them gives way.
+const MAX_OPEN: usize = 16_384;
+/// Requests that are being asked at a time,
 const MAX_ASKING: usize = 16;
+/// and those of one share before all others have had their turn.
+const FIRST_TURN: usize = 4;
 
 /// Answers the engine's requests until their channel is closed. The cgroups are below `hierarchy`.
 ///
@@ -39,14 +50,28 @@ const MAX_ASKING: usize = 16;
 pub(crate) async fn run(
     runtimes: Arc<Runtimes>,
     mut asks: mpsc::Receiver<Ask>,
-    hierarchy: PathBuf,
+    hierarchy: Hierarchy,
     send: impl Fn(Resolution) -> bool + Send + 'static,
 ) {
     let (hint, mut hints) = mpsc::channel(256);
     let mut tasks = JoinSet::new();
     tasks.spawn(listen(runtimes.clone(), hint));
-    let reader = Reader::new(hierarchy);
-    let mut resolver = Resolver { runtimes, reader, open: HashMap::new(), asking: JoinSet::new(), send };
+    let reader = Reader::new(hierarchy.root.clone());
+    let mut resolver = Resolver {
+        runtimes,
+        finder: Finder { reader, hierarchy: Arc::new(hierarchy) },
+        open: HashMap::new(),
+        shares: Shares::default(),
+        next_number: 0,
+        by_number: HashMap::new(),
+        asking: JoinSet::new(),
+        named: HashMap::new(),
+        turns: VecDeque::new(),
+        is_rereading: false,
+        send,
+    };
+    let mut reread = interval(REREAD);
+    reread.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut relist = interval(RELIST);
     relist.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -54,16 +79,21 @@ pub(crate) async fn run(
         tokio::select! {
             ask = asks.recv() => match ask {
                 Some(Ask::Resolve(request)) => resolver.want(request),
-                Some(Ask::Forget(request)) => { resolver.open.remove(&request.key()); }
+                Some(Ask::Forget(request)) => {
+                    resolver.named.remove(&place(&request));
+                    resolver.close(&place(&request));
+                }
                 None => return,
             },
             Some(hint) = hints.recv() => resolver.follow(hint),
             Some(done) = resolver.asking.join_next() => match done {
-                Ok(Done::Asked(request, answer)) => resolver.on_answer(request, answer),
+                Ok(Done::Asked(request, answer, files)) => resolver.on_answer(request, answer, files),
+                Ok(Done::Reread(found)) => resolver.on_reread(found),
                 Ok(Done::Listed(keys)) => resolver.again(|open| keys.contains(&open.request.key())),
                 Err(error) => tracing::error!("a question to a runtime was not finished: {error}"),
             },
             _ = relist.tick() => resolver.relist(),
+            _ = reread.tick() => resolver.reread(),
             () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {}
         }
     }
@@ -71,20 +101,40 @@ pub(crate) async fn run(
 
 struct Resolver<T> {
     runtimes: Arc<Runtimes>,
-    reader: Reader,
+    finder: Finder,
+    /// By [`place`].
     open: HashMap<String, Open>,
+    /// Whose they are: the last of the largest share gives way.
+    shares: Shares<u64>,
+    next_number: u64,
+    by_number: HashMap<u64, String>,
     asking: JoinSet<Done>,
+    /// Containers whose users have names, by [`place`], and the order in which their files have their turn.
+    named: HashMap<String, Named>,
+    turns: VecDeque<String>,
+    is_rereading: bool,
     send: T,
 }
 
+/// A container whose users have names.
+struct Named {
+    cgroup: String,
+    pid: Option<u32>,
+    files: Files,
+}
+
 enum Done {
-    Asked(ResolveRequest, Answer),
+    Asked(ResolveRequest, Answer, Option<Files>),
+    /// Other names in files that have changed, by [`place`].
+    Reread(Vec<(String, Users, Files)>),
     /// The keys under which the listed containers may be open.
     Listed(HashSet<String>),
 }
 
 struct Open {
     request: ResolveRequest,
+    share: Share,
+    number: u64,
     attempts: u32,
     state: OpenState,
     /// Whether the engine knows the container, but not all of it: it has not started yet.
@@ -102,29 +152,70 @@ enum OpenState {
 
 impl<T: Fn(Resolution) -> bool> Resolver<T> {
     fn want(&mut self, request: ResolveRequest) {
-        let key = request.key();
+        let key = place(&request);
         if self.open.contains_key(&key) {
             return;
         }
+        let share = share_of(&request);
         if self.open.len() >= MAX_OPEN {
-            tracing::debug!(container = key, "too many containers without a name; this one waits");
-            return;
+            let Some((crowded, number)) = self.shares.give_way(&share) else {
+                tracing::debug!(container = key, "too many containers without a name; this one has none");
+                return;
+            };
+            tracing::debug!("too many containers without a name; the last below {crowded} has none");
+            if let Some(last) = self.by_number.remove(&number) {
+                self.open.remove(&last);
+            }
         }
-        self.open.insert(key, Open { request, attempts: 0, state: OpenState::Due(Instant::now()), is_sent: false });
+        let number = self.next_number;
+        self.next_number += 1;
+        self.shares.insert(&share, number);
+        self.by_number.insert(number, key.clone());
+        let state = OpenState::Due(Instant::now());
+        self.open.insert(key, Open { request, share, number, attempts: 0, state, is_sent: false });
+    }
+
+    fn close(&mut self, key: &str) {
+        if let Some(open) = self.open.remove(key) {
+            self.shares.remove(&open.share, open.number);
+            self.by_number.remove(&open.number);
+        }
     }
 
     /// Asks what is due. Returns when the next one is.
     fn ask_due(&mut self) -> Option<Instant> {
         let now = Instant::now();
         let mut next: Option<Instant> = None;
-        for open in self.open.values_mut() {
-            let OpenState::Due(due) = open.state else { continue };
-            // A request that finds no place is sent when an answer makes one.
-            if due <= now && self.asking.len() < MAX_ASKING {
-                open.state = OpenState::Asking;
-                spawn_ask(&mut self.asking, self.runtimes.clone(), self.reader.clone(), open.request.clone());
-            } else if due > now {
-                next = Some(next.map_or(due, |n| n.min(due)));
+        let mut asking: BTreeMap<Share, usize> = BTreeMap::new();
+        // Of each share, no more than could be asked.
+        let mut due: BTreeMap<Share, Vec<String>> = BTreeMap::new();
+        for (key, open) in &self.open {
+            match open.state {
+                OpenState::Asking => *asking.entry(open.share.clone()).or_default() += 1,
+                // A request that finds no place is sent when an answer makes one.
+                OpenState::Due(at) if at <= now => match due.get_mut(&open.share) {
+                    Some(keys) if keys.len() >= MAX_ASKING => {}
+                    Some(keys) => keys.push(key.clone()),
+                    None => _ = due.insert(open.share.clone(), vec![key.clone()]),
+                },
+                OpenState::Due(at) => next = Some(next.map_or(at, |n| n.min(at))),
+                OpenState::Waiting => {}
+            }
+        }
+        for most in [FIRST_TURN, MAX_ASKING] {
+            for key in due.values().flatten() {
+                if self.asking.len() >= MAX_ASKING {
+                    return next;
+                }
+                let Some(open) = self.open.get_mut(key).filter(|open| open.state != OpenState::Asking) else {
+                    continue;
+                };
+                let of_its = asking.entry(open.share.clone()).or_default();
+                if *of_its < most {
+                    *of_its += 1;
+                    open.state = OpenState::Asking;
+                    spawn_ask(&mut self.asking, self.runtimes.clone(), self.finder.clone(), open.request.clone());
+                }
             }
         }
         next
@@ -134,22 +225,25 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
     fn follow(&mut self, hint: Hint) {
         match hint {
             Hint::Container(id) => {
-                if let Some(open) = self.open.get_mut(&id) {
+                let mut is_open = false;
+                for open in self.open.values_mut().filter(|open| open.request.id == id) {
+                    is_open = true;
                     if open.state != OpenState::Asking {
                         open.state = OpenState::Due(Instant::now());
                     }
-                } else if self.asking.len() < MAX_ASKING {
-                    let request =
-                        ResolveRequest { id, hint: Runtime::Docker, candidate_in: None, cgroup: String::new() };
-                    spawn_ask(&mut self.asking, self.runtimes.clone(), self.reader.clone(), request);
+                }
+                if !is_open && self.asking.len() < MAX_ASKING {
+                    let cgroup = String::new();
+                    let request = ResolveRequest { id, hint: Runtime::Docker, candidate_in: None, cgroup, share: None };
+                    spawn_ask(&mut self.asking, self.runtimes.clone(), self.finder.clone(), request);
                 }
             }
             Hint::Connected => self.again(|open| open.request.candidate_in.is_none()),
         }
     }
 
-    fn on_answer(&mut self, request: ResolveRequest, answer: Answer) {
-        let key = request.key();
+    fn on_answer(&mut self, request: ResolveRequest, answer: Answer, files: Option<Files>) {
+        let key = place(&request);
         let Some(open) = self.open.get_mut(&key) else {
             if let Answer::Known(container) = answer {
                 (self.send)(Resolution::Known(container));
@@ -158,13 +252,21 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         };
         match answer {
             Answer::Known(container) => {
+                let pid = container.pid;
                 // Its files are there, and Docker says since when it runs, once it has started.
                 let has_started = container.users.is_some()
                     && (container.started_ns.is_some() || container.runtime != Runtime::Docker);
                 let is_last = has_started || open.attempts >= RETRIES;
                 if (open.is_sent && !is_last) || (self.send)(Resolution::Known(container)) {
                     if is_last {
-                        self.open.remove(&key);
+                        self.close(&key);
+                        if let Some(files) = files.filter(|_| self.named.len() < MAX_OPEN) {
+                            // One that has been there before may still have its turn.
+                            if !self.turns.contains(&key) {
+                                self.turns.push_back(key.clone());
+                            }
+                            self.named.insert(key, Named { cgroup: request.cgroup, pid, files });
+                        }
                         return;
                     }
                     open.is_sent = true;
@@ -207,6 +309,45 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         });
     }
 
+    /// Finds out whether the names of users have changed in some containers, one after the other.
+    fn reread(&mut self) {
+        if self.is_rereading {
+            return;
+        }
+        let mut some = Vec::new();
+        for _ in 0..self.turns.len().min(REREAD_AT_A_TIME) {
+            let Some(key) = self.turns.pop_front() else { break };
+            // Where it is gone, its turns are over.
+            let Some(Named { cgroup, pid, files }) = self.named.get(&key) else { continue };
+            some.push((key.clone(), *pid, cgroup.clone(), *files));
+            self.turns.push_back(key);
+        }
+        if some.is_empty() {
+            return;
+        }
+        self.is_rereading = true;
+        let reader = self.finder.reader.clone();
+        self.asking.spawn(async move {
+            let mut found = Vec::new();
+            for (key, pid, cgroup, files) in some {
+                found.extend(reader.users(pid, &cgroup, Some(files)).await.map(|(users, files)| (key, users, files)));
+            }
+            Done::Reread(found)
+        });
+    }
+
+    fn on_reread(&mut self, found: Vec<(String, Users, Files)>) {
+        self.is_rereading = false;
+        for (key, users, files) in found {
+            let Some(named) = self.named.get_mut(&key) else { continue };
+            let news = Resolution::Users { cgroup: named.cgroup.clone(), users: Arc::new(users) };
+            // What the engine did not take is sent again.
+            if (self.send)(news) {
+                named.files = files;
+            }
+        }
+    }
+
     fn again(&mut self, which: impl Fn(&Open) -> bool) {
         for open in self.open.values_mut().filter(|open| open.state == OpenState::Waiting && which(open)) {
             open.state = OpenState::Due(Instant::now());
@@ -214,13 +355,45 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
     }
 }
 
-fn spawn_ask(asking: &mut JoinSet<Done>, runtimes: Arc<Runtimes>, reader: Reader, request: ResolveRequest) {
+/// Finds what no runtime says of a container, in its processes.
+#[derive(Clone)]
+struct Finder {
+    reader: Reader,
+    hierarchy: Arc<Hierarchy>,
+}
+
+impl Finder {
+    async fn complete(&self, container: &mut RuntimeContainer, request: &ResolveRequest) -> Option<Files> {
+        if let (None, Some(pid)) = (&container.cgroup, container.pid) {
+            let hierarchy = Arc::clone(&self.hierarchy);
+            let of_pid = move || Membership::of_pid(pid)?.path_in(&hierarchy).map(str::to_owned);
+            container.cgroup = tokio::task::spawn_blocking(of_pid).await.ok().flatten();
+        }
+        let (users, files) = self.reader.users(container.pid, &request.cgroup, None).await?;
+        container.users = Some(Arc::new(users));
+        Some(files)
+    }
+}
+
+/// Under what a request is open: two may be about the same id, in different places.
+fn place(request: &ResolveRequest) -> String {
+    format!("{}@{}", request.key(), request.cgroup)
+}
+
+/// Whose it is: one container of the host's own says nothing of another, but who made many of them in one place has one share.
+fn share_of(request: &ResolveRequest) -> Share {
+    let parent = request.cgroup.rsplit_once('/').map_or("", |(parent, _)| parent);
+    request.share.clone().unwrap_or_else(|| Share::Below(parent.into()))
+}
+
+fn spawn_ask(asking: &mut JoinSet<Done>, runtimes: Arc<Runtimes>, finder: Finder, request: ResolveRequest) {
     asking.spawn(async move {
         let mut answer = runtimes.ask(&request).await;
-        if let Answer::Known(container) = &mut answer {
-            container.users = reader.users(container.pid, &request.cgroup).await.map(Arc::new);
-        }
-        Done::Asked(request, answer)
+        let files = match &mut answer {
+            Answer::Known(container) => finder.complete(container, &request).await,
+            _ => None,
+        };
+        Done::Asked(request, answer, files)
     });
 }
 
@@ -254,153 +427,5 @@ async fn listen(runtimes: Arc<Runtimes>, hint: mpsc::Sender<Hint>) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-
-    use super::*;
-    use crate::{
-        config::RuntimeSettings,
-        container::runtime::RuntimeContainer,
-        http::tests::{FakeServer, answer},
-    };
-
-    const ID: &str = "97ca8c4b43552c7ea2dd5f5087a801d4fc4294230864437bfe354728b1fe8219";
-
-    fn nowhere() -> RuntimeSettings {
-        RuntimeSettings {
-            docker_socket: "/nonexistent/docker".into(),
-            containerd_socket: "/nonexistent/containerd".into(),
-            podman_socket: "/nonexistent/podman".into(),
-            podman_storage: "/nonexistent/storage".into(),
-        }
-    }
-
-    fn request(id: &str, candidate_in: Option<&str>) -> ResolveRequest {
-        let hint = if candidate_in.is_some() { Runtime::Containerd } else { Runtime::Docker };
-        ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned), cgroup: String::new() }
-    }
-
-    fn start(settings: &RuntimeSettings, room: usize) -> (mpsc::Sender<Ask>, mpsc::Receiver<Resolution>) {
-        let (ask, asks) = mpsc::channel(8);
-        let (sender, resolutions) = mpsc::channel(room);
-        let runtimes = Arc::new(Runtimes::new(settings));
-        tokio::spawn(run(runtimes, asks, "/nonexistent".into(), move |resolution| sender.try_send(resolution).is_ok()));
-        (ask, resolutions)
-    }
-
-    async fn within<T>(seconds: u64, what: impl Future<Output = T>) -> T {
-        tokio::time::timeout(Duration::from_secs(seconds), what).await.unwrap()
-    }
-
-    fn known(resolution: Option<Resolution>) -> RuntimeContainer {
-        let Some(Resolution::Known(container)) = resolution else { panic!("{resolution:?}") };
-        *container
-    }
-
-    #[tokio::test]
-    async fn a_container_that_the_runtime_does_not_know_yet_is_asked_for_again() {
-        let there = Arc::new(AtomicBool::new(false));
-        let is_there = there.clone();
-        let server = FakeServer::by(
-            move |_| {
-                // The first question comes too early.
-                if !is_there.swap(true, Ordering::SeqCst) {
-                    return answer("404 Not Found", "{}");
-                }
-                answer("200 OK", &format!(r#"{{"Id":"{ID}","Name":"/web","Config":{{}}}}"#))
-            },
-            false,
-        );
-        let (ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
-        ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
-        assert_eq!(known(within(5, resolutions.recv()).await).name, "web");
-    }
-
-    #[tokio::test]
-    async fn a_container_that_has_not_started_is_sent_once_and_asked_for_again() {
-        let asked = Arc::new(AtomicU32::new(0));
-        let counts = asked.clone();
-        let server = FakeServer::by(
-            move |request| {
-                counts.fetch_add(u32::from(request.contains(ID)), Ordering::SeqCst);
-                let state = r#"{"Pid":0,"StartedAt":"0001-01-01T00:00:00Z"}"#;
-                answer("200 OK", &format!(r#"{{"Id":"{ID}","Name":"/web","State":{state},"Config":{{}}}}"#))
-            },
-            false,
-        );
-        let (ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
-        ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
-        assert_eq!(known(within(5, resolutions.recv()).await).name, "web");
-        within(5, async {
-            while asked.load(Ordering::SeqCst) < 3 {
-                sleep(FIRST_RETRY).await;
-            }
-        })
-        .await;
-        assert!(resolutions.is_empty(), "nothing new");
-        // When its cgroup goes, it is not queried any more.
-        ask.send(Ask::Forget(request(ID, None))).await.unwrap();
-        while ask.capacity() < 8 {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_candidate_that_containerd_cannot_know_is_turned_down_at_once() {
-        let (ask, mut resolutions) = start(&nowhere(), 8);
-        let candidate = request("web", Some("default"));
-        ask.send(Ask::Resolve(candidate.clone())).await.unwrap();
-        assert_eq!(within(1, resolutions.recv()).await, Some(Resolution::Unknown(candidate)));
-    }
-
-    #[tokio::test]
-    async fn dockers_events_tell_of_containers_that_nobody_asked_for() {
-        let server = FakeServer::by(
-            |request| {
-                if request.contains("/events?") {
-                    let event = format!(r#"{{"Action":"create","Actor":{{"ID":"{ID}"}}}}"#);
-                    return format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{event}\n").into_bytes();
-                }
-                answer("200 OK", &format!(r#"{{"Id":"{ID}","Name":"/early","Config":{{}}}}"#))
-            },
-            false,
-        );
-        let (_ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 8);
-        assert_eq!(known(within(5, resolutions.recv()).await).name, "early");
-    }
-
-    #[tokio::test]
-    async fn news_that_the_engine_had_no_room_for_is_sent_again() {
-        let body = format!(r#"{{"Id":"{ID}","Name":"/web","Config":{{}}}}"#);
-        let server = FakeServer::start(answer("200 OK", &body), false);
-        let (ask, mut resolutions) = start(&RuntimeSettings { docker_socket: server.socket.clone(), ..nowhere() }, 1);
-        // The second fills what the first found empty.
-        ask.send(Ask::Resolve(request("full", Some("default")))).await.unwrap();
-        while resolutions.is_empty() {
-            tokio::task::yield_now().await;
-        }
-        ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
-        while ask.capacity() < 8 {
-            tokio::task::yield_now().await;
-        }
-        assert!(matches!(resolutions.recv().await, Some(Resolution::Unknown(_))));
-        assert_eq!(known(within(5, resolutions.recv()).await).name, "web");
-    }
-
-    #[tokio::test]
-    async fn a_runtime_that_hangs_does_not_hold_up_the_others() {
-        let body = format!(r#"{{"Id":"{ID}","Name":"/web","Config":{{}}}}"#);
-        let docker = FakeServer::start(answer("200 OK", &body), false);
-        let containerd = FakeServer::start(vec![], true);
-        let settings = RuntimeSettings {
-            docker_socket: docker.socket.clone(),
-            containerd_socket: containerd.socket.clone(),
-            ..nowhere()
-        };
-        let (ask, mut resolutions) = start(&settings, 8);
-        ask.send(Ask::Resolve(request("hung", Some("default")))).await.unwrap();
-        ask.send(Ask::Resolve(request(ID, None))).await.unwrap();
-        assert_eq!(known(within(1, resolutions.recv()).await).name, "web");
-    }
-}
+#[path = "resolver_tests.rs"]
+mod tests;

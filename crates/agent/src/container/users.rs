@@ -58,8 +58,9 @@ impl Reader {
         Self { hierarchy, local: places(), served: places() }
     }
 
-    /// None where it has no process yet, or its files take too long.
-    pub(crate) async fn users(&self, pid: Option<u32>, cgroup: &str) -> Option<Users> {
+    /// The names, and of which files they are. None where it has no process yet, its files take too long, or they are those that
+    /// were `seen` before.
+    pub(crate) async fn users(&self, pid: Option<u32>, cgroup: &str, seen: Option<Files>) -> Option<(Users, Files)> {
         let cgroup = Some(cgroup.trim_start_matches('/')).filter(|c| !c.is_empty()).map(|c| self.hierarchy.join(c));
         // These files are the kernel's own: they do not wait.
         let found = spawn_blocking(move || {
@@ -71,7 +72,7 @@ impl Reader {
         let (processes, is_local) = found.await.ok()?;
         let place = Arc::clone(self.places(is_local)).try_acquire_owned().ok()?;
         let read = spawn_blocking(move || {
-            let users = of_container(processes);
+            let users = of_container(processes, seen.as_ref());
             drop(place);
             users
         });
@@ -122,21 +123,38 @@ fn is_local(line: &str) -> bool {
 }
 
 /// The names in the container that one of these processes is in; none as long as none of them is in it: the runtime's own
-/// have the host's root until they are about to start it. A container that has no such files has no names.
-fn of_container(processes: impl IntoIterator<Item = u32>) -> Option<Users> {
+/// have the host's root until they are about to start it. A container that has no such files has no names. None as well where
+/// they are in the files that were seen before.
+fn of_container(processes: impl IntoIterator<Item = u32>, seen: Option<&Files>) -> Option<(Users, Files)> {
     // The first process may be out of our reach; where we are no container, its root is ours.
     let hosts: Vec<_> = ["/proc/1/root", "/"].into_iter().filter_map(|root| Some(place(&stat(root).ok()?))).collect();
-    processes.into_iter().find_map(|pid| {
+    let (root, pid) = processes.into_iter().find_map(|pid| {
         let path = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, format!("/proc/{pid}/root"), path, Mode::empty()).ok()?;
-        if hosts.contains(&place(&fstat(&root).ok()?)) {
-            return None;
-        }
-        let map = |file: &str| files::read_text(Path::new(&format!("/proc/{pid}/{file}")), MAX_MAP);
-        let ids = |file: &str| Ids::parse(&map(file).unwrap_or_default());
-        let names = |file, ids: &Ids| names(&read_within(&root, file).unwrap_or_default(), ids);
-        Some(Users { users: names(PASSWD, &ids("uid_map")), groups: names(GROUP, &ids("gid_map")) })
-    })
+        let is_its_own = !hosts.contains(&place(&fstat(&root).ok()?));
+        is_its_own.then_some((root, pid))
+    })?;
+    // Before they are read: what changes meanwhile is read again.
+    let found = [PASSWD, GROUP].map(|file| version_within(&root, file));
+    if seen == Some(&found) {
+        return None;
+    }
+    let map = |file: &str| files::read_text(Path::new(&format!("/proc/{pid}/{file}")), MAX_MAP);
+    let ids = |file: &str| Ids::parse(&map(file).unwrap_or_default());
+    let names = |file, ids: &Ids| names(&read_within(&root, file).unwrap_or_default(), ids);
+    Some((Users { users: names(PASSWD, &ids("uid_map")), groups: names(GROUP, &ids("gid_map")) }, found))
+}
+
+/// Which file is there by now, with all links resolved as from within.
+fn version_within(root: impl AsFd, path: &str) -> Option<Version> {
+    let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let found = fstat(openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), within).ok()?).ok()?;
+    Some((
+        found.st_ino,
+        u64::try_from(found.st_size).unwrap_or(0),
+        found.st_ctime,
+        i64::try_from(found.st_ctime_nsec).ok()?,
+    ))
 }
 
 fn place(directory: &Stat) -> (u64, u64) {
@@ -229,8 +247,11 @@ pub(crate) struct HostUsers {
     seen: Option<[Option<Version>; 2]>,
 }
 
+/// Which files the names are from, of users and of groups.
+pub(crate) type Files = [Option<Version>; 2];
+
 /// What is another where a file is: its inode, its size, and when it was changed.
-type Version = (u64, u64, i64, i64);
+pub(crate) type Version = (u64, u64, i64, i64);
 
 impl HostUsers {
     /// The names, where they are others than when they were read last.
@@ -341,7 +362,7 @@ mod tests {
 
     #[test]
     fn processes_with_the_hosts_root_are_in_no_container() {
-        assert_eq!(of_container([std::process::id(), u32::MAX]), None);
+        assert_eq!(of_container([std::process::id(), u32::MAX], None), None);
     }
 
     #[test]

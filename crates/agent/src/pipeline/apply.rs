@@ -95,8 +95,11 @@ impl Kernel {
         match change {
             KernelChange::Filter { cgroup, verdict } => {
                 let verdict = verdict.map(|verdict| match verdict {
-                    effects::ContainerVerdict::Collect(workload) => ContainerVerdict::Collect(workload),
-                    effects::ContainerVerdict::Filter => ContainerVerdict::Filter,
+                    effects::ContainerVerdict::Collect { workload, container } => {
+                        ContainerVerdict::Collect { workload, container }
+                    }
+                    effects::ContainerVerdict::Filter { container } => ContainerVerdict::Filter { container },
+                    effects::ContainerVerdict::Undecided(container) => ContainerVerdict::Undecided(container),
                 });
                 // Where the table is full, the engine goes on filtering by itself.
                 _ = self.collector.set_container_filter(cgroup, verdict);

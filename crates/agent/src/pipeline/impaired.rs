@@ -7,11 +7,12 @@ use std::{
 };
 
 use ethogram_detect::{Fault, Impairment};
-use ethogram_engine::{Consumer, Engine, Input};
+use ethogram_engine::{Consumer, Engine, Input, share::Share};
+use ethogram_model::schema::Role;
 use ethogram_probe::{Collector, TrackerStatus};
 
-use super::{Control, apply::Outlet, live::now_ns};
-use crate::container::runtime::Runtimes;
+use super::{Control, apply::Outlet, live::now_ns, periodic};
+use crate::container::{hierarchy::Hierarchy, runtime::Runtimes};
 
 /// How often it is looked for.
 const EVERY: Duration = Duration::from_secs(5);
@@ -39,6 +40,11 @@ fn losses(status: &[TrackerStatus]) -> Counts<(String, String, String)> {
     status.iter().flat_map(of).collect()
 }
 
+/// Whether processes are known by what this tracker reports.
+fn keeps_lineages(status: &[TrackerStatus], tracker: &str) -> bool {
+    status.iter().any(|s| *s.schema.name == *tracker && s.schema.role == Some(Role::Lineage))
+}
+
 fn loss((tracker, stage, reason): (String, String, String), count: u64, span: (u64, u64)) -> Impairment {
     let what = match (&*stage, &*reason) {
         ("hook", "missed") => format!("missed calls that {tracker} would have seen: its programs could not run"),
@@ -59,7 +65,6 @@ fn loss((tracker, stage, reason): (String, String, String), count: u64, span: (u
 /// What the engine could not take up, as it counts it.
 fn refused(counter: &str, count: u64, span: (u64, u64)) -> Option<Impairment> {
     let (fault, what, unjudged) = match counter {
-        "cgroups_refused" => (Fault::Overwhelmed, "had no room for cgroups", "what runs in them"),
         "processes_refused" => (Fault::Overwhelmed, "had no room for processes", "who started what they do"),
         "events_nameless" => (
             Fault::Blinded,
@@ -71,6 +76,22 @@ fn refused(counter: &str, count: u64, span: (u64, u64)) -> Option<Impairment> {
     let (from_ns, until_ns) = span;
     let (what, unjudged) = (what.to_owned(), unjudged.to_owned());
     Some(Impairment { fault, cause: counter.into(), what, unjudged, loses_events: false, count, from_ns, until_ns })
+}
+
+/// Who had more cgroups than there is room for.
+fn crowded(share: &Share, count: u64, span: (u64, u64)) -> Impairment {
+    Impairment {
+        fault: Fault::Overwhelmed,
+        cause: format!("cgroups of {share}"),
+        what: format!("had no room for cgroups: {share} has the most"),
+        unjudged: format!(
+            "of {share}, what runs in the last ones: by rules alone, as in unknown containers, and who else comes after"
+        ),
+        loses_events: false,
+        count,
+        from_ns: span.0,
+        until_ns: span.1,
+    }
 }
 
 /// Runtimes that were there and are not, with for how many rounds.
@@ -125,6 +146,7 @@ fn written_by_another(table: &str, count: u64, span: (u64, u64)) -> Impairment {
 pub(super) async fn watch<C: Consumer, O: Outlet>(
     collector: Arc<Collector>,
     runtimes: Arc<Runtimes>,
+    hierarchy: Hierarchy,
     control: Control<C, O>,
 ) {
     let (mut lost, mut counted) = (Counts::new(), Counts::new());
@@ -143,18 +165,30 @@ pub(super) async fn watch<C: Consumer, O: Outlet>(
         });
         let Ok((dropped_now, status, changed)) = read.await else { return };
         dropped = dropped_now;
-        let Ok(counters) = control.ask(|engine: &mut Engine<C>| engine.identity.counters()).await else { return };
+        let asked = control.ask(|engine: &mut Engine<C>| (engine.identity.counters(), engine.identity.take_crowded()));
+        let Ok((counters, shares)) = asked.await else { return };
         let span = (from_ns, now_ns());
         from_ns = span.1;
         let mut found: Vec<_> = changed.iter().map(|(table, n)| written_by_another(table, *n, span)).collect();
         if let Some(status) = status {
             let now = losses(&status);
-            found.extend(grown(&lost, &now).into_iter().map(|(key, n)| loss(key, n, span)));
+            let new = grown(&lost, &now);
             lost = now;
+            if new.iter().any(|((tracker, ..), _)| keeps_lineages(&status, tracker)) {
+                // Processes whose forks were lost are those of procfs that are not known.
+                let hierarchy = hierarchy.clone();
+                let walked = tokio::task::spawn_blocking(move || periodic::found(&hierarchy)).await;
+                let processes = Input::rows(walked.unwrap_or_default(), Input::Processes);
+                if control.feed_all(processes).await.is_err() {
+                    return;
+                }
+            }
+            found.extend(new.into_iter().map(|(key, n)| loss(key, n, span)));
         }
         let now: Counts<&'static str> = counters.into_iter().collect();
         found.extend(grown(&counted, &now).into_iter().filter_map(|(counter, n)| refused(counter, n, span)));
         counted = now;
+        found.extend(shares.iter().map(|(share, n)| crowded(share, *n, span)));
         if runtimes.are_failing() {
             // Where no container begins, it would not be asked again, and not be found back.
             _ = runtimes.list().await;
@@ -176,6 +210,14 @@ mod tests {
         assert_eq!(grown(&before, &before), []);
         assert_eq!(grown(&before, &Counts::from([("a", 5), ("b", 1), ("c", 2)])), [("a", 2), ("c", 2)]);
         assert_eq!(grown(&before, &Counts::from([("a", 0)])), [], "one that was started anew");
+    }
+
+    #[test]
+    fn who_has_too_many_cgroups_is_named() {
+        let found = crowded(&Share::User(1000), 7, (1, 2));
+        assert!(found.what.contains("the user 1000") && found.cause.contains("1000"), "{found:?}");
+        let found = crowded(&Share::Below("/t\u{1b}".into()), 7, (1, 2));
+        assert!(found.what.contains("/t") && !found.what.contains('\u{1b}'), "{found:?}");
     }
 
     #[test]

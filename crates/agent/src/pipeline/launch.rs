@@ -145,10 +145,11 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         let (sender, messages) = bounded(MESSAGES);
         let control = Control::new(sender, orders.clone());
         let answers = control.clone();
-        let root = hierarchy.root.clone();
-        let impaired = impaired::watch(Arc::clone(&collector), Arc::clone(&runtimes), control.clone());
+        let impaired =
+            impaired::watch(Arc::clone(&collector), Arc::clone(&runtimes), hierarchy.clone(), control.clone());
         tasks.spawn(threads::watched("impaired", impaired));
-        let resolving = resolver::run(runtimes, asked, root, move |r| answers.try_feed(Input::Resolution(r)));
+        let resolving =
+            resolver::run(runtimes, asked, hierarchy.clone(), move |r| answers.try_feed(Input::Resolution(r)));
         tasks.spawn(threads::watched("resolver", resolving));
         tasks.spawn(threads::watched("rewalk", periodic::rewalk(hierarchy.clone(), control.clone())));
         tasks.spawn(threads::watched("users", periodic::reread(host_users, control.clone())));

@@ -25,7 +25,8 @@ const ACCOUNT: Duration = Duration::from_secs(10);
 /// A walk as inputs: its cgroups, and that it is complete.
 pub(super) fn walked(walk: Walk, started_ns: u64) -> impl Iterator<Item = Input> {
     let complete = Input::Walk { cut: walk.cut, started_ns, now_ns: now_ns() };
-    Input::rows(walk.cgroups, Input::Cgroups).chain([complete])
+    let owners = Input::rows(walk.owners.into_iter().collect(), Input::Owners);
+    Input::rows(walk.cgroups, Input::Cgroups).chain(owners).chain([complete])
 }
 
 pub(super) async fn rewalk<C: Consumer, O: Outlet>(hierarchy: Hierarchy, control: Control<C, O>) {

@@ -89,6 +89,23 @@ fn a_users_name_is_the_one_that_its_container_gives_it() {
 }
 
 #[test]
+fn a_user_that_is_made_later_has_its_name_then() {
+    let mark = mark("later");
+    let container = Container::create("later", &["--user", "4242"], &["sh", "-c", &ticking(&mark)]);
+    container.start();
+    let server = server();
+    let events = Events::of(&server);
+    let user = || events.after(&mark)["process"]["user"].clone();
+    assert_eq!(user()["name"], serde_json::Value::Null);
+    // As an entrypoint does that is given a user's number.
+    for (line, name) in [("neo:x:4242:4242::/:/bin/sh", "neo"), ("trinity:x:4242:4242::/:/bin/sh", "trinity")] {
+        let passwd = format!("/proc/{}/root/etc/passwd", container.pid());
+        std::fs::write(passwd, format!("root:x:0:0::/:/bin/sh\n{line}\n")).unwrap();
+        eventually("the name that was made", seconds(20), || (user()["name"] == name).then_some(()));
+    }
+}
+
+#[test]
 fn a_nested_cgroup_belongs_to_its_container() {
     let (early_mark, late_mark, host_mark) = (mark("early"), mark("late"), mark("outside"));
     let early = Container::ticking("early", &early_mark);

@@ -322,3 +322,29 @@ fn on_the_host_there_is_no_container() {
     let event: Value = serde_json::from_str(line).unwrap();
     assert!(event.get("container").is_none(), "{event}");
 }
+
+#[test]
+fn a_container_that_gets_the_name_later_is_followed_then_and_under_the_next_name() {
+    let mut container = Container::idle("before");
+    let new = format!("{}-new", container.name);
+    let mut run = Run::start("open", &[], &["--container", &new, "--wait", "60s"]);
+    let reads = |run: &Run, container: &Container, file: &str| {
+        eventually("the read", seconds(20), || {
+            container.exec(&["cat", file]);
+            run.events().iter().any(|event| event["file"]["path"] == file).then_some(())
+        });
+    };
+    // By then it is known under its first name, and its events are left out.
+    Run::start("open", &[&container], &[]).await_first(&container);
+    assert!(run.events().is_empty());
+    container.rename(&new);
+    reads(&run, &container, "/etc/passwd");
+    container.rename(&format!("{new}-2"));
+    eventually("an event under its third name", seconds(20), || {
+        container.exec(&["cat", "/etc/group"]);
+        let is_it = |event: &Value| event["container"]["name"] == container.name.as_str();
+        run.events().iter().any(is_it).then_some(())
+    });
+    run.process.signal(Signal::INT);
+    run.process.wait(seconds(10));
+}

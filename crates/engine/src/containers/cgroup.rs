@@ -1,7 +1,7 @@
 //! Reads a container out of a cgroup's path.
 //!
 //! Runtimes give a container's cgroup a name made of its id. With 64 hexadecimal digits, and a prefix that only one
-//! runtime uses, the name alone proves it. containerd's own clients choose ids freely (`/default/web`): such a cgroup is
+//! runtime uses, that is a container where the directory is the host's own. containerd's own clients choose ids freely (`/default/web`): such a cgroup is
 //! only a candidate until containerd says that it has that container.
 
 use super::runtime::Runtime;
@@ -15,6 +15,8 @@ pub struct CgroupContainer<'a> {
     pub hint: Runtime,
     /// Set for a candidate: the containerd namespace that would have to know `id`.
     pub candidate_in: Option<&'a str>,
+    /// Whether a runtime has to confirm it: the name is only an id, in the cgroup of a service.
+    pub is_weak: bool,
     /// The path of the container's outermost cgroup: the path itself, or the start of it.
     pub outermost: &'a str,
 }
@@ -39,8 +41,10 @@ pub fn parse(path: &str) -> Option<CgroupContainer<'_>> {
     let mut in_kubepods = false;
     for (start, name) in components(path) {
         let outermost = path.get(..start + name.len())?;
-        if let Some((hint, id)) = prefixed(name).or_else(|| bare(name, parent, in_kubepods)) {
-            return Some(CgroupContainer { id, hint, candidate_in: None, outermost });
+        let by_prefix = prefixed(name);
+        if let Some((hint, id)) = by_prefix.or_else(|| bare(name, parent, in_kubepods)) {
+            let is_weak = by_prefix.is_none() && (parent.ends_with(".service") || parent.ends_with(".scope"));
+            return Some(CgroupContainer { id, hint, candidate_in: None, is_weak, outermost });
         }
         in_kubepods |= name.starts_with("kubepods");
         parent = name;
@@ -96,6 +100,7 @@ fn candidate(path: &str) -> Option<CgroupContainer<'_>> {
         id,
         hint: Runtime::Containerd,
         candidate_in: Some(namespace),
+        is_weak: false,
         outermost: path.get(..start + id.len())?,
     })
 }

@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use ethogram_model::{Image, Mount, Pod, Users};
 use serde::{Deserialize, Serialize};
 
+use crate::share::Share;
+
 /// The runtimes known by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -70,6 +72,9 @@ pub struct RuntimeContainer {
     /// The names in its own files, once they were read: no runtime knows them.
     #[serde(default)]
     pub users: Option<Arc<Users>>,
+    /// The path of the cgroup that the runtime has it in, in the hierarchy that containers are identified in.
+    #[serde(default)]
+    pub cgroup: Option<String>,
     /// Its first process, where the runtime says it.
     #[serde(skip)]
     pub pid: Option<u32>,
@@ -87,9 +92,17 @@ pub struct ResolveRequest {
     /// The path of its outermost cgroup, which its processes are found in; empty where that is not known.
     #[serde(default)]
     pub cgroup: String,
+    /// Whose share its cgroup takes, where it is not the host's own.
+    #[serde(skip)]
+    pub share: Option<Share>,
 }
 
 impl ResolveRequest {
+    /// Whether its cgroup is not the host's own: only a runtime can say then that it is a container's.
+    pub fn is_foreign(&self) -> bool {
+        self.share.is_some()
+    }
+
     /// What distinguishes it from others: the id, and for a candidate, whose id is unique only there, its namespace.
     pub fn key(&self) -> String {
         match &self.candidate_in {
@@ -121,4 +134,11 @@ pub enum Resolution {
     Known(Box<RuntimeContainer>),
     /// No runtime knows it, or none that might answers. A later relist may still find it.
     Unknown(ResolveRequest),
+    /// The files have changed that name the users in a container.
+    Users {
+        /// The path of its outermost cgroup.
+        cgroup: String,
+        /// What they say by now.
+        users: Arc<Users>,
+    },
 }

@@ -70,6 +70,7 @@ fn inputs(trackers: &[Arc<TrackerSchema>]) -> Vec<Input> {
         mounts: Vec::new(),
         started_ns: None,
         users: None,
+        cgroup: None,
         pid: None,
     };
     let mut inputs =
@@ -276,7 +277,7 @@ fn users_are_called_as_where_it_happened_and_so_again_in_a_replay() {
     inputs.push(Input::Events(vec![write(&open, 23, &["srv", "x"]), on_host(24)]));
     inputs.push(Input::End(BEGIN + SECOND));
     let bytes = recorded(&inputs, &trackers);
-    let selection = Selection { host: true, ..Selection::default() };
+    let selection = Selection::new(true, Vec::new());
     let mut names = Vec::new();
     let all = Forwarded { selection, filter: Some(EventFilter::default()), rules: None };
     Player::open(&*bytes).unwrap().play(all, |effects| {

@@ -11,18 +11,31 @@ use crate::Error;
 pub enum ContainerVerdict {
     /// They pass. What stands for the cgroup's workload is part of the key of its habits; zero where it has none, and
     /// so no habits.
-    Collect(u64),
+    Collect {
+        /// What stands for the workload.
+        workload: u64,
+        /// The outermost cgroup of the container that it is in; zero for none.
+        container: u64,
+    },
     /// They are counted as filtered, in the kernel.
-    Filter,
+    Filter {
+        /// As above.
+        container: u64,
+    },
+    /// The agent decides about each of them. It is a cgroup of this container.
+    Undecided(u64),
 }
 
 impl From<ContainerVerdict> for shared::ContainerVerdict {
     fn from(verdict: ContainerVerdict) -> Self {
-        let (verdict, workload) = match verdict {
-            ContainerVerdict::Collect(workload) => (container_verdicts::CONTAINER_COLLECTED, workload),
-            ContainerVerdict::Filter => (container_verdicts::CONTAINER_FILTERED, 0),
+        let (verdict, workload, container) = match verdict {
+            ContainerVerdict::Collect { workload, container } => {
+                (container_verdicts::CONTAINER_COLLECTED, workload, container)
+            }
+            ContainerVerdict::Filter { container } => (container_verdicts::CONTAINER_FILTERED, 0, container),
+            ContainerVerdict::Undecided(container) => (container_verdicts::CONTAINER_UNDECIDED, 0, container),
         };
-        Self { verdict, workload, ..Self::default() }
+        Self { verdict, workload, container, ..Self::default() }
     }
 }
 

@@ -35,7 +35,10 @@ impl Habits {
     }
 
     fn workload(&self, workload: u64) {
-        self.rig.collector.set_container_filter(cgroup(), Some(ContainerVerdict::Collect(workload))).unwrap();
+        self.rig
+            .collector
+            .set_container_filter(cgroup(), Some(ContainerVerdict::Collect { workload, container: 0 }))
+            .unwrap();
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

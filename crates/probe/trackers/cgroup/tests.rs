@@ -21,6 +21,9 @@ fn a_cgroup_is_known_with_its_id_from_creation_to_removal() {
     let create = rig.expect("create", |e| is(e, "create") && number(e, "cgroup.id") == id);
     assert!(text(&create, "cgroup.path").ends_with(&name));
     let attach = rig.expect("attach", |e| is(e, "attach") && number(e, "cgroup.process.pid") == u64::from(pid));
-    assert_eq!(number(&attach, "cgroup.id"), id);
+    assert_eq!((number(&attach, "cgroup.id"), number(&attach, "cgroup.owner.id")), (id, 0));
+    for field in ["cgroup.process.left", "cgroup.process.entered"] {
+        assert!(!attach.get(field).is_truthy(), "{field}");
+    }
     rig.expect("remove", |e| is(e, "remove") && number(e, "cgroup.id") == id);
 }

@@ -2,6 +2,7 @@
 /* Processes as they are forked, run a program and exit. Threads are not processes. */
 #define RECORD_MAX 16384 /* arguments, the program's path and the name it was called by may each take 4,096 bytes */
 #include "lineage.bpf.h"
+#include "stray.bpf.h"
 #include "record.bpf.h"
 #include "task.bpf.h"
 
@@ -98,6 +99,7 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 		return 0;
 	}
 	lineage_forked(parent, child);
+	stray_forked(c, parent, child);
 	if (!c || !is_collected(c, &cgroup))
 		return 0;
 	describe_current(&e.header, EVENT_fork, cgroup);
@@ -239,9 +241,12 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 	if (LOAD(task, signal, live.counter) != 0)
 		return 0;
 	lineage_ended(task);
-	if (!c || !is_collected(c, &cgroup))
+	if (!c || !is_collected(c, &cgroup)) {
+		stray_ended(task);
 		return 0;
+	}
 	describe_current(&e.header, EVENT_exit, cgroup);
+	stray_ended(task);
 	code = LOAD(task, signal, group_exit_code);
 	if (!code)
 		code = LOAD(task, exit_code);

@@ -272,6 +272,7 @@ impl ContainerRecord {
             // Only its service for tasks knows, and not since when.
             started_ns: None,
             users: None,
+            cgroup: spec.cgroup(),
             pid: None,
             id: self.id,
         })

@@ -148,6 +148,8 @@ impl Docker {
             mounts: bounded_mounts(details.mounts.unwrap_or_default().into_iter().map(Mount::from)),
             started_ns: started_ns(&details.state.started_at),
             users: None,
+            // Its first process shows it.
+            cgroup: None,
             pid: Some(details.state.pid).filter(|pid| *pid > 0),
             id: details.id,
         }

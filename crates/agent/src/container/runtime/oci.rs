@@ -8,6 +8,10 @@ use serde::{Deserialize, de::IgnoredAny};
 /// Capabilities that all kernels have that we run on. Runtimes that are older than the kernel leave out newer ones.
 const ALL_CAPABILITIES: usize = 38;
 
+/// Bytes of the path of a cgroup, and slices that one is nested in.
+const MAX_PATH: usize = 1024;
+const MAX_SLICES: usize = 16;
+
 /// A container's `config.json`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -34,6 +38,7 @@ struct Capabilities {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Linux {
+    cgroups_path: Option<String>,
     seccomp: Option<IgnoredAny>,
     masked_paths: Option<Vec<IgnoredAny>>,
 }
@@ -57,6 +62,25 @@ impl Spec {
     /// What the runtime noted of it.
     pub(super) fn annotation(&self, name: &str) -> Option<&str> {
         self.annotations.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The path of its cgroup in a hierarchy: as it is, or put together as systemd nests `SLICE:PREFIX:NAME`.
+    pub(super) fn cgroup(&self) -> Option<String> {
+        let path = self.linux.as_ref()?.cgroups_path.as_deref().filter(|path| path.len() <= MAX_PATH)?;
+        if path.starts_with('/') {
+            return Some(path.to_owned());
+        }
+        let mut parts = path.splitn(3, ':');
+        let (slice, prefix, name) = (parts.next()?.strip_suffix(".slice")?, parts.next()?, parts.next()?);
+        // What is called `-.slice` is the root.
+        let slice = if slice == "-" { "" } else { slice };
+        let mut cgroup = String::new();
+        let ends = slice.match_indices('-').map(|(at, _)| at).chain([slice.len()]).filter(|end| *end > 0);
+        for part in ends.take(MAX_SLICES).filter_map(|end| slice.get(..end)) {
+            cgroup.push_str(&format!("/{part}.slice"));
+        }
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}-") };
+        Some(format!("{cgroup}/{prefix}{name}.scope"))
     }
 
     /// Whether it is as `--privileged` makes it, which the specification has no word for: all capabilities, no seccomp
@@ -129,6 +153,27 @@ mod tests {
             serde_json::from_str::<Spec>(r#"{"process":{"capabilities":{}}}"#).unwrap().is_privileged(),
             Some(false)
         );
+    }
+
+    #[test]
+    fn its_cgroup_is_where_systemd_or_the_runtime_makes_it() {
+        for (path, cgroup) in [
+            ("/default/web", Some("/default/web")),
+            ("system.slice:docker:ab", Some("/system.slice/docker-ab.scope")),
+            (
+                "kubepods-besteffort-pod1.slice:cri-containerd:ab",
+                Some(
+                    "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1.slice/cri-containerd-ab.scope",
+                ),
+            ),
+            ("-.slice::ab", Some("/ab.scope")),
+            ("web", None),
+            ("a.slice:b", None),
+        ] {
+            let spec: Spec = serde_json::from_value(serde_json::json!({"linux": {"cgroupsPath": path}})).unwrap();
+            assert_eq!(spec.cgroup().as_deref(), cgroup, "{path}");
+        }
+        assert_eq!(Spec::default().cgroup(), None);
     }
 
     #[test]

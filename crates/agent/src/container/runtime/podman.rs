@@ -175,6 +175,7 @@ impl Entry {
             labels,
             started_ns: None,
             users: None,
+            cgroup: spec.cgroup(),
             pid: None,
             id: self.id,
         }

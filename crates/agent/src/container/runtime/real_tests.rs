@@ -108,7 +108,7 @@ async fn named(table: &mut ContainerTable, settings: &RuntimeSettings, ask_for: 
     let runtimes = Arc::new(Runtimes::new(settings));
     let hierarchy = Hierarchy::detect().unwrap();
     let (cgroup_id, cgroup) = (cgroup_of(pid, &hierarchy), cgroup_path(pid, &hierarchy));
-    tokio::spawn(resolver::run(runtimes, asks, hierarchy.root, move |resolution: Resolution| {
+    tokio::spawn(resolver::run(runtimes, asks, hierarchy, move |resolution: Resolution| {
         sender.try_send(resolution).is_ok()
     }));
     ask.send(Ask::Resolve(ResolveRequest { cgroup, ..ask_for.clone() })).await.unwrap();
@@ -136,7 +136,8 @@ fn now_ns() -> u64 {
 }
 
 fn request(id: &str, hint: Runtime, candidate_in: Option<&str>) -> ResolveRequest {
-    ResolveRequest { id: id.into(), hint, candidate_in: candidate_in.map(str::to_owned), cgroup: String::new() }
+    let (candidate_in, cgroup) = (candidate_in.map(str::to_owned), String::new());
+    ResolveRequest { id: id.into(), hint, candidate_in, cgroup, share: None }
 }
 
 fn found(table: &mut ContainerTable, cgroup_id: u64) -> Arc<Container> {

@@ -134,7 +134,7 @@ impl Runtimes {
         let found = exact.or_else(|| all.iter().find(|(_, l)| wanted.len() >= 4 && l.id.starts_with(wanted)));
         if let Some((runtime, listed)) = found {
             let (id, candidate_in) = (listed.id.clone(), listed.namespace.clone());
-            let request = ResolveRequest { id, hint: *runtime, candidate_in, cgroup: String::new() };
+            let request = ResolveRequest { id, hint: *runtime, candidate_in, cgroup: String::new(), share: None };
             if let Answer::Known(container) = self.ask(&request).await {
                 return Ok(*container);
             }
@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn request(id: &str, hint: Runtime) -> ResolveRequest {
-        ResolveRequest { id: id.into(), hint, candidate_in: None, cgroup: String::new() }
+        ResolveRequest { id: id.into(), hint, candidate_in: None, cgroup: String::new(), share: None }
     }
 
     #[tokio::test]

@@ -18,6 +18,11 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// One below that of a process.
     pub(crate) fn below(pid: u32, name: &str) -> Self {
+        Self::make(Self::directory(pid).join(name))
+    }
+
+    /// The directory of the one that a process is in.
+    pub(crate) fn directory(pid: u32) -> PathBuf {
         let lines = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
         let of = |wanted: &str| {
             lines.lines().find_map(|line| {
@@ -26,7 +31,7 @@ impl Cgroup {
             })
         };
         let path = of("memory").or_else(|| of("")).unwrap();
-        Self::make(root().join(path).join(name))
+        root().join(path)
     }
 
     /// One at the top of the hierarchy, or below another there.

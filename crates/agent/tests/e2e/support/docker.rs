@@ -61,6 +61,12 @@ impl Container {
         Self::run(word, &["sh", "-c", &ticking(mark)])
     }
 
+    /// Gives it another name.
+    pub(crate) fn rename(&mut self, name: &str) {
+        docker(["rename", &self.name, name]);
+        self.name = name.to_owned();
+    }
+
     /// Runs a command in it, whatever its exit code.
     pub(crate) fn exec(&self, command: &[&str]) -> Output {
         let mut docker = Command::new("docker");
