@@ -16,7 +16,7 @@ pub struct Selection {
     pub containers: Vec<String>,
     /// Those that have had one of these names: another name does not make another container.
     #[serde(skip)]
-    met: HashSet<String>,
+    pub(crate) met: HashSet<String>,
 }
 
 /// Containers of which it is remembered that they were selected.
