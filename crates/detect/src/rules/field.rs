@@ -209,13 +209,18 @@ const fn with(name: &'static str, kind: Type, source: Source, argument: Argument
     Field { name, kind, source, argument }
 }
 
+/// Names of the context's fields that no event has, but as its context.
+const ONLY_CONTEXT: [&str; 1] = ["process.executable.newer_than_container"];
+
 /// All of them: these, and those of the context that Falco has the same value of.
 pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+    let only = CONTEXT.iter().filter(|of| ONLY_CONTEXT.contains(&of.name));
+    let only = only.map(|of| field(of.name, Type::of(of.kind), Source::Context(of)));
     let context = CONTEXT.iter().flat_map(|of| {
         let own = of.falco.iter().filter(|name| OWN.iter().chain(missing::FIELDS).all(|f| f.name != **name));
         own.map(move |name| field(name, Type::of(of.kind), Source::Context(of)))
     });
-    OWN.iter().chain(missing::FIELDS).copied().chain(context).collect()
+    OWN.iter().chain(missing::FIELDS).copied().chain(context).chain(only).collect()
 });
 
 const OWN: &[Field] = {

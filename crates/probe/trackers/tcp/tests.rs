@@ -268,8 +268,19 @@ fn whose_a_connection_is_stays_known_through_a_flood_of_others() {
     rig.collector.set_subscription("tcp", crate::Subscription::only(["close"])).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
-    let child = forked(|| {
+    let (waits, mut end) = std::io::pipe().unwrap();
+    let waits_at = waits.as_raw_fd();
+    let first = forked(move || {
         let Ok(mut held) = TcpStream::connect(at) else { return 1 };
+        let mut byte = 0_u8;
+        // SAFETY: the descriptor is open, and the buffer is one byte long.
+        unsafe { libc::read(waits_at, (&raw mut byte).cast(), 1) };
+        i32::from(held.write_all(b"held").is_err())
+    });
+    let pid = first.pid();
+    let first = std::thread::spawn(move || first.go());
+    let _accepted = listener.accept().unwrap();
+    let others = forked(|| {
         let Ok(flooded) = TcpListener::bind("127.0.0.1:0") else { return 2 };
         let Ok(to) = flooded.local_addr() else { return 3 };
         for _ in 0..OTHERS {
@@ -283,10 +294,13 @@ fn whose_a_connection_is_stays_known_through_a_flood_of_others() {
                 return 5;
             }
         }
-        i32::from(held.write_all(b"held").is_err())
+        0
     });
-    let pid = child.pid();
-    assert_eq!(child.go(), 0);
+    assert_eq!(others.go(), 0);
+    // What the flood has filled is read first.
+    rig.all();
+    end.write_all(b"!").unwrap();
+    assert_eq!(first.join().unwrap(), 0);
     let close = rig.expect("the first to be opened", |e| {
         is(e, "close") && of(e, pid) && number(e, "network.peer.port") == u64::from(at.port())
     });
