@@ -180,7 +180,12 @@ int BPF_PROG(deny_rename_of_program, const struct path *directory, struct dentry
 /* Nor is it mapped as code, as loaders do: `ld.so PROGRAM` executes none. */
 static __always_inline int deny_code(struct file *file)
 {
-	return file ? deny_change(OP_exec, &file->f_path, LOAD(file, f_path.dentry), CHANGES_IT) : 0;
+	struct file *program = current_executable();
+
+	/* Whether a program may run was decided before it is mapped itself. */
+	if (!file || (program && LOAD(file, f_inode) == LOAD(program, f_inode)))
+		return 0;
+	return deny_change(OP_exec, &file->f_path, LOAD(file, f_path.dentry), CHANGES_IT);
 }
 
 SEC("lsm/mmap_file")

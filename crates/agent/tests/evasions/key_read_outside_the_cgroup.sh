@@ -2,7 +2,7 @@
 # A shell leaves the container's cgroup, and what it starts then reads a key
 # kind: K1
 # finds: behaviour.read
-# options: --privileged --cgroupns host --volume /sys/fs/cgroup:/c
+# options: --cgroupns host --volume /sys/fs/cgroup:/c
 
 root=/c
 [ -e /c/memory/cgroup.procs ] && root=/c/memory

@@ -2,7 +2,7 @@
 # A shell moves itself out of the container's cgroup
 # kind: K1
 # finds: Process Left The Cgroup Of Its Container
-# options: --privileged --cgroupns host --volume /sys/fs/cgroup:/c
+# options: --cgroupns host --volume /sys/fs/cgroup:/c
 
 # Where the host has its own hierarchy for memory, containers are known by that.
 root=/c

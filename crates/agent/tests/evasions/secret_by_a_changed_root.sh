@@ -4,20 +4,17 @@
 # finds: behaviour.read, Password Hashes Read
 
 learn() {
-    mkdir -p /etc/bin /srv/etc/bin
-    cp /bin/busybox /etc/bin/cat
-    cp /bin/busybox /srv/etc/bin/cat
-    echo x >/etc/shadow
+    mkdir -p /srv/etc
     echo x >/srv/etc/note
     control
 }
 
 control() {
-    chroot /srv/etc /bin/cat /note
+    /act/act read-below /srv/etc /note
 }
 
 evade() {
-    chroot /etc /bin/cat /shadow
+    /act/act read-below /etc /shadow
 }
 
 "$@"

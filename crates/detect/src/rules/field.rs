@@ -209,8 +209,9 @@ const fn with(name: &'static str, kind: Type, source: Source, argument: Argument
     Field { name, kind, source, argument }
 }
 
-/// Names of the context's fields that no event has, but as its context.
-const ONLY_CONTEXT: [&str; 1] = ["process.executable.newer_than_container"];
+/// Names of the context's fields that no event has, or that the context knows better: of the script that an interpreter
+/// is given, the kernel says nothing.
+const ONLY_CONTEXT: [&str; 2] = ["process.executable.newer_than_container", "process.script.path"];
 
 /// All of them: these, and those of the context that Falco has the same value of.
 pub(super) static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {

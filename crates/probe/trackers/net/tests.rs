@@ -452,7 +452,10 @@ fn whom_a_packet_without_ports_goes_to_is_told_once() {
                 }
             }
             let other = libc::socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP);
-            libc::connect(other, (&raw const connected).cast(), size)
+            if libc::connect(other, (&raw const connected).cast(), size) != 0 {
+                return 2;
+            }
+            i32::from(libc::send(other, echo.as_ptr().cast(), echo.len(), 0) != 8)
         }
     });
     let pid = child.pid();

@@ -149,7 +149,7 @@ static __always_inline void report_connect(struct tracker_counters *c, const str
 		end(sk, connection);
 }
 
-static __noinline void report_accept(struct tracker_counters *c, const struct sock *sk)
+static __always_inline void report_accept(struct tracker_counters *c, const struct sock *sk)
 {
 	struct connection *connection = accepted(sk);
 	struct tcp_accept e = {};
@@ -238,7 +238,7 @@ static __always_inline void count_round_trip(struct tcp_route *row, u32 us)
 			     1);
 }
 
-static __noinline void report_close(struct tracker_counters *c, const struct sock *sk)
+static __always_inline void report_close(struct tracker_counters *c, const struct sock *sk)
 {
 	struct connection *connection = connection_of(sk);
 	const struct tcp_sock *tcp = (const struct tcp_sock *)sk;

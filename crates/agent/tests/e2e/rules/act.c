@@ -345,6 +345,10 @@ int main(int count, char **args)
 		must(chroot(how), how);
 		must(chdir("/"), "/");
 		run(args + 3);
+	} else if (!strcmp(act, "read-below")) {
+		must(chroot(how), how);
+		must(chdir("/"), "/");
+		read_file(more);
 	} else if (!strcmp(act, "user")) {
 		must(setuid(atoi(how)), "setuid");
 		run(args + 3);

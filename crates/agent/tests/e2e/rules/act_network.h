@@ -104,7 +104,7 @@ static void answer(const char *address)
 /* Answers one datagram, and then sends by the same socket to another address, where one is given. */
 static void reply(const char *port, const char *to)
 {
-	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(atoi(port))}, peer;
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(atoi(port)) }, peer;
 	socklen_t length = sizeof(peer);
 	char message[64];
 	int s = socket(AF_INET, SOCK_DGRAM, 0);

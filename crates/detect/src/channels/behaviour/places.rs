@@ -121,11 +121,9 @@ fn below(path: &str, directory: &str) -> bool {
     path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Whether a directory of that name is on the path.
+/// Whether a directory of that name is on the path, or is what it leads to.
 fn has(path: &str, directory: &str) -> bool {
-    let mut segments = path.split('/');
-    segments.next_back();
-    segments.any(|s| s == directory)
+    path.split('/').any(|s| s == directory)
 }
 
 fn is_shared_library(path: &str) -> bool {
