@@ -5,12 +5,14 @@ use std::collections::HashMap;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use parking_lot::Mutex;
 
+type Bytes = Box<[u8]>;
+
 /// A table, and what the agent has written into it. Who may load programs may write any table, and so have the kernel
 /// side leave out what they do.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) map: MapHandle,
-    entries: Mutex<HashMap<Box<[u8]>, Box<[u8]>>>,
+    entries: Mutex<HashMap<Bytes, Bytes>>,
 }
 
 impl Written {

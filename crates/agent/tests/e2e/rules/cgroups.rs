@@ -14,7 +14,7 @@ pub(super) const RULES: [&str; 2] = [LEFT, ENTERED];
 #[test]
 fn who_leaves_or_enters_a_containers_cgroup_is_found_and_the_runtime_is_not() {
     let server = Server::start(&Settings { shipped_rules: true, ..Settings::default() });
-    let options = ["--privileged", "--cgroupns", "host", "--volume", "/sys/fs/cgroup:/c"];
+    let options = ["--cgroupns", "host", "--volume", "/sys/fs/cgroup:/c"];
     let left = Container::create("left", &options, &["sleep", "100000"]);
     left.start();
     let entered = Container::idle("entered");
