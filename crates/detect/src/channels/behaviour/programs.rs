@@ -170,11 +170,7 @@ mod tests {
         }
         // What is too various goes on to be any, step by step.
         for n in 0..40 {
-            insert(
-                &mut programs,
-                &object(&format!("tool{} x", format!("{}{}", name(n % 20), name(n / 20)))),
-                Seen::at(1),
-            );
+            insert(&mut programs, &object(&format!("tool{}{} x", name(n % 20), name(n / 20))), Seen::at(1));
         }
         assert!(knows(&programs, "whatever") && programs.len() <= MANY + 1);
         assert_eq!(known_as(&programs, "/bin/sh /tmp/x.sh"), "/bin/sh /tmp/x.sh");
