@@ -13,7 +13,11 @@ fn every_object_builds_for_every_architecture() {
     let sources = sources(Path::new(env!("CARGO_MANIFEST_DIR")));
     assert!(sources.len() >= builtin().unwrap().len());
     let object = tempfile::NamedTempFile::new().unwrap();
-    for flags in architectures {
+    // For this one, the build has done it.
+    let own = if cfg!(target_arch = "x86_64") { "-D__TARGET_ARCH_x86" } else { "-D__TARGET_ARCH_arm64" };
+    let others: Vec<_> = architectures.iter().filter(|flags| !flags.contains(&own)).collect();
+    assert!(!others.is_empty());
+    for flags in others {
         for source in &sources {
             let output = Command::new(clang).args(flags).arg(source).arg("-o").arg(object.path()).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);
