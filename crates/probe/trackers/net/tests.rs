@@ -459,8 +459,10 @@ fn whom_a_packet_without_ports_goes_to_is_told_once() {
         }
     });
     let pid = child.pid();
+    // The function that sends datagrams is no hook for those of sockets without ports, which are connected or not seen.
+    let by_function = rig.programs().iter().any(|p| p.name == "ipv4_sent" && p.state == crate::ProgramState::Attached);
     assert_eq!(child.go(), 0);
-    for ip in [to, connected] {
+    for ip in [Some(connected), (!by_function).then_some(to)].into_iter().flatten() {
         let told = |e: &Event| is(e, "peer") && of(e, pid) && e.get("network.peer.address") == Value::Ip(ip.into());
         let peer = rig.expect("whom it goes to", told);
         assert_eq!((number(&peer, "network.peer.port"), shown(&peer, "network.transport")), (0, "raw".into()));
