@@ -17,7 +17,7 @@ fn every_object_builds_for_every_architecture() {
     let own = if cfg!(target_arch = "x86_64") { "-D__TARGET_ARCH_x86" } else { "-D__TARGET_ARCH_arm64" };
     let others: Vec<_> = architectures.iter().filter(|flags| !flags.contains(&own)).collect();
     assert!(!others.is_empty());
-    for flags in others {
+    for flags in others.into_iter().copied() {
         for source in &sources {
             let output = Command::new(clang).args(flags).arg(source).arg("-o").arg(object.path()).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr);

@@ -48,7 +48,7 @@ impl Shown {
         assert_eq!(habit(&first), habit(&again), "{}\n{}", render::to_json(&first), render::to_json(&again));
         assert_eq!(differing(&first, &again), BTreeSet::new());
         // Two may take as long as each other, above all where a clock counts instructions.
-        let may_be_same = |f: &&Field| f.kind == ethogram_model::FieldKind::Duration;
+        let may_be_same = |f: &&ethogram_model::Field| f.kind == ethogram_model::FieldKind::Duration;
         let without_tag = first.schema.fields.iter().filter(|f| !f.habit_key && !f.header && !f.name.starts_with('_'));
         for field in without_tag.filter(|f| !may_be_same(f)) {
             assert_ne!(first.value(field), again.value(field), "is '{}' part of the key?", field.name);
