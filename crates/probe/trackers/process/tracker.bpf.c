@@ -48,9 +48,10 @@ struct process_exec {
 	bool8 memfd FIELD("process.executable.memfd", "whether the file exists in memory only");
 	bool8 unlinked FIELD("process.executable.unlinked",
 			     "whether the file has no name: it was deleted, or made without one, as a memfd is");
-	bool8 writable_mount FIELD("process.executable.writable_mount",
-				   "whether the file lies on a mount that can be written to, other than that of the root "
-				   "folder: a volume, a tmpfs");
+	bool8 writable_mount
+		FIELD("process.executable.writable_mount",
+		      "whether the file lies on a mount that can be written to, other than that of the root "
+		      "folder: a volume, a tmpfs");
 	enum file_system file_system FIELD("process.executable.file_system",
 					   "the file system that the file lies on: overlay, tmpfs, ...");
 	bool8 leads_group FIELD("process.leads_group",
