@@ -26,8 +26,8 @@ static __always_inline u64 folded_product(u64 a, u64 b)
 	return (a * b) ^ (a_high * b_high + (middle >> 32) + (other >> 32));
 }
 
-/* No part of its callers: what it needs of the stack would not fit beside theirs. */
-static __noinline u64 mixed(u64 hash, u64 word)
+/* No part of its callers: what it needs of the stack would not fit beside theirs, and the verifier follows it once. */
+__noinline u64 mixed(u64 hash, u64 word)
 {
 	return folded_product(hash ^ agent_secrets[0], word ^ agent_secrets[1]);
 }

@@ -9,21 +9,15 @@
 #include "record.bpf.h"
 #include "subscription.bpf.h"
 
-#define PLACE_PARTS 32 /* names and mount points followed on the way to the root */
+#define PLACE_CALLS 4 /* WALK_PARTS names and mount points each */
 
-/* 0 where the path is too long. The kernel's hash of a name is one of its directory too. The walk lies in memory for the
- * reason that append_place's does. */
-static __always_inline u64 place_of(struct walk *walk, const struct path *path, struct task_struct *task)
+/* Goes on with a walk, and with the hash of what it meets: the kernel's hash of a name is one of its directory too. */
+__noinline int walk_place_on(u32 slot)
 {
-	u64 hash;
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 
-	walk->dentry = LOAD(path, dentry);
-	walk->mount = mount_of(LOAD(path, mnt));
-	walk->mount_root = LOAD(path, mnt, mnt_root);
-	hash = mixed_pair(agent_salt, LOAD(task, fs, root.dentry, d_inode, i_ino),
-			  LOAD(mount_of(LOAD(task, fs, root.mnt)), mnt_id));
-	hash = mixed_pair(hash, LOAD(path, dentry, d_inode, i_ino), LOAD(path, dentry, d_inode, i_sb, s_dev));
-	for (int i = 0; i < PLACE_PARTS; i++) {
+	for (int i = 0; r && i < WALK_PARTS; i++) {
+		struct walk *walk = &r->walk;
 		struct dentry *here, *parent;
 
 		barrier();
@@ -32,18 +26,39 @@ static __always_inline u64 place_of(struct walk *walk, const struct path *path, 
 		if (here == walk->mount_root || here == parent) {
 			struct mount *mount = walk->mount, *above = LOAD(mount, mnt_parent);
 
-			hash = mixed(hash, LOAD(mount, mnt_id));
-			if (above == mount)
-				return hash | 1;
+			walk->hash = mixed(walk->hash, LOAD(mount, mnt_id));
+			if (above == mount) {
+				walk->end = WALK_ROOT;
+				break;
+			}
 			walk->dentry = LOAD(mount, mnt_mountpoint);
 			walk->mount = above;
 			walk->mount_root = LOAD(above, mnt.mnt_root);
 			continue;
 		}
-		hash = mixed(hash, LOAD(here, d_name.hash));
+		walk->hash = mixed(walk->hash, LOAD(here, d_name.hash));
 		walk->dentry = parent;
 	}
 	return 0;
+}
+
+/* 0 where the path is too long. */
+static __always_inline u64 place_of(struct record *r, const struct path *path, struct task_struct *task)
+{
+	struct walk *walk = &r->walk;
+	u64 hash;
+
+	walk->dentry = LOAD(path, dentry);
+	walk->mount = mount_of(LOAD(path, mnt));
+	walk->mount_root = LOAD(path, mnt, mnt_root);
+	hash = mixed_pair(agent_salt, LOAD(task, fs, root.dentry, d_inode, i_ino),
+			  LOAD(mount_of(LOAD(task, fs, root.mnt)), mnt_id));
+	walk->hash = mixed_pair(hash, LOAD(path, dentry, d_inode, i_ino), LOAD(path, dentry, d_inode, i_sb, s_dev));
+	walk->end = WALKING;
+	for (int i = 0; i < PLACE_CALLS && walk->end == WALKING; i++)
+		walk_place_on(r->slot);
+	barrier();
+	return walk->end == WALK_ROOT ? walk->hash | 1 : 0;
 }
 
 #endif

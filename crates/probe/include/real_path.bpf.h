@@ -40,6 +40,39 @@ static __always_inline struct dentry *top_of(struct mount *mount)
 	return LOAD(mount, mnt.mnt_root);
 }
 
+/* Where such a walk may end, too: at the root of the file system, or of the part of it that is in the host's tree. */
+#define WALK_OF_HOST 3
+
+/* Goes on with such a walk of a record, as walk_on does with the other. */
+__noinline int walk_really_on(u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	for (int i = 0; r && i < WALK_PARTS; i++) {
+		struct walk *walk = &r->walk;
+		struct dentry *here, *parent;
+
+		barrier();
+		here = walk->dentry;
+		if (here == walk->root) {
+			walk->end = WALK_ROOT;
+			break;
+		}
+		parent = LOAD(here, d_parent);
+		if (parent == here || (walk->tree && walk->tree == LOAD(here, d_inode, i_ino))) {
+			walk->end = WALK_OF_HOST;
+			break;
+		}
+		if (is_full(r)) {
+			walk->end = WALK_CUT;
+			break;
+		}
+		append_name(r, LOAD(here, d_name.name));
+		walk->dentry = parent;
+	}
+	return 0;
+}
+
 /* Appends that path; nothing where the file is in neither tree, or nothing can have given it another path. */
 static __always_inline path_ref append_real_path(struct record *r, const struct path *path, struct task_struct *task,
 						 bool8 *host)
@@ -62,35 +95,22 @@ static __always_inline path_ref append_real_path(struct record *r, const struct 
 	if (!tree && LOAD(top, d_inode, i_sb) != sb)
 		return since(r, start);
 	walk->dentry = dentry;
-	walk->end = 1;
-	for (int i = 0; i < PATH_PARTS; i++) {
-		struct dentry *here, *parent;
-
-		barrier();
-		here = walk->dentry;
-		if (here == top) {
-			walk->end = '/';
-			break;
-		}
-		parent = LOAD(here, d_parent);
-		if (parent == here || (tree && tree->root && tree->root == LOAD(here, d_inode, i_ino))) {
-			walk->end = 2;
-			break;
-		}
-		if (is_full(r))
-			break;
-		append_name(r, LOAD(here, d_name.name));
-		walk->dentry = parent;
-	}
+	walk->root = top;
+	walk->tree = tree ? tree->root : 0;
+	walk->end = WALKING;
+	for (int i = 0; i < WALK_CALLS && walk->end == WALKING; i++)
+		walk_really_on(r->slot);
 	barrier();
-	if (walk->end == 2 && tree && !is_full(r)) {
+	if (walk->end == WALKING)
+		walk->end = WALK_CUT;
+	if (walk->end == WALK_OF_HOST && tree && !is_full(r)) {
 		*host = 1;
 		if (tree->place[0])
 			append_name(r, tree->place);
-		walk->end = '/';
+		walk->end = WALK_ROOT;
 	}
 	barrier();
-	if (walk->end == 2) {
+	if (walk->end == WALK_OF_HOST) {
 		/* In a part of the file system that neither tree has. */
 		r->size = start;
 	} else if (!is_full(r)) {

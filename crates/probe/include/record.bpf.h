@@ -13,9 +13,8 @@
 #endif
 #define PIECE_MAX 4096	/* the longest text written at once */
 #define NAME_SIZE 256	/* a file name and its NUL */
-#define PATH_PARTS 48	/* names and mount points followed at once on the way to the root */
-#define MORE_PARTS 64	/* those followed by each further call */
-#define MORE_CALLS 33	/* together more than a path of PIECE_MAX bytes has */
+#define WALK_PARTS 16	/* names and mount points that a call follows on the way to the root */
+#define WALK_CALLS 135	/* together more than a path of PIECE_MAX bytes has */
 #define SCRATCH_SLOTS 3 /* a program can be interrupted by another on its CPU */
 #define ENDS_SIZE 32	/* kept free in a record: how each of its paths ends is always said */
 
@@ -37,6 +36,8 @@ struct walk {
 	struct dentry *root;
 	u64 end;   /* enum walk_ends */
 	u64 start; /* where in the record it began */
+	u64 hash;  /* of a walk to a file's place: of what was met */
+	u64 tree;  /* of a walk to a file's real path: the inode at which the host's tree begins, if not the root */
 };
 
 struct record {
@@ -179,8 +180,7 @@ static __always_inline str_ref append_user_string(struct record *r, const void *
 }
 
 /* One step of a walk to the root. Returns whether it goes on. */
-static __always_inline bool walk_step(struct record *r, struct walk *walk, struct dentry *root,
-				      struct mount *root_mount)
+static __always_inline bool walk_step(struct record *r, struct walk *walk)
 {
 	struct dentry *here, *parent;
 	struct mount *mount;
@@ -188,7 +188,7 @@ static __always_inline bool walk_step(struct record *r, struct walk *walk, struc
 	barrier();
 	here = walk->dentry;
 	mount = walk->mount;
-	if (here == root && mount == root_mount) {
+	if (here == walk->root && mount == walk->root_mount) {
 		walk->end = WALK_ROOT;
 		return false;
 	}
@@ -228,17 +228,9 @@ static __always_inline bool walk_step(struct record *r, struct walk *walk, struc
 __noinline int walk_on(u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
-	struct dentry *root;
-	struct mount *root_mount;
-	struct walk *walk;
 
-	if (!r)
-		return 0;
-	walk = &r->walk;
-	root = walk->root;
-	root_mount = walk->root_mount;
-	for (int i = 0; i < MORE_PARTS; i++)
-		if (!walk_step(r, walk, root, root_mount))
+	for (int i = 0; r && i < WALK_PARTS; i++)
+		if (!walk_step(r, &r->walk))
 			break;
 	return 0;
 }
@@ -250,22 +242,17 @@ __noinline int walk_on(u32 slot)
 static __always_inline path_ref append_place(struct record *r, struct vfsmount *vfsmount, struct dentry *dentry,
 					     struct task_struct *task)
 {
-	struct dentry *root = LOAD(task, fs, root.dentry);
-	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
 	struct walk *walk = &r->walk;
 	u32 start = r->size;
 
 	walk->mount = mount_of(vfsmount);
 	walk->mount_root = LOAD(vfsmount, mnt_root);
 	walk->dentry = dentry;
-	walk->root = root;
-	walk->root_mount = root_mount;
+	walk->root = LOAD(task, fs, root.dentry);
+	walk->root_mount = mount_of(LOAD(task, fs, root.mnt));
 	walk->start = start;
 	walk->end = WALKING;
-	for (int i = 0; i < PATH_PARTS; i++)
-		if (!walk_step(r, walk, root, root_mount))
-			break;
-	for (int i = 0; i < MORE_CALLS && walk->end == WALKING; i++)
+	for (int i = 0; i < WALK_CALLS && walk->end == WALKING; i++)
 		walk_on(r->slot);
 	barrier();
 	if (walk->end == WALKING)

@@ -245,71 +245,81 @@ static __always_inline int conclude(struct deed *deed)
 }
 
 #define NAME_WORDS (NAME_SIZE / 8)
+#define PATH_NAMES 64 /* names of a path that policies are asked about, a power of two */
+#define PATH_CALLS 6  /* WALK_PARTS names and mount points each */
 
 /* Behind what is sent of a record there is room to work in. */
 struct path_work {
-	u64 names[64]; /* the hash of each name, the leaf's first */
-	u64 count;     /* here, so that all ways through the loops look the same to the verifier */
-	u64 rooted;    /* how many names there are below the process's root, and one; 0 where it was not met */
+	u64 names[PATH_NAMES]; /* the hash of each name, the leaf's first */
+	u64 count;	       /* of them */
+	u64 rooted;	       /* how many names there are below the process's root, and one; 0 where it was not met */
+	const void *name;      /* the next one */
 	u64 word[NAME_WORDS + 2];
+	u64 extent; /* enum extent */
+	u64 hash;   /* of the names from the root that were asked about */
+	u64 below;  /* the policies about what lies below one of them */
 };
 
-static __always_inline u64 hash_name(struct path_work *work, const void *name)
+static __always_inline struct path_work *path_work_of(struct record *r)
 {
-	long length = bpf_probe_read_kernel_str(work->word, NAME_SIZE, name) - 1;
-	u64 hash = agent_salt;
-
-	if (length < 0)
-		return 0;
-	/* What an earlier, longer name left behind is no part of this one. */
-	*(u64 *)((u8 *)work->word + (length & (NAME_SIZE - 1))) = 0;
-	for (int i = 0; i < NAME_WORDS; i++) {
-		if (i * 8 >= length)
-			break;
-		hash = mixed(hash, work->word[i]);
-	}
-	return mixed(hash, length);
+	return (void *)r->data + RECORD_MAX;
 }
 
 /*
- * Which policies a path is meant by, which are in the end fewer for those that are exact: these go by the path as rules see it. The walk goes on to the root of the mount namespace, which is the container's own root: that
- * of the process, which it may have changed, does not count. A path's hash is that of the names on the way down to it.
+ * What follows is called, and not part of its callers: the verifier follows each once for a program, and knows nothing of
+ * what it has left in memory, so that all ways look the same to it.
  */
-static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmount, struct dentry *dentry)
+
+/* Adds the hash of the name that is the next one on the way to the root. */
+__noinline int add_name(u32 slot)
 {
-	struct record *r = deed->record;
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct path_work *work;
-	struct walk *walk;
-	struct path_key key = { .hash = agent_salt };
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct dentry *root = LOAD(task, fs, root.dentry);
-	struct mount *root_mount = mount_of(LOAD(task, fs, root.mnt));
-	u64 *policies, count;
+	u64 hash = agent_salt;
+	long length;
 
 	if (!r)
-		return;
-	work = (void *)r->data + RECORD_MAX;
-	work->count = 0;
-	work->rooted = 0;
-	walk = &r->walk;
-	walk->mount = mount_of(vfsmount);
-	walk->mount_root = LOAD(vfsmount, mnt_root);
-	walk->dentry = dentry;
-	walk->end = 1;
-	for (int i = 0; i < PATH_PARTS; i++) {
+		return 0;
+	work = path_work_of(r);
+	length = bpf_probe_read_kernel_str(work->word, NAME_SIZE, work->name) - 1;
+	if (length < 0) {
+		hash = 0;
+	} else {
+		/* What an earlier, longer name left behind is no part of this one. */
+		*(u64 *)((u8 *)work->word + (length & (NAME_SIZE - 1))) = 0;
+		for (int i = 0; i < NAME_WORDS; i++) {
+			if (i * 8 >= length)
+				break;
+			hash = mixed(hash, work->word[i]);
+		}
+		hash = mixed(hash, length);
+	}
+	work->names[work->count & (PATH_NAMES - 1)] = hash;
+	work->count++;
+	return 0;
+}
+
+/* Goes on with the walk to the root, adding names. */
+__noinline int walk_names_on(u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	for (int i = 0; r && i < WALK_PARTS; i++) {
+		struct path_work *work = path_work_of(r);
+		struct walk *walk = &r->walk;
 		struct dentry *here, *parent;
 		struct mount *mount;
 
 		barrier();
 		here = walk->dentry;
 		mount = walk->mount;
-		if (here == root && mount == root_mount)
+		if (here == walk->root && mount == walk->root_mount)
 			work->rooted = work->count + 1;
 		if (here == walk->mount_root) {
 			struct mount *above = LOAD(mount, mnt_parent);
 
 			if (above == mount) {
-				walk->end = 0;
+				walk->end = WALK_ROOT;
 				break;
 			}
 			walk->dentry = LOAD(mount, mnt_mountpoint);
@@ -318,16 +328,73 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 			continue;
 		}
 		parent = LOAD(here, d_parent);
-		work->names[work->count & 63] = hash_name(work, LOAD(here, d_name.name));
-		work->count++;
+		/* From memory it is a number: pointers that are known as such are not passed on. */
+		work->name = LOAD(here, d_name.name);
+		add_name(slot);
 		if (parent == here) {
-			walk->end = 0;
+			walk->end = WALK_ROOT;
 			break;
 		}
 		walk->dentry = parent;
 	}
+	return 0;
+}
+
+static __always_inline u64 policies_at(u64 hash, enum path_extent extent)
+{
+	struct path_key key = { .hash = hash, .below = extent };
+	u64 *policies = bpf_map_lookup_elem(&paths, &key);
+
+	return policies ? *policies : 0;
+}
+
+/* Asks about what is above the path, from the root on, and has the path's own hash then. */
+__noinline int ask_above(u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	for (u32 i = 0; r && i < PATH_NAMES; i++) {
+		struct path_work *work = path_work_of(r);
+
+		barrier();
+		if (i >= work->count)
+			break;
+		if (work->extent != MOVES_IT)
+			work->below |= policies_at(work->hash, PATH_BELOW);
+		work->hash = mixed(work->hash, work->names[(work->count - 1 - i) & (PATH_NAMES - 1)]);
+	}
+	return 0;
+}
+
+/*
+ * Which policies a path is meant by, which are in the end fewer for those that are exact: these go by the path as rules see
+ * it. The walk goes on to the root of the mount namespace, which is the container's own root: that of the process, which it
+ * may have changed, does not count. A path's hash is that of the names on the way down to it.
+ */
+static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmount, struct dentry *dentry)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+	struct record *r = deed->record;
+	struct path_work *work;
+	struct walk *walk;
+
+	if (!r)
+		return;
+	work = path_work_of(r);
+	work->count = work->rooted = work->below = 0;
+	work->hash = agent_salt;
+	work->extent = deed->extent;
+	walk = &r->walk;
+	walk->mount = mount_of(vfsmount);
+	walk->mount_root = LOAD(vfsmount, mnt_root);
+	walk->dentry = dentry;
+	walk->root = LOAD(task, fs, root.dentry);
+	walk->root_mount = mount_of(LOAD(task, fs, root.mnt));
+	walk->end = WALKING;
+	for (int i = 0; i < PATH_CALLS && walk->end == WALKING; i++)
+		walk_names_on(r->slot);
 	barrier();
-	if (walk->end) {
+	if (walk->end == WALKING || work->count > PATH_NAMES) {
 		/* An attacker does not get away by nesting directories: what is about any path is about this one. */
 		((struct enforcement *)r->data)->is_too_deep = 1;
 		if (deed->extent != MOVES_IT)
@@ -335,26 +402,14 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 		work->count = work->rooted = 0;
 	}
 	barrier();
-	count = work->count;
-	if (work->rooted != count + 1)
+	if (work->rooted != work->count + 1)
 		deed->candidates &= ~deed->of->exact;
-	for (u32 i = 0; i < PATH_PARTS; i++) {
-		if (i >= count)
-			break;
-		key.below = PATH_BELOW;
-		policies = deed->extent != MOVES_IT ? bpf_map_lookup_elem(&paths, &key) : NULL;
-		if (policies)
-			deed->matched |= *policies & deed->candidates;
-		key.hash = mixed(key.hash, work->names[(count - 1 - i) & 63]);
-	}
-	key.below = PATH_ALONE;
-	policies = bpf_map_lookup_elem(&paths, &key);
-	if (policies)
-		deed->matched |= *policies & deed->candidates;
-	key.below = PATH_ABOVE;
-	policies = deed->extent != CHANGES_IT ? bpf_map_lookup_elem(&paths, &key) : NULL;
-	if (policies)
-		deed->matched |= *policies & deed->candidates;
+	ask_above(r->slot);
+	barrier();
+	deed->matched |= work->below & deed->candidates;
+	deed->matched |= policies_at(work->hash, PATH_ALONE) & deed->candidates;
+	if (deed->extent != CHANGES_IT)
+		deed->matched |= policies_at(work->hash, PATH_ABOVE) & deed->candidates;
 	if (deed->matched)
 		((struct enforcement *)r->data)->path = append_place(r, vfsmount, dentry, task);
 }

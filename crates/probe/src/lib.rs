@@ -8,7 +8,10 @@ mod clock;
 mod collector;
 mod counters;
 mod error;
+#[cfg(not(fuzzing))]
 mod hook;
+#[cfg(fuzzing)]
+pub mod hook;
 mod kernel;
 mod manifest;
 mod memory;

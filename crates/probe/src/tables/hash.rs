@@ -136,6 +136,7 @@ mod tests {
             typedef uint64_t u64;
             typedef uint32_t u32;
             #define __always_inline inline
+            #define __noinline __attribute__((noinline))
             #define const
             #define volatile
             #include "hash.bpf.h"

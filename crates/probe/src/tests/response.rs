@@ -202,7 +202,7 @@ fn nobody_gets_away_by_nesting() {
         return;
     };
     // Deeper than paths are looked at, and in a cgroup below that of the container.
-    let deep = Marker::program(&forbidden.join("a/".repeat(60)));
+    let deep = Marker::program(&forbidden.join("a/".repeat(100)));
     assert_eq!(deep.run(&rig.subject), REFUSED);
     let marker = Marker::script(&forbidden);
     let nested = Cgroup::at(&rig.subject.0, "nested");

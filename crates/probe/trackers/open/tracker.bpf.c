@@ -159,7 +159,7 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 	r = begin(c, sizeof(*e));
 	if (!r)
 		return;
-	place = place_of(&r->walk, &file->f_path, task);
+	place = place_of(r, &file->f_path, task);
 	object = object_at(place, mode & USE);
 	/* Asked first: there are many. */
 	if (is_ordinary(object)) {
