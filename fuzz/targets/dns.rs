@@ -1,9 +1,6 @@
 //! DNS messages, which an attacker may write. What becomes of one is a record that can be read by its schema.
 #![no_main]
 
-#[path = "../../crates/probe/trackers/dns/hook.rs"]
-mod hook;
-
 use std::sync::{Arc, LazyLock};
 
 use ethogram_model::{EventSchema, event};
@@ -19,7 +16,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let Some((how, message)) = data.split_first() else { return };
         let schema = &EVENTS[usize::from(how & 0x0f) % EVENTS.len()];
         let record = if how & 0x80 != 0 { message.to_vec() } else { record(schema, message, how & 0x40 != 0) };
-        if let Some(made) = hook::hook(&record, schema) {
+        if let Some(made) = ethogram_probe::hook::dns(&record, schema) {
             assert!(made.len() >= schema.size);
             schema.fields.iter().for_each(|field| _ = event::read(&made, field).to_text());
         }

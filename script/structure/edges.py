@@ -9,7 +9,7 @@ from rust import Crate
 
 
 def crates_of():
-    """The workspace's packages by the name of their folder: {name: (ours that it uses, all that comes in below)}."""
+    """The packages in crates/ by the name of their folder: {name: (ours that it uses, all that comes in below)}."""
     said = subprocess.run(
         ["cargo", "metadata", "--format-version", "1", "--locked"], check=True, stdout=subprocess.PIPE
     ).stdout
@@ -23,7 +23,7 @@ def crates_of_metadata(metadata):
     ours = {
         package["id"]: package["manifest_path"].split("/")[-2]
         for package in metadata["packages"]
-        if package["id"] in metadata["workspace_members"]
+        if package["id"] in metadata["workspace_members"] and package["manifest_path"].split("/")[-3] == "crates"
     }
 
     def is_in_the_binary(needed):

@@ -106,11 +106,15 @@ class Headers(Planted):
 class Crates(unittest.TestCase):
     def metadata(self, kind):
         """detect needs regex, which needs tokio: to run, or only to be built."""
-        packages = {"detect": "ethogram-detect", "regex": "regex", "tokio": "tokio"}
-        deps = {"detect": [("regex", None)], "regex": [("tokio", kind)], "tokio": []}
+        packages = {"detect": "ethogram-detect", "regex": "regex", "tokio": "tokio", "fuzz": "ethogram-fuzz"}
+        deps = {"detect": [("regex", None)], "regex": [("tokio", kind)], "tokio": [], "fuzz": [("detect", None)]}
+        folders = {"detect": "/house/crates/detect", "fuzz": "/house/fuzz"}
         return {
-            "packages": [{"id": id, "name": name, "manifest_path": f"/crates/{id}/Cargo.toml"} for id, name in packages.items()],
-            "workspace_members": ["detect"],
+            "packages": [
+                {"id": id, "name": name, "manifest_path": folders.get(id, f"/elsewhere/{id}") + "/Cargo.toml"}
+                for id, name in packages.items()
+            ],
+            "workspace_members": ["detect", "fuzz"],
             "resolve": {
                 "nodes": [
                     {"id": id, "deps": [{"pkg": other, "dep_kinds": [{"kind": kind}]} for other, kind in needed]}
@@ -122,6 +126,9 @@ class Crates(unittest.TestCase):
     def test_what_comes_in_below(self):
         self.assertIn("brings in tokio", "".join(crate_problems(crates_of_metadata(self.metadata(None)))))
         self.assertEqual(list(crate_problems(crates_of_metadata(self.metadata("build")))), [])
+
+    def test_what_is_no_part_of_the_binary_is_no_crate_of_the_house(self):
+        self.assertEqual(set(crates_of_metadata(self.metadata(None))), {"detect"})
 
     def test_our_own(self):
         self.assertEqual(list(crate_problems({"detect": ({"model"}, set())})), [])
