@@ -9,6 +9,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:crates|docs|rules|script|bench|fuzz|ui)/[\w./-]*)`")
 HEADING = re.compile(r"^#+ +(.*)$", re.M)
 ENTRY = re.compile(r"^\*\*", re.M)
+ROW = re.compile(r"\| .+? \||\*\*.+?\*\*|- .+\.$")
+LONG = 40  # columns of a line that is no two lines' by chance
 FUNCTION = re.compile(r"\bfn (\w+)|\b__always_inline \w+ \*?(\w+)\(|^\s*def (\w+)", re.M)
 
 
@@ -28,7 +30,16 @@ def anchors(text):
 
 
 def page_problems(file, text, exists=Path.exists):
-    """Lines, links and paths of one page."""
+    """Lines, links and paths of one page, and what a merge left of it."""
+    if not HEADING.search(text):
+        yield f"{file} has no heading: is it empty?"
+    seen = set()
+    for number, line in outside_of_code(text):
+        # The first cell of a row says what it is about, and so does what is bold of a paragraph.
+        what = (ROW.match(line) or [""])[0]
+        if len(what) > LONG and what in seen:
+            yield f"{file}:{number} says again: {what}"
+        seen.add(what)
     for number, line in outside_of_code(text):
         if len(line) > plan.MOST_COLUMNS and not line.startswith("|"):
             yield f"{file}:{number} has {len(line)} columns: {plan.MOST_COLUMNS} at most"

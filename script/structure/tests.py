@@ -188,11 +188,17 @@ class Reading(unittest.TestCase):
 
 class Prose(unittest.TestCase):
     def of(self, text, name="docs/page.md", there=("docs/other.md",)):
-        return list(page_problems(Path(name), text, lambda path: str(path) in there))
+        return list(page_problems(Path(name), f"# Page\n{text}", lambda path: str(path) in there))
 
     def test_lines_and_tables(self):
         self.assertIn("121 columns", "".join(self.of("a" * 121)))
         self.assertEqual(self.of("a" * 120 + "\n| " + "a" * 200), [])
+
+    def test_what_a_merge_leaves(self):
+        self.assertIn("is it empty", "".join(page_problems(Path("docs/page.md"), "")))
+        row = "| what nothing but this row of a table is about | {} |"
+        self.assertIn("3 says again", "".join(self.of(row.format("so") + "\n" + row.format("so, and so"))))
+        self.assertEqual(self.of("| short | a |\n| short | b |\n" + row.format("so")), [])
 
     def test_links_and_paths(self):
         self.assertEqual(self.of("[other](other.md), [one](https://example.org/), `docs/other.md`, `crates/NAMES/x.rs`"), [])
