@@ -9,6 +9,7 @@ mod others;
 mod places;
 mod relevance;
 mod sigma;
+mod stopwatch;
 mod subjects;
 mod support;
 mod trackers;

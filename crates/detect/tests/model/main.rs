@@ -9,6 +9,8 @@ mod habits;
 mod knowing;
 mod properties;
 mod scenarios;
+#[path = "../../src/rules/tests/stopwatch.rs"]
+mod stopwatch;
 mod stored;
 mod support;
 mod words;
