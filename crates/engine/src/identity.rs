@@ -93,10 +93,11 @@ impl Identity {
             self.learn_cgroup(&event, &subject, asks);
         }
         let lookup = self.containers.lookup(subject.cgroup);
+        let container = self.containers.outermost(subject.cgroup, &lookup);
         if role == Some(Role::Lineage) {
-            self.learn_process(&event, &subject, &lookup);
+            self.learn_process(&event, &subject, container);
         }
-        event.context.process = self.processes.get(&subject);
+        event.context.process = self.processes.judged(&event, &subject, container);
         if role == Some(Role::Lineage) && &*event.schema.name == "exit" {
             self.processes.on_exit(&subject, event.time_ns);
         }
@@ -228,16 +229,10 @@ impl Identity {
         Origin { owner: owner as u32, maker }
     }
 
-    fn learn_process(&mut self, event: &Event, subject: &Header, lookup: &Lookup) {
+    fn learn_process(&mut self, event: &Event, subject: &Header, container: u64) {
         match &*event.schema.name {
-            "fork" => {
-                let container = self.containers.outermost(subject.cgroup, lookup);
-                self.processes.on_fork(event, subject, container);
-            }
-            "exec" => {
-                let container = self.containers.outermost(subject.cgroup, lookup);
-                self.processes.on_exec(event, subject, container);
-            }
+            "fork" => self.processes.on_fork(event, subject, container),
+            "exec" => self.processes.on_exec(event, subject, container),
             _ => {}
         }
     }

@@ -10,6 +10,9 @@ use crate::share::Share;
 
 /// How long a process that has exited still answers for events that were on their way.
 const GRACE_NS: u64 = 2_000_000_000;
+/// How long what comes from outside may be on its way into a container. What is there for longer without an exec that was seen runs
+/// a program of the container whose exec was lost.
+const WAY_IN_NS: u64 = 10_000_000_000;
 /// procfs counts start times in such ticks.
 const TICK_NS: u64 = FoundProcess::TICK_NS;
 
@@ -76,6 +79,23 @@ impl Processes {
         (process.start_ns / TICK_NS == subject.start_ns / TICK_NS).then(|| Arc::clone(process))
     }
 
+    /// The process that an event is about, as it is judged: whose program came from outside and should long have become one of the
+    /// container is the container's, of unknown program.
+    pub(crate) fn judged(&self, event: &Event, subject: &Header, container: u64) -> Option<Arc<Process>> {
+        let process = self.get(subject)?;
+        let exec = &process.exec;
+        let is_on_its_way = exec.container_cgroup != 0
+            || container == 0
+            || exec.called_ns == 0
+            || event.time_ns.saturating_sub(exec.called_ns) <= WAY_IN_NS;
+        if is_on_its_way {
+            return Some(process);
+        }
+        let unknown = Exec { container_cgroup: container, ..nameless(event, subject) };
+        let ancestors = chain(exec, &process.ancestors);
+        Some(Arc::new(Process { exec: Arc::new(unknown), ancestors, ..Process::clone(&process) }))
+    }
+
     /// A process has forked. `container` is the cgroup id of the container in which it happened.
     pub(crate) fn on_fork(&mut self, event: &Event, subject: &Header, container: u64) {
         let number = |field: &str| event.get(field).as_u64().unwrap_or(0);
@@ -103,7 +123,8 @@ impl Processes {
     pub(crate) fn on_exec(&mut self, event: &Event, subject: &Header, container: u64) {
         let before = self.get(subject);
         let number = |field: &str| event.get(field).as_u64();
-        let mut exec = Exec { pid: subject.pid, container_cgroup: container, ..program_of(event) };
+        let mut exec =
+            Exec { pid: subject.pid, container_cgroup: container, called_ns: event.time_ns, ..program_of(event) };
         exec.is_runtime = match event.schema.field("_mount_namespace") {
             Some(_) => self.is_runtime(before.as_deref(), subject, &exec),
             None => before.as_ref().is_none_or(|b| b.exec.container_cgroup == 0) && is_named_as_runtime(&exec),

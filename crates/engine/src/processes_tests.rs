@@ -1,8 +1,15 @@
 #![allow(clippy::unwrap_used)]
 
+use std::sync::LazyLock;
+
 use ethogram_model::EventSchema;
 
 use super::*;
+
+static EVENTS: LazyLock<Vec<Arc<EventSchema>>> = LazyLock::new(|| {
+    let trackers = ethogram_probe::builtin().unwrap();
+    trackers.iter().find(|t| &*t.schema.name == "process").unwrap().schema.events.clone()
+});
 
 /// An event of the tracker `process`: numbers and texts of its fixed part, and what lies in its tail.
 struct Made {
@@ -11,8 +18,7 @@ struct Made {
 
 impl Made {
     fn new(name: &str, pid: u32) -> Self {
-        let tracker = ethogram_probe::builtin().unwrap().into_iter().find(|t| &*t.schema.name == "process").unwrap();
-        let schema = Arc::clone(tracker.schema.events.iter().find(|e| &*e.name == name).unwrap());
+        let schema = Arc::clone(EVENTS.iter().find(|e| &*e.name == name).unwrap());
         let record = vec![0; schema.size].into();
         let mut made = Self { event: Event { schema, time_ns: 0, record, context: Default::default() } };
         for absent in ["process.login_user.id", "process.namespace_pid"] {
@@ -25,6 +31,11 @@ impl Made {
 
     fn with(self, field: &str, number: u32) -> Self {
         self.bytes(field, &number.to_le_bytes())
+    }
+
+    fn at(mut self, time_ns: u64) -> Self {
+        self.event.time_ns = time_ns;
+        self
     }
 
     fn text(self, field: &str, text: &str) -> Self {
@@ -209,6 +220,69 @@ fn an_unknown_parents_child_belongs_to_the_container() {
     assert_eq!(run(HOST_MOUNTS, b"x\0/\0").take_in(CONTAINER, &mut processes).exec.container_cgroup, CONTAINER);
     let alone = Made::new("exec", 9).with("_mount_namespace", HOST_MOUNTS).take_in(CONTAINER, &mut processes);
     assert_eq!(alone.exec.container_cgroup, CONTAINER);
+}
+
+#[test]
+fn who_is_on_his_way_in_for_long_has_arrived() {
+    let mut processes = entering();
+    run(HOST_MOUNTS, b"runc\0/\0").at(1).take_in(CONTAINER, &mut processes);
+    // The exec of the container's program is lost, and it forks again and again.
+    let late = 1 + WAY_IN_NS;
+    fork(8, 9).at(late).take_in(CONTAINER, &mut processes);
+    let judged = |pid: u32, time_ns: u64, container: u64| {
+        let event = Made::new("exit", pid).at(time_ns).event;
+        processes.judged(&event, &event.header(), container).unwrap().exec.container_cgroup
+    };
+    assert_eq!([judged(8, late, CONTAINER), judged(9, late, CONTAINER)], [0, 0], "it is on its way");
+    assert_eq!([judged(8, late + 1, CONTAINER), judged(9, late + 1, CONTAINER)], [CONTAINER; 2]);
+    assert_eq!(judged(7, 1 << 60, 0), 0, "on the host it may go on for ever");
+    // What is seen to run then is still what comes from outside, and so the start.
+    let program = run(CONTAINER_MOUNTS, b"sh\0/\0").at(late + 2).take_in(CONTAINER, &mut processes);
+    assert!(program.exec.is_entrypoint);
+}
+
+/// From a runtime on the host to the workers of a service, each with the container in which it happens and the second.
+fn trace() -> Vec<(Made, u64)> {
+    let exec = |pid: u32, mounts: u32, path: &[u8]| {
+        Made::new("exec", pid).with("_mount_namespace", mounts).tail("process.executable.path", path)
+    };
+    let events = [
+        (exec(7, HOST_MOUNTS, b"shim\0/\0"), 0),
+        (fork(7, 8), 0),
+        (exec(8, HOST_MOUNTS, b"runc\0/\0"), 0),
+        (exec(8, HOST_MOUNTS, b"runc\0/\0"), CONTAINER),
+        (exec(8, CONTAINER_MOUNTS, b"sh\0/\0"), CONTAINER),
+        (fork(8, 9), CONTAINER),
+        (exec(9, CONTAINER_MOUNTS, b"service\0/\0"), CONTAINER),
+        (fork(9, 10), CONTAINER),
+        (fork(10, 11), CONTAINER),
+        (exec(11, CONTAINER_MOUNTS, b"worker\0/\0"), CONTAINER),
+    ];
+    let second = |(index, (made, container)): (usize, (Made, u64))| (made.at(1 + index as u64), container);
+    events.into_iter().enumerate().map(second).collect()
+}
+
+#[test]
+fn no_event_that_is_lost_makes_what_a_container_does_anothers() {
+    let whose = |lost: &[usize]| {
+        let mut processes = Processes::default();
+        for (index, (made, container)) in trace().into_iter().enumerate() {
+            if !lost.contains(&index) {
+                made.take_in(container, &mut processes);
+            }
+        }
+        [8, 9, 10, 11].map(|pid| {
+            let event = Made::new("exit", pid).at(100 + WAY_IN_NS).event;
+            // Of whom nothing is known is the container's.
+            processes.judged(&event, &event.header(), CONTAINER).map_or(CONTAINER, |p| p.exec.container_cgroup)
+        })
+    };
+    let all = trace().len();
+    for one in 0..all {
+        for other in 0..all {
+            assert_eq!(whose(&[one, other]), [CONTAINER; 4], "without {one} and {other}");
+        }
+    }
 }
 
 #[test]
