@@ -52,6 +52,7 @@ fn what_is_done_through_a_ring_is_counted_and_what_it_hides_told_once() {
     let made = rig.expect("the ring", |e| is(e, "setup") && of(e, pid));
     assert_eq!(number(&made, "io_uring.entries"), u64::from(ENTRIES));
     assert_eq!(shown(&made, "io_uring.setup.flags"), "IORING_SETUP_CLAMP");
+    assert_eq!(shown(&made, "io_uring.submission"), "calls");
     let registered = rig.expect("register", |e| is(e, "register") && of(e, pid));
     assert_eq!(shown(&registered, "io_uring.register"), "IORING_REGISTER_PROBE");
     assert!(number(&registered, "error.type") < 4096);

@@ -145,10 +145,19 @@ enum IORING_OP {
 	 BIT(IORING_OP_LINKAT) | BIT(IORING_OP_FSETXATTR) | BIT(IORING_OP_SETXATTR) | BIT(IORING_OP_SOCKET) |          \
 	 BIT(IORING_OP_FTRUNCATE) | BIT(IORING_OP_BIND) | BIT(IORING_OP_LISTEN))
 
+/* What hands requests to the kernel. */
+enum io_uring_submission {
+	io_uring_submission_calls = 1,
+	io_uring_submission_kernel_thread, /* not even one call is made */
+};
+
 struct io_uring_made {
 	struct event_header header;
 	u32 entries FIELD("io_uring.entries", "requests that it has room for, as asked");
 	io_uring_setup_flags flags FIELD("io_uring.setup.flags", "flags asked for");
+	enum io_uring_submission submission FIELD("io_uring.submission",
+						  "what hands requests to the kernel: calls of the program, or a "
+						  "thread of the kernel's own (SQPOLL)");
 	error_number error FIELD("error.type", "why it was refused");
 };
 EVENT(setup, struct io_uring_made, 1);
@@ -289,6 +298,8 @@ SYSCALLS(rings)
 		describe_current(&e.header, EVENT_setup, cgroup);
 		e.entries = argument(call, 0);
 		e.flags = params.flags;
+		e.submission = params.flags & IORING_SETUP_SQPOLL ? io_uring_submission_kernel_thread :
+								    io_uring_submission_calls;
 		e.error = error;
 		submit(c, &e, sizeof(e));
 	} else {

@@ -55,7 +55,22 @@ impl Report {
             format!("{reason}; leave '{}' out of [trackers] enabled, or take a kernel that has what it needs", t.name)
         }));
         out.extend(self.denial.iter().flat_map(Denial::problems));
+        out.extend(self.unseen_opens());
         out
+    }
+
+    /// What io_uring opens passes no system call.
+    fn unseen_opens(&self) -> Option<String> {
+        let of = self.trackers.iter().find(|t| t.name == "open" && t.works)?;
+        let at_calls_alone =
+            of.programs.iter().filter(|p| p.state == Use::Attached).all(|p| is_on_every_system_call(&p.attach));
+        let nobody_may = self.kernel.settings.get("io_uring_disabled").is_some_and(|v| v == "2");
+        (at_calls_alone && !nobody_may && !self.kernel.lacks("CONFIG_IO_URING")).then(|| {
+            "files opened through io_uring are not seen on this kernel, only who sets it up; forbid it to containers \
+             (their seccomp profile, as Docker's does from 25 on), or to all: sysctl kernel.io_uring_disabled=2 (from \
+             Linux 6.6 on)"
+                .to_owned()
+        })
     }
 
     /// What this kernel makes dearer than it need be.
@@ -177,6 +192,24 @@ mod tests {
         assert!(holds(1, ["pid namespace", "--pid=host"]), "{problems:#?}");
         assert!(holds(2, ["confidentiality", "lockdown=integrity"]), "{problems:#?}");
         assert_eq!(problems.len(), 3, "that it is not permitted follows from the first: {problems:#?}");
+    }
+
+    #[test]
+    fn what_io_uring_hides_is_a_problem_where_it_is_allowed() {
+        let at_calls = vec![program("fexit/do_filp_open", Some("no")), program("sys_exit dispatcher (open)", None)];
+        let mut report = Report { trackers: vec![tracker("open", at_calls)], ..Report::default() };
+        assert!(report.find_problems()[0].contains("io_uring_disabled=2"));
+        report.kernel.settings = BTreeMap::from([("io_uring_disabled", "1".to_owned())]);
+        assert_eq!(report.find_problems().len(), 1, "root may");
+        report.kernel.settings = BTreeMap::from([("io_uring_disabled", "2".to_owned())]);
+        assert!(report.find_problems().is_empty());
+        report.kernel.settings.clear();
+        let options = BTreeMap::from([("CONFIG_IO_URING", "n".to_owned())]);
+        report.kernel.config = Some(BuildConfig { options, ..BuildConfig::default() });
+        assert!(report.find_problems().is_empty());
+        report.kernel.config = None;
+        report.trackers[0].programs = vec![program("fexit/do_filp_open", None)];
+        assert!(report.find_problems().is_empty(), "the function behind every open");
     }
 
     #[test]

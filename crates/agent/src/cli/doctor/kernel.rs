@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::files;
 
 /// How the kernel may be built, where that decides what programs it takes.
-const OPTIONS: [&str; 8] = [
+const OPTIONS: [&str; 9] = [
     "CONFIG_DEBUG_INFO_BTF",
     "CONFIG_BPF_JIT",
     "CONFIG_BPF_LSM",
@@ -17,12 +17,14 @@ const OPTIONS: [&str; 8] = [
     "CONFIG_FPROBE",
     "CONFIG_KPROBES",
     "CONFIG_FTRACE_SYSCALLS",
+    "CONFIG_IO_URING",
 ];
 /// What may be switched while it runs.
-const SETTINGS: [(&str, &str); 3] = [
+const SETTINGS: [(&str, &str); 4] = [
     ("perf_event_paranoid", "/proc/sys/kernel/perf_event_paranoid"),
     ("unprivileged_bpf_disabled", "/proc/sys/kernel/unprivileged_bpf_disabled"),
     ("bpf_jit_enable", "/proc/sys/net/core/bpf_jit_enable"),
+    ("io_uring_disabled", "/proc/sys/kernel/io_uring_disabled"),
 ];
 const SECURITY: &str = "/sys/kernel/security";
 const CONFIG_BYTES: u64 = 4 << 20;

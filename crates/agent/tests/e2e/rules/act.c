@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/io_uring.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -362,6 +363,8 @@ int main(int count, char **args)
 		read_in_folder(how, more);
 	else if (!strcmp(act, "map"))
 		write_mapped(how);
+	else if (!strcmp(act, "ring"))
+		read_by_ring(how, more);
 	else if (!strcmp(act, "names"))
 		run_by_names(how, atoi(more));
 	return 0;

@@ -102,3 +102,46 @@ static void run_by_names(const char *folder, int count)
 		run_by_vfork(args);
 	}
 }
+
+/* Adds a request to a ring, of which there is none other under way, and waits for its result. */
+static int request(int ring, uint8_t *shared, struct io_uring_sqe *requests, struct io_uring_params *params,
+		   struct io_uring_sqe what)
+{
+	static uint32_t sent;
+	struct io_uring_cqe *results = (void *)(shared + params->cq_off.cqes);
+	uint32_t *tail = (void *)(shared + params->sq_off.tail), *head = (void *)(shared + params->cq_off.head);
+	bool polls = params->flags & IORING_SETUP_SQPOLL;
+	int result;
+
+	requests[0] = what;
+	((uint32_t *)(shared + params->sq_off.array))[sent & (params->sq_entries - 1)] = 0;
+	__atomic_store_n(tail, ++sent, __ATOMIC_RELEASE);
+	must(syscall(SYS_io_uring_enter, ring, !polls, 1, IORING_ENTER_GETEVENTS | (polls ? IORING_ENTER_SQ_WAKEUP : 0),
+		     NULL, 0),
+	     "io_uring_enter");
+	result = results[*head & (params->cq_entries - 1)].res;
+	__atomic_store_n(head, *head + 1, __ATOMIC_RELEASE);
+	return result;
+}
+
+/* Opens and reads a file by io_uring: requests are submitted by calls, or by the kernel's thread. */
+static void read_by_ring(const char *submission, const char *path)
+{
+	struct io_uring_params params = { .flags = strcmp(submission, "calls") ? IORING_SETUP_SQPOLL : 0 };
+	int ring = syscall(SYS_io_uring_setup, 4, &params), file;
+	const int both = PROT_READ | PROT_WRITE;
+	struct io_uring_sqe *requests;
+	uint8_t *shared;
+	char bytes[16];
+
+	must(ring, "io_uring_setup");
+	shared = mmap(NULL, 4096, both, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
+	requests = mmap(NULL, 4096, both, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQES);
+	file = request(ring, shared, requests, &params,
+		       (struct io_uring_sqe){ .opcode = IORING_OP_OPENAT, .fd = AT_FDCWD, .addr = (uintptr_t)path });
+	must(file, path);
+	must(request(ring, shared, requests, &params,
+		     (struct io_uring_sqe){
+			     .opcode = IORING_OP_READ, .fd = file, .addr = (uintptr_t)bytes, .len = sizeof(bytes) }),
+	     path);
+}
