@@ -7,6 +7,7 @@ mod behaviour;
 mod doctor;
 mod evasions;
 mod falco;
+mod floods;
 mod habits;
 mod hot;
 mod identity;

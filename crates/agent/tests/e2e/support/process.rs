@@ -1,6 +1,7 @@
 //! A child process whose output is read as it comes, and which ends with the test.
 
 use std::{
+    env,
     io::{BufRead, BufReader, Read},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -12,9 +13,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::eventually;
 
-/// The binary under test, with its default logging.
+/// The binary under test, with its default logging: that of the tests' profile, or another that is named, as an optimised one.
 pub(crate) fn ethogram<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ethogram"));
+    let program = env::var_os("ETHOGRAM_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_ethogram").into());
+    let mut command = Command::new(program);
     command.args(args.into_iter().map(|a| a.as_ref().to_owned())).env_remove("ETHOGRAM_LOG");
     command
 }
