@@ -4,6 +4,7 @@
 
 mod alerts;
 mod glob;
+mod heartbeat;
 mod keys;
 mod period;
 mod problem;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alerts::{Alertmanager, Alerts, Facility, Http, Otlp, Syslog, Webhook, WebhookFormat};
 pub use glob::Glob;
+pub use heartbeat::Heartbeat;
 pub use keys::Key;
 pub use period::Period;
 pub use problem::ConfigError;

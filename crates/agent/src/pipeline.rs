@@ -16,5 +16,7 @@ mod periodic;
 pub(crate) use apply::Outlet;
 pub(crate) use control::Control;
 pub(crate) use launch::{Pipeline, Plan, TrackerStart, refusal};
+#[cfg(test)]
+pub(crate) use live::Message;
 pub(crate) use live::now_ns;
 pub(crate) use periodic::found;

@@ -4,6 +4,7 @@ mod alerts;
 mod api;
 mod backend;
 mod cached;
+mod heartbeat;
 mod outlet;
 mod restored;
 mod rules;
@@ -223,6 +224,7 @@ impl Running {
         let keeper = RuleKeeper::new(book, origin, schemas, parts, StartedByRules::configured(&config));
         let watching = tokio::spawn(Arc::clone(&keeper).watch());
         let backend = Arc::new(Server::new(&pipeline, &config, subscriptions, keeper, Arc::clone(&response)));
+        tokio::spawn(heartbeat::beat(pipeline.control.clone(), Arc::clone(&pipeline.collector)));
         if response.has_policies() {
             tokio::spawn(publish_containers(pipeline.control.clone(), Arc::clone(&response)));
         }

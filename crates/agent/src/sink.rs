@@ -8,6 +8,7 @@ mod backoff;
 mod counters;
 mod file;
 mod format;
+mod heartbeat;
 mod http;
 mod queue;
 mod spool;
@@ -21,12 +22,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Finding, Report, Severity, ocsf};
+use ethogram_model::{Finding, Heartbeat, Report, Severity, ocsf};
 
 use self::{
     alertmanager::{Active, Alertmanager, Encoder},
     file::RotatingFile,
     format::{falco, otlp},
+    heartbeat::Heartbeats,
     http::Client,
     queue::{Closed, Delivery, Encode, Receiver, Sink},
     spool::Spool,
@@ -89,16 +91,21 @@ impl Sinks {
         if let Some(path) = &alerts.file {
             let file = RotatingFile::open(path, alerts.file_max_bytes, alerts.file_keep);
             let file = file.map_err(|source| SinkError::File { path: path.clone(), source })?;
-            opening.add("file".to_owned(), None, file::line, file)?;
+            let heartbeats = alerts.heartbeat.get().map(|every| Heartbeats::new(every, file::heartbeat_line));
+            opening.add("file".to_owned(), None, file::line, file, heartbeats)?;
         }
         for (name, webhook) in &alerts.webhook {
             let name = format!("webhook.{name}");
             let receiver = Webhook(client(&name, webhook.url.as_str(), &webhook.http())?);
-            let encode = match webhook.format {
-                WebhookFormat::Ocsf => |report: &Report| ocsf::from_report(report).to_string().into_bytes(),
-                WebhookFormat::Falco => falco::encode,
+            let (encode, write): (fn(&Report) -> Vec<u8>, fn(&Heartbeat) -> Vec<u8>) = match webhook.format {
+                WebhookFormat::Ocsf => (
+                    |report| ocsf::from_report(report).to_string().into_bytes(),
+                    |heartbeat| ocsf::from_heartbeat(heartbeat).to_string().into_bytes(),
+                ),
+                WebhookFormat::Falco => (falco::encode, falco::heartbeat),
             };
-            opening.add(name, webhook.severity, encode, receiver)?;
+            let heartbeats = webhook.heartbeat(alerts.heartbeat).get().map(|every| Heartbeats::new(every, write));
+            opening.add(name, webhook.severity, encode, receiver, heartbeats)?;
         }
         for (name, alertmanager) in &alerts.alertmanager {
             let name = format!("alertmanager.{name}");
@@ -107,18 +114,22 @@ impl Sinks {
             let least = opening.least(alertmanager.severity);
             encoder.restore(known.iter().filter(|finding| finding.severity >= least));
             let receiver = Alertmanager::new(client, &encoder);
-            opening.add(name, alertmanager.severity, encoder, receiver)?;
+            let heartbeats = opening.heartbeats(alertmanager.heartbeat, format::alertmanager::heartbeat);
+            opening.add(name, alertmanager.severity, encoder, receiver, heartbeats)?;
         }
         for (name, syslog) in &alerts.syslog {
             let facility = syslog.facility;
             let encode = move |report: &Report| format::syslog::encode(report, facility);
             let receiver = SyslogServer::new(syslog.address.clone());
-            opening.add(format!("syslog.{name}"), syslog.severity, encode, receiver)?;
+            let write = move |heartbeat: &Heartbeat| format::syslog::heartbeat(heartbeat, facility);
+            let heartbeats = opening.heartbeats(syslog.heartbeat, write);
+            opening.add(format!("syslog.{name}"), syslog.severity, encode, receiver, heartbeats)?;
         }
         for (name, collector) in &alerts.otlp {
             let name = format!("otlp.{name}");
             let receiver = Otlp(client(&name, &collector.endpoint.below("/v1/logs"), &collector.http())?);
-            opening.add(name, collector.severity, otlp::encode, receiver)?;
+            let heartbeats = opening.heartbeats(collector.heartbeat, otlp::heartbeat);
+            opening.add(name, collector.severity, otlp::encode, receiver, heartbeats)?;
         }
         opening.warn_of_others();
         Ok(Self { sinks: opening.sinks })
@@ -138,6 +149,18 @@ impl Sinks {
             let uid = Arc::from(uid);
             followers.for_each(|sink| sink.seen(&uid, last_seen_ns));
         }
+    }
+
+    /// When the next heartbeat is due; none where no place gets any.
+    pub fn next_heartbeat(&self) -> Option<Instant> {
+        self.sinks.iter().filter_map(Sink::next_heartbeat).min()
+    }
+
+    /// Hands a heartbeat to the places for which one is due, without waiting for any.
+    pub fn beat(&mut self, heartbeat: Heartbeat) {
+        let heartbeat = Arc::new(Heartbeat { host: format::host_name(), ..heartbeat });
+        let now = Instant::now();
+        self.sinks.iter_mut().for_each(|sink| sink.beat(&heartbeat, now));
     }
 
     /// How many reports each place did not get, since the start.
@@ -174,6 +197,7 @@ impl Opening<'_> {
         severity: Option<Severity>,
         encode: impl Encode,
         receiver: impl Receiver,
+        heartbeats: Option<Heartbeats>,
     ) -> Result<(), SinkError> {
         let path = self.folder.join(&name);
         let spool =
@@ -181,8 +205,19 @@ impl Opening<'_> {
         if spool.waiting() > 0 {
             tracing::info!(sink = name, "{} alerts from before wait to be delivered", spool.waiting());
         }
-        self.sinks.push(Sink::spooled(&name, self.least(severity), spool, encode, receiver)?);
+        let least = self.least(severity);
+        self.sinks.push(Sink::spooled(&name, least, spool, encode, receiver, heartbeats)?);
         Ok(())
+    }
+
+    /// The heartbeats of a receiver, which may have asked for its own.
+    fn heartbeats(
+        &self,
+        asked_for: Option<config::Heartbeat>,
+        write: impl Fn(&Heartbeat) -> Vec<u8> + Send + 'static,
+    ) -> Option<Heartbeats> {
+        let every = asked_for.unwrap_or(self.alerts.heartbeat).get()?;
+        Some(Heartbeats::new(every, write))
     }
 
     /// The least severe reports that a receiver gets.

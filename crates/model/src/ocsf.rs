@@ -1,8 +1,8 @@
 //! Reports as the Open Cybersecurity Schema Framework has them.
 
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
-use crate::{Container, Exec, Finding, Report, render::rfc3339};
+use crate::{Container, Exec, Finding, Heartbeat, Report, render::rfc3339};
 
 /// A report as an event of OCSF.
 pub fn from_report(report: &Report) -> Json {
@@ -14,7 +14,6 @@ pub fn from_report(report: &Report) -> Json {
 /// A finding as an OCSF Detection Finding (class 2004).
 /// <https://schema.ocsf.io/classes/detection_finding>
 pub fn from_finding(finding: &Finding) -> Json {
-    let millis = |ns: u64| ns / 1_000_000;
     let (type_id, kind) = if finding.rule.is_some() { (1, "Rule") } else { (2, "Behavioral") };
     let mut out = json!({
         "activity_id": if finding.count == 1 { 1 } else { 2 },
@@ -27,7 +26,7 @@ pub fn from_finding(finding: &Finding) -> Json {
         "metadata": {
             "version": "1.3.0",
             "profiles": ["container", "datetime"],
-            "product": { "name": "Ethogram", "vendor_name": "Ethogram", "version": env!("CARGO_PKG_VERSION") },
+            "product": product(),
         },
         "time": millis(finding.last_seen_ns),
         "time_dt": rfc3339(finding.last_seen_ns),
@@ -99,6 +98,44 @@ pub fn from_finding(finding: &Finding) -> Json {
         out["evidences"][0]["process"] = node;
     }
     out
+}
+
+/// A heartbeat as an OCSF Application Lifecycle event (class 6002), of an activity that OCSF has no number for. So it is no
+/// finding for who reads these.
+/// <https://schema.ocsf.io/classes/application_lifecycle>
+pub fn from_heartbeat(heartbeat: &Heartbeat) -> Json {
+    let counts: Map<String, Json> =
+        heartbeat.counts().into_iter().map(|(name, n)| (name.to_owned(), n.into())).collect();
+    json!({
+        "activity_id": 99,
+        "activity_name": "Heartbeat",
+        "category_uid": 6,
+        "category_name": "Application Activity",
+        "class_uid": 6002,
+        "class_name": "Application Lifecycle",
+        "type_uid": 600_299,
+        "metadata": { "version": "1.3.0", "profiles": ["host", "datetime"], "product": product() },
+        "app": product(),
+        "device": { "hostname": heartbeat.host, "type_id": 0, "type": "Unknown" },
+        "time": millis(heartbeat.time_ns),
+        "time_dt": rfc3339(heartbeat.time_ns),
+        "start_time": millis(heartbeat.since_ns),
+        "start_time_dt": rfc3339(heartbeat.since_ns),
+        "severity_id": 1,
+        "severity": "Informational",
+        "status_id": 1,
+        "status": "Success",
+        "message": heartbeat.message(),
+        "unmapped": counts,
+    })
+}
+
+fn product() -> Json {
+    json!({ "name": "Ethogram", "vendor_name": "Ethogram", "version": env!("CARGO_PKG_VERSION") })
+}
+
+fn millis(ns: u64) -> u64 {
+    ns / 1_000_000
 }
 
 fn nested_process(pid: u32, exec: &Exec, parent: Json) -> Json {

@@ -268,6 +268,14 @@ impl Collector {
         self.reader.flush()
     }
 
+    /// Waits until the thread that reads the rings has answered. It does not while it hangs, or waits for room in its output.
+    ///
+    /// # Errors
+    /// Where it has ended.
+    pub fn ping(&self) -> Result<(), Error> {
+        self.reader.ping()
+    }
+
     fn run(&self, tracker: &mut Tracker, object: TrackerObject, start: Start) -> Result<(), Error> {
         let ring_bytes = self.ring_bytes(object.manifest.busy);
         let environment = Environment {

@@ -6,7 +6,7 @@ use ethogram_model::Severity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Headers, Period, Receiver, SyslogAddress, Url};
+use super::{Headers, Heartbeat, Period, Receiver, SyslogAddress, Url};
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const FACILITIES: [&str; 12] = [
@@ -37,6 +37,9 @@ pub struct Alerts {
     /// oldest are dropped and counted. At least 65536.
     #[schemars(range(min = 65_536))]
     pub spool_max_bytes: u64,
+    /// How often the file and each receiver get a heartbeat, a small report that the agent works, so that its silence is
+    /// noticed: a duration of one second or more, or "off". Each receiver can have its own. Standard output gets none.
+    pub heartbeat: Heartbeat,
     /// HTTP receivers by names of your choice: each alert is sent as the body of a POST request.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub webhook: BTreeMap<Receiver, Webhook>,
@@ -60,6 +63,7 @@ impl Default for Alerts {
             file_keep: 4,
             severity: Severity::Informational,
             spool_max_bytes: 64 << 20,
+            heartbeat: Heartbeat::every_secs(5 * 60),
             webhook: BTreeMap::new(),
             alertmanager: BTreeMap::new(),
             syslog: BTreeMap::new(),
@@ -97,6 +101,16 @@ pub enum WebhookFormat {
     Falco,
 }
 
+impl Webhook {
+    /// How often it gets a heartbeat, where `usual` is what others get.
+    pub(crate) fn heartbeat(&self, usual: Heartbeat) -> Heartbeat {
+        self.heartbeat.unwrap_or(match self.format {
+            WebhookFormat::Ocsf => usual,
+            WebhookFormat::Falco => Heartbeat::OFF,
+        })
+    }
+}
+
 /// How a request over HTTP is made, whatever it is for.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Http {
@@ -131,6 +145,9 @@ macro_rules! http_receiver {
             #[serde(default)]
             #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
             pub severity: Option<Severity>,
+            /// How often it gets a heartbeat, if not as `alerts.heartbeat` says: a duration, or "off".
+            #[serde(default)]
+            pub heartbeat: Option<Heartbeat>,
         }
 
         impl $name {
@@ -150,7 +167,8 @@ http_receiver! {
     pub struct Webhook {
         /// Where requests go, such as `https://siem.example/ingest`.
         pub url: Url,
-        /// "ocsf", or "falco" for receivers that know Falco's alerts, such as falcosidekick.
+        /// "ocsf", or "falco" for receivers that know Falco's alerts, such as falcosidekick. These take all that they
+        /// get for alerts, and so get heartbeats only where `heartbeat` is set here.
         #[serde(default)]
         #[schemars(with = "String", extend("enum" = ["ocsf", "falco"]))]
         pub format: WebhookFormat,
@@ -206,6 +224,9 @@ pub struct Syslog {
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
     pub severity: Option<Severity>,
+    /// How often it gets a heartbeat, if not as `alerts.heartbeat` says: a duration, or "off".
+    #[serde(default)]
+    pub heartbeat: Option<Heartbeat>,
 }
 
 http_receiver! {

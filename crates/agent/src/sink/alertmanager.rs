@@ -101,6 +101,9 @@ impl Encode for Encoder {
     }
 }
 
+/// How long a heartbeat's alert is active, in times between two of them: one may be missed.
+const HEARTBEATS: u32 = 3;
+
 /// Sends alerts to one Alertmanager.
 pub(super) struct Alertmanager {
     client: Client,
@@ -139,6 +142,13 @@ impl Receiver for Alertmanager {
             self.active.begin(uid, alert.to_vec(), ends);
         }
         outcome
+    }
+
+    /// An alert that always fires, and is resolved where none comes any more. It is not reminded of.
+    fn heartbeat(&mut self, heartbeat: &[u8], next: Duration) -> Delivery {
+        let ends = after(Timestamp::now(), next.saturating_mul(HEARTBEATS));
+        ending(heartbeat, ends)
+            .map_or_else(|| Delivery::Refused("it is no alert".into()), |json| self.post(std::slice::from_ref(&json)))
     }
 
     fn remind(&mut self) -> Delivery {

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ethogram_model::{Report, ocsf};
+use ethogram_model::{Heartbeat, Report, ocsf};
 
 use super::queue::{Delivery, Receiver};
 
@@ -25,6 +25,11 @@ pub(super) struct RotatingFile {
 /// A report as one line.
 pub(super) fn line(report: &Report) -> Vec<u8> {
     format!("{}\n", ocsf::from_report(report)).into_bytes()
+}
+
+/// A heartbeat as one line.
+pub(super) fn heartbeat_line(heartbeat: &Heartbeat) -> Vec<u8> {
+    format!("{}\n", ocsf::from_heartbeat(heartbeat)).into_bytes()
 }
 
 impl RotatingFile {

@@ -38,7 +38,7 @@ pub(super) fn host_name() -> String {
 pub(super) mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
-    use ethogram_model::{Container, Exec, Finding, Image, Pod, Priority, Process, RuleMatch, Severity};
+    use ethogram_model::{Container, Exec, Finding, Heartbeat, Image, Pod, Priority, Process, RuleMatch, Severity};
     use serde_json::json;
 
     #[test]
@@ -95,6 +95,21 @@ pub(super) mod tests {
             count: 1,
             first_seen_ns: 1_767_225_600_123_456_789,
             last_seen_ns: 1_767_225_600_123_456_789,
+        }
+    }
+
+    /// A heartbeat of an agent that runs for an hour.
+    pub(in crate::sink) fn beat() -> Heartbeat {
+        Heartbeat {
+            host: "node-1".into(),
+            time_ns: 1_767_229_200_123_456_789,
+            since_ns: 1_767_225_600_123_456_789,
+            trackers: 19,
+            containers: 12,
+            containers_learnt: 9,
+            events: 123_456,
+            events_lost: 7,
+            events_lost_since: 2,
         }
     }
 

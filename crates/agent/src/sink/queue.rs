@@ -13,12 +13,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Report, Severity, ocsf};
+use ethogram_model::{Heartbeat, Report, Severity, ocsf};
 
 use super::{
     SinkError,
     backoff::Backoff,
     counters::{Reason, SinkCounters},
+    heartbeat::{Heartbeats, Schedule},
     spool::{Next, Spool},
 };
 use crate::{metrics::SinkMetrics, threads};
@@ -32,6 +33,8 @@ enum News {
     Raised(Report),
     /// A finding that was reported goes on.
     Seen { uid: Arc<str>, last_seen_ns: u64 },
+    /// The agent works.
+    Heartbeat(Arc<Heartbeat>),
 }
 
 /// What became of an attempt to deliver.
@@ -55,6 +58,11 @@ impl Delivery {
 pub(super) trait Receiver: Send + 'static {
     /// Takes an alert there. Gives up after a while, whatever the receiver does.
     fn deliver(&mut self, alert: &[u8]) -> Delivery;
+
+    /// Takes a heartbeat there, after which the next one comes in so much time.
+    fn heartbeat(&mut self, heartbeat: &[u8], _next: Duration) -> Delivery {
+        self.deliver(heartbeat)
+    }
 
     /// Sends the receiver again what is still active, if that is due.
     fn remind(&mut self) -> Delivery {
@@ -96,6 +104,8 @@ pub(super) struct Sink {
     pub(super) follows: bool,
     pub(super) counters: Arc<SinkCounters>,
     spool: Option<Arc<Spool>>,
+    /// None where it gets no heartbeats.
+    heartbeats: Option<Schedule>,
     /// Gives a word once everything is where it should be, or cannot get there now.
     ended: Ended<()>,
 }
@@ -110,14 +120,15 @@ impl Sink {
         spawn(name, move || {
             let reports = news.iter().filter_map(|news| match news {
                 News::Raised(report) => Some(report),
-                News::Seen { .. } => None,
+                News::Seen { .. } | News::Heartbeat(_) => None,
             });
             let reports = reports.inspect(|_| _ = to_leave.fetch_sub(1, Relaxed));
             write_all(&named, to, reports, &to_count);
             // There may be no thread that waits for it.
             let _ = end.try_send(());
         })?;
-        Ok(Self { name: name.to_owned(), queue, queued, least, follows: false, counters, spool: None, ended })
+        let name = name.to_owned();
+        Ok(Self { name, queue, queued, least, follows: false, counters, spool: None, heartbeats: None, ended })
     }
 
     /// A receiver, with what waits for it in a spool.
@@ -127,7 +138,10 @@ impl Sink {
         spool: Spool,
         encode: impl Encode,
         receiver: impl Receiver,
+        heartbeats: Option<Heartbeats>,
     ) -> Result<Self, SinkError> {
+        let schedule = heartbeats.as_ref().map(Heartbeats::schedule);
+        let lasts = schedule.as_ref().map_or(Duration::ZERO, |schedule| schedule.every);
         let (queue, news) = sync_channel::<News>(QUEUE);
         let (end, ended) = sync_channel(1);
         let (counters, queued) = (Arc::new(SinkCounters::default()), Arc::new(AtomicU64::new(0)));
@@ -142,16 +156,18 @@ impl Sink {
                         to_leave.fetch_sub(1, Relaxed);
                     }
                     News::Seen { uid, last_seen_ns } => encode.seen(&uid, last_seen_ns),
+                    News::Heartbeat(heartbeat) => to_fill.offer(heartbeat, lasts),
                 }
             }
             to_fill.close();
         })?;
         let (to_empty, to_count, named) = (Arc::clone(&spool), Arc::clone(&counters), name.to_owned());
         spawn(name, move || {
-            deliver_all(&named, &to_empty, receiver, &to_count);
+            deliver_all(&named, &to_empty, receiver, heartbeats, &to_count);
             let _ = end.try_send(());
         })?;
-        Ok(Self { name: name.to_owned(), queue, queued, least, follows, counters, spool: Some(spool), ended })
+        let (name, spool) = (name.to_owned(), Some(spool));
+        Ok(Self { name, queue, queued, least, follows, counters, spool, heartbeats: schedule, ended })
     }
 
     /// Hands over a report, if it is severe enough, without waiting.
@@ -169,6 +185,18 @@ impl Sink {
     /// Passes on that a finding goes on. What is missed is made up for when it goes on again.
     pub(super) fn seen(&self, uid: &Arc<str>, last_seen_ns: u64) {
         let _ = self.queue.try_send(News::Seen { uid: Arc::clone(uid), last_seen_ns });
+    }
+
+    /// When the next heartbeat is due; none where it gets none.
+    pub(super) fn next_heartbeat(&self) -> Option<Instant> {
+        self.heartbeats.as_ref().map(|schedule| schedule.due)
+    }
+
+    /// Hands over a heartbeat, if one is due. One for which there is no room is left out.
+    pub(super) fn beat(&mut self, heartbeat: &Arc<Heartbeat>, now: Instant) {
+        if self.heartbeats.as_mut().is_some_and(|schedule| schedule.take(now)) {
+            let _ = self.queue.try_send(News::Heartbeat(Arc::clone(heartbeat)));
+        }
     }
 
     pub(super) fn metrics(&self) -> SinkMetrics {
@@ -235,7 +263,13 @@ fn write_all(name: &str, mut to: impl Write, reports: impl Iterator<Item = Repor
 }
 
 /// Delivers what is in the spool until it is closed and empty, or closed and the receiver is away.
-fn deliver_all(name: &str, spool: &Spool, mut receiver: impl Receiver, counters: &SinkCounters) {
+fn deliver_all(
+    name: &str,
+    spool: &Spool,
+    mut receiver: impl Receiver,
+    mut heartbeats: Option<Heartbeats>,
+    counters: &SinkCounters,
+) {
     let mut backoff = Backoff::default();
     let (mut failing, mut refusing, mut forgetting) = (false, false, false);
     loop {
@@ -249,8 +283,17 @@ fn deliver_all(name: &str, spool: &Spool, mut receiver: impl Receiver, counters:
                 }
             }
         }
-        let entry = match spool.next(receiver.next_reminder(), counters) {
+        let entry = match spool.next(receiver.next_reminder(), failing, counters) {
             Next::Alert(entry) => entry,
+            Next::Heartbeat(heartbeat) => {
+                if let Some(heartbeats) = &mut heartbeats {
+                    heartbeats.deliver(name, &heartbeat, |text, next| match receiver.heartbeat(text, next) {
+                        Delivery::Delivered => Ok(()),
+                        Delivery::Refused(why) | Delivery::Failed { why, .. } => Err(why),
+                    });
+                }
+                continue;
+            }
             Next::Nothing => continue,
             Next::Closed => return,
         };

@@ -8,14 +8,18 @@ mod log;
 use std::{
     io,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
+use ethogram_model::Heartbeat;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use self::log::Log;
-use super::counters::SinkCounters;
+use super::{counters::SinkCounters, heartbeat::Newest};
 use crate::framed_log::{FramedLog, LogPosition};
 
 /// The spool of one receiver: one thread appends, another takes what is due and acknowledges it.
@@ -29,6 +33,8 @@ pub(super) struct Spool {
 
 struct State {
     log: Log,
+    /// In memory only.
+    heartbeat: Newest,
     closed: bool,
 }
 
@@ -36,6 +42,8 @@ struct State {
 pub(super) enum Next {
     /// The oldest alert.
     Alert(SpooledAlert),
+    /// The newest heartbeat.
+    Heartbeat(Arc<Heartbeat>),
     /// Nothing before the time was over.
     Nothing,
     /// Nothing, and nothing will come.
@@ -56,7 +64,8 @@ impl Spool {
     pub(super) fn open(folder: &Path, max_bytes: u64) -> io::Result<Self> {
         let log = Log::open(folder, max_bytes)?;
         let (waiting, bytes) = (log.waiting().into(), log.bytes().into());
-        Ok(Self { state: Mutex::new(State { log, closed: false }), changed: Condvar::new(), waiting, bytes })
+        let state = State { log, heartbeat: Newest::default(), closed: false };
+        Ok(Self { state: Mutex::new(state), changed: Condvar::new(), waiting, bytes })
     }
 
     /// Whether a folder is one of a spool with alerts in it.
@@ -73,12 +82,25 @@ impl Spool {
         self.changed.notify_all();
     }
 
-    /// The oldest alert that is not acknowledged; waits for one until `until`.
-    pub(super) fn next(&self, until: Option<Instant>, counters: &SinkCounters) -> Next {
+    /// Offers a heartbeat in place of an older one, for as long as it lasts.
+    pub(super) fn offer(&self, heartbeat: Arc<Heartbeat>, lasts: Duration) {
+        self.state.lock().heartbeat.put(heartbeat, lasts);
+        self.changed.notify_all();
+    }
+
+    /// What there is: a heartbeat, or the oldest alert that is not acknowledged; waits for one until `until`. While the
+    /// receiver `is_away`, alerts come first.
+    pub(super) fn next(&self, until: Option<Instant>, is_away: bool, counters: &SinkCounters) -> Next {
         let mut state = self.state.lock();
         loop {
             let oldest = state.log.oldest(counters);
             self.publish(&state.log);
+            if !state.closed
+                && (oldest.is_none() || !is_away)
+                && let Some(heartbeat) = state.heartbeat.take()
+            {
+                return Next::Heartbeat(heartbeat);
+            }
             if let Some(entry) = oldest {
                 return Next::Alert(entry);
             }

@@ -1,3 +1,4 @@
+mod heartbeats;
 mod web;
 
 use std::{
@@ -193,7 +194,7 @@ fn a_receiver_that_never_answers_times_out_and_hinders_no_other() {
     let client = Client::new(&web.url(), &config::Http::default()).unwrap().with_timeout(Duration::from_millis(300));
     let spool = Spool::open(&store.path().join("spool/stuck"), 1 << 20).unwrap();
     let encode = |report: &Report| ocsf::from_report(report).to_string().into_bytes();
-    sinks.sinks.insert(0, Sink::spooled("stuck", Severity::Low, spool, encode, Webhook(client)).unwrap());
+    sinks.sinks.insert(0, Sink::spooled("stuck", Severity::Low, spool, encode, Webhook(client), None).unwrap());
     let begin = Instant::now();
     sinks.send(&finding(1));
     eventually("the other", || fs::read_to_string(&path).unwrap().lines().count() == 1);

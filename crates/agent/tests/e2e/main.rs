@@ -9,6 +9,7 @@ mod evasions;
 mod falco;
 mod floods;
 mod habits;
+mod heartbeats;
 mod hot;
 mod identity;
 mod impaired;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
-use super::support::{Container, Process, Receiver, Server, Settings, eventually, find, free_port, run, seconds};
+use super::support::{Container, Process, Receiver, Server, Settings, eventually, find, free_port, seconds};
 
 /// A server with these receivers that has learnt a container.
 fn judging(web: &Container, receivers: String) -> Server {
@@ -16,7 +16,7 @@ fn judging(web: &Container, receivers: String) -> Server {
 }
 
 /// An Alertmanager that notifies nobody.
-fn alertmanager(folder: &Path, port: u16) -> Process {
+pub(crate) fn alertmanager(folder: &Path, port: u16) -> Process {
     let config = folder.join("alertmanager.yml");
     fs::write(&config, "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n").unwrap();
     let program = find("prometheus-alertmanager").expect("Alertmanager is needed: script/test unpacks it");
@@ -32,6 +32,13 @@ fn alertmanager(folder: &Path, port: u16) -> Process {
     Process::spawn(command)
 }
 
+/// The alerts that are active in an Alertmanager, if it answers.
+pub(crate) fn active(url: &str) -> Option<Vec<Value>> {
+    let mut ask = Command::new("curl");
+    ask.args(["--silent", "--noproxy", "*", "--max-time", "5", &format!("{url}/api/v2/alerts")]);
+    serde_json::from_slice(&ask.output().unwrap().stdout).ok()
+}
+
 #[test]
 fn an_alertmanager_shows_an_alert_as_active() {
     let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
@@ -41,8 +48,7 @@ fn an_alertmanager_shows_an_alert_as_active() {
     let server = judging(&web, format!("[alerts.alertmanager.local]\nurl = {url:?}\nresolve_after = \"2h\"\n"));
     web.sh("echo x > /srv/dropped");
     let alert = eventually("the alert in Alertmanager", seconds(20), || {
-        let ask = ["curl", "--silent", "--noproxy", "*", "--max-time", "5", &format!("{url}/api/v2/alerts")];
-        let alerts: Vec<Value> = serde_json::from_str(&run(&ask)).ok()?;
+        let alerts = active(&url)?;
         // The command that writes it names it, too, and is another alert.
         let is_it = |a: &&Value| {
             a["labels"]["alertname"] == "behaviour.write"

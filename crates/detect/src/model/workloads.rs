@@ -16,6 +16,12 @@ impl Model {
         Workload::of(container).map(|w| w.uid).filter(|uid| self.profiles.contains_key(uid.as_str()))
     }
 
+    /// Whether a container's workload is learnt, so that what it newly does is judged.
+    pub fn judges(&self, container: &Container) -> bool {
+        let profile = self.profile_of(container).and_then(|uid| self.profiles.get(uid.as_str()));
+        profile.is_some_and(|held| held.profile.lifecycle.is_judged)
+    }
+
     /// The key of the workload that an event is of, whose profile begins now if there is none.
     pub(super) fn workload_of(&mut self, event: &Event) -> Option<Arc<str>> {
         let now_ns = event.time_ns;

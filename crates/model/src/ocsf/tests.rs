@@ -89,6 +89,32 @@ fn a_finding_is_what_the_specification_says() {
     }
 }
 
+#[test]
+fn a_heartbeat_is_no_finding_and_has_what_its_class_requires() {
+    let heartbeat =
+        Heartbeat { host: "node-1".into(), time_ns: 5_000_000_000, since_ns: 1_000_000, ..Heartbeat::default() };
+    let event = from_heartbeat(&heartbeat);
+    assert_ne!(event["class_uid"], from_finding(&bare())["class_uid"]);
+    assert_eq!(
+        (&event["time"], &event["start_time"], &event["device"]["hostname"]),
+        (&5000.into(), &1.into(), &"node-1".into())
+    );
+    let number = |name: &str| event[name].as_u64().unwrap();
+    assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
+    assert_eq!(number("category_uid"), number("class_uid") / 1000);
+    // What all classes share is what the specification says of findings.
+    let mut schema: Json = serde_json::from_str(include_str!("../../tests/ocsf-1.3.0.json")).unwrap();
+    for (part, name) in [("metadata", "metadata"), ("product", "app")] {
+        schema["$ref"] = format!("#/$defs/{part}").into();
+        for rest in ["required", "properties", "additionalProperties", "type"] {
+            schema.as_object_mut().unwrap().remove(rest);
+        }
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        assert_eq!(errors(&validator, &event[name]), [""; 0], "{name}");
+        assert!(!errors(&validator, &json!({ "nam": "x" })).is_empty(), "the schema is in force");
+    }
+}
+
 /// Every name in it, by the path that leads there.
 fn names(event: &Json, path: &str, out: &mut Vec<(String, String)>) {
     match event {

@@ -60,6 +60,8 @@ enum Command {
     Remove(u64, Sender<()>),
     /// Hands on all that was submitted before.
     Flush(Sender<()>),
+    /// Says that it works.
+    Ping(Sender<()>),
     Stop,
 }
 
@@ -111,6 +113,10 @@ impl Reader {
 
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.ask(Command::Flush)
+    }
+
+    pub(crate) fn ping(&self) -> Result<(), Error> {
+        self.ask(Command::Ping)
     }
 
     fn ask<T>(&self, command: impl FnOnce(Sender<T>) -> Command) -> Result<T, Error> {
@@ -185,6 +191,7 @@ impl Loop {
                         self.hand_on(u64::MAX);
                         _ = answer.send(());
                     }
+                    Command::Ping(answer) => _ = answer.send(()),
                     Command::Stop => return,
                 }
             }

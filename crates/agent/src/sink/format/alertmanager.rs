@@ -1,6 +1,6 @@
 //! As alerts of Alertmanager's second API.
 
-use ethogram_model::{Container, Finding, Report, render::rfc3339};
+use ethogram_model::{Container, Finding, Heartbeat, Report, render::rfc3339};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value as Json, json};
 
@@ -11,6 +11,17 @@ pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
     match report {
         Report::Finding(finding) => alert(finding).to_string().into_bytes(),
     }
+}
+
+/// A heartbeat as an alert that always fires, as Prometheus' usual `Watchdog` does, one for each host.
+pub(in crate::sink) fn heartbeat(heartbeat: &Heartbeat) -> Vec<u8> {
+    let labels = [("alertname", Heartbeat::NAME), ("severity", "none"), ("instance", &heartbeat.host)];
+    let counts = heartbeat.counts().map(|(name, n)| (name, n.to_string()));
+    let annotations = [("summary", &*heartbeat.message()), ("version", Heartbeat::VERSION)];
+    let mut annotations = texts(&annotations);
+    annotations.extend(counts.into_iter().map(|(name, n)| (name.to_owned(), n.into())));
+    let starts = rfc3339(heartbeat.since_ns);
+    json!({ "labels": texts(&labels), "annotations": annotations, "startsAt": starts }).to_string().into_bytes()
 }
 
 /// The alert with the time at which it is resolved, unless it is sent again before. None for what [`encode`] did not make.
@@ -70,7 +81,7 @@ fn texts(pairs: &[(&str, &str)]) -> Map<String, Json> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::tests::{behaviour, rule_match};
+    use super::super::tests::{beat, behaviour, rule_match};
     use super::*;
 
     #[test]
@@ -105,6 +116,34 @@ mod tests {
             alert["labels"],
             json!({ "alertname": "Read sensitive file", "severity": "critical", "workload": "host", "uid": "0a1b" })
         );
+    }
+
+    #[test]
+    fn a_heartbeat_is_one_alert_whatever_it_counts() {
+        let alert = |heartbeat: &Heartbeat| -> Json { serde_json::from_slice(&super::heartbeat(heartbeat)).unwrap() };
+        let (first, later) = (alert(&beat()), alert(&Heartbeat { events: 999, time_ns: u64::MAX / 2, ..beat() }));
+        assert_eq!((&first["labels"], &first["startsAt"]), (&later["labels"], &later["startsAt"]));
+        assert_ne!(first["annotations"], later["annotations"]);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&first).unwrap(), @r#"
+        {
+          "labels": {
+            "alertname": "agent.heartbeat",
+            "severity": "none",
+            "instance": "node-1"
+          },
+          "annotations": {
+            "summary": "The agent works: 19 trackers run, 12 containers are watched and 9 of them judged by their profiles, 2 events were lost since the last heartbeat",
+            "version": "0.1.0",
+            "trackers": "19",
+            "containers": "12",
+            "containers_learnt": "9",
+            "events": "123456",
+            "events_lost": "7",
+            "events_lost_since": "2"
+          },
+          "startsAt": "2026-01-01T00:00:00.123456789Z"
+        }
+        "#);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! As Falco writes its alerts with `json_output`, so that what receives Falco's receives these.
 
 use ethogram_model::{
-    Finding, Report, Value,
+    Finding, Heartbeat, Priority, Report, Value,
     render::{escape, rfc3339, value_json},
     vocabulary::{CONTEXT, Subject},
 };
@@ -14,6 +14,30 @@ pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
     match report {
         Report::Finding(finding) => alert(finding, &host_name()).to_string().into_bytes(),
     }
+}
+
+/// A heartbeat as Falco posts what it has to say of itself, such as its metrics.
+pub(in crate::sink) fn heartbeat(heartbeat: &Heartbeat) -> Vec<u8> {
+    let time = rfc3339(heartbeat.time_ns);
+    let priority = Priority::Informational.name();
+    let mut fields = Map::new();
+    fields.insert("evt.time".to_owned(), heartbeat.time_ns.into());
+    fields.insert("ethogram.version".to_owned(), Heartbeat::VERSION.into());
+    fields.insert("ethogram.since".to_owned(), heartbeat.since_ns.into());
+    fields.extend(heartbeat.counts().map(|(name, n)| (format!("ethogram.{name}"), n.into())));
+    let of_day = time.get(11..29).unwrap_or_default();
+    json!({
+        "hostname": heartbeat.host,
+        "output": format!("{of_day}: {priority} {}", escape(&heartbeat.message())),
+        "output_fields": fields,
+        "priority": priority,
+        "rule": Heartbeat::NAME,
+        "source": "internal",
+        "tags": [],
+        "time": time,
+    })
+    .to_string()
+    .into_bytes()
 }
 
 fn alert(finding: &Finding, host_name: &str) -> Json {
@@ -93,7 +117,7 @@ fn uuid(uid: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::tests::{behaviour, rule_match};
+    use super::super::tests::{beat, behaviour, rule_match};
     use super::*;
 
     #[test]
@@ -133,6 +157,33 @@ mod tests {
             "T1105"
           ],
           "time": "2026-01-01T00:00:00.123456789Z"
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_heartbeat_is_of_the_source_that_falco_has_for_itself() {
+        let json: Json = serde_json::from_slice(&heartbeat(&beat())).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&json).unwrap(), @r#"
+        {
+          "hostname": "node-1",
+          "output": "01:00:00.123456789: Informational The agent works: 19 trackers run, 12 containers are watched and 9 of them judged by their profiles, 2 events were lost since the last heartbeat",
+          "output_fields": {
+            "evt.time": 1767229200123456789,
+            "ethogram.version": "0.1.0",
+            "ethogram.since": 1767225600123456789,
+            "ethogram.trackers": 19,
+            "ethogram.containers": 12,
+            "ethogram.containers_learnt": 9,
+            "ethogram.events": 123456,
+            "ethogram.events_lost": 7,
+            "ethogram.events_lost_since": 2
+          },
+          "priority": "Informational",
+          "rule": "agent.heartbeat",
+          "source": "internal",
+          "tags": [],
+          "time": "2026-01-01T01:00:00.123456789Z"
         }
         "#);
     }

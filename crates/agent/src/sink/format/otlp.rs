@@ -2,8 +2,8 @@
 //! <https://opentelemetry.io/docs/specs/otlp/#json-protobuf-encoding>
 
 use ethogram_model::{
-    Finding, Priority, Report,
-    render::{escape, value_json},
+    Finding, Heartbeat, Priority, Report,
+    render::{escape, rfc3339, value_json},
     vocabulary::{CONTEXT, Subject},
 };
 use serde_json::{Value as Json, json};
@@ -15,6 +15,26 @@ pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
     match report {
         Report::Finding(finding) => record(finding).to_string().into_bytes(),
     }
+}
+
+/// A heartbeat as one log record.
+pub(in crate::sink) fn heartbeat(heartbeat: &Heartbeat) -> Vec<u8> {
+    let priority = Priority::Informational;
+    let counts = heartbeat.counts();
+    let counts = counts.iter().map(|(name, n)| attribute(&format!("ethogram.agent.{name}"), (*n).into()));
+    let since = attribute("ethogram.agent.since", rfc3339(heartbeat.since_ns).into());
+    let attributes: Vec<Json> = [since].into_iter().chain(counts).collect();
+    json!({
+        "timeUnixNano": heartbeat.time_ns.to_string(),
+        "observedTimeUnixNano": heartbeat.time_ns.to_string(),
+        "severityNumber": severity_number(priority),
+        "severityText": priority.name(),
+        "eventName": "ethogram.heartbeat",
+        "body": { "stringValue": heartbeat.message() },
+        "attributes": attributes,
+    })
+    .to_string()
+    .into_bytes()
 }
 
 /// A request with one record.
@@ -110,8 +130,17 @@ fn attribute(name: &str, value: Json) -> Json {
 mod tests {
     use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 
-    use super::super::tests::{behaviour, rule_match};
+    use super::super::tests::{beat, behaviour, rule_match};
     use super::*;
+
+    #[test]
+    fn a_heartbeat_is_a_record_that_a_collector_reads() {
+        let request: ExportLogsServiceRequest = serde_json::from_slice(&request(&heartbeat(&beat()))).unwrap();
+        let record = &request.resource_logs[0].scope_logs[0].log_records[0];
+        assert_eq!((record.event_name.as_str(), record.severity_number), ("ethogram.heartbeat", 9));
+        let names: Vec<_> = record.attributes.iter().map(|a| a.key.as_str()).collect();
+        assert!(names.contains(&"ethogram.agent.since") && names.contains(&"ethogram.agent.events_lost"), "{names:?}");
+    }
 
     #[test]
     fn a_finding_is_a_record_with_attributes_of_the_vocabulary() {

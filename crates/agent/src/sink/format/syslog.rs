@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{Finding, Report, render::escape};
+use ethogram_model::{
+    Finding, Heartbeat, Priority, Report,
+    render::{escape, rfc3339},
+};
 use jiff::Timestamp;
 
 use super::{description, host_name, priority, rule_name};
@@ -23,20 +26,40 @@ pub(in crate::sink) fn encode(report: &Report, facility: Facility) -> Vec<u8> {
     }
 }
 
+/// A heartbeat as one message.
+pub(in crate::sink) fn heartbeat(heartbeat: &Heartbeat, facility: Facility) -> Vec<u8> {
+    beat(heartbeat, facility, std::process::id()).into_bytes()
+}
+
+fn beat(heartbeat: &Heartbeat, facility: Facility, pid: u32) -> String {
+    let header = header(facility, Priority::Informational, heartbeat.time_ns, &heartbeat.host, pid, Heartbeat::NAME);
+    let since = [("version", Heartbeat::VERSION.to_owned()), ("since", rfc3339(heartbeat.since_ns))];
+    let counts = heartbeat.counts().map(|(name, n)| (name, n.to_string()));
+    structured(header, since.into_iter().chain(counts), &escape(&heartbeat.message()))
+}
+
 fn message(finding: &Finding, facility: Facility, host_name: &str, pid: u32) -> String {
-    let severity = priority(finding) as u32;
-    let code = facility as u32 * 8 + severity;
-    let time = i128::from(finding.first_seen_ns);
+    let header = header(facility, priority(finding), finding.first_seen_ns, host_name, pid, &finding.analytic);
+    structured(header, parameters(finding), &description(finding))
+}
+
+fn header(facility: Facility, priority: Priority, time_ns: u64, host_name: &str, pid: u32, id: &str) -> String {
+    let code = facility as u32 * 8 + priority as u32;
     // The RFC allows microseconds and no more.
-    let time = Timestamp::from_nanosecond(time).map_or_else(|_| "-".to_owned(), |t| format!("{:.6}", t));
-    let (host, id) = (name(host_name, MAX_HOST), name(&finding.analytic, MAX_MESSAGE_ID));
-    let mut out = format!("<{code}>1 {time} {host} ethogram {pid} {id} [{ELEMENT}");
-    for (name, value) in parameters(finding) {
+    let time = Timestamp::from_nanosecond(time_ns.into()).map_or_else(|_| "-".to_owned(), |t| format!("{:.6}", t));
+    let (host, id) = (name(host_name, MAX_HOST), name(id, MAX_MESSAGE_ID));
+    format!("<{code}>1 {time} {host} ethogram {pid} {id}")
+}
+
+/// A message with its parameters and its text.
+fn structured(header: String, parameters: impl Iterator<Item = (&'static str, impl AsRef<str>)>, text: &str) -> String {
+    let mut out = header + " [" + ELEMENT;
+    for (name, value) in parameters {
         // Writing to a string does not fail.
-        let _ = write!(out, " {name}=\"{}\"", quoted(value));
+        let _ = write!(out, " {name}=\"{}\"", quoted(value.as_ref()));
     }
     // The mark says that the text is UTF-8.
-    let _ = write!(out, "] \u{feff}{}", cut(&description(finding)));
+    let _ = write!(out, "] \u{feff}{}", cut(text));
     out
 }
 
@@ -87,8 +110,13 @@ fn cut(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{behaviour, rule_match};
+    use super::super::tests::{beat, behaviour, rule_match};
     use super::*;
+
+    #[test]
+    fn a_heartbeat_is_a_message_of_the_least_severity_that_is_kept() {
+        insta::assert_snapshot!(super::beat(&beat(), Facility::Daemon, 7), @r#"<30>1 2026-01-01T01:00:00.123456Z node-1 ethogram 7 agent.heartbeat [ethogram@32473 version="0.1.0" since="2026-01-01T00:00:00.123456789Z" trackers="19" containers="12" containers_learnt="9" events="123456" events_lost="7" events_lost_since="2"] ﻿The agent works: 19 trackers run, 12 containers are watched and 9 of them judged by their profiles, 2 events were lost since the last heartbeat"#);
+    }
 
     #[test]
     fn a_message_has_structured_data_and_nothing_in_it_breaks_out() {

@@ -26,7 +26,7 @@ impl Test {
 
     /// The next alert, and its number.
     fn peek(&self, spool: &Spool) -> Option<(u32, SpooledAlert)> {
-        let Next::Alert(entry) = spool.next(Some(Instant::now()), &self.counters) else { return None };
+        let Next::Alert(entry) = spool.next(Some(Instant::now()), false, &self.counters) else { return None };
         Some((String::from_utf8_lossy(&entry.text).split(' ').next().unwrap().parse().unwrap(), entry))
     }
 
@@ -223,14 +223,14 @@ fn a_waiting_reader_is_woken() {
             std::thread::sleep(Duration::from_millis(50));
             test.append(&spool, 0..1);
         });
-        assert!(matches!(spool.next(None, &test.counters), Next::Alert(_)));
+        assert!(matches!(spool.next(None, false, &test.counters), Next::Alert(_)));
     });
     assert_eq!(test.take(&spool, 1), [0]);
     let begin = Instant::now();
-    assert!(matches!(spool.next(Some(begin + Duration::from_millis(50)), &test.counters), Next::Nothing));
+    assert!(matches!(spool.next(Some(begin + Duration::from_millis(50)), false, &test.counters), Next::Nothing));
     assert!(begin.elapsed() >= Duration::from_millis(50));
     spool.close();
     spool.pause(Duration::from_secs(60));
-    assert!(matches!(spool.next(None, &test.counters), Next::Closed));
+    assert!(matches!(spool.next(None, false, &test.counters), Next::Closed));
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
