@@ -1,9 +1,10 @@
 //! What the agent could not see, and what was done to it, as findings: silence must not look like peace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ethogram_model::{Finding, Severity};
+use ethogram_model::{Finding, Severity, render::rfc3339};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 
 use crate::{FindingUpdate, uid};
 
@@ -11,6 +12,8 @@ use crate::{FindingUpdate, uid};
 const RENEW_NS: u64 = 3_600_000_000_000;
 /// Impairments kept at most. There are a few for each tracker.
 const MAX_KEPT: usize = 512;
+/// Containers that a finding of each thing names within that time at most: so often it is raised anew at most, too.
+const MAX_NAMED: usize = 8;
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,6 +58,9 @@ pub struct Impairment {
     pub what: String,
     /// What could not be judged.
     pub unjudged: String,
+    /// Whose containers and workloads it concerns, for people, where that is known; the most concerned first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concerned: Vec<String>,
     /// Whether events are missing from what is learnt.
     pub loses_events: bool,
     /// How many events or things it concerns since the last time; zero where it has no number.
@@ -77,14 +83,21 @@ struct Ongoing {
     uid: String,
     raised_ns: u64,
     times: u64,
+    /// Who was named.
+    named: BTreeSet<String>,
 }
 
 impl Health {
-    /// Takes an impairment. Gives a finding where the same was not raised within the last hour.
+    /// Takes an impairment. Gives a finding where the same was not raised within the last hour, or did not concern those
+    /// whom it concerns now.
     pub fn impaired(&mut self, impairment: &Impairment) -> Option<Finding> {
         let now_ns = impairment.until_ns;
         let key = (impairment.fault, impairment.cause.clone());
-        if let Some(ongoing) = self.ongoing.get_mut(&key).filter(|o| now_ns.saturating_sub(o.raised_ns) < RENEW_NS) {
+        let is_recent = |o: &Ongoing| now_ns.saturating_sub(o.raised_ns) < RENEW_NS;
+        let before = self.ongoing.get(&key).filter(|o| is_recent(o)).map(|o| o.named.clone());
+        let named = name_more(before.clone().unwrap_or_default(), &impairment.concerned);
+        let names_others = before.is_some_and(|before| before != named);
+        if let Some(ongoing) = self.ongoing.get_mut(&key).filter(|o| is_recent(o) && !names_others) {
             ongoing.times += 1;
             self.updates.push(FindingUpdate {
                 uid: ongoing.uid.clone(),
@@ -94,14 +107,14 @@ impl Health {
             });
             return None;
         }
-        if self.ongoing.len() >= MAX_KEPT {
+        if !self.ongoing.contains_key(&key) && self.ongoing.len() >= MAX_KEPT {
             self.ongoing.retain(|_, ongoing| now_ns.saturating_sub(ongoing.raised_ns) < RENEW_NS);
             if self.ongoing.len() >= MAX_KEPT {
                 return None;
             }
         }
         let finding = finding(impairment);
-        self.ongoing.insert(key, Ongoing { uid: finding.uid.clone(), raised_ns: now_ns, times: 1 });
+        self.ongoing.insert(key, Ongoing { uid: finding.uid.clone(), raised_ns: now_ns, times: 1, named });
         Some(finding)
     }
 
@@ -111,8 +124,30 @@ impl Health {
     }
 }
 
+/// Those who are named, and as many more as are.
+fn name_more(mut named: BTreeSet<String>, concerned: &[String]) -> BTreeSet<String> {
+    for name in concerned {
+        if named.len() < MAX_NAMED {
+            named.insert(name.clone());
+        }
+    }
+    named
+}
+
+/// What it was and whom it concerned, for programs.
+fn evidence(impairment: &Impairment) -> Vec<Json> {
+    let Impairment { fault, cause, count, concerned, from_ns, until_ns, .. } = impairment;
+    if concerned.is_empty() {
+        return Vec::new();
+    }
+    let event = format!("agent.{}", fault.name());
+    let (start, end) = (rfc3339(*from_ns), rfc3339(*until_ns));
+    vec![json!({ "event": event, "cause": cause, "count": count, "concerned": concerned, "start": start, "end": end })]
+}
+
 fn finding(impairment: &Impairment) -> Finding {
-    let Impairment { fault, cause, what, unjudged, count, from_ns, until_ns, .. } = impairment;
+    let Impairment { fault, cause, what, unjudged, concerned, count, from_ns, until_ns, .. } = impairment;
+    let concerned = if concerned.is_empty() { String::new() } else { format!(" Concerned: {}.", concerned.join(", ")) };
     let number = if *count > 0 { format!(" ({count})") } else { String::new() };
     let seconds = until_ns.saturating_sub(*from_ns) / 1_000_000_000;
     let analytic = format!("agent.{}", fault.name());
@@ -122,7 +157,7 @@ fn finding(impairment: &Impairment) -> Finding {
         severity: Severity::High,
         confidence: 100,
         reason: format!(
-            "The agent {what}{number}, within {seconds} s. Not judged: {unjudged}. While it goes on, this is raised once an hour. {}",
+            "The agent {what}{number}, within {seconds} s.{concerned} Not judged: {unjudged}. While it goes on, this is raised once an hour. {}",
             fault.next()
         ),
         workload: "agent".into(),
@@ -132,7 +167,7 @@ fn finding(impairment: &Impairment) -> Finding {
         usual: Vec::new(),
         container: None,
         process: None,
-        evidence: Vec::new(),
+        evidence: evidence(impairment),
         rule: None,
         score: None,
         techniques: if matches!(fault, Fault::Tampered | Fault::Overwhelmed) {
@@ -160,6 +195,7 @@ mod tests {
             cause: cause.into(),
             what: "lost events of open".into(),
             unjudged: "what they showed".into(),
+            concerned: Vec::new(),
             loses_events: true,
             count: 7,
             from_ns: at_s.saturating_sub(3) * SECOND,
@@ -179,6 +215,38 @@ mod tests {
         let renewed = health.impaired(&lost("open: ring full", 10 + 3600)).unwrap();
         assert_ne!(renewed.uid, first.uid, "it is raised anew");
         assert!(health.take_updates().is_empty());
+    }
+
+    #[test]
+    fn who_is_concerned_is_named_and_another_is_another_finding() {
+        let mut health = Health::default();
+        let by = |who: &[&str], at_s| Impairment {
+            concerned: who.iter().map(|&name| name.to_owned()).collect(),
+            ..lost("open: ring full", at_s)
+        };
+        let first = health.impaired(&by(&["web", "db"], 10)).unwrap();
+        assert!(
+            first.reason.contains("within 3 s. Concerned: web, db. Not judged: what they showed."),
+            "{}",
+            first.reason
+        );
+        assert_eq!(first.evidence[0]["concerned"], json!(["web", "db"]));
+        assert_eq!(health.impaired(&by(&["db"], 13)), None, "it was named");
+        assert_eq!(health.impaired(&by(&[], 16)), None, "of none is known that it is another");
+        let second = health.impaired(&by(&["db", "cron"], 19)).unwrap();
+        assert!(second.reason.contains("Concerned: db, cron."), "{}", second.reason);
+        assert_eq!(health.impaired(&by(&["cron", "web"], 22)), None);
+        assert_eq!(health.take_updates().last().unwrap().uid, second.uid);
+        let renewed = health.impaired(&by(&["web"], 19 + 3600)).unwrap();
+        assert!(renewed.reason.contains("Concerned: web."), "it is renewed by who is concerned then");
+        let raised = (0..100).filter_map(|n| health.impaired(&by(&[&n.to_string()], 20 + 3600))).count();
+        assert_eq!(raised, MAX_NAMED - 1, "so many names, so many findings");
+    }
+
+    #[test]
+    fn where_none_is_known_none_is_named() {
+        let finding = Health::default().impaired(&lost("open: ring full", 10)).unwrap();
+        assert!(!finding.reason.contains("Concerned") && finding.evidence.is_empty(), "{}", finding.reason);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use ethogram_model::{Container, EventSchema};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
+    concerned::Senders,
     containers::table::Lookup,
     effects::{ContainerVerdict, KernelChange, Outcome},
 };
@@ -37,6 +38,8 @@ pub struct Collection {
     outcomes: Vec<Outcome>,
     /// Where the last event was counted: most are followed by one of their kind.
     last: usize,
+    /// Of whom they were.
+    pub(crate) senders: Senders,
 }
 
 /// A verdict, and what was known of the container then. A held place is given to nothing else, so an address identifies it.

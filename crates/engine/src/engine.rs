@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Effects, FoundProcess,
     collection::Collection,
+    concerned::Concerned,
     containers::{runtime::Resolution, table::Lookup},
     effects::KernelChange,
     identity::{Identified, Identity},
+    share::Share,
 };
 
 /// Rows of a list in one input. A longer list comes in several, so that an entry of a recording has a bounded size.
@@ -196,6 +198,16 @@ impl<C: Consumer> Engine<C> {
         self.identity.containers.containers()
     }
 
+    /// Whom losses since the last call concern. It changes no result.
+    pub fn take_concerned(&mut self) -> Concerned {
+        let mut concerned = self.identity.take_concerned();
+        let senders = self.collection.as_mut().map(|collection| collection.senders.take()).unwrap_or_default();
+        let named = |(container, percent)| (self.identity.name(&Share::Container(container)), percent);
+        concerned.senders =
+            senders.into_iter().map(|(tracker, all)| (tracker, all.into_iter().map(named).collect())).collect();
+        concerned
+    }
+
     fn consume(&mut self, effects: &mut Effects) {
         for Identified { event, cgroup, lookup } in self.ready.drain(..) {
             let collects = self.consumer.collects(&lookup);
@@ -214,6 +226,12 @@ impl<C: Consumer> Engine<C> {
                 collection.on_ordinary(object, &mut effects.kernel);
             }
             collection.count(&event.schema, is_collected);
+            let container = match &lookup {
+                Lookup::Container(container) => container.cgroup_id,
+                Lookup::Host => 0,
+                Lookup::Unknown => cgroup,
+            };
+            collection.senders.note(&event.schema.tracker, container);
         }
         if let Some(collection) = &mut self.collection {
             effects.outcomes = collection.take_outcomes();

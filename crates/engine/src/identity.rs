@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     FoundProcess,
+    concerned::{self, Concerned, Tally},
     containers::{
         entry::{self, Arrival, Origin, UNCONFIRMED},
         runtime::{Ask, Resolution, ResolveRequest},
@@ -49,6 +50,8 @@ pub struct Identity {
     /// Outermost cgroups of containers that came since the last [`Identity::take_arrived`].
     arrived: Vec<u64>,
     nameless: u64,
+    /// Of which cgroups, since the last [`Identity::take_concerned`].
+    nameless_of: Tally<u64>,
 }
 
 struct Held {
@@ -82,6 +85,7 @@ impl Identity {
             asked: FxHashMap::default(),
             arrived: Vec::new(),
             nameless: 0,
+            nameless_of: Tally::default(),
         }
     }
 
@@ -181,9 +185,29 @@ impl Identity {
         ])
     }
 
-    /// Who had no room in the tables since the last call, and how often. It changes no result.
-    pub fn take_crowded(&mut self) -> BTreeMap<Share, u64> {
-        self.containers.take_crowded()
+    /// Who had no room in the tables, or no name in time, since the last call. It changes no result.
+    pub fn take_concerned(&mut self) -> Concerned {
+        let mut nameless: BTreeMap<u64, u64> = BTreeMap::new();
+        for (cgroup, count) in self.nameless_of.take() {
+            // A container has many cgroups.
+            let outermost = self.containers.described(cgroup).map_or(cgroup, |container| container.cgroup_id);
+            *nameless.entry(outermost).or_default() += count;
+        }
+        let (processes, cgroups) = (self.processes.take_crowded(), self.containers.take_crowded());
+        let named = |(share, count): (Share, u64)| (self.name(&share), count);
+        let processes = processes.into_iter().map(named).collect();
+        let nameless = nameless.into_iter().map(|(cgroup, count)| named((Share::Container(cgroup), count))).collect();
+        let cgroups = cgroups.into_iter().map(|(share, n)| (share.clone(), (self.name(&share), n))).collect();
+        Concerned { cgroups, processes, nameless, ..Concerned::default() }
+    }
+
+    /// Whose a share is, for people: a container by its name and workload, where they are known.
+    pub fn name(&self, share: &Share) -> String {
+        let container = match share {
+            Share::Container(cgroup) => self.containers.described(*cgroup),
+            _ => None,
+        };
+        container.map_or_else(|| share.to_string(), concerned::name)
     }
 
     fn learn_cgroup(&mut self, event: &Event, subject: &Header, asks: &mut Vec<Ask>) {
@@ -249,6 +273,9 @@ impl Identity {
             if resolved || held.due_ns <= now_ns {
                 // Where it goes on without, the runtime did not answer in time.
                 self.nameless += u64::from(!resolved);
+                if !resolved {
+                    self.nameless_of.add(held.cgroup, 1);
+                }
                 self.no_longer_waits(held.cgroup);
                 ready.push(self.finished(held.event, held.cgroup, lookup));
             } else {
@@ -271,6 +298,7 @@ impl Identity {
             }
             released += 1;
             self.nameless += 1;
+            self.nameless_of.add(held.cgroup, 1);
             let lookup = self.containers.lookup(held.cgroup);
             self.no_longer_waits(held.cgroup);
             ready.push(self.finished(held.event, held.cgroup, lookup));

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod collection;
+pub mod concerned;
 pub mod containers;
 pub mod effects;
 pub mod engine;

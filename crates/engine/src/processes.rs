@@ -1,12 +1,15 @@
 //! Which process did it: learnt from forks, execs and exits, and for those that were there before from procfs.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use ethogram_model::{Answers, Event, Exec, Header, Process, Value, runtime::is_runtime, script};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::share::Share;
+use crate::{concerned::Tally, share::Share};
 
 /// How long a process that has exited still answers for events that were on their way.
 const GRACE_NS: u64 = 2_000_000_000;
@@ -49,6 +52,8 @@ pub(crate) struct Processes {
     /// Containers in which a program has run, by their outermost cgroup.
     begun: FxHashSet<u64>,
     refused: u64,
+    /// Of whom they were, since the last [`Processes::take_crowded`].
+    crowded: Tally<Share>,
 }
 
 impl Processes {
@@ -204,6 +209,11 @@ impl Processes {
         self.refused
     }
 
+    /// Whose they were, since the last call.
+    pub(crate) fn take_crowded(&mut self) -> BTreeMap<Share, u64> {
+        self.crowded.take()
+    }
+
     fn expire(&mut self, now_ns: u64) {
         while let Some(&(due, ..)) = self.exited.front() {
             if due > now_ns && self.by_pid.len() < Self::LIMIT {
@@ -239,7 +249,9 @@ impl Processes {
         let of_it = self.by_pid.values().filter(|process| share_of(process) == share);
         let mut of_it: Vec<_> = of_it.map(|process| (process.start_ns, process.pid)).collect();
         of_it.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, pid) in of_it.into_iter().take((size / 8).max(1)) {
+        let goes = (size / 8).max(1);
+        self.crowded.add(share, goes.min(of_it.len()) as u64);
+        for (_, pid) in of_it.into_iter().take(goes) {
             self.by_pid.remove(&pid);
             self.refused += 1;
         }

@@ -21,7 +21,7 @@ use crate::{
         loaded::Loaded,
     },
     read::reader::{Reader, Source},
-    tables::{Tables, subscription::Subscription},
+    tables::{ChangedTable, Tables, subscription::Subscription},
     tracker::{Running, Tracker},
 };
 
@@ -241,12 +241,12 @@ impl Collector {
         all.iter().map(|tracker| tracker.lock()).filter(|t| of(&t.object.schema)).map(|t| t.dropped()).sum()
     }
 
-    /// Writes back what other processes have changed in the tables by which the kernel side leaves things out. Gives
-    /// the tables' names, each with how many entries that were.
+    /// Writes back what other processes have changed in the tables by which the kernel side leaves things out, and gives
+    /// what that was.
     ///
     /// # Errors
     /// Where the kernel does not let it read a table of its own.
-    pub fn restore_tables(&self) -> Result<Vec<(&'static str, u64)>, Error> {
+    pub fn restore_tables(&self) -> Result<Vec<ChangedTable>, Error> {
         self.tables.restore()
     }
 

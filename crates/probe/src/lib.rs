@@ -37,7 +37,7 @@ pub use object::{
 pub use response::{Enforcement, Enforcer, Matcher, NetworkCut, Policy, Ruling, Watch};
 pub use settings::{Controller, Settings, Start};
 pub use status::{ProgramState, ProgramStatus, TrackerState, TrackerStatus};
-pub use tables::{container_filter::ContainerVerdict, habits::HabitCount, subscription::Subscription};
+pub use tables::{ChangedTable, container_filter::ContainerVerdict, habits::HabitCount, subscription::Subscription};
 
 /// What the reader hands out at once: events in the order of their times.
 pub type Batch = Vec<ethogram_model::Event>;

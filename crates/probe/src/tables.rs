@@ -19,6 +19,17 @@ use self::{
 };
 use crate::Error;
 
+/// A table that another process had changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedTable {
+    /// What it is called in the kernel.
+    pub name: &'static str,
+    /// How many of its entries were changed.
+    pub entries: u64,
+    /// The cgroups that these entries are about, where they are about cgroups.
+    pub cgroups: Vec<u64>,
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Tables {
@@ -44,9 +55,8 @@ impl Tables {
         })
     }
 
-    /// Writes back what others have changed in tables that the agent alone writes. Gives these tables' names, each with
-    /// how many entries that were.
-    pub(crate) fn restore(&self) -> Result<Vec<(&'static str, u64)>, Error> {
+    /// Writes back what others have changed in tables that the agent alone writes, and gives what that was.
+    pub(crate) fn restore(&self) -> Result<Vec<ChangedTable>, Error> {
         let all = [
             (table::CONTAINER_FILTER, &self.container_filter.table),
             (table::SUBSCRIPTION, &self.subscriptions.map),
@@ -56,8 +66,11 @@ impl Tables {
         for (table, written) in all {
             let doing = || format!("reading the map '{}'", table.name);
             let entries = written.restore().map_err(|source| Error::Kernel { doing: doing(), source })?;
-            if entries > 0 {
-                changed.push((table.name, entries));
+            if !entries.is_empty() {
+                let is_of_cgroups = table.name == table::CONTAINER_FILTER.name;
+                let cgroups = entries.iter().filter(|_| is_of_cgroups).filter_map(|key| key[..].try_into().ok());
+                let cgroups = cgroups.map(u64::from_ne_bytes).collect();
+                changed.push(ChangedTable { name: table.name, entries: entries.len() as u64, cgroups });
             }
         }
         Ok(changed)

@@ -7,9 +7,13 @@ use std::{
 };
 
 use ethogram_detect::{Fault, Impairment};
-use ethogram_engine::{Consumer, Engine, Input, share::Share};
+use ethogram_engine::{
+    Consumer, Engine, Input,
+    concerned::{Concerned, Named},
+    share::Share,
+};
 use ethogram_model::schema::Role;
-use ethogram_probe::{Collector, TrackerStatus};
+use ethogram_probe::{ChangedTable, Collector, TrackerStatus};
 
 use super::{Control, apply::Outlet, live::now_ns, periodic};
 use crate::container::{hierarchy::Hierarchy, runtime::Runtimes};
@@ -20,6 +24,8 @@ const EVERY: Duration = Duration::from_secs(5);
 const MISSED: u64 = 6;
 /// Rounds in a row in which a runtime has to be away. One that is restarted is back sooner.
 const AWAY_ROUNDS: u32 = 3;
+/// Containers that one finding names.
+const MAX_NAMED: usize = 8;
 
 /// Counts by what they are of.
 type Counts<K> = BTreeMap<K, u64>;
@@ -45,7 +51,22 @@ fn keeps_lineages(status: &[TrackerStatus], tracker: &str) -> bool {
     status.iter().any(|s| *s.schema.name == *tracker && s.schema.role == Some(Role::Lineage))
 }
 
-fn loss((tracker, stage, reason): (String, String, String), count: u64, span: (u64, u64)) -> Impairment {
+/// The names, most first.
+fn names(mut named: Named) -> Vec<String> {
+    named.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));
+    named.into_iter().map(|(name, _)| name).take(MAX_NAMED).collect()
+}
+
+/// Which events the kernel side had to drop is not known, but of whom most of those were that came through.
+fn loss(
+    (tracker, stage, reason): (String, String, String),
+    count: u64,
+    senders: &Named,
+    span: (u64, u64),
+) -> Impairment {
+    let of = |(name, percent): &(String, u64)| format!("{percent} % of what came through was of {name}");
+    let most: Vec<String> = senders.iter().map(of).collect();
+    let most = if most.is_empty() { String::new() } else { format!("; {}", most.join(", ")) };
     let what = match (&*stage, &*reason) {
         ("hook", "missed") => format!("missed calls that {tracker} would have seen: its programs could not run"),
         _ => format!("lost events of {tracker} ({stage}: {reason})"),
@@ -54,7 +75,8 @@ fn loss((tracker, stage, reason): (String, String, String), count: u64, span: (u
         fault: Fault::Overwhelmed,
         cause: format!("{tracker}: {stage} {reason}"),
         what,
-        unjudged: format!("what {tracker} would have reported, in any container"),
+        unjudged: format!("what {tracker} would have reported, in any container{most}"),
+        concerned: senders.iter().map(|(name, _)| name.clone()).collect(),
         loses_events: true,
         count,
         from_ns: span.0,
@@ -63,30 +85,43 @@ fn loss((tracker, stage, reason): (String, String, String), count: u64, span: (u
 }
 
 /// What the engine could not take up, as it counts it.
-fn refused(counter: &str, count: u64, span: (u64, u64)) -> Option<Impairment> {
-    let (fault, what, unjudged) = match counter {
-        "processes_refused" => (Fault::Overwhelmed, "had no room for processes", "who started what they do"),
+fn refused(counter: &str, count: u64, of: &Concerned, span: (u64, u64)) -> Option<Impairment> {
+    let (fault, what, unjudged, concerned) = match counter {
+        "processes_refused" => {
+            (Fault::Overwhelmed, "had no room for processes", "who started what they do", &of.processes)
+        }
         "events_nameless" => (
             Fault::Blinded,
             "judged events of containers that no runtime had named in time",
             "whether their workload usually does it: they were judged by rules alone",
+            &of.nameless,
         ),
         _ => return None,
     };
     let (from_ns, until_ns) = span;
-    let (what, unjudged) = (what.to_owned(), unjudged.to_owned());
-    Some(Impairment { fault, cause: counter.into(), what, unjudged, loses_events: false, count, from_ns, until_ns })
+    Some(Impairment {
+        fault,
+        cause: counter.into(),
+        what: what.into(),
+        unjudged: unjudged.into(),
+        concerned: names(concerned.clone()),
+        loses_events: false,
+        count,
+        from_ns,
+        until_ns,
+    })
 }
 
 /// Who had more cgroups than there is room for.
-fn crowded(share: &Share, count: u64, span: (u64, u64)) -> Impairment {
+fn crowded(share: &Share, name: &str, count: u64, span: (u64, u64)) -> Impairment {
     Impairment {
         fault: Fault::Overwhelmed,
         cause: format!("cgroups of {share}"),
-        what: format!("had no room for cgroups: {share} has the most"),
+        what: format!("had no room for cgroups: {name} has the most"),
         unjudged: format!(
-            "of {share}, what runs in the last ones: by rules alone, as in unknown containers, and who else comes after"
+            "of {name}, what runs in the last ones: by rules alone, as in unknown containers, and who else comes after"
         ),
+        concerned: vec![name.into()],
         loses_events: false,
         count,
         from_ns: span.0,
@@ -114,12 +149,13 @@ impl Away {
     }
 }
 
-fn away(runtime: &str, span: (u64, u64)) -> Impairment {
+fn away(runtime: &str, nameless: Vec<String>, span: (u64, u64)) -> Impairment {
     Impairment {
         fault: Fault::Blinded,
         cause: format!("runtime {runtime}"),
         what: format!("cannot reach {runtime}"),
         unjudged: "what containers do that it has started since: they have no names and images".into(),
+        concerned: nameless,
         loses_events: false,
         count: 0,
         from_ns: span.0,
@@ -127,19 +163,37 @@ fn away(runtime: &str, span: (u64, u64)) -> Impairment {
     }
 }
 
-fn written_by_another(table: &str, count: u64, span: (u64, u64)) -> Impairment {
+fn written_by_another(changed: &ChangedTable, concerned: Vec<String>, span: (u64, u64)) -> Impairment {
+    let table = changed.name;
+    let unjudged = match &concerned[..] {
+        [] => "what the kernel side left out meanwhile, in any container".to_owned(),
+        _ => "what the kernel side left out of them meanwhile".to_owned(),
+    };
     Impairment {
         fault: Fault::Tampered,
         cause: format!("table {table}"),
         what: format!(
             "found entries of its table {table} in the kernel changed by another program, and wrote them back"
         ),
-        unjudged: "what the kernel side left out meanwhile, in any container".into(),
+        unjudged,
+        concerned,
         loses_events: true,
-        count,
+        count: changed.entries,
         from_ns: span.0,
         until_ns: span.1,
     }
+}
+
+/// Whose events a table that was changed is about.
+fn whose<C: Consumer>(engine: &Engine<C>, changed: &ChangedTable) -> Vec<String> {
+    let names = changed.cgroups.iter().map(|cgroup| engine.identity.name(&Share::Container(*cgroup)));
+    names.collect::<BTreeSet<_>>().into_iter().take(MAX_NAMED).collect()
+}
+
+/// Containers that no runtime has named: the runtime, and what else they are called.
+fn nameless<C: Consumer>(engine: &Engine<C>) -> BTreeSet<(String, String)> {
+    let nameless = engine.containers().filter(|container| !container.is_resolved());
+    nameless.map(|c| (c.runtime.clone(), c.short_id().to_owned())).collect()
 }
 
 /// Looks for impairments from time to time, for as long as the engine takes them.
@@ -165,11 +219,15 @@ pub(super) async fn watch<C: Consumer, O: Outlet>(
         });
         let Ok((dropped_now, status, changed)) = read.await else { return };
         dropped = dropped_now;
-        let asked = control.ask(|engine: &mut Engine<C>| (engine.identity.counters(), engine.identity.take_crowded()));
-        let Ok((counters, shares)) = asked.await else { return };
+        let asked = control.ask(move |engine: &mut Engine<C>| {
+            let all = changed.into_iter().map(|table| (whose(engine, &table), table)).collect::<Vec<_>>();
+            (engine.identity.counters(), engine.take_concerned(), all)
+        });
+        let Ok((counters, concerned, changed)) = asked.await else { return };
         let span = (from_ns, now_ns());
         from_ns = span.1;
-        let mut found: Vec<_> = changed.iter().map(|(table, n)| written_by_another(table, *n, span)).collect();
+        let mut found: Vec<_> =
+            changed.into_iter().map(|(whose, table)| written_by_another(&table, whose, span)).collect();
         if let Some(status) = status {
             let now = losses(&status);
             let new = grown(&lost, &now);
@@ -183,17 +241,30 @@ pub(super) async fn watch<C: Consumer, O: Outlet>(
                     return;
                 }
             }
-            found.extend(new.into_iter().map(|(key, n)| loss(key, n, span)));
+            let none = Named::new();
+            let of = |tracker: &str| concerned.senders.get(tracker).unwrap_or(&none);
+            found.extend(new.into_iter().map(|(key, n)| {
+                let senders = of(&key.0);
+                loss(key, n, senders, span)
+            }));
         }
         let now: Counts<&'static str> = counters.into_iter().collect();
-        found.extend(grown(&counted, &now).into_iter().filter_map(|(counter, n)| refused(counter, n, span)));
+        found
+            .extend(grown(&counted, &now).into_iter().filter_map(|(counter, n)| refused(counter, n, &concerned, span)));
         counted = now;
-        found.extend(shares.iter().map(|(share, n)| crowded(share, *n, span)));
+        found.extend(concerned.cgroups.iter().map(|(share, (name, n))| crowded(share, name, *n, span)));
         if runtimes.are_failing() {
             // Where no container begins, it would not be asked again, and not be found back.
             _ = runtimes.list().await;
         }
-        found.extend(runtimes_away.round(&runtimes.answering()).iter().map(|runtime| away(runtime, span)));
+        let missing = runtimes_away.round(&runtimes.answering());
+        if !missing.is_empty() {
+            let Ok(nameless) = control.ask(|engine: &mut Engine<C>| nameless(engine)).await else { return };
+            found.extend(missing.iter().map(|runtime| {
+                let of_it = nameless.iter().filter(|(of, _)| of == runtime).map(|(_, name)| name.clone());
+                away(runtime, of_it.take(MAX_NAMED).collect(), span)
+            }));
+        }
         if control.feed_all(found.into_iter().map(Input::Impaired)).await.is_err() {
             return;
         }
@@ -201,7 +272,10 @@ pub(super) async fn watch<C: Consumer, O: Outlet>(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use ethogram_engine::{Forwarded, identity::Identity};
+
     use super::*;
 
     #[test]
@@ -214,10 +288,51 @@ mod tests {
 
     #[test]
     fn who_has_too_many_cgroups_is_named() {
-        let found = crowded(&Share::User(1000), 7, (1, 2));
-        assert!(found.what.contains("the user 1000") && found.cause.contains("1000"), "{found:?}");
-        let found = crowded(&Share::Below("/t\u{1b}".into()), 7, (1, 2));
-        assert!(found.what.contains("/t") && !found.what.contains('\u{1b}'), "{found:?}");
+        let engine = Engine::new(Identity::new([]), Forwarded::default(), None);
+        let found = |share: Share| crowded(&share, &engine.identity.name(&share), 7, (1, 2));
+        let user = found(Share::User(1000));
+        assert!(user.what.contains("the user 1000") && user.cause.contains("1000"), "{user:?}");
+        assert_eq!(user.concerned, ["the user 1000"]);
+        let below = found(Share::Below("/t\u{1b}".into()));
+        assert!(below.what.contains("/t") && !below.what.contains('\u{1b}'), "{below:?}");
+    }
+
+    #[test]
+    fn a_loss_says_of_whom_most_was_that_came_through_where_that_is_known() {
+        let key = || ("open".to_owned(), "ring".to_owned(), "full".to_owned());
+        let found = loss(key(), 7, &vec![("web (nginx:1)".into(), 93)], (1, 2));
+        assert_eq!(found.concerned, ["web (nginx:1)"]);
+        assert!(
+            found.unjudged.ends_with("in any container; 93 % of what came through was of web (nginx:1)"),
+            "{found:?}"
+        );
+        let of_many = loss(key(), 7, &Vec::new(), (1, 2));
+        assert!(of_many.concerned.is_empty() && of_many.unjudged.ends_with("in any container"), "{of_many:?}");
+        assert_eq!(found.cause, of_many.cause);
+    }
+
+    #[test]
+    fn what_was_refused_names_whose_it_was() {
+        let many = (0..100).map(|n| (format!("c{n}"), n)).collect();
+        let of =
+            Concerned { processes: vec![("a".into(), 1), ("b".into(), 5)], nameless: many, ..Concerned::default() };
+        assert_eq!(refused("processes_refused", 6, &of, (1, 2)).unwrap().concerned, ["b", "a"]);
+        let nameless = refused("events_nameless", 6, &of, (1, 2)).unwrap().concerned;
+        assert_eq!((nameless.len(), &*nameless[0]), (MAX_NAMED, "c99"), "those with most");
+        assert!(refused("containers_seen", 6, &of, (1, 2)).is_none());
+    }
+
+    #[test]
+    fn a_table_that_another_wrote_names_the_containers_that_it_is_about() {
+        let engine = Engine::new(Identity::new([]), Forwarded::default(), None);
+        let changed = |cgroups| ChangedTable { name: "eg_container_filter", entries: 2, cgroups };
+        let about = changed(vec![42, 42]);
+        let found = written_by_another(&about, whose(&engine, &about), (1, 2));
+        assert_eq!((found.concerned.len(), found.count), (1, 2));
+        assert!(found.concerned[0].contains("42") && found.unjudged.contains("of them"), "{found:?}");
+        let about_none = changed(Vec::new());
+        let found = written_by_another(&about_none, whose(&engine, &about_none), (1, 2));
+        assert!(found.concerned.is_empty() && found.unjudged.contains("in any container"), "{found:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::support::{Server, Settings, eventually, seconds};
+use super::support::{Container, Server, Settings, eventually, seconds};
 
 fn of_agent(server: &Server) -> Vec<Value> {
     let all = server.http.get("/v1/alerts");
@@ -35,4 +35,28 @@ fn an_agent_that_was_stopped_says_so_when_it_goes_on() {
     assert!(alert["message"].as_str().unwrap().contains("did not run"), "{alert}");
     let shown = server.ethogram(&["alerts"]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("The agent did not run"), "{shown:?}");
+}
+
+#[test]
+fn who_floods_while_events_are_lost_is_named_and_a_neighbour_is_not() {
+    let (flooding, quiet) = (Container::web("flooding"), Container::web("quiet"));
+    let server = Server::start(&Settings::default());
+    server.await_container(&flooding.name);
+    server.await_container(&quiet.name);
+    let overwhelmed = || -> Vec<Value> {
+        let all = of_agent(&server);
+        all.into_iter().filter(|a| a["finding_info"]["analytic"]["name"] == "agent.overwhelmed").collect()
+    };
+    assert_eq!(overwhelmed(), [] as [Value; 0]);
+    server.process.signal(Signal::STOP);
+    flooding.sh("n=0; while [ $n -lt 30000 ]; do : > /srv/file-of-a-flood-$n; n=$((n + 1)); done");
+    quiet.sh("echo x > /srv/one");
+    server.process.signal(Signal::CONT);
+    let found = eventually("a loss with a name", seconds(30), || {
+        overwhelmed().into_iter().find(|a| a["message"].as_str().unwrap().contains("Concerned: "))
+    });
+    let (reason, concerned) =
+        (found["message"].as_str().unwrap(), &found["evidences"][0]["data"]["events"][0]["concerned"]);
+    assert!(reason.contains(&format!("of {} (", flooding.name)) && !reason.contains(&quiet.name), "{reason}");
+    assert!(concerned[0].as_str().unwrap().starts_with(&flooding.name), "{concerned}");
 }

@@ -322,6 +322,11 @@ impl ContainerTable {
         }
     }
 
+    /// What is known of what a cgroup is in, be it a container or what may be one.
+    pub(crate) fn described(&self, cgroup_id: u64) -> Option<&Container> {
+        self.containers.get(&self.cgroups.get(&cgroup_id)?.container?).map(|entry| &*entry.container)
+    }
+
     /// The containers whose outermost cgroup is there, in no order.
     pub fn containers(&self) -> impl Iterator<Item = &Arc<Container>> {
         self.containers.values().filter(|e| e.standing == Standing::Container && self.is_alive(e)).map(|e| &e.container)

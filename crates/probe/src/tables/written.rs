@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use parking_lot::Mutex;
 
-type Bytes = Box<[u8]>;
+pub(super) type Bytes = Box<[u8]>;
 
 /// A table, and what the agent has written into it. Who may load programs may write any table, and so have the kernel
 /// side leave out what they do.
@@ -37,14 +37,14 @@ impl Written {
         }
     }
 
-    /// Writes back what another has changed, and gives how many entries that were. One that is missing only leaves more
-    /// to the agent.
-    pub(crate) fn restore(&self) -> libbpf_rs::Result<u64> {
-        let mut altered = 0;
+    /// Writes back what another has changed, and gives the keys of these entries. One that is missing only leaves more to
+    /// the agent.
+    pub(crate) fn restore(&self) -> libbpf_rs::Result<Vec<Bytes>> {
+        let mut altered = Vec::new();
         for (key, value) in self.entries.lock().iter() {
             if self.map.lookup(key, MapFlags::ANY)?.is_some_and(|found| *found != **value) {
-                altered += 1;
                 self.map.update(key, value, MapFlags::ANY)?;
+                altered.push(key.clone());
             }
         }
         Ok(altered)
@@ -66,10 +66,10 @@ mod tests {
         table.put(&201_u32.to_ne_bytes(), &value).unwrap();
         table.put(&201_u32.to_ne_bytes(), &[1; 4]).unwrap();
         table.map.update(&202_u32.to_ne_bytes(), &value, MapFlags::ANY).unwrap();
-        assert_eq!(table.restore().unwrap(), 0);
+        assert!(table.restore().unwrap().is_empty());
         table.map.update(&key, &u32::MAX.to_ne_bytes(), MapFlags::ANY).unwrap();
-        assert_eq!(table.restore().unwrap(), 1);
+        assert_eq!(table.restore().unwrap(), [key.into()]);
         assert_eq!(table.map.lookup(&key, MapFlags::ANY).unwrap().unwrap(), value);
-        assert_eq!(table.restore().unwrap(), 0, "it is as it was");
+        assert!(table.restore().unwrap().is_empty(), "it is as it was");
     }
 }
