@@ -97,12 +97,13 @@ impl Sinks {
         for (name, webhook) in &alerts.webhook {
             let name = format!("webhook.{name}");
             let receiver = Webhook(client(&name, webhook.url.as_str(), &webhook.http())?);
-            let (encode, write): (fn(&Report) -> Vec<u8>, fn(&Heartbeat) -> Vec<u8>) = match webhook.format {
-                WebhookFormat::Ocsf => (
-                    |report| ocsf::from_report(report).to_string().into_bytes(),
-                    |heartbeat| ocsf::from_heartbeat(heartbeat).to_string().into_bytes(),
-                ),
-                WebhookFormat::Falco => (falco::encode, falco::heartbeat),
+            let encode = match webhook.format {
+                WebhookFormat::Ocsf => |report: &Report| ocsf::from_report(report).to_string().into_bytes(),
+                WebhookFormat::Falco => falco::encode,
+            };
+            let write = match webhook.format {
+                WebhookFormat::Ocsf => |beat: &Heartbeat| ocsf::from_heartbeat(beat).to_string().into_bytes(),
+                WebhookFormat::Falco => falco::heartbeat,
             };
             let heartbeats = webhook.heartbeat(alerts.heartbeat).get().map(|every| Heartbeats::new(every, write));
             opening.add(name, webhook.severity, encode, receiver, heartbeats)?;

@@ -10,10 +10,13 @@ use ethogram_model::Heartbeat;
 /// Who is due so soon gets it now, and not in a round of its own.
 const TOGETHER: Duration = Duration::from_millis(100);
 
+/// How one is written.
+type Write = dyn Fn(&Heartbeat) -> Vec<u8> + Send;
+
 /// What a receiver gets: how often, and how it is written.
 pub(super) struct Heartbeats {
     every: Duration,
-    write: Box<dyn Fn(&Heartbeat) -> Vec<u8> + Send>,
+    write: Box<Write>,
     /// Events that were lost by the last one that the receiver got.
     lost: u64,
     failing: bool,
