@@ -204,10 +204,15 @@ impl Identity {
     /// Whose a share is, for people: a container by its name and workload, where they are known.
     pub fn name(&self, share: &Share) -> String {
         let container = match share {
-            Share::Container(cgroup) => self.containers.described(*cgroup),
+            Share::Container(cgroup) => self.container_name(*cgroup),
             _ => None,
         };
-        container.map_or_else(|| share.to_string(), concerned::name)
+        container.unwrap_or_else(|| share.to_string())
+    }
+
+    /// What the container is called that a cgroup is in; none where it is known to be in none.
+    pub fn container_name(&self, cgroup: u64) -> Option<String> {
+        self.containers.described(cgroup).map(concerned::name)
     }
 
     fn learn_cgroup(&mut self, event: &Event, subject: &Header, asks: &mut Vec<Ask>) {

@@ -163,11 +163,16 @@ fn away(runtime: &str, nameless: Vec<String>, span: (u64, u64)) -> Impairment {
     }
 }
 
-fn written_by_another(changed: &ChangedTable, concerned: Vec<String>, span: (u64, u64)) -> Impairment {
+fn written_by_another(
+    changed: &ChangedTable,
+    (containers, is_all): (BTreeSet<String>, bool),
+    span: (u64, u64),
+) -> Impairment {
     let table = changed.name;
-    let unjudged = match &concerned[..] {
-        [] => "what the kernel side left out meanwhile, in any container".to_owned(),
-        _ => "what the kernel side left out of them meanwhile".to_owned(),
+    let unjudged = match (containers.len(), is_all) {
+        (0, _) => "what the kernel side left out meanwhile, in any container",
+        (1..=MAX_NAMED, true) => "what the kernel side left out of them meanwhile",
+        _ => "what the kernel side left out meanwhile, of them and of others",
     };
     Impairment {
         fault: Fault::Tampered,
@@ -175,8 +180,8 @@ fn written_by_another(changed: &ChangedTable, concerned: Vec<String>, span: (u64
         what: format!(
             "found entries of its table {table} in the kernel changed by another program, and wrote them back"
         ),
-        unjudged,
-        concerned,
+        unjudged: unjudged.into(),
+        concerned: containers.into_iter().take(MAX_NAMED).collect(),
         loses_events: true,
         count: changed.entries,
         from_ns: span.0,
@@ -184,10 +189,10 @@ fn written_by_another(changed: &ChangedTable, concerned: Vec<String>, span: (u64
     }
 }
 
-/// Whose events a table that was changed is about.
-fn whose<C: Consumer>(engine: &Engine<C>, changed: &ChangedTable) -> Vec<String> {
-    let names = changed.cgroups.iter().map(|cgroup| engine.identity.name(&Share::Container(*cgroup)));
-    names.collect::<BTreeSet<_>>().into_iter().take(MAX_NAMED).collect()
+/// The containers whose events a table that was changed is about, and whether it is about nothing else.
+fn whose<C: Consumer>(engine: &Engine<C>, changed: &ChangedTable) -> (BTreeSet<String>, bool) {
+    let names = || changed.cgroups.iter().map(|cgroup| engine.identity.container_name(*cgroup));
+    (names().flatten().collect(), names().all(|name| name.is_some()))
 }
 
 /// Containers that no runtime has named: the runtime, and what else they are called.
@@ -324,15 +329,26 @@ mod tests {
 
     #[test]
     fn a_table_that_another_wrote_names_the_containers_that_it_is_about() {
-        let engine = Engine::new(Identity::new([]), Forwarded::default(), None);
-        let changed = |cgroups| ChangedTable { name: "eg_container_filter", entries: 2, cgroups };
-        let about = changed(vec![42, 42]);
-        let found = written_by_another(&about, whose(&engine, &about), (1, 2));
-        assert_eq!((found.concerned.len(), found.count), (1, 2));
-        assert!(found.concerned[0].contains("42") && found.unjudged.contains("of them"), "{found:?}");
-        let about_none = changed(Vec::new());
-        let found = written_by_another(&about_none, whose(&engine, &about_none), (1, 2));
-        assert!(found.concerned.is_empty() && found.unjudged.contains("in any container"), "{found:?}");
+        let mut engine = Engine::new(Identity::new([]), Forwarded::default(), None);
+        let id = "0123456789abcdef".repeat(4);
+        engine.step(Input::Cgroups(vec![
+            (42, format!("/docker/{id}")),
+            (43, format!("/docker/{id}/a")),
+            (7, "/b".into()),
+        ]));
+        engine.step(Input::Walk { cut: false, started_ns: 1, now_ns: 1 });
+        let found = |cgroups: &[u64]| {
+            let changed = ChangedTable { name: "container_filter", entries: 2, cgroups: cgroups.into() };
+            written_by_another(&changed, whose(&engine, &changed), (1, 2))
+        };
+        let of_one = found(&[42, 43]);
+        assert_eq!((&of_one.concerned[..], of_one.count), (&["0123456789ab".to_owned()][..], 2));
+        assert!(of_one.unjudged.ends_with("of them meanwhile"), "{of_one:?}");
+        let of_others = found(&[42, 7]);
+        assert!(of_others.concerned.len() == 1 && of_others.unjudged.ends_with("and of others"), "{of_others:?}");
+        for of_none in [found(&[7]), found(&[])] {
+            assert!(of_none.concerned.is_empty() && of_none.unjudged.ends_with("in any container"), "{of_none:?}");
+        }
     }
 
     #[test]

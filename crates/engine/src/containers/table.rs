@@ -324,7 +324,8 @@ impl ContainerTable {
 
     /// What is known of what a cgroup is in, be it a container or what may be one.
     pub(crate) fn described(&self, cgroup_id: u64) -> Option<&Container> {
-        self.containers.get(&self.cgroups.get(&cgroup_id)?.container?).map(|entry| &*entry.container)
+        let entry = self.containers.get(&self.cgroups.get(&cgroup_id)?.container?)?;
+        (entry.standing != Standing::Host).then(|| &*entry.container)
     }
 
     /// The containers whose outermost cgroup is there, in no order.
