@@ -214,8 +214,11 @@ impl Drop for Response {
 
 /// The policies that this kernel does not enforce, by name, and why.
 pub(crate) fn policies_refused(config: &config::Response) -> Vec<(String, String)> {
+    // Those that fail closed hold at once, so that they are only to tell.
+    let mode = if config.mode == Mode::Off { Mode::Off } else { Mode::DryRun };
+    let config = config::Response { mode, ..config.clone() };
     // By which hierarchy containers are identified changes nothing about what the kernel takes.
-    let all = Policies::start(config, None, &Arc::default()).map(|policies| policies.status()).unwrap_or_default();
+    let all = Policies::start(&config, None, &Arc::default()).map(|policies| policies.status()).unwrap_or_default();
     all.into_iter().filter_map(|status| Some((status.name, status.reason?))).collect()
 }
 

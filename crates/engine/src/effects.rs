@@ -25,7 +25,7 @@ pub struct Effects {
     pub reports: Vec<Report>,
     /// How earlier findings went on.
     pub updates: Vec<FindingUpdate>,
-    /// Containers that a runtime answered about.
+    /// Containers that came with their cgroup, of which mostly no more is known, and those that a runtime answered about.
     pub containers: Vec<Arc<Container>>,
     /// The allowlist, where it changed.
     pub accepted: Option<Box<Acceptances>>,

@@ -169,6 +169,7 @@ impl<C: Consumer> Engine<C> {
                 now = Some(now_ns);
             }
         }
+        effects.containers.extend(self.identity.take_created());
         for cgroup in self.identity.take_arrived() {
             if let Some(collection) = &mut self.collection {
                 collection.arrived(cgroup, &mut effects.kernel);

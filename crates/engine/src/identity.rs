@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{Event, Header, Users, schema::Role};
+use ethogram_model::{Container, Event, Header, Users, schema::Role};
 use rustc_hash::FxHashMap;
 
 use crate::{
@@ -49,6 +49,8 @@ pub struct Identity {
     asked: FxHashMap<u64, ResolveRequest>,
     /// Outermost cgroups of containers that came since the last [`Identity::take_arrived`].
     arrived: Vec<u64>,
+    /// Containers that came with their cgroup since the last [`Identity::take_created`].
+    created: Vec<Arc<Container>>,
     nameless: u64,
     /// Of which cgroups, since the last [`Identity::take_concerned`].
     nameless_of: Tally<u64>,
@@ -84,6 +86,7 @@ impl Identity {
             waiting: FxHashMap::default(),
             asked: FxHashMap::default(),
             arrived: Vec::new(),
+            created: Vec::new(),
             nameless: 0,
             nameless_of: Tally::default(),
         }
@@ -150,6 +153,11 @@ impl Identity {
     /// The outermost cgroups of containers that came since the last call.
     pub(crate) fn take_arrived(&mut self) -> impl Iterator<Item = u64> + '_ {
         self.arrived.drain(..)
+    }
+
+    /// Containers that came with their cgroup since the last call.
+    pub(crate) fn take_created(&mut self) -> impl Iterator<Item = Arc<Container>> + '_ {
+        self.created.drain(..)
     }
 
     /// Releases what has waited long enough.
@@ -233,6 +241,9 @@ impl Identity {
                 let arrival = self.containers.on_cgroup_created(id, &path.to_text(), origin, event.time_ns);
                 let container = arrival.as_ref().and_then(|arrival| arrival.container.as_ref());
                 self.arrived.extend(container.map(|container| container.cgroup_id));
+                if &*event.schema.name == "create" {
+                    self.created.extend(container.cloned());
+                }
                 if let Some(Arrival { request: Some(request), .. }) = arrival {
                     if self.asked.len() >= MAX_ASKED {
                         self.asked.clear();

@@ -277,6 +277,7 @@ struct idr {
 
 struct pid_namespace {
 	struct idr idr;
+	struct task_struct *child_reaper;
 };
 
 struct upid {

@@ -28,13 +28,21 @@ static __always_inline bool runs_itself(struct linux_binprm *bprm)
 #endif
 }
 
+/* Policies hold from then on. The one that decides about this very program goes by its root, and needs no order between the two. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(begin_container, struct task_struct *task)
+{
+	note_beginning(task);
+	return 0;
+}
+
 SEC("lsm/bprm_check_security")
 int BPF_PROG(deny_exec, struct linux_binprm *bprm)
 {
 	struct file *file = LOAD(bprm, file);
 	struct deed deed = {};
 
-	if (!concerns(&deed, OP_exec, DENY | KILL | (runs_itself(bprm) ? EXACT : 0), file))
+	if (!concerns(&deed, OP_exec, DENY | KILL | EXECUTES | (runs_itself(bprm) ? EXACT : 0), file))
 		return 0;
 	match_path(&deed, LOAD(file, f_path.mnt), LOAD(file, f_path.dentry));
 	return conclude(&deed);
@@ -50,7 +58,7 @@ int BPF_PROG(kill_exec, struct task_struct *task, int old_pid, struct linux_binp
 	struct file *file = LOAD(bprm, file);
 	struct deed deed = {};
 
-	if (!concerns(&deed, OP_exec, AFTER | EXACT, file))
+	if (!concerns(&deed, OP_exec, AFTER | EXECUTES | EXACT, file))
 		return 0;
 	match_path(&deed, LOAD(file, f_path.mnt), LOAD(file, f_path.dentry));
 	conclude(&deed);

@@ -6,13 +6,13 @@
 #ifndef ETHOGRAM_POLICY_H
 #define ETHOGRAM_POLICY_H
 
+#include "container.bpf.h"
 #include "record.bpf.h"
 #include "socket.bpf.h"
 
 #define EPERM 1
 #define SIGKILL 9
 #define POLICIES 64
-#define ANCESTORS 32 /* cgroups above a process in which a container is looked for */
 #define AF_UNSPEC 0
 
 const volatile u32 agent_dry_run; /* 1: what a policy leads to is reported, and not done */
@@ -26,6 +26,7 @@ struct operation_policies {
 	u64 anything; /* of both: those that hold whatever it is done to */
 	u64 exact;    /* of both: those that stand for a rule, and hold for nothing that the rule would not hold for */
 	u64 after;    /* of those that kill: those that do so once it was done */
+	u64 closed;   /* of both: those that also hold in containers that are not known */
 };
 
 struct {
@@ -35,11 +36,14 @@ struct {
 	__type(value, struct operation_policies);
 } operations SEC(".maps");
 
-/* By the id of a container's outermost cgroup, in the hierarchy by which the agent identifies containers. */
+/*
+ * By the id of a container's outermost cgroup, in the hierarchy by which the agent identifies containers. A container that is not
+ * in here is not known.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 8192);
+	__uint(max_entries, 16384);
 	__type(key, u64);
 	__type(value, u64);
 } subjects SEC(".maps");
@@ -118,58 +122,37 @@ struct deed {
 	struct operation_policies *of;
 };
 
-/* Where the walk from the current process's cgroup to the root begins. */
-static __always_inline struct cgroup_subsys_state *current_state(void)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct css_set *css = LOAD(task, cgroups);
-	struct cgroup_subsys_state *state = NULL;
-
-	if (agent_cgroup_controller == CONTROLLER_NONE)
-		return (void *)LOAD(css, dfl_cgrp) + bpf_core_field_offset(struct cgroup, self);
-	bpf_probe_read_kernel(&state, sizeof(state), (void *)&css->subsys + controller_index() * sizeof(state));
-	return state;
-}
-
-/* The policies that hold for the current process: those of the cgroups that it is in. `exact` says which those are. */
-static __always_inline u64 policies_of_current(u64 exact)
+/* The policies that hold for the current process: those of the cgroups that it is in. */
+static __always_inline u64 policies_of_current(struct operation_policies *of)
 {
 	struct cgroup_subsys_state *state = current_state();
 	u64 found = 0, *policies, id;
+	bool is_known = false;
 
-	for (int level = 0; level < ANCESTORS; level++) {
-		if (!state)
-			return found;
+	for (int level = 0; level < ANCESTORS && state; level++) {
 		id = LOAD(state, cgroup, kn, id);
 		policies = bpf_map_lookup_elem(&subjects, &id);
-		if (policies)
+		if (policies) {
+			is_known = true;
 			found |= *policies;
+		}
 		state = LOAD(state, parent);
 	}
 	/* Only an attacker nests so deep: to get away. */
-	return ~exact;
+	if (state)
+		return ~of->exact;
+	if (is_known || !of->closed)
+		return found;
+	return is_contained() ? of->closed : 0;
 }
 
-/*
- * Whether a file is of the mount namespace that the current process is in. A program that a runtime brings along into a container is
- * not, nor is what lies below an overlay.
- */
-static __always_inline bool is_of_here(struct file *file)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-
-	return file && LOAD(mount_of(LOAD(file, f_path.mnt)), mnt_ns) == LOAD(task, nsproxy, mnt_ns);
-}
-
-static __always_inline struct file *current_executable(void)
-{
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-	struct mm_struct *mm = LOAD(task, mm);
-
-	return mm ? LOAD(mm, exe_file) : NULL;
-}
-
-enum verdicts { DENY = 1, KILL = 2, AFTER = 4, EXACT = 8 };
+enum verdicts {
+	DENY = 1,
+	KILL = 2,
+	AFTER = 4,
+	EXACT = 8,
+	EXECUTES = 16, /* it is about the program that is executed, and not what the one does that runs */
+};
 
 /* Whether there is anything to decide, which mostly there is not. `program` is the one whose deed it is. */
 static __always_inline bool concerns(struct deed *deed, u32 operation, enum verdicts verdicts, struct file *program)
@@ -185,9 +168,11 @@ static __always_inline bool concerns(struct deed *deed, u32 operation, enum verd
 		all &= ~of->exact;
 	if (!all)
 		return false;
-	deed->candidates = policies_of_current(of->exact) & all;
+	deed->candidates = policies_of_current(of) & all;
 	if (deed->candidates & of->exact && !is_of_here(program))
 		deed->candidates &= ~of->exact;
+	if (deed->candidates && sets_up(verdicts & EXECUTES))
+		deed->candidates = 0;
 	if (!deed->candidates)
 		return false;
 	deed->of = of;

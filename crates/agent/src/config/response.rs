@@ -138,6 +138,10 @@ pub struct Policy {
     /// `deny` it, or `kill` the process that tries.
     #[serde(rename = "do")]
     pub act: Ruling,
+    /// Whether it also holds in each container that is not known yet, until the runtime has told what `container` and
+    /// `protect` need.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fail_closed: bool,
 }
 
 /// What the kernel does when a policy holds.

@@ -13,6 +13,13 @@ pub(super) struct Myself {
     pub(super) container: Option<String>,
 }
 
+impl Myself {
+    /// Whether the agent itself runs in that container.
+    pub(super) fn is_in(&self, container: &Container) -> bool {
+        self.container.as_deref() == Some(container.id.as_str())
+    }
+}
+
 /// An action to be taken, or the reason why not.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Planned {
@@ -53,7 +60,7 @@ pub(super) fn answers(glob: &Glob, container: &Container) -> bool {
 
 /// Why nothing may be done to the container.
 pub(super) fn protected_container(config: &Response, myself: &Myself, container: &Container) -> Option<String> {
-    if myself.container.as_deref() == Some(container.id.as_str()) {
+    if myself.is_in(container) {
         return Some("the agent itself runs in this container".into());
     }
     if let Some(glob) = config.protect.iter().find(|glob| answers(glob, container)) {

@@ -144,7 +144,7 @@ impl Room {
 fn in_kernel(alternative: &Alternative, act: Act) -> Vec<Policy> {
     let operation = alternative.operation;
     let ruling = if act == Act::Deny { Ruling::Deny } else { Ruling::Kill };
-    let policy = |matchers| Policy { operation, matchers, ruling, exact: true };
+    let policy = |matchers| Policy { operation, matchers, ruling, exact: true, fail_closed: false };
     let matchers: Vec<_> = alternative.targets.iter().map(matcher).collect();
     match operation {
         PolicyOperation::Connect => matchers.into_iter().map(|one| policy(vec![one])).collect(),
@@ -211,7 +211,13 @@ mod tests {
         let of = |which: &str, act: &str| derived(&format!("[[action]]\nrule = '{which}'\ndo = '{act}'"), &set);
         let runs = of("Runs", "kill");
         let below = vec![Matcher::Below("/tmp".into())];
-        let kill = Policy { operation: PolicyOperation::Exec, matchers: below, ruling: Ruling::Kill, exact: true };
+        let kill = Policy {
+            operation: PolicyOperation::Exec,
+            matchers: below,
+            ruling: Ruling::Kill,
+            exact: true,
+            fail_closed: false,
+        };
         assert_eq!(runs.policies.iter().map(|p| &p.kernel).collect::<Vec<_>>(), [&kill]);
         for (rule, operation, policies, paths) in [
             ("Writes", PolicyOperation::Write, 1, 2),

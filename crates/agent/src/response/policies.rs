@@ -42,7 +42,9 @@ impl Policies {
     ) -> anyhow::Result<Self> {
         let mut state = InForce::new(config, rules);
         if !state.kernel.is_empty() {
-            state.enforcer = Some(enforcer(config, &state.kernel, controller)?);
+            let mut enforcer = load(config, &state.kernel, controller)?;
+            enforcer.attach().map_err(crate::pipeline::refusal)?;
+            state.enforcer = Some(enforcer);
         }
         Ok(Self { config: config.clone(), controller, state: Mutex::new(state) })
     }
@@ -55,6 +57,16 @@ impl Policies {
     /// Has these policies hold for a cgroup and all below it.
     pub(super) fn assign(&self, cgroup: u64, bits: u64) -> Result<(), ethogram_probe::Error> {
         self.state().enforcer.as_ref().map_or(Ok(()), |enforcer| enforcer.assign(cgroup, bits))
+    }
+
+    /// The container of that cgroup has begun: see [`Enforcer::begin`].
+    pub(super) fn begin(&self, cgroup: u64) -> Result<(), ethogram_probe::Error> {
+        self.state().enforcer.as_ref().map_or(Ok(()), |enforcer| enforcer.begin(cgroup))
+    }
+
+    /// Has no policy hold for a cgroup, which is gone.
+    pub(super) fn forget(&self, cgroup: u64) -> Result<(), ethogram_probe::Error> {
+        self.state().enforcer.as_ref().map_or(Ok(()), |enforcer| enforcer.forget(cgroup))
     }
 
     fn state(&self) -> MutexGuard<'_, InForce> {
@@ -134,7 +146,7 @@ impl Policies {
             return None;
         }
         if !next.kernel.is_empty() {
-            match enforcer(&self.config, &next.kernel, self.controller) {
+            match self.replace(state.enforcer.as_ref(), &next, containers, accepted, myself) {
                 Ok(enforcer) => next.enforcer = Some(enforcer),
                 Err(error) => {
                     tracing::error!("{error:#}: no policy holds, and rules lead to what the agent does itself");
@@ -142,17 +154,35 @@ impl Policies {
                 }
             }
         }
-        // They hold for all containers before the earlier ones end, so that there is no gap.
-        if let Some(enforcer) = &next.enforcer {
-            for container in containers {
-                let bits = next.of(&self.config, myself, container, accepted);
-                if let Err(error) = enforcer.assign(container.cgroup_id, bits) {
-                    tracing::error!("{error}: policies do not hold for some containers");
-                    break;
-                }
+        std::mem::replace(&mut *state, next).enforcer
+    }
+
+    /// Has other policies in force. They hold for all containers before the earlier ones end, so that there is no gap, and know all
+    /// containers before they begin, so that none counts as not known.
+    fn replace<'a>(
+        &self,
+        earlier: Option<&Enforcer>,
+        next: &InForce,
+        containers: impl Iterator<Item = &'a Arc<Container>>,
+        accepted: &Accepted,
+        myself: &Myself,
+    ) -> anyhow::Result<Enforcer> {
+        let mut enforcer = load(&self.config, &next.kernel, self.controller)?;
+        for container in containers {
+            let id = container.cgroup_id;
+            let bits = next.of(&self.config, myself, container, accepted);
+            // Where there were no policies, nobody saw which containers began.
+            let begins = if earlier.is_none() { enforcer.begin(id) } else { Ok(()) };
+            if let Err(error) = enforcer.assign(id, bits).and(begins) {
+                tracing::error!("{error}: policies do not hold for some containers");
+                break;
             }
         }
-        std::mem::replace(&mut *state, next).enforcer
+        enforcer.attach().map_err(crate::pipeline::refusal)?;
+        if let Some(Err(error)) = earlier.map(|earlier| enforcer.inherit(earlier)) {
+            tracing::error!("{error}: policies do not hold for all that runs in some containers");
+        }
+        Ok(enforcer)
     }
 
     /// What reads what the kernel does by the policies that are in force now. It stays on the thread that asks for it.
@@ -189,8 +219,9 @@ impl Watched {
     }
 }
 
-fn enforcer(config: &Response, policies: &[KernelPolicy], controller: Option<Controller>) -> anyhow::Result<Enforcer> {
-    Enforcer::start(policies, controller, config.mode == Mode::DryRun).map_err(crate::pipeline::refusal)
+/// Loads policies, which are not in force yet.
+fn load(config: &Response, policies: &[KernelPolicy], controller: Option<Controller>) -> anyhow::Result<Enforcer> {
+    Enforcer::load(policies, controller, config.mode == Mode::DryRun).map_err(crate::pipeline::refusal)
 }
 
 impl InForce {
@@ -231,11 +262,15 @@ impl InForce {
 
     /// Which hold for a container, a bit each.
     fn of(&self, config: &Response, myself: &Myself, container: &Arc<Container>, accepted: &Accepted) -> u64 {
-        if protected_container(config, myself, container).is_some() {
+        if myself.is_in(container) {
             return 0;
         }
-        let configured = config.policy.iter().map(|p| p.container.as_ref().is_none_or(|glob| answers(glob, container)));
-        let of_rules = self.of_rules.policies.iter().map(|p| self.of_rules.holds(p, container, accepted));
+        let is_protected = protected_container(config, myself, container).is_some();
+        let is_unknown = container.name.is_none();
+        let is_meant = |p: &Policy| !is_protected && p.container.as_ref().is_none_or(|glob| answers(glob, container));
+        let configured = config.policy.iter().map(|p| (p.fail_closed && is_unknown) || is_meant(p));
+        let of_rules = self.of_rules.policies.iter();
+        let of_rules = of_rules.map(|p| !is_protected && self.of_rules.holds(p, container, accepted));
         let holds = configured.chain(of_rules).take(Enforcer::MAX_POLICIES).enumerate();
         holds.filter(|(_, holds)| *holds).fold(0, |bits, (index, _)| bits | 1 << index)
     }
@@ -265,7 +300,7 @@ fn in_kernel(policy: &Policy) -> KernelPolicy {
         (None, None, None) => Matcher::Any,
     };
     let ruling = if policy.act == config::Ruling::Deny { Ruling::Deny } else { Ruling::Kill };
-    KernelPolicy { operation, matchers: vec![matcher], ruling, exact: false }
+    KernelPolicy { operation, matchers: vec![matcher], ruling, exact: false, fail_closed: policy.fail_closed }
 }
 
 #[cfg(test)]
@@ -309,5 +344,35 @@ mod tests {
         };
         let of = |name: &str| state.of(&config, &Myself::default(), &Arc::new(named(name)), &Accepted::new());
         assert_eq!((of("web-1"), of("cache"), of("db")), (0b11, 0b01, 0));
+    }
+
+    /// Which of four policies hold for a container: for any, for `web*`, and both again, failing closed.
+    fn holding(protect: &str, name: Option<&str>) -> [bool; 4] {
+        let policy = |more: &str| format!("[[policy]]\nname = 'x'\noperation = 'mount'\ndo = 'deny'\n{more}\n");
+        let all =
+            ["", "container = 'web*'", "fail_closed = true", "container = 'web*'\nfail_closed = true"].map(policy);
+        let text = format!("mode = 'enforce'\nprotect = [{protect}]\n{}", all.concat());
+        let config = config(&text);
+        let state = InForce::new(&config, &Arc::default());
+        let container =
+            Arc::new(Container { id: "c0ffee".into(), name: name.map(str::to_owned), ..Container::default() });
+        let bits = |myself| state.of(&config, myself, &container, &Accepted::default());
+        let myself = Myself { pid: 12, container: Some("c0ffee".into()) };
+        assert_eq!(bits(&myself), 0, "the agent itself");
+        let bits = bits(&Myself::default());
+        [0, 1, 2, 3].map(|index| bits >> index & 1 == 1)
+    }
+
+    #[test]
+    fn what_needs_no_name_holds_before_there_is_one_and_the_rest_where_it_fails_closed() {
+        assert_eq!(holding("", None), [true, false, true, true]);
+        assert_eq!(holding("", Some("web-1")), [true; 4]);
+        assert_eq!(holding("", Some("db")), [true, false, true, false]);
+    }
+
+    #[test]
+    fn what_may_be_protected_is_spared_but_by_what_fails_closed() {
+        assert_eq!(holding("'db'", None), [false, false, true, true]);
+        assert_eq!(holding("'db'", Some("db")), [false; 4]);
     }
 }

@@ -7,6 +7,7 @@ mod behaviour;
 mod doctor;
 mod evasions;
 mod falco;
+mod first_instruction;
 mod floods;
 mod habits;
 mod heartbeats;

@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    net::{Ipv6Addr, SocketAddr},
+    net::SocketAddr,
     rc::Rc,
     time::Duration,
 };
@@ -13,7 +13,7 @@ use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBuff
 
 use super::{
     POLICY,
-    policy::{CHOWN, KILL_CONNECT, KILL_EXEC, Matcher, Policy, Ruling, peer, place, programs},
+    policy::{BEGIN, CHOWN, Group, KILL_CONNECT, KILL_EXEC, Policy, programs, write},
 };
 use crate::{
     Controller, Error, Manifest, TrackerObject,
@@ -21,17 +21,11 @@ use crate::{
     kernel::{abilities, capture_log, explain},
     object::schema,
     read::layout::Layout,
-    tables::{
-        hash::HashKey,
-        shared::{OperationPolicies, table},
-    },
+    tables::{hash::HashKey, shared::table},
 };
 
 /// Bytes between the programs and the reader of what they did.
 const RING_BYTES: u32 = 1 << 18;
-
-/// Programs that are needed together, by name.
-type Group = &'static [&'static str];
 
 /// Policies in force. Dropping it ends them.
 #[derive(Debug)]
@@ -52,9 +46,12 @@ struct Constants {
 
 #[derive(Debug)]
 struct Loaded {
-    _links: Vec<Link>,
+    /// None until they are attached.
+    links: Vec<Link>,
+    programs: BTreeSet<&'static str>,
     object: Object,
     subjects: MapHandle,
+    begun: MapHandle,
     hits: MapHandle,
     layout: Layout,
 }
@@ -80,7 +77,18 @@ impl Enforcer {
     /// Paths of all policies at most.
     pub const MAX_PATHS: usize = 4096;
 
-    /// Attaches what the policies need. They apply to no container yet. `controller` is that of [`Settings`]. In a dry run what they lead to
+    /// Puts policies in force: [`Enforcer::load`] and [`Enforcer::attach`].
+    ///
+    /// # Errors
+    /// Where either fails.
+    pub fn start(policies: &[Policy], controller: Option<Controller>, dry_run: bool) -> Result<Self, Error> {
+        let mut loaded = Self::load(policies, controller, dry_run)?;
+        loaded.attach()?;
+        Ok(loaded)
+    }
+
+    /// Loads what the policies need. They apply to no container that is known yet, and to none at all before
+    /// [`Enforcer::attach`]. `controller` is that of [`Settings`]. In a dry run what they lead to
     /// is reported, and not done.
     ///
     /// [`Settings`]: crate::Settings
@@ -88,7 +96,7 @@ impl Enforcer {
     /// # Errors
     /// Where there are too many, or the kernel's tables cannot be made. That it does not take some programs is no error: see
     /// [`Enforcer::refusal`].
-    pub fn start(policies: &[Policy], controller: Option<Controller>, dry_run: bool) -> Result<Self, Error> {
+    pub fn load(policies: &[Policy], controller: Option<Controller>, dry_run: bool) -> Result<Self, Error> {
         let bad = |problem: String| Err(Error::BadObject { origin: "policies".into(), problem });
         if policies.len() > Self::MAX_POLICIES {
             return bad(format!("there are {}, and at most {} can be", policies.len(), Self::MAX_POLICIES));
@@ -104,6 +112,7 @@ impl Enforcer {
         let chosen: Vec<Result<Group, String>> = policies
             .iter()
             .map(|policy| {
+                takes(BEGIN)?;
                 if let (true, Some(group)) = (policy.exact, policy.after()) {
                     return takes(group).map(|()| group);
                 }
@@ -122,6 +131,9 @@ impl Enforcer {
         if groups.contains(&programs(PolicyOperation::Write)) && takes(CHOWN).is_ok() {
             groups.insert(CHOWN);
         }
+        if !groups.is_empty() {
+            groups.insert(BEGIN);
+        }
         let held = policies.iter().zip(&chosen).enumerate();
         let held = held.filter_map(|(index, (policy, group))| Some((index, policy, *group.as_ref().ok()?)));
         let loaded = match groups.is_empty() {
@@ -134,28 +146,69 @@ impl Enforcer {
         Ok(Self { loaded, refused: chosen.into_iter().map(Result::err).collect() })
     }
 
+    /// Has them in force.
+    ///
+    /// # Errors
+    /// Where the kernel does not take a program where it is to be called.
+    pub fn attach(&mut self) -> Result<(), Error> {
+        let Some(loaded) = &mut self.loaded else { return Ok(()) };
+        let links = attach(&loaded.object, &loaded.programs);
+        loaded.links = links.map_err(|reason| Error::Unsupported(format!("policies: {reason}")))?;
+        Ok(())
+    }
+
     /// Why this kernel cannot enforce a policy. None where it does.
     pub fn refusal(&self, policy: usize) -> Option<&str> {
         self.refused.get(policy)?.as_deref()
     }
 
-    /// Says which policies, a bit each, hold for the cgroup of that id and all below it.
+    /// Says which policies, a bit each, hold for the cgroup of that id and all below it: it is known from then on, be it that none does.
+    /// They hold for nothing that a runtime does there before [`Enforcer::begin`], or before something is executed there from another
+    /// root than the host's.
     ///
     /// # Errors
     /// Where the kernel's table is full.
     pub fn assign(&self, cgroup: u64, policies: u64) -> Result<(), Error> {
         let Some(loaded) = &self.loaded else { return Ok(()) };
-        let key = cgroup.to_ne_bytes();
-        let done = match policies {
-            0 => loaded.subjects.delete(&key),
-            _ => loaded.subjects.update(&key, &policies.to_ne_bytes(), MapFlags::ANY),
-        };
-        match done {
-            Err(e) if e.kind() == libbpf_rs::ErrorKind::NotFound => Ok(()),
-            done => {
-                done.map_err(|source| Error::Kernel { doing: format!("setting policies for cgroup {cgroup}"), source })
+        let done = loaded.subjects.update(&cgroup.to_ne_bytes(), &policies.to_ne_bytes(), MapFlags::ANY);
+        done.map_err(|source| Error::Kernel { doing: format!("setting policies for cgroup {cgroup}"), source })
+    }
+
+    /// Says that the container of that cgroup has begun: what is done there is no longer its runtime's work on it.
+    ///
+    /// # Errors
+    /// Where the kernel's table cannot be written.
+    pub fn begin(&self, cgroup: u64) -> Result<(), Error> {
+        let Some(loaded) = &self.loaded else { return Ok(()) };
+        let done = loaded.begun.update(&cgroup.to_ne_bytes(), &1u32.to_ne_bytes(), MapFlags::ANY);
+        done.map_err(|source| Error::Kernel { doing: format!("having policies hold for cgroup {cgroup}"), source })
+    }
+
+    /// Takes over which containers have begun, from earlier policies that are still in force.
+    ///
+    /// # Errors
+    /// Where the kernel's table cannot be written.
+    pub fn inherit(&self, earlier: &Self) -> Result<(), Error> {
+        let begun = earlier.loaded.iter().flat_map(|loaded| loaded.begun.keys());
+        begun.filter_map(|key| key.try_into().ok()).try_for_each(|key| self.begin(u64::from_ne_bytes(key)))
+    }
+
+    /// No longer knows a cgroup: it is gone, or no container's.
+    ///
+    /// # Errors
+    /// Where the kernel's table cannot be written.
+    pub fn forget(&self, cgroup: u64) -> Result<(), Error> {
+        let Some(loaded) = &self.loaded else { return Ok(()) };
+        for table in [&loaded.subjects, &loaded.begun] {
+            match table.delete(&cgroup.to_ne_bytes()) {
+                Err(e) if e.kind() == libbpf_rs::ErrorKind::NotFound => {}
+                done => done.map_err(|source| Error::Kernel {
+                    doing: format!("ending policies for cgroup {cgroup}"),
+                    source,
+                })?,
             }
         }
+        Ok(())
     }
 
     /// How often each policy has held.
@@ -185,16 +238,15 @@ impl Loaded {
         object: &TrackerObject,
         constants: Constants,
     ) -> Result<Self, String> {
-        let programs = groups.iter().copied().flatten().copied().collect();
+        let programs: BTreeSet<&'static str> = groups.iter().copied().flatten().copied().collect();
         let in_kernel = load(&programs, constants)?;
         let map = |name: &str| handle(&in_kernel, name);
         let (operations, paths, peers) =
             (map(table::OPERATIONS.name)?, map(table::PATHS.name)?, map(table::PEERS.name)?);
         write(policies, &constants.hash_key, &operations, &paths, &peers).map_err(|e| e.to_string())?;
-        let (subjects, hits) = (map(table::SUBJECTS.name)?, map(table::HITS.name)?);
-        let links = attach(&in_kernel, &programs)?;
+        let (subjects, begun, hits) = (map(table::SUBJECTS.name)?, map(table::BEGUN.name)?, map(table::HITS.name)?);
         let layout = Layout::new(&object.schema.events, None);
-        Ok(Self { _links: links, object: in_kernel, subjects, hits, layout })
+        Ok(Self { links: Vec::new(), programs, object: in_kernel, subjects, begun, hits, layout })
     }
 
     fn watch(&self) -> Result<Watch, Error> {
@@ -260,7 +312,7 @@ fn enforcement(mut event: Event, to_epoch: u64) -> Enforcement {
 
 /// Tries whether the kernel takes the programs of a group.
 fn try_group(group: Group, constants: Constants) -> Result<(), String> {
-    if ![KILL_EXEC, KILL_CONNECT].contains(&group)
+    if ![BEGIN, KILL_EXEC, KILL_CONNECT].contains(&group)
         && let Some(reason) = abilities::refusal("lsm")
     {
         return Err(reason.to_owned());
@@ -273,7 +325,8 @@ fn try_group(group: Group, constants: Constants) -> Result<(), String> {
 /// Loads each program alone, as far as this kernel takes it.
 #[cfg(test)]
 pub(crate) fn load_each_program() {
-    let all = PolicyOperation::ALL.into_iter().flat_map(programs).chain(KILL_EXEC).chain(KILL_CONNECT).chain(CHOWN);
+    let others = [BEGIN, KILL_EXEC, KILL_CONNECT, CHOWN].into_iter().flatten();
+    let all = PolicyOperation::ALL.into_iter().flat_map(programs).chain(others);
     for program in all {
         _ = load(
             &BTreeSet::from([*program]),
@@ -322,44 +375,4 @@ fn attach(object: &Object, programs: &BTreeSet<&str>) -> Result<Vec<Link>, Strin
 fn handle(object: &Object, name: &str) -> Result<MapHandle, String> {
     let map = object.maps().find(|m| m.name() == name).ok_or_else(|| format!("the object has no map '{name}'"))?;
     MapHandle::try_from(&map).map_err(|e| e.to_string())
-}
-
-/// Fills the tables.
-fn write(
-    policies: &[(usize, &Policy, Group)],
-    hash_key: &HashKey,
-    operations: &MapHandle,
-    paths: &MapHandle,
-    peers: &MapHandle,
-) -> libbpf_rs::Result<()> {
-    let mut of_paths = BTreeMap::<_, u64>::new();
-    for operation in PolicyOperation::ALL {
-        let mut of = OperationPolicies::default();
-        for (index, policy, group) in policies.iter().filter(|(_, p, _)| p.operation == operation) {
-            let bit = 1u64 << index;
-            *(if policy.ruling == Ruling::Deny { &mut of.deny } else { &mut of.kill }) |= bit;
-            of.exact |= if policy.exact { bit } else { 0 };
-            of.after |= if policy.after() == Some(*group) { bit } else { 0 };
-            for matcher in &policy.matchers {
-                match matcher {
-                    Matcher::Any if operation == PolicyOperation::Connect => {
-                        let any = peer(Ipv6Addr::UNSPECIFIED.into(), 0, None).to_bytes();
-                        peers.update(&(*index as u32).to_ne_bytes(), &any, MapFlags::ANY)?;
-                    }
-                    Matcher::Any => of.anything |= bit,
-                    Matcher::Path(_) | Matcher::Below(_) => {
-                        for key in matcher.path_keys(hash_key) {
-                            *of_paths.entry(key.to_bytes()).or_default() |= bit;
-                        }
-                    }
-                    Matcher::Peer { address, bits, port } => {
-                        let peer = peer(*address, *bits, *port).to_bytes();
-                        peers.update(&(*index as u32).to_ne_bytes(), &peer, MapFlags::ANY)?;
-                    }
-                }
-            }
-        }
-        operations.update(&place(operation).to_ne_bytes(), &of.to_bytes(), MapFlags::ANY)?;
-    }
-    of_paths.iter().try_for_each(|(key, bits)| paths.update(key, &bits.to_ne_bytes(), MapFlags::ANY))
 }

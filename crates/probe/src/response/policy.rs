@@ -1,13 +1,17 @@
 //! What the kernel is to refuse or to kill for, and how that is written into its tables.
 
-use std::net::IpAddr;
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use ethogram_model::schema::PolicyOperation;
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 use crate::tables::{
     hash::HashKey,
     shared::{
-        PathKey, Peer, operation,
+        OperationPolicies, PathKey, Peer, operation,
         path_extent::{PATH_ABOVE, PATH_ALONE, PATH_BELOW},
     },
 };
@@ -26,6 +30,8 @@ pub struct Policy {
     /// Whether it stands for a rule: it holds for nothing that the rule's events would not report, and where that cannot be known,
     /// not at all.
     pub exact: bool,
+    /// Whether it holds also for what runs in a container that is not known. It is none that stands for a rule.
+    pub fail_closed: bool,
 }
 
 /// To what it is done.
@@ -48,6 +54,9 @@ pub enum Matcher {
     },
 }
 
+/// Programs that are needed together, by name.
+pub(super) type Group = &'static [&'static str];
+
 /// What becomes of who does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ruling {
@@ -61,7 +70,7 @@ pub enum Ruling {
 const _: () = assert!(PolicyOperation::ALL.len() == operation::OPERATIONS as usize);
 
 /// An operation's place in the tables.
-pub(super) fn place(of: PolicyOperation) -> u32 {
+fn place(of: PolicyOperation) -> u32 {
     match of {
         PolicyOperation::Exec => operation::OP_EXEC,
         PolicyOperation::Write => operation::OP_WRITE,
@@ -120,6 +129,8 @@ impl Policy {
     }
 }
 
+/// The program that notes which containers have begun, which all need.
+pub(super) const BEGIN: &[&str] = &["begin_container"];
 /// The program that kills for an exec where the one that refuses is not taken, and where a rule asks for it.
 pub(super) const KILL_EXEC: &[&str] = &["kill_exec"];
 /// The program that kills for a connection where a rule asks for it.
@@ -128,7 +139,7 @@ pub(super) const KILL_CONNECT: &[&str] = &["kill_connect"];
 impl Matcher {
     /// What the kernel is to know of it, where it is about paths: itself, and all directories that may not be another's in its
     /// place.
-    pub(super) fn path_keys(&self, key: &HashKey) -> Vec<PathKey> {
+    fn path_keys(&self, key: &HashKey) -> Vec<PathKey> {
         let (path, below) = match self {
             Self::Path(path) => (path, PATH_ALONE),
             Self::Below(path) => (path, PATH_BELOW),
@@ -148,7 +159,7 @@ fn path_key(key: &HashKey, names: &[&str], below: u32) -> PathKey {
     PathKey { hash: hash_path(key, names), below, ..PathKey::default() }
 }
 
-pub(super) fn peer(address: IpAddr, bits: u8, port: Option<u16>) -> Peer {
+fn peer(address: IpAddr, bits: u8, port: Option<u16>) -> Peer {
     let (address, bits) = match address {
         IpAddr::V4(v4) => (v4.to_ipv6_mapped(), 96 + u32::from(bits.min(32))),
         IpAddr::V6(v6) => (v6, u32::from(bits.min(128))),
@@ -180,6 +191,47 @@ fn hash_name(key: &HashKey, name: &[u8]) -> u64 {
     };
     let hash = name.chunks(8).fold(key.salt, |hash, part| key.mixed(hash, word(part)));
     key.mixed(hash, name.len() as u64)
+}
+
+/// Fills the tables.
+pub(super) fn write(
+    policies: &[(usize, &Policy, Group)],
+    hash_key: &HashKey,
+    operations: &MapHandle,
+    paths: &MapHandle,
+    peers: &MapHandle,
+) -> libbpf_rs::Result<()> {
+    let mut of_paths = BTreeMap::<_, u64>::new();
+    for operation in PolicyOperation::ALL {
+        let mut of = OperationPolicies::default();
+        for (index, policy, group) in policies.iter().filter(|(_, p, _)| p.operation == operation) {
+            let bit = 1u64 << index;
+            *(if policy.ruling == Ruling::Deny { &mut of.deny } else { &mut of.kill }) |= bit;
+            of.exact |= if policy.exact { bit } else { 0 };
+            of.after |= if policy.after() == Some(*group) { bit } else { 0 };
+            of.closed |= if policy.fail_closed { bit } else { 0 };
+            for matcher in &policy.matchers {
+                match matcher {
+                    Matcher::Any if operation == PolicyOperation::Connect => {
+                        let any = peer(Ipv6Addr::UNSPECIFIED.into(), 0, None).to_bytes();
+                        peers.update(&(*index as u32).to_ne_bytes(), &any, MapFlags::ANY)?;
+                    }
+                    Matcher::Any => of.anything |= bit,
+                    Matcher::Path(_) | Matcher::Below(_) => {
+                        for key in matcher.path_keys(hash_key) {
+                            *of_paths.entry(key.to_bytes()).or_default() |= bit;
+                        }
+                    }
+                    Matcher::Peer { address, bits, port } => {
+                        let peer = peer(*address, *bits, *port).to_bytes();
+                        peers.update(&(*index as u32).to_ne_bytes(), &peer, MapFlags::ANY)?;
+                    }
+                }
+            }
+        }
+        operations.update(&place(operation).to_ne_bytes(), &of.to_bytes(), MapFlags::ANY)?;
+    }
+    of_paths.iter().try_for_each(|(key, bits)| paths.update(key, &bits.to_ne_bytes(), MapFlags::ANY))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod cut;
 mod exact;
+mod first;
 mod paths;
 
 use std::{
@@ -65,12 +66,12 @@ fn text(path: &Path) -> CString {
 }
 
 fn policy(operation: PolicyOperation, matcher: Matcher, ruling: Ruling) -> Policy {
-    Policy { operation, matchers: vec![matcher], ruling, exact: false }
+    Policy { operation, matchers: vec![matcher], ruling, exact: false, fail_closed: false }
 }
 
 /// One that stands for a rule.
 fn exact(operation: PolicyOperation, matchers: &[Matcher], ruling: Ruling) -> Policy {
-    Policy { operation, matchers: matchers.to_vec(), ruling, exact: true }
+    Policy { operation, matchers: matchers.to_vec(), ruling, exact: true, fail_closed: false }
 }
 
 /// Policies that hold for one of two cgroups. None where this kernel takes none of them.
@@ -93,6 +94,7 @@ impl Rig {
         }
         let (subject, neighbour) = (Cgroup::new(name), Cgroup::new(&format!("{name}-neighbour")));
         enforcer.assign(subject.id(), (1 << policies.len()) - 1).unwrap();
+        enforcer.begin(subject.id()).unwrap();
         Some(Self { enforcer, subject, neighbour })
     }
 
@@ -450,6 +452,7 @@ fn a_dry_run_tells_and_does_nothing() {
     let policies = [policy(PolicyOperation::Exec, below(&forbidden), Ruling::Kill)];
     let (enforcer, subject) = (Enforcer::start(&policies, None, true).unwrap(), Cgroup::new("dry"));
     enforcer.assign(subject.id(), 1).unwrap();
+    enforcer.begin(subject.id()).unwrap();
     let (marker, other) = (Marker::program(&forbidden), Marker::program(&allowed));
     assert_eq!((marker.run(&subject), other.run(&subject)), (RAN, RAN));
     assert_eq!(enforcer.hits(), [1]);
@@ -471,6 +474,7 @@ fn containers_are_told_apart_by_a_hierarchy_of_version_1_too() {
     let (subject, neighbour) = (Cgroup::at(memory, "kill-1"), Cgroup::at(memory, "kill-1-neighbour"));
     let nested = Cgroup::at(&subject.0, "nested");
     enforcer.assign(subject.id(), 1).unwrap();
+    enforcer.begin(subject.id()).unwrap();
     let marker = Marker::program(&forbidden);
     assert_eq!((marker.run(&subject), marker.run(&nested)), (KILLED, KILLED));
     assert_eq!(marker.run(&neighbour), RAN);

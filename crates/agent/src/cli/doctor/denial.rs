@@ -33,6 +33,7 @@ impl Denial {
             matchers: vec![Matcher::Any],
             ruling: Ruling::Deny,
             exact: false,
+            fail_closed: false,
         });
         let reason = match Enforcer::start(&tries, None, true) {
             Ok(enforcer) => (0..tries.len()).find_map(|index| enforcer.refusal(index).map(str::to_owned)),
