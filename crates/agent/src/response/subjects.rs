@@ -16,6 +16,8 @@ use super::{decide::Myself, derive::Accepted, policies::Policies};
 pub(super) struct Subjects {
     known: HashMap<u64, Known>,
     accepted: Accepted,
+    /// Whether there was a list of all.
+    has_list: bool,
     /// Whether the kernel's table could not be written the last time.
     is_full: bool,
 }
@@ -35,17 +37,14 @@ impl Subjects {
     /// A container came, or more is known of it. As long as it has not begun, its runtime is left alone in it.
     pub(super) fn meet(&mut self, policies: &Policies, myself: &Myself, container: Arc<Container>) {
         let bits = policies.bits_of(myself, &container, &self.accepted);
-        let (id, has_started) = (container.cgroup_id, container.started_ns.is_some());
+        let id = container.cgroup_id;
         let before = self.known.insert(id, Known { container, policies: bits, is_new: true });
-        if before.as_ref().map(|known| known.policies) != Some(bits) {
+        if before.map(|known| known.policies) != Some(bits) {
             self.note(policies.assign(id, bits));
-        }
-        if has_started && before.is_none_or(|known| known.container.started_ns.is_none()) {
-            self.note(policies.begin(id));
         }
     }
 
-    /// These containers are all that there are. Those that nobody saw coming have begun.
+    /// These containers are all that there are. Those that nobody saw coming have begun, and so have those of the first list.
     pub(super) fn sync(&mut self, policies: &Policies, myself: &Myself, all: Vec<Arc<Container>>) {
         let listed: HashSet<u64> = all.iter().map(|container| container.cgroup_id).collect();
         let gone = self.known.extract_if(|id, known| !listed.contains(id) && !known.is_new);
@@ -54,12 +53,13 @@ impl Subjects {
         }
         for container in all {
             let id = container.cgroup_id;
-            if !self.known.contains_key(&id) {
+            if !self.has_list || !self.known.contains_key(&id) {
                 self.note(policies.begin(id));
             }
             self.meet(policies, myself, container);
         }
         self.known.values_mut().for_each(|known| known.is_new = false);
+        self.has_list = true;
     }
 
     /// Other rules are in force. Gives the earlier policies where others took their place: they have ended once it is dropped.
