@@ -8,6 +8,9 @@ struct Root {
     mounts: Vec<(CString, CString)>,
 }
 
+/// What a child ends with whose root could not be prepared.
+const NOT_PREPARED: i32 = 91;
+
 /// How much of a container a process has.
 #[derive(Clone, Copy)]
 enum Of {
@@ -77,7 +80,7 @@ impl Root {
                 libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), private, std::ptr::null());
                 for (from, to) in &self.mounts {
                     if libc::mount(from.as_ptr(), to.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()) != 0 {
-                        return 91;
+                        return NOT_PREPARED;
                     }
                 }
                 if pids != 0 {
@@ -143,13 +146,14 @@ fn a_policy_that_fails_closed_holds_in_containers_that_are_not_known() {
 #[test]
 fn policies_hold_from_the_first_program_on_and_not_for_what_prepares_it() {
     let root = Root::new();
-    Marker::program(&root.folder("forbidden"));
+    ["forbidden", "allowed"].iter().for_each(|name| _ = Marker::program(&root.folder(name)));
     let policies = [policy(PolicyOperation::Exec, root.below("forbidden"), Ruling::Kill)];
     let enforcer = Enforcer::start(&policies, None, false).unwrap();
     let (subject, neighbour) = (Cgroup::new("first"), Cgroup::new("first-neighbour"));
     [&subject, &neighbour].iter().for_each(|cgroup| enforcer.assign(cgroup.id(), 1).unwrap());
     assert_eq!(root.run(&subject, Of::Namespaces, "forbidden"), RAN, "a hook of its runtime");
     assert_eq!(root.run(&subject, Of::Container, "forbidden"), KILLED, "the first program");
+    assert_eq!(root.run(&subject, Of::Container, "allowed"), RAN, "another path");
     assert_eq!(root.run(&subject, Of::Namespaces, "forbidden"), KILLED, "it has begun");
     assert_eq!(root.run(&neighbour, Of::Namespaces, "forbidden"), RAN, "its neighbour has not");
     let next = Enforcer::start(&policies, None, false).unwrap();
@@ -175,17 +179,26 @@ fn a_runtime_mounts_and_writes_until_the_container_begins() {
     if let Some(reason) = enforcer.refusal(0) {
         return eprintln!("skipped, as this kernel cannot: {reason}");
     }
-    let (known, unknown) = (Cgroup::new("prepared"), Cgroup::new("prepared-unknown"));
-    enforcer.assign(known.id(), 3).unwrap();
+    let [no_mounts, no_writes, unknown] = ["mounts", "writes", "unknown"].map(Cgroup::new);
+    enforcer.assign(no_mounts.id(), 1).unwrap();
+    enforcer.assign(no_writes.id(), 2).unwrap();
     let (at, file) = (c"/at".to_owned(), c"/at/file".to_owned());
     let writes = || open(&file, libc::O_WRONLY | libc::O_CREAT);
     let mounts = |cgroup: &Cgroup, of| root.does(cgroup, of, || mount(&at));
-    for cgroup in [&known, &unknown] {
+    for cgroup in [&no_mounts, &no_writes, &unknown] {
         assert_eq!(root.does(cgroup, Of::Container, writes), 0, "its runtime writes");
         assert_eq!(mounts(cgroup, Of::Container), 0, "its runtime mounts");
         assert_eq!(root.run(cgroup, Of::Container, "allowed"), RAN);
-        assert_eq!(root.does(cgroup, Of::Container, writes), libc::EPERM, "it has begun");
-        assert_eq!(mounts(cgroup, Of::Container), libc::EPERM, "it has begun");
     }
+    for cgroup in [&no_writes, &unknown] {
+        assert_eq!(root.does(cgroup, Of::Container, writes), libc::EPERM, "it has begun");
+    }
+    assert_eq!(mounts(&no_writes, Of::Container), 0, "another policy");
+    assert_eq!(mounts(&unknown, Of::Container), libc::EPERM, "it has begun");
+    assert_eq!(
+        mounts(&no_mounts, Of::Container),
+        NOT_PREPARED,
+        "what this test mounts to begin with is refused already"
+    );
     assert_eq!(mounts(&unknown, Of::Mounts), 0, "a service with mounts and a root of its own");
 }
