@@ -30,7 +30,7 @@ pub struct Profile {
 
 impl Profile {
     /// Raised when the stored form changes.
-    pub const VERSION: u32 = 3;
+    pub const VERSION: u32 = 4;
     /// The oldest form that is understood: what it does not say has its default.
     pub const OLDEST_VERSION: u32 = 1;
 

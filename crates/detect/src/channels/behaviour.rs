@@ -11,6 +11,7 @@ pub(crate) mod peers;
 pub mod places;
 mod programs;
 pub mod read;
+mod renamed;
 mod room;
 pub(crate) mod score;
 mod shape;
@@ -223,6 +224,9 @@ impl BehaviourChannel {
 
     /// Brings what an older version has stored up to this one.
     pub(super) fn migrate(&mut self, version: u32) {
+        if version < 4 {
+            self.rename_numbered_folders();
+        }
         // The first version does not say what interpreters were given as arguments; the second says it of those only that
         // something in the container runs, and not of all.
         if version >= 3 {

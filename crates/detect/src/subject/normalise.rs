@@ -15,24 +15,58 @@ const LONG_NUMBER: usize = 5;
 /// Of the curve that keys and their files are named after: `id_ed25519`.
 const CURVE: &str = "25519";
 
+/// Folders of the system, in which a number is a version: `/usr/lib/llvm-14`.
+const OF_SYSTEM: [&str; 10] = ["usr", "opt", "lib", "lib64", "bin", "sbin", "etc", "boot", "proc", "sys"];
+
 /// Generalises each segment of a path. Borrows where nothing changes, and gives the same when given its own result.
 pub fn path(path: &str) -> Cow<'_, str> {
     let path = cut(path);
-    if path.split('/').all(|s| matches!(segment(s), Cow::Borrowed(_))) {
+    let folders = if is_of_system(&path) { 0 } else { path.matches('/').count() };
+    let part = |(i, name)| if i < folders { numbered(segment(name)) } else { segment(name) };
+    if path.split('/').enumerate().all(|one| matches!(part(one), Cow::Borrowed(_))) {
         return path;
     }
     let mut out = String::with_capacity(path.len());
-    for (i, s) in path.split('/').enumerate() {
+    for (i, name) in path.split('/').enumerate() {
         if i > 0 {
             out.push('/');
         }
-        out += &segment(s);
+        out += &part((i, name));
     }
     // Classes can be longer than what they stand for.
     match cut(&out) {
         Cow::Owned(shorter) => Cow::Owned(shorter),
         Cow::Borrowed(_) => Cow::Owned(out),
     }
+}
+
+/// Generalises the folders of a path or pattern that is generalised else, as it was by earlier agents.
+pub(crate) fn numbered_folders(pattern: &str) -> Cow<'_, str> {
+    let Some((folders, file)) = pattern.rsplit_once('/').filter(|_| !is_of_system(pattern)) else {
+        return Cow::Borrowed(pattern);
+    };
+    let folders: Vec<_> = folders.split('/').map(|name| numbered(Cow::Borrowed(name))).collect();
+    format!("{}/{file}", folders.join("/")).into()
+}
+
+fn is_of_system(path: &str) -> bool {
+    OF_SYSTEM.contains(&path.trim_start_matches('/').split('/').next().unwrap_or_default())
+}
+
+/// Generalises a folder's name: one with a number behind a separator is one of many, `job-17`, `7_1`.
+fn numbered(name: Cow<'_, str>) -> Cow<'_, str> {
+    const SEPARATORS: [char; 4] = ['-', '_', '#', '@'];
+    let is_numbered = name.rsplit_once(SEPARATORS).is_some_and(|(stem, number)| !stem.is_empty() && is_number(number));
+    if !is_numbered {
+        return name;
+    }
+    let mut out = String::with_capacity(name.len());
+    for part in name.split_inclusive(SEPARATORS) {
+        let word = part.trim_end_matches(SEPARATORS);
+        out += if is_number(word) { number(word) } else { word };
+        out += &part[word.len()..];
+    }
+    out.into()
 }
 
 /// Generalises an argument of a command line: its words, and the parts of paths and options in them.
@@ -58,7 +92,7 @@ pub fn segment(segment: &str) -> Cow<'_, str> {
         return Cow::Borrowed(segment);
     }
     if let Some(named) = temporary(segment) {
-        return Cow::Owned(named.into());
+        return named;
     }
     let mut out = String::new();
     let mut copied = 0;
@@ -120,8 +154,10 @@ fn class(before: &str, rest: &str, token: usize) -> Option<(usize, usize, &'stat
     }
     let word = &rest[..token];
     if is_number(word) {
-        // Of an inode, or of a log that was put away.
-        let counts = before.ends_with('[') || before.ends_with("log.");
+        // Of an inode, of a log that was put away, or of the process that changes users.
+        let of_accounts = ["passwd.", "shadow.", "group.", "subuid.", "subgid."];
+        let counts =
+            before.ends_with('[') || before.ends_with("log.") || of_accounts.iter().any(|f| before.ends_with(f));
         return (word.len() >= LONG_NUMBER || counts).then_some((0, token, number(word)));
     }
     if is_hex(word) {
@@ -137,20 +173,19 @@ fn class(before: &str, rest: &str, token: usize) -> Option<(usize, usize, &'stat
     is_random(word).then_some((0, token, "*"))
 }
 
-/// The names that mktemp, mkstemp and Python's tempfile make: known by their beginning and length.
-fn temporary(segment: &str) -> Option<&'static str> {
+/// The names that mktemp, mkstemp and Python's tempfile make, and pip with that: known by their beginning and length.
+fn temporary(segment: &str) -> Option<Cow<'_, str>> {
+    let is_of_python = |t: &str| t.len() == 8 && t.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    if let Some((kind, tail)) = segment.rsplit_once('-').filter(|(kind, _)| kind.starts_with("pip-")) {
+        return is_of_python(tail).then(|| format!("{kind}-*").into());
+    }
     let tail = segment.strip_prefix("tmp")?;
     let varied = |t: &str| t.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
     match tail.strip_prefix('.') {
         Some(t) if matches!(t.len(), 6 | 8 | 10) && t.bytes().all(|b| b.is_ascii_alphanumeric()) && varied(t) => {
-            Some("tmp.*")
+            Some(Cow::Owned("tmp.*".into()))
         }
-        None if tail.len() == 8
-            && tail.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
-            && tail.bytes().any(|b| b.is_ascii_digit()) =>
-        {
-            Some("tmp*")
-        }
+        None if is_of_python(tail) && tail.bytes().any(|b| b.is_ascii_digit()) => Some(Cow::Owned("tmp*".into())),
         _ => None,
     }
 }
@@ -299,6 +334,7 @@ mod tests {
             ("/tmp/tmp.Xa81jK", "/tmp/tmp.*"),
             ("/tmp/tmp.gHq0PlMvT2", "/tmp/tmp.*"),
             ("/tmp/tmpk3v_9x2a", "/tmp/tmp*"),
+            ("/tmp/pip-build-tracker-hxwiit7d/x", "/tmp/pip-build-tracker-*/x"),
             ("/tmp/sess_ab12cd34ef56gh78ij90klmn12", "/tmp/sess_*"),
             ("/tmp/ccA1bX9q.o", "/tmp/*.o"),
             ("/tmp/go-build3141592653/b001", "/tmp/go-build<n>/b001"),
@@ -324,6 +360,11 @@ mod tests {
             ("/wal/000000010000000000000001", "/wal/<hex>"),
             ("/wal/00000001000000000000000A", "/wal/<hex>"),
             ("/tmp/*", "/tmp/\\*"),
+            ("/etc/passwd.7", "/etc/passwd.<n>"),
+            ("/etc/gshadow.412", "/etc/gshadow.<n>"),
+            ("/builds/job-17/run", "/builds/job-<n>/run"),
+            ("/srv/_work/7_1/shop/run", "/srv/_work/<n>_<n>/shop/run"),
+            ("/srv/nightly_2_build@3/run", "/srv/nightly_<n>_build@<n>/run"),
         ] {
             assert_eq!(path(name), pattern, "{name}");
         }
@@ -366,9 +407,27 @@ mod tests {
             "/etc/ssh/ssh_host_ed25519_key.pub",
             "memfd:x",
             "/tmp/grüße-aus-köln",
+            "/usr/lib/llvm-14/bin/clang",
+            "/opt/openjdk-17/bin/java",
+            "/srv/app-1.2/run",
+            "/srv/job1/run",
+            "/srv/-1/run",
+            "/srv/part-7",
         ] {
             assert_eq!(path(name), name);
             assert!(matches!(path(name), Cow::Borrowed(_)), "{name} is copied for nothing");
+        }
+    }
+
+    #[test]
+    fn what_earlier_agents_kept_is_brought_up() {
+        for (kept, wanted) in [
+            ("/builds/job-17/*/run", "/builds/job-<n>/*/run"),
+            ("/builds/*", "/builds/*"),
+            ("/usr/lib/llvm-14/bin/clang", "/usr/lib/llvm-14/bin/clang"),
+            ("(outside)", "(outside)"),
+        ] {
+            assert_eq!(numbered_folders(kept), wanted);
         }
     }
 

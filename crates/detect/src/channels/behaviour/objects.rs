@@ -109,6 +109,18 @@ impl Objects {
         }
     }
 
+    /// Gives what it holds other names.
+    pub(crate) fn rename(&mut self, name: impl Fn(&str) -> String) {
+        for (old, seen) in std::mem::take(&mut self.named) {
+            self.named.entry(name(&old)).or_default().add(seen);
+        }
+        let mut paths: BTreeMap<String, Seen> = BTreeMap::new();
+        for (old, seen) in self.paths.patterns() {
+            paths.entry(name(&old)).or_default().add(seen);
+        }
+        self.paths = paths.into();
+    }
+
     /// Adds an object by its own name, or what stands for many as it is written.
     pub(crate) fn insert_name(&mut self, name: &str, seen: Seen) {
         self.named.entry(name.to_owned()).or_default().add(seen);

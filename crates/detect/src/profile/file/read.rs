@@ -119,6 +119,8 @@ impl Reader<'_> {
         if profile.channels.behaviour.operations.is_empty() && self.problems.is_empty() {
             self.lacks("it says nothing of what the workload does, and would make everything an alert".into());
         }
+        // Earlier agents wrote them as they were.
+        profile.channels.behaviour.rename_numbered_folders();
         profile.lifecycle.approve(now_ns);
         Some(profile)
     }
