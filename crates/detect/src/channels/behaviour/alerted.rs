@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
-use super::{Behaviour, BehaviourChannel, Operation};
+use super::{Behaviour, BehaviourChannel, Operation, alike};
 use crate::{
     Settings,
     channels::Channel,
@@ -72,6 +72,22 @@ impl Alerted {
     }
 }
 
+/// The object under which a behaviour was raised: its own, or a file's beside it that differs only in what varies, as the reports of
+/// jobs do.
+fn raised_object<'o>(objects: &'o BTreeMap<String, Alerted>, behaviour: &Behaviour<'_>) -> Option<&'o str> {
+    if let Some((known, _)) = objects.get_key_value(&*behaviour.object) {
+        return Some(known);
+    }
+    let (folder, file) = behaviour
+        .object
+        .rsplit_once('/')
+        .filter(|_| behaviour.kind == ObjectKind::Path && !behaviour.is_guarded && behaviour.sensitivity.is_none())?;
+    let is_alike = |known: &&String| {
+        known.rsplit_once('/').is_some_and(|(of_known, name)| of_known == folder && alike::common(name, file).is_some())
+    };
+    objects.keys().find(is_alike).map(String::as_str)
+}
+
 impl BehaviourChannel {
     /// What was raised, without what these operations hold.
     pub(super) fn alerted_but(
@@ -103,7 +119,8 @@ impl BehaviourChannel {
     /// The operation under which a behaviour was raised before: its own, or one that stands for it.
     fn raised_as(&self, behaviour: &Behaviour<'_>) -> Option<&str> {
         let find = |executables: &BTreeMap<String, BTreeMap<String, Alerted>>| {
-            executables.get(&*behaviour.executable)?.get(&*behaviour.object).map(|alerted| alerted.kind)
+            let objects = executables.get(&*behaviour.executable)?;
+            Some(objects.get(raised_object(objects, behaviour)?)?.kind)
         };
         if behaviour.kind != ObjectKind::Port {
             let (name, executables) = self.alerted.get_key_value(behaviour.operation)?;
@@ -122,13 +139,16 @@ impl BehaviourChannel {
     /// Whether what was raised of a behaviour before goes on with what comes now; none where nothing was.
     pub(crate) fn goes_on(&self, behaviour: &Behaviour<'_>, time_ns: u64, by: &str) -> Option<bool> {
         let executables = self.alerted.get(self.raised_as(behaviour)?)?;
-        Some(executables.get(&*behaviour.executable)?.get(&*behaviour.object)?.goes_on(time_ns, by))
+        let objects = executables.get(&*behaviour.executable)?;
+        Some(objects.get(raised_object(objects, behaviour)?)?.goes_on(time_ns, by))
     }
 
     /// What was raised of a behaviour before.
     fn alerted_mut(&mut self, behaviour: &Behaviour<'_>) -> Option<&mut Alerted> {
         let operation = self.raised_as(behaviour)?.to_owned();
-        self.alerted.get_mut(&operation)?.get_mut(&*behaviour.executable)?.get_mut(&*behaviour.object)
+        let objects = self.alerted.get_mut(&operation)?.get_mut(&*behaviour.executable)?;
+        let object = raised_object(objects, behaviour)?.to_owned();
+        objects.get_mut(&object)
     }
 
     /// Notes that a behaviour goes on that was raised before. None where it was not.

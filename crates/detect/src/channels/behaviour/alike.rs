@@ -5,6 +5,8 @@
 const SHORTEST: usize = 6;
 /// Random characters that Python's tempfile puts into a name.
 const RANDOM: usize = 8;
+/// How the names of temporary files end.
+const TEMPORARY: &str = ".tmp";
 /// From so many characters before a random part on, a name has a beginning of its own.
 const NAMED: usize = 3;
 
@@ -36,21 +38,48 @@ pub(crate) fn common(a: &str, b: &str) -> Option<String> {
 /// The names that programs make of a beginning of their own and random characters: `upload-47_fsx1h`, `report-aawy4f_m.csv`.
 /// Once two are known, whatever begins and ends so is one more.
 fn with_random_part(a: &str, b: &str) -> Option<String> {
-    let is_beginning = |text: &str| text.len() > NAMED && text.ends_with(['-', '.', '_']);
     if let Some((beginning, ending)) = a.split_once('*') {
+        let is_named = is_beginning(beginning) && is_ending(ending) || ending == TEMPORARY && beginning.len() >= NAMED;
         let fits = |b: &str| b.strip_prefix(beginning).and_then(|b| b.strip_suffix(ending)).is_some_and(may_be_random);
-        return (is_beginning(beginning) && is_ending(ending) && fits(b)).then(|| a.to_owned());
+        return (is_named && fits(b)).then(|| a.to_owned());
     }
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
-    let beginning = a.get(..same)?.rfind(['-', '.']).and_then(|at| a.get(..=at)).filter(|b| is_beginning(b))?;
-    let (one, ending) = split_random(&a[beginning.len()..])?;
-    let (other, of_other) = split_random(&b[beginning.len()..])?;
-    (ending == of_other && is_random(one) && is_random(other)).then(|| format!("{beginning}*{ending}"))
+    let separator = a.get(..same)?.rfind(['-', '.']);
+    let beginning = separator.and_then(|at| a.get(..=at)).filter(|beginning| is_beginning(beginning));
+    beginning.and_then(|beginning| random_after(beginning, a, b)).or_else(|| before_temporary(a, b))
 }
 
-/// The characters in the place of random ones, and what follows: nothing, or from a dot on.
-fn split_random(text: &str) -> Option<(&str, &str)> {
-    text.split_at_checked(RANDOM).filter(|(_, ending)| is_ending(ending))
+/// Random characters behind the same beginning: as many as Python's tempfile makes, or mkstemp.
+fn random_after(beginning: &str, a: &str, b: &str) -> Option<String> {
+    let makers: [(usize, fn(&str) -> bool); 2] = [(RANDOM, is_random), (SHORTEST, is_of_mkstemp)];
+    makers.into_iter().find_map(|(length, is_made)| {
+        let (one, ending) = a.get(beginning.len()..)?.split_at_checked(length)?;
+        let (other, of_other) = b.get(beginning.len()..)?.split_at_checked(length)?;
+        (is_ending(ending) && ending == of_other && is_made(one) && is_made(other))
+            .then(|| format!("{beginning}*{ending}"))
+    })
+}
+
+/// The same for names that end like those of temporary files, where nothing separates the random characters: `RECORDmrz3wsqi.tmp`.
+fn before_temporary(a: &str, b: &str) -> Option<String> {
+    let (a, b) = (a.strip_suffix(TEMPORARY)?, b.strip_suffix(TEMPORARY)?);
+    let at = a.len().checked_sub(RANDOM).filter(|at| *at >= NAMED && a.len() == b.len())?;
+    let ((beginning, one), (of_other, other)) = (a.split_at_checked(at)?, b.split_at_checked(at)?);
+    let may_be = |word: &str| word.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let is_one = beginning == of_other && may_be(one) && may_be(other) && (is_random(one) || is_random(other));
+    is_one.then(|| format!("{beginning}*{TEMPORARY}"))
+}
+
+fn is_beginning(text: &str) -> bool {
+    text.len() > NAMED && text.ends_with(['-', '.', '_'])
+}
+
+/// Whether mkstemp may have made it: letters of both sizes or digits, and no word with a capital or a number at its end.
+fn is_of_mkstemp(word: &str) -> bool {
+    let rest = word.trim_end_matches(|c: char| c.is_ascii_digit()).get(1..).unwrap_or_default();
+    let has_lower = word.bytes().any(|b| b.is_ascii_lowercase());
+    let is_odd = |b: u8| b.is_ascii_digit() || b.is_ascii_uppercase() && has_lower;
+    word.bytes().all(|b| b.is_ascii_alphanumeric()) && rest.bytes().any(is_odd)
 }
 
 fn is_ending(text: &str) -> bool {
@@ -125,6 +154,10 @@ mod tests {
             ("upload-*", "upload-<n>", "upload-*"),
             ("report-aawy4f_m.csv", "report-wzf36_b2.csv", "report-*.csv"),
             ("report-*.csv", "report-_qpwoeia.csv", "report-*.csv"),
+            ("pkgcache.bin.pHsIgR", "pkgcache.bin.bbNRdS", "pkgcache.bin.*"),
+            (".privs-test.mNEEW7", ".privs-test.xK3abc", ".privs-test.*"),
+            ("RECORD_6apu60s.tmp", "RECORDmrz3wsqi.tmp", "RECORD*.tmp"),
+            ("RECORD*.tmp", "RECORDusayonbj.tmp", "RECORD*.tmp"),
             ("xgt2cuy2", "a8sd7fhg", "<id>"),
             ("<id>", "b7sd9f6g", "<id>"),
         ] {
@@ -151,6 +184,9 @@ mod tests {
             ("payload", "xgtccu2"),
             ("*.o", "payload.o"),
             ("<id>", "payload"),
+            ("shop.README", "shop.Config"),
+            ("part.backup", "part.Config"),
+            ("january.tmp", "october.tmp"),
             ("", "x"),
             ("a1", "a1/b"),
         ] {
