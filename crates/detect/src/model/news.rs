@@ -11,7 +11,7 @@ use crate::{
         Behaviour, BehaviourChannel, Dedup, Fit, Raise,
         assessment::Assessment,
         finding::{self, Known, USUAL},
-        peers,
+        peers, places,
         score::Scored,
     },
     learning::Seen,
@@ -90,9 +90,10 @@ impl Model {
         let channel = &profile.channels.behaviour;
         let session = self.session_of(event);
         let mut assessment = Assessment::of(behaviour, event);
-        // A script that starts the container runs programs; that it did not until now says that no start was seen.
-        let is_script_of_start = profile.lifecycle.is_starting() && is_run_by_entrypoint(behaviour, event);
-        let first = channel.first_of_kind(behaviour).filter(|_| session.is_none() && !is_script_of_start);
+        // What starts the container runs programs and sets things up; that it did not until now says that no start was seen.
+        let is_of_start = profile.lifecycle.is_starting() && session.is_none() && self.is_below_init(event);
+        let is_run_by_start = is_of_start && behaviour.kind == ObjectKind::Executable;
+        let first = channel.first_of_kind(behaviour).filter(|_| session.is_none() && !is_run_by_start);
         if let Some(what) = first {
             assessment = assessment.raise_severity(what);
         }
@@ -106,7 +107,9 @@ impl Model {
         // A score that is not used is not worth it.
         let others = if is_tested { self.ask_others(uid, behaviour) } else { (0, 0) };
         let scored = Scored::of(behaviour, channel, others, assessment.severity);
-        let is_odd = first.is_some() || is_sweep || assessment.severity >= Severity::High;
+        let is_severe = assessment.severity >= Severity::High
+            && !(is_of_start && places::is_setup(&behaviour.object, behaviour.sensitivity, &behaviour.executable));
+        let is_odd = first.is_some() || is_sweep || is_severe;
         let learns = profile.lifecycle.learns(
             behaviour.is_start,
             is_odd,
@@ -284,6 +287,16 @@ impl Model {
         Some(finding::make(behaviour, news.assessment, score, news.event, known, finding, object))
     }
 
+    /// Whether a program of the image is, or runs below, what the container was started with.
+    fn is_below_init(&self, event: &Event) -> bool {
+        let (Some(process), Some(container)) = (&event.context.process, &event.context.container) else { return false };
+        let exec = &process.exec;
+        let is_brought = exec.in_writable_layer || exec.in_memory || exec.is_unlinked || exec.is_on_writable_mount;
+        let init = self.inits.get(&container.cgroup_id).copied();
+        let mut chain = process.replaced.iter().chain([exec]).chain(&process.ancestors);
+        !is_brought && chain.any(|by| by.is_entrypoint || init == Some(by.pid))
+    }
+
     /// The session that an event belongs to.
     fn session_of(&self, event: &Event) -> Option<Session> {
         let container = event.context.container.as_ref()?;
@@ -297,15 +310,6 @@ impl Model {
             (shown_by + u64::from(held.profile.channels.behaviour.shows(behaviour)), others + 1)
         })
     }
-}
-
-/// Whether a container's first program runs another one of the image.
-fn is_run_by_entrypoint(behaviour: &Behaviour<'_>, event: &Event) -> bool {
-    let Some(process) = &event.context.process else { return false };
-    let by = process.replaced.as_ref().or(process.ancestors.first());
-    let exec = &process.exec;
-    let is_of_image = !exec.in_writable_layer && !exec.in_memory && !exec.is_unlinked && !exec.is_on_writable_mount;
-    behaviour.kind == ObjectKind::Executable && is_of_image && by.is_some_and(|by| by.is_entrypoint)
 }
 
 /// By which user something was done, and below which program, in few characters.

@@ -41,6 +41,12 @@ pub(crate) fn is_outside(exec: &Exec, container: &Container) -> bool {
     exec.container_cgroup != container.cgroup_id
 }
 
+/// Whether a program, as profiles name it, is one of the system's that make and change users.
+pub(crate) fn manages_users(label: &str) -> bool {
+    let managers = ["useradd", "usermod", "groupadd", "groupmod", "newusers", "mkhomedir_helper"];
+    label.strip_prefix("/usr/sbin/").is_some_and(|name| managers.contains(&name)) || label == "/usr/bin/perl (adduser)"
+}
+
 /// The last segment of a path.
 pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::subject::program::file_name;
+use crate::subject::program::{file_name, manages_users};
 
 /// What reading this file gives away; nothing for an ordinary one.
 pub fn secret(path: &str) -> Option<&'static str> {
@@ -12,7 +12,7 @@ pub fn secret(path: &str) -> Option<&'static str> {
         "/etc/sudoers" => "rules for sudo",
         "/proc/kcore" | "/dev/mem" | "/dev/kmem" | "/dev/port" => "the machine's memory",
         _ if below(path, "/etc/sudoers.d") => "rules for sudo",
-        _ if below(path, "/run/secrets") || below(path, "/var/run/secrets") => "secrets given to the container",
+        _ if below(path, "/run/secrets") || below(path, "/var/run/secrets") => GIVEN,
         _ if below(path, "/etc/ssl/private") || below(path, "/etc/kubernetes") => "private keys",
         _ if below(path, "/var/lib/kubelet") => "secrets of the node",
         _ if is_disk(path) => "a disk",
@@ -33,6 +33,28 @@ pub fn secret(path: &str) -> Option<&'static str> {
     })
 }
 
+/// What files in /etc decide that nothing else is said of.
+const SET_UP: &str = "how the system is set up";
+
+/// What a container is given to read.
+const GIVEN: &str = "secrets given to the container";
+
+/// Whether it is what scripts do that start containers: they read the secrets that the container is given, write the configuration of a
+/// service below /etc, set the time zone, and have users changed by the programs for it.
+pub(crate) fn is_setup(path: &str, sensitivity: Option<&str>, executable: &str) -> bool {
+    /// Folders of /etc that decide what runs, or who may do what.
+    const OF_SYSTEM: [&str; 8] =
+        ["alternatives", "init.d", "ld.so.conf.d", "pam.d", "profile.d", "security", "ssh", "systemd"];
+    let of_service = path.strip_prefix("/etc/").and_then(|path| path.split_once('/')).map(|(folder, _)| folder);
+    let is_of_service = of_service.is_some_and(|folder| !OF_SYSTEM.contains(&folder) && !folder.starts_with("rc"));
+    match sensitivity {
+        Some(GIVEN) => true,
+        Some(SET_UP) if is_of_service || matches!(path, "/etc/localtime" | "/etc/timezone") => true,
+        Some(_) => manages_users(executable) && below(path, "/etc"),
+        None => false,
+    }
+}
+
 /// What writing this file decides; nothing for an ordinary one.
 pub fn control(path: &str) -> Option<&'static str> {
     const PROGRAMS: [&str; 10] = [
@@ -50,7 +72,7 @@ pub fn control(path: &str) -> Option<&'static str> {
     Some(match path {
         _ if below(path, "/etc/cron.d") || path.starts_with("/etc/cron") => "what runs by the clock",
         _ if below(path, "/var/spool/cron") || below(path, "/var/spool/at") => "what runs by the clock",
-        _ if below(path, "/etc") => "how the system is set up",
+        _ if below(path, "/etc") => SET_UP,
         _ if PROGRAMS.iter().any(|p| below(path, p)) => "which programs run",
         _ if below(path, "/boot") => "how the machine starts",
         _ if below(path, "/proc/sys") || below(path, "/sys") || path == "/proc/sysrq-trigger" => {
@@ -177,6 +199,32 @@ mod tests {
         ] {
             assert!(control(severe).is_some(), "{severe}");
             assert_eq!(control(ordinary), None, "{ordinary}");
+        }
+    }
+
+    #[test]
+    fn what_a_start_sets_up_is_no_attack() {
+        let is_setup = |path, by| super::is_setup(path, control(path), by);
+        for (path, by) in [
+            ("/etc/shop/shop.conf", "/usr/bin/bash"),
+            ("/etc/timezone", "/usr/bin/cp"),
+            ("/run/secrets/database", "/usr/bin/cat"),
+            ("/etc/passwd", "/usr/sbin/usermod"),
+            ("/etc/shadow", "/usr/sbin/usermod"),
+        ] {
+            assert!(is_setup(path, by), "{path} {by}");
+        }
+        for (path, by) in [
+            ("/etc/passwd", "/usr/bin/bash"),
+            ("/etc/shadow", "/usr/bin/cat"),
+            ("/etc/cron.d/job", "/usr/bin/bash"),
+            ("/etc/pam.d/su", "/usr/bin/bash"),
+            ("/etc/ld.so.preload", "/usr/bin/bash"),
+            ("/root/.ssh/authorized_keys", "/usr/sbin/usermod"),
+            ("/usr/bin/ls", "/usr/sbin/usermod"),
+            ("/etc/passwd", "/tmp/usermod"),
+        ] {
+            assert!(!is_setup(path, by), "{path} {by}");
         }
     }
 

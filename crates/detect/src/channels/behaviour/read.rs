@@ -10,7 +10,7 @@ use super::{earlier, peers, places, template};
 use crate::subject::{
     names::Names,
     normalise,
-    program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, label},
+    program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, label, manages_users},
     real_path::real_path,
 };
 
@@ -188,7 +188,9 @@ fn read<'e>(
             let sensitivity = known(&path).or_else(|| known(real.as_deref()?));
             let is_guarded = sensitive || elsewhere || places::is_guarded(&path);
             let kind = if sensitive { spec.kind } else { ObjectKind::Path };
-            Some(Behaviour { kind, is_guarded, sensitivity, ..behaviour(actor(event, container)?, normalised(path)) })
+            let actor = actor(event, container)?;
+            let object = at_any_home(&actor.0, normalised(path));
+            Some(Behaviour { kind, is_guarded, sensitivity, ..behaviour(actor, object) })
         }
         ObjectKind::Peer => {
             let (address, port) = (address(layout, event)?, port(layout, event)?);
@@ -213,6 +215,14 @@ fn read<'e>(
             Some(behaviour(actor, object))
         }
         ObjectKind::Name => Some(behaviour(actor(event, container)?, name(layout, event)?)),
+    }
+}
+
+/// A file in the home of a user, whose name is anybody's where a program makes users.
+fn at_any_home<'e>(actor: &str, path: Cow<'e, str>) -> Cow<'e, str> {
+    match path.strip_prefix("/home/").and_then(|path| path.split_once('/')) {
+        Some((_, file)) if manages_users(actor) => format!("/home/<id>/{file}").into(),
+        _ => path,
     }
 }
 
