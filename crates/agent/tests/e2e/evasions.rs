@@ -9,7 +9,6 @@ use std::{
     os::unix::fs::symlink,
     path::Path,
     process::Command,
-    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     rules::stage::programs,
-    support::{Container, Server, Settings, eventually, run, seconds},
+    support::{Container, Server, Settings, eventually, found_by, run, seconds, with_each},
 };
 
 const LEARNING: Duration = seconds(30);
@@ -27,8 +26,6 @@ const LEARNING: Duration = seconds(30);
 const PROMPT: Duration = seconds(20);
 /// How long it takes that the agent looks for what keeps it from seeing.
 const LOOKED_FOR: Duration = seconds(6);
-/// Scripts that run at the same time.
-const AT_A_TIME: usize = 3;
 
 /// A script, and a container of its own that is a workload of its own.
 struct Trial {
@@ -102,32 +99,6 @@ fn start(script: &Script, service: &str, programs: &Path) -> Container {
     let container = Container::create("evasion", &options, &["sleep", "100000"]);
     container.start();
     container
-}
-
-/// The rule of an alert, or what found it.
-fn found_by(alert: &Value) -> String {
-    let rule = alert["unmapped"]["rule"]["name"].as_str();
-    rule.or(alert["finding_info"]["analytic"]["name"].as_str()).unwrap_or_default().to_owned()
-}
-
-/// Does the same with each, some at a time. The order of what comes out is not that of what goes in.
-fn with_each<T: Send, R: Send>(
-    all: impl IntoIterator<Item = T, IntoIter: Send>,
-    work: impl Fn(T) -> R + Sync,
-) -> Vec<R> {
-    let (waiting, done) = (Mutex::new(all.into_iter()), Mutex::new(Vec::new()));
-    let next = || waiting.lock().unwrap().next();
-    thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some(one) = next() {
-                    let result = work(one);
-                    done.lock().unwrap().push(result);
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap()
 }
 
 #[test]

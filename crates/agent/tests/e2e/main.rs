@@ -15,6 +15,7 @@ mod hot;
 mod identity;
 mod impaired;
 mod metrics;
+mod ordinary_life;
 mod other_runtimes;
 mod persistence;
 mod profiles;

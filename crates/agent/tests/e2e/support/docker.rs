@@ -27,12 +27,17 @@ impl Container {
     /// Makes one that is not started yet.
     pub(crate) fn create(word: &str, options: &[&str], command: &[&str]) -> Self {
         make_image();
+        Self::create_from(IMAGE, word, options, command)
+    }
+
+    /// The same from another image.
+    pub(crate) fn create_from(image: &str, word: &str, options: &[&str], command: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("eg-{word}-{}-{}", id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         // Named first: were anything below to panic, dropping it removes the container.
         let container = Self { name };
         let fixed = ["create", "--label", LABEL, "--name", &container.name];
-        docker(fixed.iter().chain(options).chain(&[IMAGE]).chain(command));
+        docker(fixed.iter().chain(options).chain(&[image]).chain(command));
         container
     }
 

@@ -13,6 +13,7 @@ mod server;
 
 use std::{
     net::TcpListener,
+    sync::Mutex,
     thread,
     time::{Duration, Instant},
 };
@@ -26,7 +27,10 @@ pub(crate) use http::Http;
 pub(crate) use process::{Process, ethogram};
 pub(crate) use proxy::Proxy;
 pub(crate) use receiver::Receiver;
-pub(crate) use server::{Alert, Server, Settings};
+pub(crate) use server::{Alert, Server, Settings, found_by};
+
+/// What is done side by side.
+const AT_A_TIME: usize = 3;
 
 /// Waits until `probe` gives something.
 pub(crate) fn eventually<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
@@ -48,4 +52,24 @@ pub(crate) fn free_port() -> u16 {
 /// Seconds, shorter to write.
 pub(crate) const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
+}
+
+/// Does the same with each, some at a time. The order of what comes out is not that of what goes in.
+pub(crate) fn with_each<T: Send, R: Send>(
+    all: impl IntoIterator<Item = T, IntoIter: Send>,
+    work: impl Fn(T) -> R + Sync,
+) -> Vec<R> {
+    let (waiting, done) = (Mutex::new(all.into_iter()), Mutex::new(Vec::new()));
+    let next = || waiting.lock().unwrap().next();
+    thread::scope(|scope| {
+        for _ in 0..AT_A_TIME {
+            scope.spawn(|| {
+                while let Some(one) = next() {
+                    let result = work(one);
+                    done.lock().unwrap().push(result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap()
 }

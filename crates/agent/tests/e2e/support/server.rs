@@ -211,6 +211,12 @@ impl Server {
     }
 }
 
+/// The rule of an alert, or what found it.
+pub(crate) fn found_by(alert: &Value) -> String {
+    let rule = alert["unmapped"]["rule"]["name"].as_str();
+    rule.or(alert["finding_info"]["analytic"]["name"].as_str()).unwrap_or_default().to_owned()
+}
+
 /// A developer's machine may run other containers.
 fn is_ours(alert: &Value) -> bool {
     alert["evidences"][0]["container"]["image"]["name"] == IMAGE

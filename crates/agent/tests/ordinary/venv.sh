@@ -1,0 +1,30 @@
+#!/bin/sh
+# An entrypoint makes a virtual environment where there is none, and jobs run in it
+# command: /ordinary/venv.sh start serve
+# long start: it installs
+# told: behaviour.execute, Program Not In The Image Run
+# noted: Package Installed In Container, Program Not In The Image Run
+# shellcheck source=service.sh
+. /ordinary/service.sh
+
+start() {
+    if [ ! -x /srv/venv/bin/job ]; then
+        python3 -m venv /srv/venv
+        /srv/venv/bin/pip install --quiet --no-index /opt/job-1.0-py3-none-any.whl
+    fi
+    . /srv/venv/bin/activate
+    exec "$0" "$1"
+}
+
+deed() {
+    job
+    python -m json.tool /srv/report >/dev/null
+}
+
+misdeed() {
+    printf '#!/srv/venv/bin/python\nprint(1)\n' >/srv/venv/bin/other
+    chmod 755 /srv/venv/bin/other
+    other >/dev/null
+}
+
+"$@"
