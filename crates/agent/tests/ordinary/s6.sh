@@ -1,7 +1,6 @@
 #!/bin/sh
 # s6 supervises a service and its log, and starts again what ends
 # command: /ordinary/s6.sh start
-# restarted: each service has a tally of its deaths
 # told: behaviour.execute
 # shellcheck source=service.sh
 . /ordinary/service.sh
@@ -17,10 +16,11 @@ start() {
     exec s6-svscan /run/service
 }
 
-# The worker crashes.
+# The worker and the log crash.
 deed() {
     echo "a line of the log"
     pkill -x sleep
+    pkill -x s6-log
     date >/srv/now
     sleep 1.2
 }

@@ -51,7 +51,8 @@ fn with_random_part(a: &str, b: &str) -> Option<String> {
 
 /// Random characters behind the same beginning: as many as Python's tempfile makes, or mkstemp.
 fn random_after(beginning: &str, a: &str, b: &str) -> Option<String> {
-    let makers: [(usize, fn(&str) -> bool); 2] = [(RANDOM, is_random), (SHORTEST, is_of_mkstemp)];
+    type IsMade = fn(&str) -> bool;
+    let makers: [(usize, IsMade); 2] = [(RANDOM, is_random), (SHORTEST, is_of_mkstemp)];
     makers.into_iter().find_map(|(length, is_made)| {
         let (one, ending) = a.get(beginning.len()..)?.split_at_checked(length)?;
         let (other, of_other) = b.get(beginning.len()..)?.split_at_checked(length)?;
