@@ -1,6 +1,7 @@
 #!/bin/sh
 # s6 supervises a service and its log, and starts again what ends
 # command: /ordinary/s6.sh start
+# restarted: each service has a tally of its deaths
 # told: behaviour.execute
 # shellcheck source=service.sh
 . /ordinary/service.sh
