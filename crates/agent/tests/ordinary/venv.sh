@@ -4,7 +4,7 @@
 # long start: it installs
 # restarted: one random name does not show that it is random
 # told: behaviour.execute, Program Not In The Image Run
-# noted: Package Installed In Container, Program Not In The Image Run
+# noted: Package Installed In Container, Program Not In The Image Run, behaviour.write
 # shellcheck source=service.sh
 . /ordinary/service.sh
 
