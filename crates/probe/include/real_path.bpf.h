@@ -26,14 +26,16 @@ struct {
 	__type(value, struct host_tree);
 } host_trees SEC(".maps");
 
-/* The root of the namespace's tree, as far as the process's own root is in it. The last mount has another one above, that
- * of the kernel's first root. */
+/* The root of the namespace's tree, as far as the process's own root is in it. Mostly the last mount covers another one, that of the
+ * kernel's first root; a system that runs from its initial file system has nothing above that. */
 static __always_inline struct dentry *top_of(struct mount *mount)
 {
 	for (int i = 0; i < MOUNTS_ABOVE_ROOT; i++) {
 		struct mount *above = LOAD(mount, mnt_parent);
 
-		if (above == LOAD(above, mnt_parent))
+		if (above == mount)
+			break;
+		if (above == LOAD(above, mnt_parent) && LOAD(mount, mnt_mountpoint) == LOAD(above, mnt.mnt_root))
 			break;
 		mount = above;
 	}
