@@ -16,6 +16,8 @@ const GRACE_NS: u64 = 2_000_000_000;
 /// How long what comes from outside may be on its way into a container. What is there for longer without an exec that was seen runs
 /// a program of the container whose exec was lost.
 const WAY_IN_NS: u64 = 10_000_000_000;
+/// Arguments that are kept of a process one by one. Each takes many times its bytes where they are short, so of more the rest is one.
+const MOST_ARGS: usize = 64;
 /// procfs counts start times in such ticks.
 const TICK_NS: u64 = FoundProcess::TICK_NS;
 
@@ -69,6 +71,7 @@ impl Processes {
                 continue;
             }
             exec.container_cgroup = container(cgroup);
+            exec.args = folded(exec.args);
             exec.answers = answers;
             self.begin(exec.container_cgroup);
             process.exec = Arc::new(exec);
@@ -291,7 +294,7 @@ pub(crate) fn program_of(event: &Event) -> Exec {
     let mut exec = Exec {
         path: text("process.executable.path"),
         name: called_name(event, &args),
-        args,
+        args: folded(args),
         mount_namespace: number("_mount_namespace").unwrap_or(0) as u32,
         working_directory: text("process.working_directory"),
         terminal: text("process.tty.name"),
@@ -348,6 +351,16 @@ fn called_name(event: &Event, args: &[String]) -> String {
 fn name_of(event: &Event, field: &str) -> String {
     let Some(field) = event.schema.field(field) else { return String::new() };
     event.value(field).as_u64().map_or_else(String::new, |number| field.name_of(number))
+}
+
+/// At most [`MOST_ARGS`] of them, the last being all the rest with blanks between, which is what rules test of them.
+fn folded(mut args: Vec<String>) -> Vec<String> {
+    if args.len() > MOST_ARGS {
+        let rest = args.split_off(MOST_ARGS - 1).join(" ");
+        args.push(rest);
+        args.shrink_to_fit();
+    }
+    args
 }
 
 fn strings(value: &Value<'_>) -> Vec<String> {

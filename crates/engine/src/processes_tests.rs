@@ -334,6 +334,18 @@ fn on_the_host_only_the_systems_runtime_runs_from_memory() {
 }
 
 #[test]
+fn many_arguments_are_kept_as_few() {
+    let run = |count: usize| {
+        let args: Vec<_> = (0..count).flat_map(|n| format!("{n}\0").into_bytes()).collect();
+        Made::new("exec", 7).tail("process.command_args", &args).take(&mut Processes::default()).exec.args.clone()
+    };
+    assert_eq!(run(MOST_ARGS).last().unwrap(), "63");
+    let many = run(900);
+    assert_eq!((many.len(), many[62].as_str()), (MOST_ARGS, "62"));
+    assert!(many[63].starts_with("63 64 ") && many[63].ends_with(" 899"));
+}
+
+#[test]
 fn a_fork_bomb_forgets_its_own_newest_processes_and_no_others() {
     let of = |pid: u32, container_cgroup: u64, user_id: u32| Process {
         pid,

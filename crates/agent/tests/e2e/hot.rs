@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::support::{Container, Process, Server, Settings, eventually, seconds};
 
-const DEFAULT: [&str; 15] = [
-    "bpf", "cred", "dns", "fd", "files", "fs", "mem", "module", "mount", "net", "oom", "open", "process", "ptrace",
-    "tcp",
+const DEFAULT: [&str; 16] = [
+    "bpf", "cred", "dns", "fd", "files", "fs", "io_uring", "mem", "module", "mount", "net", "oom", "open", "process",
+    "ptrace", "tcp",
 ];
 
 /// Those of them that profiles are learnt from.
-const LEARNT: [&str; 8] = ["fs", "mem", "mount", "net", "open", "process", "ptrace", "tcp"];
+const LEARNT: [&str; 9] = ["fs", "io_uring", "mem", "mount", "net", "open", "process", "ptrace", "tcp"];
 
 fn tracker(server: &Server, name: &str) -> Value {
     let all = server.http.get("/v1/trackers");
