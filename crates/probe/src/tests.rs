@@ -30,6 +30,7 @@ mod examples;
 mod habit;
 mod habit_keys;
 mod places;
+mod reader;
 mod response;
 mod schemas;
 mod subscription;
