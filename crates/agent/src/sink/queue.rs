@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver as Ended, SyncSender, sync_channel},
+        mpsc::{Receiver as Ended, RecvTimeoutError, SyncSender, sync_channel},
     },
     time::{Duration, Instant},
 };
@@ -106,7 +106,7 @@ pub(super) struct Sink {
     spool: Option<Arc<Spool>>,
     /// None where it gets no heartbeats.
     heartbeats: Option<Schedule>,
-    /// Gives a word once everything is where it should be, or cannot get there now.
+    /// Ends once everything is where it should be, or cannot get there now.
     ended: Ended<()>,
 }
 
@@ -148,6 +148,7 @@ impl Sink {
         let (spool, follows) = (Arc::new(spool), encode.follows());
 
         let (to_fill, to_count, to_leave) = (Arc::clone(&spool), Arc::clone(&counters), Arc::clone(&queued));
+        let filled = end.clone();
         spawn(name, move || {
             for news in news {
                 match news {
@@ -160,10 +161,14 @@ impl Sink {
                 }
             }
             to_fill.close();
+            // Before the word: who comes next opens the same folder.
+            drop(to_fill);
+            let _ = filled.try_send(());
         })?;
         let (to_empty, to_count, named) = (Arc::clone(&spool), Arc::clone(&counters), name.to_owned());
         spawn(name, move || {
             deliver_all(&named, &to_empty, receiver, heartbeats, &to_count);
+            drop(to_empty);
             let _ = end.try_send(());
         })?;
         let (name, spool) = (name.to_owned(), Some(spool));
@@ -225,7 +230,13 @@ pub(super) struct Closed {
 
 impl Closed {
     pub(super) fn wait(self, deadline: Instant) {
-        let in_time = self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok();
+        // Each of its threads gives a word, and is gone.
+        let in_time = loop {
+            match self.ended.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(()) => {}
+                Err(error) => break error == RecvTimeoutError::Disconnected,
+            }
+        };
         let waiting = self.spool.map(|s| s.waiting());
         match waiting {
             Some(0) => {}
