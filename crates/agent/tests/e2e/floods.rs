@@ -119,10 +119,7 @@ fn nothing_of_others_is_lost_or_late() {
         let begin = Instant::now();
         let took = thread::scope(|scope| {
             let flood = scope.spawn(|| flooding.sh(&script(what, each)));
-            // In the midst of it.
-            while begin.elapsed() < each / 2 {
-                thread::sleep(Duration::from_millis(20));
-            }
+            eventually("the midst of the flood", each, || (begin.elapsed() >= each / 2).then_some(()));
             let took = attack(&server, &other, &format!("during-{name}"));
             let done = flood.join().unwrap();
             let times: u64 = String::from_utf8_lossy(&done.stdout).trim().parse().unwrap_or(0);
