@@ -124,6 +124,9 @@ pub fn segment(segment: &str) -> Cow<'_, str> {
 /// ordinary, and a hash can have digits only.
 pub(crate) fn looser(segment: &str) -> Vec<String> {
     let mut out = Vec::new();
+    if let Some((class, _)) = temporary_tail(segment) {
+        out.push(class.to_owned());
+    }
     let mut at = 0;
     while at < segment.len() {
         let rest = &segment[at..];
@@ -175,19 +178,26 @@ fn class(before: &str, rest: &str, token: usize) -> Option<(usize, usize, &'stat
 
 /// The names that mktemp, mkstemp and Python's tempfile make, and pip with that: known by their beginning and length.
 fn temporary(segment: &str) -> Option<Cow<'_, str>> {
-    let is_of_python = |t: &str| t.len() == 8 && t.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     if let Some((kind, tail)) = segment.rsplit_once('-').filter(|(kind, _)| kind.starts_with("pip-")) {
         return is_of_python(tail).then(|| format!("{kind}-*").into());
     }
+    let (class, tail) = temporary_tail(segment)?;
+    // Without such a character it may as well be a word: see `looser`.
+    tail.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase()).then(|| class.to_owned().into())
+}
+
+/// The class of a name that may be one of those, and the characters of it that would be random.
+fn temporary_tail(segment: &str) -> Option<(&'static str, &str)> {
     let tail = segment.strip_prefix("tmp")?;
-    let varied = |t: &str| t.chars().any(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
     match tail.strip_prefix('.') {
-        Some(t) if matches!(t.len(), 6 | 8 | 10) && t.bytes().all(|b| b.is_ascii_alphanumeric()) && varied(t) => {
-            Some(Cow::Owned("tmp.*".into()))
-        }
-        None if is_of_python(tail) && tail.bytes().any(|b| b.is_ascii_digit()) => Some(Cow::Owned("tmp*".into())),
+        Some(t) if matches!(t.len(), 6 | 8 | 10) && t.bytes().all(|b| b.is_ascii_alphanumeric()) => Some(("tmp.*", t)),
+        None if is_of_python(tail) => Some(("tmp*", tail)),
         _ => None,
     }
+}
+
+fn is_of_python(tail: &str) -> bool {
+    tail.len() == 8 && tail.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 fn is_word(c: char) -> bool {
@@ -446,7 +456,9 @@ mod tests {
         assert_eq!(looser("<n>"), ["<hex>", "<id>"]);
         assert_eq!(looser("ccAbCdef.o"), ["*.o"]);
         assert_eq!(looser("sess_abcdef1"), ["sess_<hex>", "sess_*"]);
-        for word in ["payload", "sess_backdoor", "Config", "<date>", "index.html", "", "ä…"] {
+        assert_eq!(looser("tmpkevqxw_a"), ["tmp*"]);
+        assert_eq!(looser("tmp.gHqPlMvT")[0], "tmp.*");
+        for word in ["payload", "sess_backdoor", "Config", "<date>", "index.html", "tmpfs", "tmpfiles.d", "", "ä…"] {
             assert_eq!(looser(word), [""; 0], "{word}");
         }
     }
