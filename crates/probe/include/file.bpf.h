@@ -66,6 +66,7 @@ static __always_inline bool is_in_memory_file_system(struct inode *inode)
 }
 
 #define MNT_READONLY 0x40
+#define MNT_INTERNAL 0x4000 /* of a file system that is mounted nowhere: sockets, pipes */
 
 /* Whether a file lies on a mount that can be written to, other than that of the root folder: a volume, a tmpfs. */
 static __always_inline bool is_on_writable_mount(struct file *file, struct task_struct *task)

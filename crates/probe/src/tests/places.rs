@@ -3,6 +3,7 @@
 use std::{
     ffi::{CStr, CString},
     fs,
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
 };
 
@@ -168,7 +169,7 @@ fn a_file_that_is_opened_by_a_handle_has_its_path() {
         return;
     }
     let folder = fs::File::open(places.at("a")).unwrap();
-    let folder = std::os::fd::AsRawFd::as_raw_fd(&folder);
+    let folder = folder.as_raw_fd();
     let child = forked(|| {
         // SAFETY: the handle is as the kernel wrote it, and outlives the call.
         i32::from(unsafe { libc::syscall(libc::SYS_open_by_handle_at, folder, handle.as_ptr(), libc::O_RDONLY) } < 0)
@@ -179,4 +180,28 @@ fn a_file_that_is_opened_by_a_handle_has_its_path() {
     let event = places.rig.expect("the open", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == path);
     assert_eq!(text(&event, "file.requested_path"), "");
     assert!(event.get("file.open.read").is_truthy());
+}
+
+#[test]
+fn a_file_that_is_taken_from_another_process_has_its_path() {
+    let mut places = Places::new();
+    let held = fs::File::open(places.at("a/b/f")).unwrap();
+    let (pipe, _end) = std::io::pipe().unwrap();
+    let numbers = [pipe.as_raw_fd(), held.as_raw_fd()];
+    let own = std::process::id();
+    let child = forked(|| {
+        // SAFETY: system calls on numbers alone.
+        unsafe {
+            let whose = libc::syscall(libc::SYS_pidfd_open, own, 0);
+            let taken = numbers.map(|number| libc::syscall(libc::SYS_pidfd_getfd, whose, number, 0));
+            i32::from(taken.iter().any(|number| *number < 0))
+        }
+    });
+    let pid = child.pid();
+    assert_eq!(child.go(), 0);
+    let path = text_of(&places.at("a/b/f"));
+    let event = places.rig.expect("the open", |e| is(e, "open") && of(e, pid) && text(e, "file.path") == path);
+    assert!(event.get("file.open.read").is_truthy());
+    let opens = places.rig.all().iter().filter(|e| is(e, "open") && of(e, pid)).count();
+    assert_eq!(opens, 1, "a pipe is no file");
 }

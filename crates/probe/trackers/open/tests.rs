@@ -226,7 +226,7 @@ fn what_io_uring_opens_is_reported_where_the_kernel_allows() {
     let pid = child.pid();
     child.go();
     rig.expect("the last open", |e| is(e, "open") && of(e, pid) && text(e, "file.path").ends_with("/last"));
-    let is_seen = rig.programs().iter().any(|p| !["opened", "by_handle"].contains(&p.name.as_str()) && p.state == ProgramState::Attached);
+    let is_seen = rig.programs().iter().any(|p| !["opened", "without_path"].contains(&p.name.as_str()) && p.state == ProgramState::Attached);
     let opened: Vec<_> = rig.all().iter().filter(|e| of(e, pid) && text(e, "file.path").ends_with("/file")).cloned().collect();
     assert_eq!(opened.len(), usize::from(is_seen && file.exists()));
     assert!(opened.iter().all(|e| e.get("file.created").is_truthy() && number(e, "file.open.flags") == 0o101));

@@ -350,23 +350,30 @@ int file_open_kretprobe(struct pt_regs *ctx)
 	return open_left(ctx);
 }
 
-/* A handle leads to a file without a path: what opens it is another function. */
-enum by_handle_calls { SYS_open_by_handle_at = 1 };
-SYSCALLS(by_handle)
+/* No path leads to what a handle stands for, or to what another process has open: other functions give these out. */
+enum without_path_calls { SYS_open_by_handle_at = 1, SYS_pidfd_getfd };
+SYSCALLS(without_path)
 {
-	struct request request = { .directory = AT_FDCWD, .flags = argument(call, 2) };
-	struct tracker_counters *c = count();
+	struct request request = { .directory = AT_FDCWD };
+	struct tracker_counters *c;
 	struct file *file;
 	u64 cgroup;
 
-	if (!c || call->result < 0)
+	if (call->result < 0)
 		return;
 	file = file_of((struct task_struct *)bpf_get_current_task(), call->result);
+	/* A socket or a pipe is nothing that could have been opened. */
+	if (file && call->which == SYS_pidfd_getfd && LOAD(file, f_path.mnt, mnt_flags) & MNT_INTERNAL)
+		return;
+	c = count();
+	if (!c)
+		return;
 	if (!file) {
 		if (is_collected(c, &cgroup))
 			c->dropped__file__closed++;
 		return;
 	}
+	request.flags = call->which == SYS_pidfd_getfd ? LOAD(file, f_flags) : argument(call, 2);
 	opened_file(c, file, &request);
 }
 

@@ -141,6 +141,15 @@ static void access_memory(const char *how, const char *whose)
 		end(pid);
 }
 
+/* Takes a descriptor from another process. */
+static void take(const char *whose, const char *which)
+{
+	int process = syscall(SYS_pidfd_open, atoi(whose), 0);
+
+	must(process, "pidfd_open");
+	must(syscall(SYS_pidfd_getfd, process, atoi(which), 0), "pidfd_getfd");
+}
+
 static void open_memory(const char *how)
 {
 	pid_t pid = child();
@@ -261,6 +270,8 @@ int main(int count, char **args)
 		trace(how);
 	else if (!strcmp(act, "access"))
 		access_memory(how, more);
+	else if (!strcmp(act, "take"))
+		take(how, more);
 	else if (!strcmp(act, "mem"))
 		open_memory(how);
 	else if (!strcmp(act, "userfault"))
