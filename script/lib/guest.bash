@@ -77,7 +77,30 @@ fetch_kernel() {
     (cd "$at/package" && foreign_apt apt-get download "$package") >"$at/log" 2>&1 || { tail -n 20 "$at/log" >&2; fail "apt-get could not download $package"; }
     dpkg -x "$at"/package/*.deb "$at/package"
     mv "$(find "$at/package" -name "vmlinuz*" -type f)" "$at/vmlinuz"
+    echo "$release" >"$at/release"
     rm -r "$at/package"
+}
+
+# fetch_module KERNEL NAME: one of its modules, as target/kernels/KERNEL/NAME.ko.
+fetch_module() {
+    local kernel=$1 name=$2 at=$kernels_at/$1 release package file
+    [ -s "$at/$name.ko" ] && return
+    update_foreign_lists
+    release=$(cat "$at/release")
+    package=linux-modules-$release
+    foreign_apt apt-cache show "$package" >/dev/null 2>&1 || package=linux-image-$release
+    say "downloading $package"
+    rm -rf "$at/modules"
+    mkdir -p "$at/modules"
+    (cd "$at/modules" && foreign_apt apt-get download "$package") >"$at/log" 2>&1 || { tail -n 20 "$at/log" >&2; fail "apt-get could not download $package"; }
+    dpkg -x "$at"/modules/*.deb "$at/modules"
+    file=$(find "$at/modules" -name "$name.ko*" -type f)
+    case $file in
+        *.xz) xz -dc "$file" >"$at/$name.ko" ;;
+        ?*) cp "$file" "$at/$name.ko" ;;
+        *) fail "$package has no module $name" ;;
+    esac
+    rm -r "$at/modules"
 }
 
 # --- What runs in a guest -------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     rules::stage::programs,
-    support::{Container, Server, Settings, eventually, found_by, run, seconds, with_each},
+    support::{Container, Server, Settings, eventually, found_by, patience, run, seconds, with_each},
 };
 
 const LEARNING: Duration = seconds(30);
@@ -139,7 +139,11 @@ fn each_is_found_and_its_neighbour_is_not() {
     loop {
         missing.retain(|trial| !trial.is_found(&server, &before));
         let missed: Vec<_> = missing.iter().map(|trial| (&trial.script.name, trial.found(&server, &before))).collect();
-        if missed.is_empty() || begin.elapsed() > PROMPT {
+        if missed.is_empty() || begin.elapsed() > PROMPT * patience() {
+            for trial in &trials {
+                let is_missed = missed.iter().chain(&wrong).any(|(name, _)| **name == trial.script.name);
+                report(&trial.script, !is_missed);
+            }
             assert!(
                 missed.is_empty() && wrong.is_empty(),
                 "not found: {missed:#?}\nalerts of what is harmless: {wrong:#?}"
@@ -148,6 +152,11 @@ fn each_is_found_and_its_neighbour_is_not() {
         }
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// For `script/kernels/evasions`, which keeps what is found in other kernels.
+fn report(script: &Script, is_found: bool) {
+    println!("@@ {} {}", if is_found { "found" } else { "missed" }, script.name);
 }
 
 /// Runs a part of a script on the host.
@@ -187,6 +196,7 @@ fn what_is_done_to_the_agent_is_found_and_its_neighbour_is_not() {
         assert_eq!(found(), [] as [String; 0], "{}: alerts of what is harmless", script.name);
         play_on_host(&script, "evade", &server, &container, &runtime, programs.path());
         eventually(&format!("{} to be found", script.name), PROMPT * 2, || (!found().is_empty()).then_some(()));
+        report(&script, true);
     };
     with_each(to_one, attack);
     to_all.into_iter().for_each(attack);

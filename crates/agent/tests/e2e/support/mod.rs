@@ -12,6 +12,7 @@ mod receiver;
 mod server;
 
 use std::{
+    env,
     net::TcpListener,
     sync::Mutex,
     thread,
@@ -32,9 +33,14 @@ pub(crate) use server::{Alert, Server, Settings, found_by};
 /// What is done side by side.
 const AT_A_TIME: usize = 3;
 
+/// How many times as long a test waits: in an emulated machine all takes longer (`ETHOGRAM_TEST_PATIENCE`).
+pub(crate) fn patience() -> u32 {
+    env::var("ETHOGRAM_TEST_PATIENCE").ok().and_then(|n| n.parse().ok()).unwrap_or(1)
+}
+
 /// Waits until `probe` gives something.
 pub(crate) fn eventually<T>(what: &str, timeout: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
-    let begin = Instant::now();
+    let (begin, timeout) = (Instant::now(), timeout * patience());
     loop {
         if let Some(found) = probe() {
             return found;
