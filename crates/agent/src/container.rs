@@ -4,6 +4,7 @@
 //! [`users`] read that a container's own files name. All of it is I/O; what is known of containers is in `ethogram_engine`.
 
 pub(crate) mod hierarchy;
+pub(crate) mod linked;
 pub(crate) mod membership;
 pub(crate) mod resolver;
 pub(crate) mod runtime;

@@ -21,7 +21,10 @@ mod uid;
 mod update;
 
 pub use accepted::{Acceptance, Acceptances, Candidate, TooWide, Width};
-pub use channels::behaviour::{Behaviour, read::is_ordinary};
+pub use channels::behaviour::{
+    Behaviour,
+    read::{guarded_path, is_ordinary},
+};
 pub use detector::{Decision, Detector};
 pub use health::{Fault, Health, Impairment};
 pub use learning::{LearningState, Seen};

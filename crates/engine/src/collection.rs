@@ -24,6 +24,8 @@ pub const MAX_FILTERED: usize = 32_768;
 const MAX_MET: usize = 32_768;
 /// How long the kernel leaves out an object that was ordinary, nanoseconds. What lies at a path may change.
 const ORDINARY_NS: u64 = 60_000_000_000;
+/// The same where one of them may be wrong by now.
+const STALE_NS: u64 = 1_000_000_000;
 
 /// What the kernel side has been set to, and what became of the events of the step at hand.
 #[derive(Default)]
@@ -35,6 +37,8 @@ pub struct Collection {
     /// Ordinary objects met once. Most never come again, and then an entry in the kernel costs more than it spares.
     met: FxHashSet<u64>,
     renewed_ns: u64,
+    /// Verdicts on objects end sooner: one of them may be about a file that is known as guarded since.
+    is_stale: bool,
     outcomes: Vec<Outcome>,
     /// Where the last event was counted: most are followed by one of their kind.
     last: usize,
@@ -145,15 +149,22 @@ impl Collection {
 
     /// Verdicts on objects end after a while.
     pub(crate) fn on_tick(&mut self, now_ns: u64, changes: &mut Vec<KernelChange>) {
-        if now_ns.abs_diff(self.renewed_ns) >= ORDINARY_NS {
+        let lasts = if self.is_stale { STALE_NS } else { ORDINARY_NS };
+        if now_ns.abs_diff(self.renewed_ns) >= lasts {
             self.renewed_ns = now_ns;
             self.renew(changes);
         }
     }
 
+    /// Has the verdicts on objects end soon. At once would let a container end them all the time.
+    pub(crate) fn renew_soon(&mut self) {
+        self.is_stale = true;
+    }
+
     /// Voids all verdicts on objects.
     pub(crate) fn renew(&mut self, changes: &mut Vec<KernelChange>) {
         self.met.clear();
+        self.is_stale = false;
         changes.push(KernelChange::RenewOrdinary);
     }
 

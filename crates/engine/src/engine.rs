@@ -15,6 +15,7 @@ use crate::{
     concerned::Concerned,
     containers::{runtime::Resolution, table::Lookup},
     effects::KernelChange,
+    guarded::{GuardedFiles, HOST},
     identity::{Identified, Identity},
     share::Share,
 };
@@ -107,6 +108,8 @@ pub struct Engine<C> {
     pub consumer: C,
     /// None where events come from a recording.
     collection: Option<Collection>,
+    /// Files that are guarded by whatever name.
+    guarded: GuardedFiles,
     /// Kept for its memory; empty between two steps.
     ready: Vec<Identified>,
 }
@@ -114,7 +117,7 @@ pub struct Engine<C> {
 impl<C: Consumer> Engine<C> {
     /// An engine whose events come from the kernel, or, with no `collection`, from a recording.
     pub fn new(identity: Identity, consumer: C, collection: Option<Collection>) -> Self {
-        Self { identity, consumer, collection, ready: Vec::new() }
+        Self { identity, consumer, collection, guarded: GuardedFiles::default(), ready: Vec::new() }
     }
 
     /// Takes what comes next, and returns what that leads to.
@@ -126,6 +129,13 @@ impl<C: Consumer> Engine<C> {
             Input::Events(batch) => {
                 for event in batch {
                     self.identity.take(event, ready, asks);
+                }
+            }
+            Input::Resolution(Resolution::Linked { cgroup, files }) => {
+                let container = if cgroup.is_empty() { Some(HOST) } else { self.identity.containers.at(&cgroup) };
+                let is_new = container.is_some_and(|container| self.guarded.look_up(container, files));
+                if let Some(collection) = self.collection.as_mut().filter(|_| is_new) {
+                    collection.renew_soon();
                 }
             }
             Input::Resolution(resolution) => {
@@ -159,6 +169,8 @@ impl<C: Consumer> Engine<C> {
             Input::Impaired(impairment) => self.consumer.impaired(&impairment, &mut effects),
             Input::Tick(now_ns) => {
                 self.identity.on_tick(now_ns, ready);
+                let containers = &self.identity.containers;
+                self.guarded.retain(|container| containers.described(container).is_some());
                 if let Some(collection) = &mut self.collection {
                     collection.on_tick(now_ns, &mut effects.kernel);
                 }
@@ -210,10 +222,20 @@ impl<C: Consumer> Engine<C> {
     }
 
     fn consume(&mut self, effects: &mut Effects) {
-        for Identified { event, cgroup, lookup } in self.ready.drain(..) {
+        for Identified { mut event, cgroup, lookup } in self.ready.drain(..) {
             let collects = self.consumer.collects(&lookup);
             let is_collected = collects == Some(true);
+            let container = match &lookup {
+                Lookup::Container(container) => container.cgroup_id,
+                Lookup::Host => HOST,
+                Lookup::Unknown => cgroup,
+            };
             if is_collected {
+                if self.guarded.meet(container, &mut event)
+                    && let Some(collection) = &mut self.collection
+                {
+                    collection.renew_soon();
+                }
                 self.consumer.take(&event, effects);
             }
             let Some(collection) = &mut self.collection else { continue };
@@ -227,11 +249,6 @@ impl<C: Consumer> Engine<C> {
                 collection.on_ordinary(object, &mut effects.kernel);
             }
             collection.count(&event.schema, is_collected);
-            let container = match &lookup {
-                Lookup::Container(container) => container.cgroup_id,
-                Lookup::Host => 0,
-                Lookup::Unknown => cgroup,
-            };
             collection.senders.note(&event.schema.tracker, container);
         }
         if let Some(collection) = &mut self.collection {

@@ -13,6 +13,7 @@ pub mod effects;
 pub mod engine;
 pub mod filter;
 pub mod forwarded;
+mod guarded;
 pub mod identity;
 pub mod judged;
 pub mod masking;

@@ -1,8 +1,8 @@
 //! Events made of given values: for examples and tests.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
-use crate::{Event, EventSchema, Field, FieldKind, Value, example::Example, render::names, vocabulary};
+use crate::{Event, EventSchema, Field, FieldKind, example::Example, render::names, vocabulary};
 
 /// An event of the schema with these fields, by their names in the vocabulary. Fields of the process and the container
 /// that the record does not hold go into its context.
@@ -115,13 +115,28 @@ fn number(field: &Field, text: &str) -> Option<u64> {
     }
 }
 
-/// The event as if its file's other path, `file.real_path`, were the file's path. None where it has no other.
-pub fn at_real_path(event: &Event) -> Option<Event> {
-    let path = event.schema.field("file.path").filter(|field| field.kind == FieldKind::Path)?;
-    let Value::Text(real) = event.value_at(event.schema.layout().real_path?) else { return None };
+/// The event as if its fields at these places had these paths.
+pub fn at_paths(event: &Event, paths: &[(usize, Cow<'_, [u8]>)]) -> Event {
     let mut record = event.record.to_vec();
-    refer(&mut record, path.offset, &leaf_first(&real));
-    Some(Event { record: record.into(), ..event.clone() })
+    for (place, path) in paths {
+        match event.schema.fields.get(*place) {
+            Some(Field { kind: FieldKind::Path, offset, .. }) => refer(&mut record, *offset, &leaf_first(path)),
+            // The directory that the path would be relative to, and the path.
+            Some(Field { kind: FieldKind::PathAt, offset, .. }) => {
+                put(&mut record, *offset, &[0; 4]);
+                refer(&mut record, offset + 4, path);
+            }
+            _ => {}
+        }
+    }
+    Event { record: record.into(), ..event.clone() }
+}
+
+/// Says of the event's field at this place that it is so.
+pub fn set_true(event: &mut Event, place: usize) {
+    if let Some(Field { kind: FieldKind::Bool, offset, .. }) = event.schema.fields.get(place) {
+        put(&mut event.record, *offset, &[1]);
+    }
 }
 
 fn put(record: &mut [u8], offset: usize, bytes: &[u8]) {

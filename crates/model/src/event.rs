@@ -6,7 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::{Context, EventSchema, Field, FieldKind, Value, layout::unsigned};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Context, EventSchema, Field, FieldKind, Value,
+    layout::{Slot, unsigned},
+};
 
 /// One record from the kernel, checked against its schema, and the context in which it happened.
 #[derive(Debug, Clone)]
@@ -36,6 +41,26 @@ pub struct Header {
     pub user_id: u32,
 }
 
+/// Which file an event is about, whatever that is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    /// By what others have as well who know no generation.
+    pub id: FileId,
+    /// Differs from that of the file that had the inode before; zero where that is not known.
+    pub generation: u32,
+    /// How many names it has.
+    pub names: u32,
+}
+
+/// A file by its inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FileId {
+    /// The device of its file system, as the kernel numbers it.
+    pub device: u32,
+    /// The number of its inode there.
+    pub inode: u64,
+}
+
 impl Event {
     /// Who did it, read by offset.
     pub fn header(&self) -> Header {
@@ -57,6 +82,15 @@ impl Event {
     /// What stands for the file that it is about, and how that is used, where the kernel said that.
     pub fn object(&self) -> Option<u64> {
         self.schema.layout().object.read(&self.record).filter(|key| *key != 0)
+    }
+
+    /// Which file it is about, where the kernel said that.
+    pub fn file(&self) -> Option<FileIdentity> {
+        let (slots, record) = (&self.schema.layout().file, &*self.record);
+        let number = |slot: &Slot| slot.read(record).unwrap_or(0) as u32;
+        let inode = slots.inode.read(record).filter(|inode| *inode != 0)?;
+        let id = FileId { device: number(&slots.device), inode };
+        Some(FileIdentity { id, generation: number(&slots.generation), names: number(&slots.names) })
     }
 
     /// The name of the thread that did it.

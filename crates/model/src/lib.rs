@@ -28,7 +28,7 @@ pub mod vocabulary;
 
 pub use answers::{Answer, Answers};
 pub use context::{Container, Context, Exec, Image, Mount, Pod, Process, Users};
-pub use event::{Event, Header};
+pub use event::{Event, FileId, FileIdentity, Header};
 pub use finding::{Finding, Priority, RuleMatch, Score, ScorePart, Severity};
 pub use heartbeat::Heartbeat;
 pub use relevance::FieldTest;

@@ -58,6 +58,36 @@ static __always_inline bool in_writable_layer(struct inode *inode)
 	return LOAD_POINTER((void *)inode + bpf_core_type_size(struct inode)) != NULL;
 }
 
+/* Which file it is, whatever it is called: the agent knows by it what is guarded. Part of an event. */
+struct file_identity {
+	u64 inode INTERNAL("inode"); /* 0: not known */
+	u32 device INTERNAL("device");
+	u32 generation INTERNAL("generation"); /* another than that of who had the number before; 0: not known */
+	u32 names INTERNAL("names");	       /* how many it has */
+	path_ref guarded FIELD("file.guarded_path", "the guarded path by which the same file is known, where "
+						    "file.path is another; the agent adds it");
+};
+
+/* Only of regular files. Overlayfs keeps no generation, and gives a file the number that it has in the layer of its origin: what lies
+ * in the image is there as long as the container, what was written in it has the generation that it has in the writable layer. */
+static __always_inline void identify(struct file_identity *file, struct inode *inode)
+{
+	bool is_overlay = LOAD(inode, i_sb, s_magic) == OVERLAYFS_MAGIC;
+	struct dentry *upper = NULL;
+
+	if ((LOAD(inode, i_mode) & S_IFMT) != S_IFREG)
+		return;
+	if (is_overlay)
+		upper = LOAD_POINTER((void *)inode + bpf_core_type_size(struct inode));
+	file->inode = LOAD(inode, i_ino);
+	file->device = LOAD(inode, i_sb, s_dev);
+	file->names = LOAD(inode, i_nlink);
+	if (!is_overlay)
+		file->generation = LOAD(inode, i_generation);
+	else if (upper)
+		file->generation = LOAD(upper, d_inode, i_generation);
+}
+
 static __always_inline bool is_in_memory_file_system(struct inode *inode)
 {
 	u64 magic = LOAD(inode, i_sb, s_magic);

@@ -105,6 +105,7 @@ struct inode {
 	u32 i_nlink;
 	s64 i_size;
 	unsigned long i_ino;
+	u32 i_generation;
 	struct super_block *i_sb;
 	void *i_private;
 	struct timespec64 i_mtime, __i_mtime;

@@ -75,14 +75,15 @@ __noinline int walk_really_on(u32 slot)
 	return 0;
 }
 
-/* Appends that path; nothing where the file is in neither tree, or nothing can have given it another path. */
-static __always_inline path_ref append_real_path(struct record *r, const struct path *path, struct task_struct *task,
-						 bool8 *host)
+/* Appends that path of a file, which need not be there yet; nothing where it is in neither tree, or nothing can have given it another
+ * path. */
+static __always_inline path_ref append_real_place(struct record *r, struct vfsmount *own, struct dentry *dentry,
+						  struct task_struct *task, bool8 *host)
 {
-	struct vfsmount *own = LOAD(path, mnt), *root_mount = LOAD(task, fs, root.mnt);
-	struct dentry *dentry = LOAD(path, dentry), *root = LOAD(task, fs, root.dentry);
-	struct super_block *sb = LOAD(dentry, d_inode, i_sb);
+	struct vfsmount *root_mount = LOAD(task, fs, root.mnt);
+	struct dentry *root = LOAD(task, fs, root.dentry);
 	struct dentry *top = LOAD(own, mnt_root);
+	struct super_block *sb = LOAD(top, d_inode, i_sb);
 	struct walk *walk = &r->walk;
 	struct host_tree *tree;
 	u32 start = r->size, device;
@@ -123,6 +124,12 @@ static __always_inline path_ref append_real_path(struct record *r, const struct 
 		r->size += 2;
 	}
 	return since(r, start);
+}
+
+static __always_inline path_ref append_real_path(struct record *r, const struct path *path, struct task_struct *task,
+						 bool8 *host)
+{
+	return append_real_place(r, LOAD(path, mnt), LOAD(path, dentry), task, host);
 }
 
 #endif

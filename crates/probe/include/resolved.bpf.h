@@ -7,17 +7,22 @@
 #ifndef ETHOGRAM_RESOLVED_H
 #define ETHOGRAM_RESOLVED_H
 
-#include "record.bpf.h"
+#include "real_path.bpf.h"
 #include "syscall.bpf.h"
 
-#define RESOLVED_BYTES 2048 /* of both paths together, a power of two */
+#define RESOLVED_BYTES 2048 /* of all paths together, a power of two */
 #define PF_IO_WORKER 0x10
 #define NR_IO_URING_ENTER 426 /* on all architectures */
 
 struct resolved {
-	u16 first;  /* bytes of the path */
-	u16 second; /* bytes of the other one, where there are two */
-	bool writable_layer;
+	struct file_identity file; /* the one that is there, the first of two */
+	/* Bytes of each, in this order; zero of what is not known. */
+	u16 second_real; /* where the other one of two lies, where that is elsewhere */
+	u16 real;	 /* the same of the first */
+	u16 first;	 /* its path */
+	u16 second;
+	bool8 host; /* whether that is in the host's tree */
+	bool8 writable_layer;
 	u8 paths[RESOLVED_BYTES];
 };
 
@@ -30,8 +35,8 @@ struct {
 	__type(value, struct resolved);
 } resolutions SEC(".maps");
 
-/* Keeps what a call of this thread resolved its path to, and its other path if it has one. What is too long is not
- * kept: the path as asked for takes its place. */
+/* Keeps what a call of this thread resolved its path to, and its other path if it has one, both on one mount or alike. What is too long
+ * is not kept: the path as asked for takes its place. Where they lie comes first, as a caller can make the other ones long. */
 static __always_inline void keep_resolved(struct vfsmount *mount, struct dentry *dentry, struct vfsmount *other_mount,
 					  struct dentry *other)
 {
@@ -45,13 +50,23 @@ static __always_inline void keep_resolved(struct vfsmount *mount, struct dentry 
 	if (!r)
 		return;
 	kept = (void *)r->data;
+	__builtin_memset(kept, 0, fixed);
 	inode = LOAD(dentry, d_inode);
 	kept->writable_layer = inode && in_writable_layer(inode);
-	kept->second = 0;
+	/* What gets another name is the other one. */
+	if (!inode && other)
+		inode = LOAD(other, d_inode);
+	if (inode)
+		identify(&kept->file, inode);
+	if (other)
+		kept->second_real = append_real_place(r, other_mount, other, task, &kept->host).length;
+	kept->real = append_real_place(r, mount, dentry, task, &kept->host).length;
 	kept->first = append_place(r, mount, dentry, task).length;
 	if (other)
 		kept->second = append_place(r, other_mount, other, task).length;
-	if (r->size < fixed + RESOLVED_BYTES)
+	if (r->size >= fixed + RESOLVED_BYTES)
+		kept->first = kept->second = 0;
+	if (kept->real + kept->second_real < RESOLVED_BYTES)
 		bpf_map_update_elem(&resolutions, &thread, kept, BPF_ANY);
 	discard(r);
 }
@@ -95,6 +110,45 @@ static __always_inline void set_path(struct record *r, path_at *path, requested_
 	} else {
 		*path = asked;
 	}
+}
+
+/* Where such a path lies: `bytes` at `from` of what was resolved; nothing where that is not elsewhere. */
+static __always_inline void set_real_path(struct record *r, requested_path *real, path_ref path,
+					  const struct resolved *found, u32 from, u32 bytes)
+{
+	u32 start = r->size;
+
+	real->resolved = path;
+	real->asked = (path_at){};
+	if (found && bytes && start < RECORD_MAX - RESOLVED_BYTES &&
+	    !bpf_probe_read_kernel(tail(r), bytes & (RESOLVED_BYTES - 1),
+				   found->paths + (from & (RESOLVED_BYTES - 1)))) {
+		r->size += bytes & (RESOLVED_BYTES - 1);
+		real->asked.base = since(r, start);
+	}
+}
+
+/* Where in what was resolved a path begins, and how long it is. */
+struct resolved_part {
+	u32 from, bytes;
+};
+
+struct resolved_parts {
+	struct resolved_part second_real, real, first, second;
+};
+
+/* All of them; none where nothing was resolved. */
+static __always_inline struct resolved_parts parts_of(const struct resolved *found)
+{
+	struct resolved_parts parts = {};
+
+	if (!found)
+		return parts;
+	parts.second_real = (struct resolved_part){ 0, found->second_real };
+	parts.real = (struct resolved_part){ found->second_real, found->real };
+	parts.first = (struct resolved_part){ parts.real.from + found->real, found->first };
+	parts.second = (struct resolved_part){ parts.first.from + found->first, found->second };
+	return parts;
 }
 
 /* Whether this thread does what another asked for through io_uring: no system call of its own will return with it. */

@@ -8,10 +8,9 @@ use std::{
 };
 
 use ethogram_engine::{
-    containers::runtime::{Ask, Resolution, ResolveRequest, candidate_key},
+    containers::runtime::{Ask, LinkedFile, Resolution, ResolveRequest, candidate_key},
     share::{Share, Shares},
 };
-use ethogram_model::Users;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -22,7 +21,7 @@ use super::{
     hierarchy::Hierarchy,
     membership::Membership,
     runtime::{Answer, Runtime, RuntimeContainer, Runtimes},
-    users::{Files, Reader},
+    users::{Files, Found, Reader},
 };
 
 /// Between two relists.
@@ -87,7 +86,7 @@ pub(crate) async fn run(
             },
             Some(hint) = hints.recv() => resolver.follow(hint),
             Some(done) = resolver.asking.join_next() => match done {
-                Ok(Done::Asked(request, answer, files)) => resolver.on_answer(request, answer, files),
+                Ok(Done::Asked(request, answer, found)) => resolver.on_answer(request, answer, found),
                 Ok(Done::Reread(found)) => resolver.on_reread(found),
                 Ok(Done::Listed(keys)) => resolver.again(|open| keys.contains(&open.request.key())),
                 Err(error) => tracing::error!("a question to a runtime was not finished: {error}"),
@@ -121,14 +120,22 @@ struct Named {
     cgroup: String,
     pid: Option<u32>,
     files: Files,
+    /// Its guarded files with several names, as the engine knows them.
+    linked: Vec<LinkedFile>,
 }
 
 enum Done {
-    Asked(ResolveRequest, Answer, Option<Files>),
-    /// Other names in files that have changed, by [`place`].
-    Reread(Vec<(String, Users, Files)>),
+    Asked(ResolveRequest, Answer, Option<Completed>),
+    /// What files say by now, by [`place`].
+    Reread(Vec<(String, Found)>),
     /// The keys under which the listed containers may be open.
     Listed(HashSet<String>),
+}
+
+/// What was found in a container's files.
+struct Completed {
+    files: Files,
+    linked: Vec<LinkedFile>,
 }
 
 struct Open {
@@ -242,7 +249,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         }
     }
 
-    fn on_answer(&mut self, request: ResolveRequest, answer: Answer, files: Option<Files>) {
+    fn on_answer(&mut self, request: ResolveRequest, answer: Answer, found: Option<Completed>) {
         let key = place(&request);
         let Some(open) = self.open.get_mut(&key) else {
             if let Answer::Known(container) = answer {
@@ -260,12 +267,14 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
                 if (open.is_sent && !is_last) || (self.send)(Resolution::Known(container)) {
                     if is_last {
                         self.close(&key);
-                        if let Some(files) = files.filter(|_| self.named.len() < MAX_OPEN) {
+                        if let Some(Completed { files, linked }) = found.filter(|_| self.named.len() < MAX_OPEN) {
                             // One that has been there before may still have its turn.
                             if !self.turns.contains(&key) {
                                 self.turns.push_back(key.clone());
                             }
-                            self.named.insert(key, Named { cgroup: request.cgroup, pid, files });
+                            let cgroup = request.cgroup;
+                            self.named.insert(key.clone(), Named { cgroup, pid, files, linked: Vec::new() });
+                            self.on_linked(&key, linked);
                         }
                         return;
                     }
@@ -318,7 +327,7 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         for _ in 0..self.turns.len().min(REREAD_AT_A_TIME) {
             let Some(key) = self.turns.pop_front() else { break };
             // Where it is gone, its turns are over.
-            let Some(Named { cgroup, pid, files }) = self.named.get(&key) else { continue };
+            let Some(Named { cgroup, pid, files, .. }) = self.named.get(&key) else { continue };
             some.push((key.clone(), *pid, cgroup.clone(), *files));
             self.turns.push_back(key);
         }
@@ -330,21 +339,31 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
         self.asking.spawn(async move {
             let mut found = Vec::new();
             for (key, pid, cgroup, files) in some {
-                found.extend(reader.users(pid, &cgroup, Some(files)).await.map(|(users, files)| (key, users, files)));
+                found.extend(reader.read_files(pid, &cgroup, Some(files)).await.map(|found| (key, found)));
             }
             Done::Reread(found)
         });
     }
 
-    fn on_reread(&mut self, found: Vec<(String, Users, Files)>) {
+    fn on_reread(&mut self, found: Vec<(String, Found)>) {
         self.is_rereading = false;
-        for (key, users, files) in found {
-            let Some(named) = self.named.get_mut(&key) else { continue };
+        for (key, Found { users, linked }) in found {
+            self.on_linked(&key, linked);
+            let (Some(named), Some((users, files))) = (self.named.get_mut(&key), users) else { continue };
             let news = Resolution::Users { cgroup: named.cgroup.clone(), users: Arc::new(users) };
             // What the engine did not take is sent again.
             if (self.send)(news) {
                 named.files = files;
             }
+        }
+    }
+
+    /// Which guarded files of a container have several names. That there are none is only said after there were some.
+    fn on_linked(&mut self, key: &str, linked: Vec<LinkedFile>) {
+        let Some(named) = self.named.get_mut(key).filter(|named| named.linked != linked) else { return };
+        // What the engine did not take is sent again.
+        if (self.send)(Resolution::Linked { cgroup: named.cgroup.clone(), files: linked.clone() }) {
+            named.linked = linked;
         }
     }
 
@@ -363,15 +382,16 @@ struct Finder {
 }
 
 impl Finder {
-    async fn complete(&self, container: &mut RuntimeContainer, request: &ResolveRequest) -> Option<Files> {
+    async fn complete(&self, container: &mut RuntimeContainer, request: &ResolveRequest) -> Option<Completed> {
         if let (None, Some(pid)) = (&container.cgroup, container.pid) {
             let hierarchy = Arc::clone(&self.hierarchy);
             let of_pid = move || Membership::of_pid(pid)?.path_in(&hierarchy).map(str::to_owned);
             container.cgroup = tokio::task::spawn_blocking(of_pid).await.ok().flatten();
         }
-        let (users, files) = self.reader.users(container.pid, &request.cgroup, None).await?;
+        let Found { users, linked } = self.reader.read_files(container.pid, &request.cgroup, None).await?;
+        let (users, files) = users?;
         container.users = Some(Arc::new(users));
-        Some(files)
+        Some(Completed { files, linked })
     }
 }
 
@@ -389,11 +409,11 @@ fn share_of(request: &ResolveRequest) -> Share {
 fn spawn_ask(asking: &mut JoinSet<Done>, runtimes: Arc<Runtimes>, finder: Finder, request: ResolveRequest) {
     asking.spawn(async move {
         let mut answer = runtimes.ask(&request).await;
-        let files = match &mut answer {
+        let found = match &mut answer {
             Answer::Known(container) => finder.complete(container, &request).await,
             _ => None,
         };
-        Done::Asked(request, answer, files)
+        Done::Asked(request, answer, found)
     });
 }
 

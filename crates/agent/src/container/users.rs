@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use ethogram_engine::containers::runtime::LinkedFile;
 use ethogram_model::Users;
 use rustix::{
     fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat, openat2, stat},
@@ -23,6 +24,7 @@ use rustix::{
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
+use super::linked;
 use crate::files;
 
 /// Bytes read of a file.
@@ -58,9 +60,8 @@ impl Reader {
         Self { hierarchy, local: places(), served: places() }
     }
 
-    /// The names, and of which files they are. None where it has no process yet, its files take too long, or they are those that
-    /// were `seen` before.
-    pub(crate) async fn users(&self, pid: Option<u32>, cgroup: &str, seen: Option<Files>) -> Option<(Users, Files)> {
+    /// What its files say. None where it has no process yet, or its files take too long.
+    pub(crate) async fn read_files(&self, pid: Option<u32>, cgroup: &str, seen: Option<Files>) -> Option<Found> {
         let cgroup = Some(cgroup.trim_start_matches('/')).filter(|c| !c.is_empty()).map(|c| self.hierarchy.join(c));
         // These files are the kernel's own: they do not wait.
         let found = spawn_blocking(move || {
@@ -72,9 +73,9 @@ impl Reader {
         let (processes, is_local) = found.await.ok()?;
         let place = Arc::clone(self.places(is_local)).try_acquire_owned().ok()?;
         let read = spawn_blocking(move || {
-            let users = of_container(processes, seen.as_ref());
+            let found = of_container(processes, seen.as_ref());
             drop(place);
-            users
+            found
         });
         timeout(READ_TIMEOUT, read).await.ok()?.ok()?
     }
@@ -122,10 +123,18 @@ fn is_local(line: &str) -> bool {
     kind.is_some_and(|kind| LOCAL.contains(&kind))
 }
 
-/// The names in the container that one of these processes is in; none as long as none of them is in it: the runtime's own
-/// have the host's root until they are about to start it. A container that has no such files has no names. None as well where
-/// they are in the files that were seen before.
-fn of_container(processes: impl IntoIterator<Item = u32>, seen: Option<&Files>) -> Option<(Users, Files)> {
+/// What a container's files say.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// The names, and of which files they are; none where these were seen before.
+    pub(crate) users: Option<(Users, Files)>,
+    /// Guarded files with several names.
+    pub(crate) linked: Vec<LinkedFile>,
+}
+
+/// What the files say of the container that one of these processes is in; none as long as none of them is in it: the runtime's own
+/// have the host's root until they are about to start it. A container that has no files with names has no names.
+fn of_container(processes: impl IntoIterator<Item = u32>, seen: Option<&Files>) -> Option<Found> {
     // The first process may be out of our reach; where we are no container, its root is ours.
     let hosts: Vec<_> = ["/proc/1/root", "/"].into_iter().filter_map(|root| Some(place(&stat(root).ok()?))).collect();
     let (root, pid) = processes.into_iter().find_map(|pid| {
@@ -134,15 +143,17 @@ fn of_container(processes: impl IntoIterator<Item = u32>, seen: Option<&Files>) 
         let is_its_own = !hosts.contains(&place(&fstat(&root).ok()?));
         is_its_own.then_some((root, pid))
     })?;
+    let linked = linked::within(&root);
     // Before they are read: what changes meanwhile is read again.
-    let found = [PASSWD, GROUP].map(|file| version_within(&root, file));
-    if seen == Some(&found) {
-        return None;
+    let versions = [PASSWD, GROUP].map(|file| version_within(&root, file));
+    if seen == Some(&versions) {
+        return Some(Found { users: None, linked });
     }
     let map = |file: &str| files::read_text(Path::new(&format!("/proc/{pid}/{file}")), MAX_MAP);
     let ids = |file: &str| Ids::parse(&map(file).unwrap_or_default());
     let names = |file, ids: &Ids| names(&read_within(&root, file).unwrap_or_default(), ids);
-    Some((Users { users: names(PASSWD, &ids("uid_map")), groups: names(GROUP, &ids("gid_map")) }, found))
+    let users = Users { users: names(PASSWD, &ids("uid_map")), groups: names(GROUP, &ids("gid_map")) };
+    Some(Found { users: Some((users, versions)), linked })
 }
 
 /// Which file is there by now, with all links resolved as from within.

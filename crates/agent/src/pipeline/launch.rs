@@ -21,7 +21,7 @@ use super::{
     periodic,
 };
 use crate::{
-    container::{hierarchy::Hierarchy, resolver, runtime::Runtimes, users::HostUsers},
+    container::{hierarchy::Hierarchy, linked, resolver, runtime::Runtimes, users::HostUsers},
     failure::Unable,
     record::{Recorder, Recording},
     threads,
@@ -141,6 +141,10 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
         if let Some(users) = host_users.changed() {
             live.feed(Input::Users(Arc::new(users)));
         }
+        let host_linked = linked::of_host();
+        if !host_linked.is_empty() {
+            live.feed(periodic::linked_on_host(host_linked.clone()));
+        }
 
         let (sender, messages) = bounded(MESSAGES);
         let control = Control::new(sender, orders.clone());
@@ -152,7 +156,7 @@ impl<C: Consumer, O: Outlet> Pipeline<C, O> {
             resolver::run(runtimes, asked, hierarchy.clone(), move |r| answers.try_feed(Input::Resolution(r)));
         tasks.spawn(threads::watched("resolver", resolving));
         tasks.spawn(threads::watched("rewalk", periodic::rewalk(hierarchy.clone(), control.clone())));
-        tasks.spawn(threads::watched("users", periodic::reread(host_users, control.clone())));
+        tasks.spawn(threads::watched("users", periodic::reread(host_users, host_linked, control.clone())));
         tasks.spawn(threads::watched("habits", periodic::count_habits(Arc::clone(&collector), control.clone())));
         if let Some(recording) = recording.clone() {
             tasks.spawn(periodic::account(Arc::clone(&collector), recording));

@@ -4,19 +4,25 @@
 use std::{sync::Arc, time::Duration};
 
 use ethogram_detect::HabitCount;
-use ethogram_engine::{Consumer, FoundProcess, Input, containers::walk::Walk};
+use ethogram_engine::{
+    Consumer, FoundProcess, Input,
+    containers::{
+        runtime::{LinkedFile, Resolution},
+        walk::Walk,
+    },
+};
 use ethogram_probe::Collector;
 
 use super::{Control, apply::Outlet, found as procfs, live::now_ns};
 use crate::{
-    container::{hierarchy::Hierarchy, membership::Membership, users::HostUsers},
+    container::{hierarchy::Hierarchy, linked, membership::Membership, users::HostUsers},
     record::Recording,
 };
 
 /// How often the hierarchy is walked to make up for what its tracepoints may have missed.
 const REWALK: Duration = Duration::from_secs(30);
-/// How often the host's files are read that name its users.
-const USERS: Duration = Duration::from_secs(10);
+/// How often the host's files are looked at that name its users, and that are guarded.
+const HOST_FILES: Duration = Duration::from_secs(10);
 /// How often the kernel's counts of habits are read.
 const HABITS: Duration = Duration::from_secs(3);
 /// How often a recording says where all events went.
@@ -42,22 +48,32 @@ pub(super) async fn rewalk<C: Consumer, O: Outlet>(hierarchy: Hierarchy, control
     }
 }
 
-/// Sends the engine the names of the host's users, when they change.
-pub(super) async fn reread<C: Consumer, O: Outlet>(mut host: HostUsers, control: Control<C, O>) {
+/// The host's guarded files with several names, as an input.
+pub(super) fn linked_on_host(files: Vec<LinkedFile>) -> Input {
+    Input::Resolution(Resolution::Linked { cgroup: String::new(), files })
+}
+
+/// Sends the engine the names of the host's users, and its guarded files with several names, when they change.
+pub(super) async fn reread<C: Consumer, O: Outlet>(
+    mut host: HostUsers,
+    mut known: Vec<LinkedFile>,
+    control: Control<C, O>,
+) {
     loop {
-        tokio::time::sleep(USERS).await;
-        let Ok((back, users)) = tokio::task::spawn_blocking(move || {
+        tokio::time::sleep(HOST_FILES).await;
+        let Ok((back, users, found)) = tokio::task::spawn_blocking(move || {
             let users = host.changed();
-            (host, users)
+            (host, users, linked::of_host())
         })
         .await
         else {
             return;
         };
         host = back;
-        if let Some(users) = users
-            && control.feed(Input::Users(Arc::new(users))).await.is_err()
-        {
+        let users = users.map(|users| Input::Users(Arc::new(users)));
+        let files = (found != known).then(|| linked_on_host(found.clone()));
+        known = found;
+        if control.feed_all(users.into_iter().chain(files)).await.is_err() {
             return;
         }
     }

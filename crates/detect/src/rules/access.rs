@@ -285,7 +285,13 @@ impl Access {
             Self::Directory(_) | Self::FileName(_) | Self::FileType(..) | Self::IsServer(_) => true,
             Self::Field(at) => matches!(
                 name(at),
-                "file.path" | "file.real_path" | "file.host" | "file.type" | "file.open.read" | "file.open.write"
+                "file.path"
+                    | "file.real_path"
+                    | "file.guarded_path"
+                    | "file.host"
+                    | "file.type"
+                    | "file.open.read"
+                    | "file.open.write"
             ),
             // Without a file, the path as asked for is what it is about.
             Self::RawName { requested, path } => requested == path,

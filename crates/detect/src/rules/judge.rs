@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     accepted::{Acceptance, Acceptances, Candidate},
-    subject::{program::label, real_path::at_real_path},
+    subject::{program::label, real_path::elsewhere},
     update::FindingUpdate,
 };
 
@@ -160,8 +160,8 @@ impl Rules {
         let mut held = Vec::new();
         let mut findings = self.judge_as(event, event, &mut held, accepted);
         // A file is what it is by any of its paths.
-        if let Some(elsewhere) = at_real_path(event) {
-            findings.extend(self.judge_as(event, &elsewhere, &mut held, accepted));
+        for other in elsewhere(event) {
+            findings.extend(self.judge_as(event, &other, &mut held, accepted));
         }
         findings
     }
@@ -237,7 +237,7 @@ impl Rules {
 
     /// Whether a rule may hold for another event about the same object, used in the same way.
     pub fn may_match_object(&mut self, event: &Event) -> bool {
-        self.may_match_object_as(event) || at_real_path(event).is_some_and(|other| self.may_match_object_as(&other))
+        self.may_match_object_as(event) || elsewhere(event).any(|other| self.may_match_object_as(&other))
     }
 
     fn may_match_object_as(&mut self, event: &Event) -> bool {
@@ -254,7 +254,7 @@ impl Rules {
     /// Whether a rule may hold for another event of the same habit, by the kernel's key of habits: who does what to what.
     /// Where it is not known what runs, or in which container, any rule may.
     pub fn may_match_habit(&mut self, event: &Event) -> bool {
-        self.may_match_habit_as(event) || at_real_path(event).is_some_and(|other| self.may_match_habit_as(&other))
+        self.may_match_habit_as(event) || elsewhere(event).any(|other| self.may_match_habit_as(&other))
     }
 
     fn may_match_habit_as(&mut self, event: &Event) -> bool {
@@ -274,7 +274,7 @@ impl Rules {
     /// The rules that hold for an event, whatever was found before.
     pub fn matching(&mut self, event: &Event) -> Vec<Arc<str>> {
         let mut names = self.matching_as(event);
-        if let Some(other) = at_real_path(event) {
+        for other in elsewhere(event) {
             let more = self.matching_as(&other);
             names.extend(more.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
         }

@@ -7,6 +7,7 @@ mod commands;
 mod files;
 mod habits;
 mod knowing;
+mod other_paths;
 mod properties;
 mod scenarios;
 #[path = "../../src/rules/tests/stopwatch.rs"]

@@ -57,7 +57,11 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             let names = (1..).zip(names).map(|(number, name)| (number, name.into())).collect();
             fields.push(Field { names, ..field("memory.kind", FieldKind::Name, 20, 4) });
         }
-        [path] => fields.push(field(path, FieldKind::Path, 20, 4)),
+        [path] => fields.extend([
+            field(path, FieldKind::Path, 20, 4),
+            field("file.guarded_path", FieldKind::Path, 24, 4),
+            field("file.real_path", FieldKind::Path, 28, 4),
+        ]),
         [address, port] => {
             fields.push(field(address, FieldKind::Ip, 24, 16));
             fields.push(field(port, FieldKind::Unsigned, 40, 2));

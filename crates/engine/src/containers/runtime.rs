@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use ethogram_model::{Image, Mount, Pod, Users};
+use ethogram_model::{FileId, Image, Mount, Pod, Users};
 use serde::{Deserialize, Serialize};
 
 use crate::share::Share;
@@ -117,6 +117,21 @@ pub fn candidate_key(namespace: &str, id: &str) -> String {
     format!("{namespace}/{id}")
 }
 
+/// A guarded file that has more names than the guarded one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedFile {
+    /// The guarded one.
+    pub path: String,
+    /// Which file it is.
+    #[serde(flatten)]
+    pub id: FileId,
+}
+
+impl LinkedFile {
+    /// Files kept of a container; further ones are left out.
+    pub const MAX: usize = 64;
+}
+
 /// What the engine asks of the resolver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
@@ -140,5 +155,12 @@ pub enum Resolution {
         cgroup: String,
         /// What they say by now.
         users: Arc<Users>,
+    },
+    /// Which guarded files have several names.
+    Linked {
+        /// The path of the container's outermost cgroup; empty for the host.
+        cgroup: String,
+        /// All of them, at most [`LinkedFile::MAX`].
+        files: Vec<LinkedFile>,
     },
 }

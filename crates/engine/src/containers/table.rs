@@ -211,6 +211,8 @@ impl ContainerTable {
                 None
             }
             Resolution::Users { cgroup, users } => self.on_users(&cgroup, users),
+            // It changes nothing of the container.
+            Resolution::Linked { .. } => None,
         }
     }
 
@@ -250,6 +252,11 @@ impl ContainerTable {
             return None;
         }
         Some(Change { container: Arc::clone(&entry.container), is_new })
+    }
+
+    /// The id of the container's outermost cgroup that has this path.
+    pub fn at(&self, cgroup: &str) -> Option<u64> {
+        Some(self.containers.get(self.by_path.get(cgroup)?)?.container.cgroup_id)
     }
 
     /// Its users have other names by now. Returns the change, where there was one.

@@ -29,8 +29,20 @@ pub struct Layout {
     pub thread_name: Option<usize>,
     /// The places among the schema's fields of those that hold arguments or variables.
     pub args: Vec<usize>,
-    /// The place among the schema's fields of the file's other path.
-    pub real_path: Option<usize>,
+    /// Which file it is about.
+    pub file: FileSlots,
+    /// The place among the schema's fields of the path that this file has.
+    pub file_path: Option<usize>,
+    /// And of the guarded path by which it is known.
+    pub guarded_path: Option<usize>,
+    /// Whether that file gets another path.
+    pub is_move: bool,
+    /// The paths of its files, each with where that lies.
+    pub real_paths: Vec<(usize, usize)>,
+    /// Whether these are only as the process asked for them, so that the kernel does not say where they lie.
+    pub is_unresolved: Option<usize>,
+    /// Whether they lie in the host's tree.
+    pub is_of_host: Option<usize>,
     /// The behaviours that such an event can show.
     pub behaviours: Vec<BehaviourLayout>,
     /// The fields of which the first that holds a text says what the event is about.
@@ -40,6 +52,13 @@ pub struct Layout {
     /// The fields that say what addresses are called: the name, and the addresses.
     pub names: Option<(usize, usize)>,
 }
+
+/// Paths, each with the field that says where it lies where a mount or a changed root gives it another path.
+const REAL_PATHS: [(&str, &str); 3] = [
+    ("file.path", "file.real_path"),
+    ("file.new_path", "file.new_real_path"),
+    ("file.link.target_path", "file.link.real_target_path"),
+];
 
 /// What events are about where their schemas, of earlier agents, do not say.
 const ABOUT_BEFORE: [&str; 5] =
@@ -57,6 +76,19 @@ pub struct Slot {
     is_optional: bool,
 }
 
+/// Where a schema has which file an event is about.
+#[derive(Debug, Default)]
+pub struct FileSlots {
+    /// The number of its inode.
+    pub inode: Slot,
+    /// The device of its file system.
+    pub device: Slot,
+    /// The inode's generation.
+    pub generation: Slot,
+    /// How many names it has.
+    pub names: Slot,
+}
+
 /// A behaviour of the manifest with its fields by their places in the schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BehaviourLayout {
@@ -70,6 +102,10 @@ pub struct BehaviourLayout {
     pub from: Option<usize>,
     /// The fields that name the object.
     pub object: Vec<usize>,
+    /// The object, where it is a path, and the field that says where that lies.
+    pub real_path: Option<(usize, usize)>,
+    /// The field with the guarded path by which the object is known.
+    pub guarded_path: Option<usize>,
 }
 
 impl Slot {
@@ -111,6 +147,11 @@ impl Layout {
     fn of(schema: &EventSchema) -> Self {
         let slot = |name| Slot::of(schema, name);
         let place = |name: &str| schema.fields.iter().position(|f| f.name == name);
+        let real_paths: Vec<_> =
+            REAL_PATHS.iter().filter_map(|(path, real)| Some((place(path)?, place(real)?))).collect();
+        // Of a link, the file is its target.
+        let file_path = place("file.link.target_path").or(place("file.path"));
+        let guarded_path = place("file.guarded_path");
         let all = schema.behaviours.iter().enumerate();
         let behaviours = all.filter(|(_, spec)| *spec.event == *schema.name).filter_map(|(index, spec)| {
             // A field that there is not is never true.
@@ -120,9 +161,13 @@ impl Layout {
             };
             let unless = spec.unless.as_deref().and_then(place);
             let from = spec.from.as_deref().and_then(place);
-            let object = spec.object.iter().filter_map(|field| place(field)).collect();
-            Some(BehaviourLayout { spec: index, when, unless, from, object })
+            let object: Vec<_> = spec.object.iter().filter_map(|field| place(field)).collect();
+            let path = object.first();
+            let real_path = real_paths.iter().find(|(of, _)| Some(of) == path).copied();
+            let guarded_path = guarded_path.filter(|_| path.is_some() && path.copied() == file_path);
+            Some(BehaviourLayout { spec: index, when, unless, from, object, real_path, guarded_path })
         });
+        let behaviours: Vec<_> = behaviours.collect();
         let both = |(one, other): (&str, &str)| Some((place(one)?, place(other)?));
         let (about, names) = match &schema.about {
             Some(about) => {
@@ -143,8 +188,19 @@ impl Layout {
             object: slot("_object"),
             thread_name: place("process.executable.name"),
             args: (0..).zip(&schema.fields).filter(|(_, f)| f.kind == FieldKind::Args).map(|(at, _)| at).collect(),
-            real_path: place("file.real_path"),
-            behaviours: behaviours.collect(),
+            file: FileSlots {
+                inode: slot("_inode"),
+                device: slot("_device"),
+                generation: slot("_generation"),
+                names: slot("_names"),
+            },
+            file_path,
+            guarded_path,
+            is_move: place("file.new_path").is_some(),
+            real_paths,
+            is_unresolved: place("file.path_unresolved"),
+            is_of_host: place("file.host"),
+            behaviours,
             about,
             peer: both(("network.peer.address", "network.peer.port")),
             names: names.and_then(both),

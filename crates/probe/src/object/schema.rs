@@ -215,12 +215,13 @@ fn flatten(
         let Some(member_type) = btf.type_by_id(member.ty) else { continue };
         let (alias, resolved) = resolve(member_type);
         if let Ok(inner) = Composite::try_from(resolved)
-            && text(inner.name()) == "event_header"
+            && let name = text(inner.name())
+            && matches!(name.as_str(), "event_header" | "file_identity")
         {
             if header {
-                return Err("struct event_header has another in it".into());
+                return Err(format!("struct event_header has a struct {name} in it"));
             }
-            flatten(btf, &inner, offset, true, tags, out)?;
+            flatten(btf, &inner, offset, name == "event_header", tags, out)?;
             continue;
         }
         let (kind, size) =

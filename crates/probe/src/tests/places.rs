@@ -3,9 +3,11 @@
 use std::{
     ffi::{CStr, CString},
     fs,
-    os::fd::AsRawFd,
+    os::{fd::AsRawFd, unix::fs::MetadataExt},
     path::{Path, PathBuf},
 };
+
+use ethogram_model::FileIdentity;
 
 use super::{child::forked, *};
 use crate::Subscription;
@@ -130,6 +132,64 @@ fn a_file_is_another_by_a_mount_or_a_changed_root() {
         mounts_of_its_own() && mount(c"none", &to, c"tmpfs", 0)
     });
     assert_eq!((text(&own, "file.path"), text(&own, "file.real_path")), (text_of(&places.at("m/f")), String::new()));
+    assert!(!own.get("file.host").is_truthy());
+}
+
+#[test]
+fn a_file_is_the_same_by_any_of_its_names() {
+    let mut places = Places::new();
+    let (file, other) = (places.at("a/b/f"), places.at("a/b/other"));
+    let first = places.opened(&file, libc::O_RDONLY).file().unwrap();
+    assert_eq!((first.names, first.id.inode), (1, fs::metadata(&file).unwrap().ino()));
+    fs::hard_link(&file, &other).unwrap();
+    let linked = places.opened(&other, libc::O_RDONLY).file().unwrap();
+    assert_eq!(linked, FileIdentity { names: 2, ..first });
+    fs::remove_file(&file).unwrap();
+    assert_eq!(places.opened(&other, libc::O_RDONLY).file(), Some(first));
+    // Another file, also where it gets the number of one that is gone.
+    fs::write(&file, "x").unwrap();
+    assert_ne!(places.opened(&file, libc::O_RDONLY).file(), Some(first));
+    fs::remove_file(&other).unwrap();
+    fs::write(&other, "x").unwrap();
+    assert_ne!(places.opened(&other, libc::O_RDONLY).file(), Some(first));
+    assert_eq!(places.opened(&places.at("a"), libc::O_RDONLY).file(), None, "a folder");
+}
+
+#[test]
+fn a_change_is_told_where_it_lies_where_the_kernel_allows() {
+    let mut rig = Rig::start("fs");
+    let folder = tempfile::tempdir().unwrap();
+    let at = |path: &str| folder.path().canonicalize().unwrap().join(path);
+    fs::create_dir(at("m")).unwrap();
+    let moved_after = |rig: &mut Rig, before: &dyn Fn() -> bool| {
+        fs::create_dir_all(at("a/b")).unwrap();
+        fs::write(at("a/b/f"), "x").unwrap();
+        let [from, to] = [c(&at("m/b/f")), c(&at("m/b/g"))];
+        // SAFETY: both paths end with NUL and outlive the call.
+        let child = forked(|| i32::from(!(before() && unsafe { libc::rename(from.as_ptr(), to.as_ptr()) } == 0)));
+        let pid = child.pid();
+        assert_eq!(child.go(), 0, "{}", std::io::Error::last_os_error());
+        rig.expect("the renaming", |e| is(e, "rename") && of(e, pid))
+    };
+    let [bound, to, made, within] = ["a", "m", "m/b", "m/b/f"].map(|path| c(&at(path)));
+    let inode = |path: &str| fs::metadata(at(path)).unwrap().ino();
+    let event = moved_after(&mut rig, &|| mounts_of_its_own() && mount(&bound, &to, c"none", libc::MS_BIND));
+    assert_eq!(text(&event, "file.path"), text_of(&at("m/b/f")));
+    let is_seen = !event.get("file.path_unresolved").is_truthy();
+    let real = [text(&event, "file.real_path"), text(&event, "file.new_real_path")];
+    if is_seen {
+        assert!(real[0].ends_with("/a/b/f") && real[1].ends_with("/a/b/g"), "{real:?}");
+        assert_eq!(event.file().unwrap().id.inode, inode("a/b/g"));
+    } else {
+        assert_eq!((real, event.file()), ([String::new(), String::new()], None));
+    }
+    // A file system of its own lies nowhere else.
+    let own = moved_after(&mut rig, &|| {
+        // SAFETY: both paths end with NUL and outlive the calls.
+        let make = || unsafe { libc::mkdir(made.as_ptr(), 0o700) == 0 && libc::mknod(within.as_ptr(), 0o600, 0) == 0 };
+        mounts_of_its_own() && mount(c"none", &to, c"tmpfs", 0) && make()
+    });
+    assert_eq!((text(&own, "file.real_path"), text(&own, "file.new_real_path")), (String::new(), String::new()));
     assert!(!own.get("file.host").is_truthy());
 }
 

@@ -11,9 +11,10 @@ PARAM(bool8, failures, 0, "whether failures are reported that are no refusals (E
 
 /* The events that have a second path have it there. */
 struct two_paths {
-	CHANGE;
+	CHANGE_OF_FILE;
 	path_at path2;
 	requested_path requested2;
+	requested_path real2;
 };
 
 /* What was asked for. */
@@ -92,6 +93,11 @@ static __always_inline void fill(struct record *r, const struct change *change, 
 	}
 }
 
+static __always_inline bool is_of_new_file(const struct change *change)
+{
+	return change->event == EVENT_symlink || change->event == EVENT_mkdir || change->event == EVENT_mknod;
+}
+
 /* A record for a change, whose event is not chosen yet; none where it is not collected. */
 static __always_inline struct record *begin_change(struct tracker_counters *c, u32 error, u64 *cgroup)
 {
@@ -117,6 +123,7 @@ static __always_inline void report(struct tracker_counters *c, struct record *r,
 	struct change *change = change_of(r);
 	const struct resolved *found = NULL;
 	path_at asked = {}, asked2 = {};
+	struct resolved_parts parts;
 	struct file_change *e;
 
 	r->size = change->size;
@@ -134,21 +141,29 @@ static __always_inline void report(struct tracker_counters *c, struct record *r,
 	}
 	if (change->path || io_uring)
 		found = find_resolved();
+	parts = parts_of(found);
 	if (found) {
+		e->host = found->host;
 		e->writable_layer = found->writable_layer;
+		e->unresolved = !found->first;
+		if (!is_of_new_file(change))
+			e->file = found->file;
 	} else if (change->path) {
 		e->unresolved = 1;
 	} else {
 		struct file *file = file_of(task, change->directory);
 
 		e->writable_layer = file && in_writable_layer(LOAD(file, f_inode));
+		if (file && !is_of_new_file(change))
+			identify(&e->file, LOAD(file, f_inode));
 	}
-	set_path(r, &e->path, &e->requested, found, 0, found ? found->first : 0, asked);
+	set_path(r, &e->path, &e->requested, found, parts.first.from, parts.first.bytes, asked);
+	set_real_path(r, &e->real, e->path.base, found, parts.real.from, parts.real.bytes);
 	if (change->has_second) {
 		struct two_paths *two = (void *)r->data;
 
-		set_path(r, &two->path2, &two->requested2, found, found ? found->first : 0, found ? found->second : 0,
-			 asked2);
+		set_path(r, &two->path2, &two->requested2, found, parts.second.from, parts.second.bytes, asked2);
+		set_real_path(r, &two->real2, two->path2.base, found, parts.second_real.from, parts.second_real.bytes);
 	}
 	fill(r, change, io_uring);
 	send(c, r);

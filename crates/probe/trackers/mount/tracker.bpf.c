@@ -63,8 +63,12 @@ enum prepare { prepare_fsopen = 1, prepare_fspick, prepare_fsconfig, prepare_fsm
 	struct event_header header;                                                                                    \
 	path_at path FIELD("file.path", "the place; symbolic links are resolved unless file.path_unresolved is true"); \
 	requested_path requested FIELD("file.requested_path", "the place as asked for, where that is another path");   \
+	requested_path real FIELD("file.real_path", "where it lies in the container's tree or the host's, where a "    \
+						    "mount or a changed root gives it another path");                  \
 	error_number error FIELD("error.type", "why it failed; absent where it did not");                              \
-	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel showed the paths only as asked for")
+	bool8 unresolved FIELD("file.path_unresolved", "whether this kernel showed the paths only as asked for");      \
+	bool8 host FIELD("file.host", "whether it is in the host's tree, seen from a container; file.real_path is "    \
+				      "its path there")
 
 struct mount_place {
 	PLACE;
@@ -304,6 +308,7 @@ static __always_inline void report(struct record *r, const struct call *call, u6
 	const struct resolved *found;
 	struct mount_place *e = (void *)r->data;
 	path_at asked = {}, asked2 = {};
+	struct resolved_parts parts;
 
 	r->size = change->size;
 	/* The largest of them. */
@@ -316,14 +321,17 @@ static __always_inline void report(struct record *r, const struct call *call, u6
 	if (change->paths > 1)
 		asked2 = append_path_at(r, change->directory2, change->path2);
 	found = find_resolved();
-	e->unresolved = change->paths && !found;
-	if (change->paths)
-		set_path(r, &e->path, &e->requested, found, 0, found ? found->first : 0, asked);
+	parts = parts_of(found);
+	e->unresolved = change->paths && !parts.first.bytes;
+	e->host = found && found->host;
+	if (change->paths) {
+		set_path(r, &e->path, &e->requested, found, parts.first.from, parts.first.bytes, asked);
+		set_real_path(r, &e->real, e->path.base, found, parts.real.from, parts.real.bytes);
+	}
 	if (change->paths > 1) {
 		struct two_places *two = (void *)r->data;
 
-		set_path(r, &two->path2, &two->requested2, found, found ? found->first : 0, found ? found->second : 0,
-			 asked2);
+		set_path(r, &two->path2, &two->requested2, found, parts.second.from, parts.second.bytes, asked2);
 	}
 	fill(r, change);
 }

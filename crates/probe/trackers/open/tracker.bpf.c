@@ -31,6 +31,7 @@ struct file_open {
 	bool8 writable_layer FIELD("file.writable_layer",
 				   "whether it was written in the container and is not from its image") HABIT_KEY;
 	file_type type FIELD("file.type", "kind of file") HABIT_KEY;
+	struct file_identity file;
 };
 EVENT(open, struct file_open, 1);
 
@@ -186,6 +187,8 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 	e->read = !!(mode & FMODE_READ);
 	e->writable_layer = in_writable_layer(inode);
 	e->type = LOAD(inode, i_mode) & S_IFMT;
+	e->file = (struct file_identity){};
+	identify(&e->file, inode);
 	e->path = append_path(r, &file->f_path, task);
 	e->requested.resolved = e->path;
 	e->requested.asked = request->path ? append_asked(r, request) : (path_at){};

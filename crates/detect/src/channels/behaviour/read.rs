@@ -11,7 +11,7 @@ use crate::subject::{
     names::Names,
     normalise,
     program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, label, manages_users},
-    real_path::real_path,
+    real_path::{other_paths, real_path},
 };
 
 /// The port of the DNS.
@@ -110,20 +110,29 @@ fn place(event: &Event) -> Option<&Container> {
 /// Whether an event shows nothing, whatever process did it, because of its file: one that holds no secret is read,
 /// or one is written that swallows everything.
 pub fn is_ordinary(event: &Event) -> bool {
-    let real = real_path(event);
     specs(event).all(|(spec, layout)| {
         let is_of_use = |path: &str| is_of_interest(spec.kind, path);
-        text(layout, event).is_some_and(|path| !is_of_use(&path) && !is_guarded_elsewhere(spec.kind, real.as_deref()))
+        let is_guarded = || other_paths(layout, event).any(|path| is_guarded(spec.kind, &path));
+        text(layout, event).is_some_and(|path| !is_of_use(&path) && !is_guarded())
     })
 }
 
-/// Whether it matters who uses a file that lies there, whatever its path in the container is.
-fn is_guarded_elsewhere(kind: ObjectKind, real: Option<&str>) -> bool {
-    real.is_some_and(|real| match kind {
-        ObjectKind::SensitivePath => places::secret(real).is_some(),
-        ObjectKind::Path | ObjectKind::GuardedPath => places::control(real).is_some(),
-        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => false,
+/// The guarded path that an event shows its file to have: of a secret that is read, or of a place that is written.
+pub fn guarded_path(event: &Event) -> Option<Cow<'_, str>> {
+    specs(event).find_map(|(spec, layout)| {
+        let lies = || Some(String::from_utf8_lossy(&real_path(event, layout.real_path?)?).into_owned().into());
+        let is_guarded = |path: &Cow<'_, str>| is_guarded(spec.kind, path);
+        text(layout, event).filter(is_guarded).or_else(|| lies().filter(is_guarded))
     })
+}
+
+/// Whether it matters who uses the file that has this path, be it in the container or elsewhere.
+fn is_guarded(kind: ObjectKind, path: &str) -> bool {
+    match kind {
+        ObjectKind::SensitivePath => places::secret(path).is_some(),
+        ObjectKind::Path | ObjectKind::GuardedPath => places::control(path).is_some(),
+        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => false,
+    }
 }
 
 /// Whether it matters who uses the file at this path.
@@ -178,17 +187,19 @@ fn read<'e>(
             let path = text(layout, event)?;
             let before = layout.from.and_then(|field| owned_text(event.value_at(field)));
             let stays = before.is_some_and(|before| folder(&before) == folder(&path));
-            let real = real_path(event);
-            let elsewhere = is_guarded_elsewhere(spec.kind, real.as_deref());
-            if stays || !(elsewhere || is_of_interest(spec.kind, &path)) {
+            let elsewhere = other_paths(layout, event).find(|path| is_guarded(spec.kind, path));
+            if stays || (elsewhere.is_none() && !is_of_interest(spec.kind, &path)) {
                 return None;
             }
             let sensitive = spec.kind == ObjectKind::SensitivePath;
             let known = if sensitive { places::secret } else { places::control };
-            let sensitivity = known(&path).or_else(|| known(real.as_deref()?));
-            let is_guarded = sensitive || elsewhere || places::is_guarded(&path);
+            let sensitivity = known(&path).or_else(|| known(elsewhere.as_deref()?));
+            let is_guarded = sensitive || elsewhere.is_some() || places::is_guarded(&path);
             let kind = if sensitive { spec.kind } else { ObjectKind::Path };
             let actor = actor(event, container)?;
+            // What is known by another name is learnt as what it is.
+            let known_by = layout.guarded_path.and_then(|field| owned_text(event.value_at(field)));
+            let path = known_by.filter(|path| self::is_guarded(spec.kind, path)).unwrap_or(path);
             let object = at_any_home(&actor.0, normalised(path));
             Some(Behaviour { kind, is_guarded, sensitivity, ..behaviour(actor, object) })
         }
