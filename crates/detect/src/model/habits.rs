@@ -11,8 +11,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::channels::behaviour::Behaviour;
 
-/// Habits at one time; beyond, the quarter that was idle for longest ends.
+/// Habits at one time; beyond, those of workloads end that have more than an even share.
 pub const MAX_HABITS: usize = 32_768;
+/// How many end then at least, as each time all are looked at.
+const AT_ONCE: usize = MAX_HABITS / 8;
 /// How long a habit lasts before it is judged again, nanoseconds of the model's clock.
 const LASTS_NS: u64 = 600_000_000_000;
 /// Keys remembered that were met once, or cannot be habits; beyond, they are judged anew.
@@ -84,15 +86,15 @@ pub(super) struct Habit {
     pending: u64,
     last_ns: u64,
     ends_ns: u64,
-    /// It is over, and only what the kernel has counted until then is still to come.
-    is_over: bool,
 }
 
 /// All habits.
 #[derive(Debug, Default)]
 pub(super) struct Habits {
     by_key: FxHashMap<u64, Habit>,
-    /// By when they end.
+    /// Those that are over, until the kernel has sent what it had counted of them; no more than there are habits.
+    over: FxHashMap<u64, Habit>,
+    /// By when they end; those that ended before are still among them.
     order: VecDeque<(u64, u64)>,
     /// Met once: most never come again.
     met: FxHashSet<u64>,
@@ -104,12 +106,12 @@ pub(super) struct Habits {
 impl Habits {
     /// Habits at the moment.
     pub(super) fn len(&self) -> usize {
-        self.by_key.values().filter(|habit| !habit.is_over).count()
+        self.by_key.len()
     }
 
     /// Counts an event with that key, if it is a habit.
     pub(super) fn count(&mut self, key: u64, time_ns: u64) -> bool {
-        let Some(habit) = self.by_key.get_mut(&key).filter(|habit| !habit.is_over) else { return false };
+        let Some(habit) = self.by_key.get_mut(&key) else { return false };
         habit.pending += 1;
         habit.last_ns = habit.last_ns.max(time_ns);
         true
@@ -117,7 +119,8 @@ impl Habits {
 
     /// Takes in what the kernel has counted.
     pub(super) fn add(&mut self, counted: &HabitCount) {
-        if let Some(habit) = self.by_key.get_mut(&counted.habit) {
+        let Self { by_key, over, .. } = self;
+        if let Some(habit) = by_key.get_mut(&counted.habit).or_else(|| over.get_mut(&counted.habit)) {
             habit.pending = habit.pending.saturating_add(counted.count);
             habit.last_ns = habit.last_ns.max(counted.last_ns);
         }
@@ -125,7 +128,7 @@ impl Habits {
 
     /// Whether it is worth while to find out if the key can be a habit: it has come a second time, and was not refused.
     pub(super) fn is_candidate(&mut self, key: u64) -> bool {
-        if self.refused.contains(&key) || self.by_key.contains_key(&key) {
+        if self.refused.contains(&key) || self.by_key.contains_key(&key) || self.over.contains_key(&key) {
             return false;
         }
         let is_new = self.met.insert(key);
@@ -153,34 +156,60 @@ impl Habits {
         elapsed_ns: u64,
     ) {
         if self.by_key.len() >= MAX_HABITS {
-            self.end_idle();
+            self.make_room();
+        }
+        if self.order.len() >= 2 * MAX_HABITS {
+            let by_key = &self.by_key;
+            self.order.retain(|(ends_ns, key)| by_key.get(key).is_some_and(|habit| habit.ends_ns == *ends_ns));
         }
         let usual = usual.into_iter().map(Usual::of).collect();
         let ends_ns = elapsed_ns.saturating_add(LASTS_NS);
         self.met.remove(&key);
         self.order.push_back((ends_ns, key));
-        self.by_key.insert(key, Habit { workload, usual, pending: 0, last_ns: now_ns, ends_ns, is_over: false });
+        self.by_key.insert(key, Habit { workload, usual, pending: 0, last_ns: now_ns, ends_ns });
         self.changes.push(HabitChange::Begin(key));
     }
 
-    fn end_idle(&mut self) {
-        let mut last: Vec<u64> = self.by_key.values().map(|habit| habit.last_ns).collect();
-        let (_, middle, _) = last.select_nth_unstable(MAX_HABITS / 4);
-        let idle_since = *middle;
-        self.end_if(|_, habit| habit.last_ns <= idle_since);
+    /// Ends what workloads have beyond an even share, idle for longest first.
+    fn make_room(&mut self) {
+        let mut by_workload: FxHashMap<&str, Vec<(u64, u64)>> = FxHashMap::default();
+        for (key, habit) in &self.by_key {
+            by_workload.entry(&habit.workload).or_default().push((habit.last_ns, *key));
+        }
+        let even = even_share(by_workload.values().map(Vec::len).collect(), MAX_HABITS - AT_ONCE);
+        let mut ended = Vec::new();
+        for mut of_workload in by_workload.into_values() {
+            let beyond = of_workload.len().saturating_sub(even);
+            if beyond > 0 {
+                of_workload.select_nth_unstable(beyond - 1);
+                ended.extend(of_workload.drain(..beyond).map(|(_, key)| key));
+            }
+        }
+        self.end(ended);
+    }
+
+    /// Ends these.
+    fn end(&mut self, mut keys: Vec<u64>) {
+        keys.sort_unstable();
+        for key in keys {
+            if let Some(habit) = self.by_key.remove(&key) {
+                self.keep_counts(key, habit);
+                self.changes.push(HabitChange::End(key));
+            }
+        }
+    }
+
+    /// What the kernel has counted of a habit that is over is still to come.
+    fn keep_counts(&mut self, key: u64, habit: Habit) {
+        if self.over.len() < MAX_HABITS {
+            self.over.insert(key, habit);
+        }
     }
 
     /// Ends those for which `is_over` says so.
-    pub(super) fn end_if(&mut self, is_over: impl Fn(u64, &Habit) -> bool) {
-        let mut ended: Vec<u64> = Vec::new();
-        for (key, habit) in self.by_key.iter_mut().filter(|(_, habit)| !habit.is_over) {
-            if is_over(*key, habit) {
-                habit.is_over = true;
-                ended.push(*key);
-            }
-        }
-        ended.sort_unstable();
-        self.changes.extend(ended.into_iter().map(HabitChange::End));
+    fn end_if(&mut self, is_over: impl Fn(u64, &Habit) -> bool) {
+        let ended = self.by_key.iter().filter(|(key, habit)| is_over(**key, habit));
+        self.end(ended.map(|(key, _)| *key).collect());
     }
 
     /// Ends those of a workload.
@@ -199,32 +228,34 @@ impl Habits {
     pub(super) fn end_all(&mut self) {
         self.refused.clear();
         self.met.clear();
-        if self.len() > 0 {
-            self.by_key.values_mut().for_each(|habit| habit.is_over = true);
-            self.changes.push(HabitChange::EndAll);
+        if self.by_key.is_empty() {
+            return;
         }
+        for (key, habit) in std::mem::take(&mut self.by_key) {
+            self.keep_counts(key, habit);
+        }
+        self.order.clear();
+        self.changes.push(HabitChange::EndAll);
     }
 
     /// Ends those whose time is over, and hands out what was counted: to which, how often, and when last. `add` says whether
     /// the profile still holds it.
     pub(super) fn flush_counts(&mut self, elapsed_ns: u64, mut add: impl FnMut(&Habit, u64, u64) -> bool) {
         let mut lost = FxHashSet::default();
-        for (key, habit) in &mut self.by_key {
+        for (key, habit) in self.by_key.iter_mut().chain(&mut self.over) {
             let times = std::mem::take(&mut habit.pending);
             if times > 0 && !add(habit, times, habit.last_ns) {
                 lost.insert(*key);
             }
         }
         // What was over by the last time has sent all that it had counted.
-        self.by_key.retain(|_, habit| !(habit.is_over && habit.ends_ns == 0));
-        self.by_key.values_mut().filter(|habit| habit.is_over).for_each(|habit| habit.ends_ns = 0);
-        while let Some((ends_ns, key)) = self.order.front().copied().filter(|(ends_ns, _)| *ends_ns <= elapsed_ns) {
-            self.order.pop_front();
-            if let Some(habit) = self.by_key.get_mut(&key).filter(|h| !h.is_over && h.ends_ns == ends_ns) {
-                habit.is_over = true;
-                self.changes.push(HabitChange::End(key));
-            }
+        self.over.retain(|_, habit| habit.ends_ns != 0);
+        self.over.values_mut().for_each(|habit| habit.ends_ns = 0);
+        let mut ended = Vec::new();
+        while let Some((ends_ns, key)) = self.order.pop_front_if(|(ends_ns, _)| *ends_ns <= elapsed_ns) {
+            ended.extend(Some(key).filter(|key| self.by_key.get(key).is_some_and(|habit| habit.ends_ns == ends_ns)));
         }
+        self.end(ended);
         if !lost.is_empty() {
             self.end_if(|key, _| lost.contains(&key));
         }
@@ -233,5 +264,32 @@ impl Habits {
     /// What the kernel side has to do since the last call, in this order.
     pub(super) fn take_changes(&mut self) -> Vec<HabitChange> {
         std::mem::take(&mut self.changes)
+    }
+}
+
+/// The most that each may have of so many places. Who needs less than an even part leaves the rest to the others.
+fn even_share(mut needs: Vec<usize>, mut places: usize) -> usize {
+    needs.sort_unstable();
+    for (n, need) in needs.iter().enumerate() {
+        let even = places / (needs.len() - n);
+        if *need > even {
+            return even;
+        }
+        places -= need;
+    }
+    needs.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_needs_little_has_it_and_the_rest_is_shared_evenly() {
+        assert_eq!(even_share(vec![1000], 80), 80);
+        assert_eq!(even_share(vec![1000, 10, 5], 80), 65);
+        assert_eq!(even_share(vec![1000, 10, 1000], 80), 35);
+        assert_eq!(even_share(vec![30, 20], 61), 30, "there is room for all");
+        assert_eq!((even_share(vec![3; 100], 80), even_share(Vec::new(), 80)), (0, 0));
     }
 }

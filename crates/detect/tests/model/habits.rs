@@ -1,6 +1,10 @@
 //! What is usual is counted where it comes from, and nothing else changes by that.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+};
 
 use ethogram_detect::{Detector, FindingUpdate, HabitChange, HabitCount, Model, Settings};
 use ethogram_model::{Event, Finding};
@@ -95,18 +99,53 @@ fn decisions_end_all_habits() {
     assert_eq!(detector.take_habit_changes(), [], "there was none left");
 }
 
+/// What is usual, so often that it is a habit, by another key each time; `kernel` has what is in the kernel's table.
+fn habituate(detector: &mut Detector, web: &Sandbox, keys: std::ops::Range<u64>, kernel: &mut HashSet<u64>) {
+    for key in keys {
+        let event = with_habit(web.connect("/www/cgi-bin/count", "10.0.0.5", 5432, LATER + key), key);
+        (0..2).for_each(|_| drop(detector.judge(&event)));
+        for change in detector.take_habit_changes() {
+            match change {
+                HabitChange::Begin(habit) => assert!(kernel.insert(habit)),
+                HabitChange::End(habit) => assert!(kernel.remove(&habit)),
+                HabitChange::EndAll => panic!("all ended"),
+            }
+            assert!(kernel.len() <= ethogram_detect::MAX_HABITS);
+        }
+    }
+}
+
 #[test]
 fn habits_are_bounded_and_those_idle_for_longest_end() {
     let (mut detector, web) = detector(true);
-    let most = ethogram_detect::MAX_HABITS as u64;
-    for key in 1..=most + 1 {
-        let event = with_habit(web.connect("/www/cgi-bin/count", "10.0.0.5", 5432, LATER + key), key);
-        (0..2).for_each(|_| drop(detector.judge(&event)));
+    let (most, mut kernel) = (ethogram_detect::MAX_HABITS as u64, HashSet::new());
+    habituate(&mut detector, &web, 1..most + 1, &mut kernel);
+    assert_eq!(kernel.len() as u64, most, "who is alone may have all");
+    habituate(&mut detector, &web, most + 1..most + 2, &mut kernel);
+    assert_eq!(kernel.len() as u64, most - most / 8 + 1);
+    assert!(!kernel.contains(&(most / 8)) && kernel.contains(&(most / 8 + 1)));
+}
+
+#[test]
+fn a_flood_of_habits_of_one_workload_ends_none_of_another() {
+    let (mut model, web) = (Model::new(Settings { habituation: true, ..settings() }), web());
+    let mut other = container("other", 9, "ffee");
+    Arc::make_mut(&mut other.container).image.as_mut().unwrap().name = "other:1".into();
+    for sandbox in [&web, &other] {
+        judge(&mut model, web_server(sandbox, 0));
     }
-    let changes = detector.take_habit_changes();
-    let ended = changes.iter().filter(|c| matches!(c, HabitChange::End(_))).count() as u64;
-    assert_eq!(ended, most / 4 + 1);
-    assert!(changes.contains(&HabitChange::End(1)) && !changes.contains(&HabitChange::End(most)));
+    model.advance(START + LATER);
+    let mut detector = Detector { model, ..Detector::default() };
+    let mut kernel = HashSet::new();
+    habituate(&mut detector, &other, 1..101, &mut kernel);
+    assert_eq!(kernel.len(), 100);
+    habituate(&mut detector, &web, 1_000..101_000, &mut kernel);
+    assert!((1..101).all(|key| kernel.contains(&key)), "the other's, though they were idle for longest");
+    assert!(kernel.contains(&100_999) && kernel.len() > ethogram_detect::MAX_HABITS / 8 * 7);
+    // Who needs as much has as much.
+    habituate(&mut detector, &other, 200_000..230_000, &mut kernel);
+    let of_web = kernel.iter().filter(|key| **key < 200_000).count();
+    assert!(of_web > ethogram_detect::MAX_HABITS / 8 * 3, "{of_web}");
 }
 
 /// Something that the web server may do, usual or not, with the key that it would have.
