@@ -1,12 +1,12 @@
 //! Processes with an open alert, and all that they run: nothing is learnt from them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ethogram_model::{Event, Exec, Finding, Process, Severity};
 
 use crate::{Acceptance, subject::program::label};
 
-/// Programs under an alert that are remembered; beyond, the oldest are forgotten.
+/// Programs under an alert that are remembered; beyond, the oldest of the workload with most are forgotten.
 const MAX: usize = 1_024;
 /// How long an alert keeps its program from being learnt from, unless it is accepted. Nanoseconds.
 const OPEN_NS: u64 = 24 * 3_600_000_000_000;
@@ -45,7 +45,7 @@ impl Quarantine {
             return;
         }
         if self.suspects.len() >= MAX {
-            self.suspects.pop_front();
+            self.forget_one();
         }
         self.suspects.push_back(Suspect {
             cgroup: process.exec.container_cgroup,
@@ -57,6 +57,15 @@ impl Quarantine {
             object: finding.object.clone(),
             since_ns: finding.first_seen_ns,
         });
+    }
+
+    /// Many alerts of one workload release none of another.
+    fn forget_one(&mut self) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        self.suspects.iter().for_each(|s| *counts.entry(&s.workload).or_default() += 1);
+        let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(workload, _)| workload);
+        let oldest = self.suspects.iter().position(|s| Some(&*s.workload) == most);
+        oldest.map(|place| self.suspects.remove(place));
     }
 
     /// Whether the process that did it, or one that it comes from, has an open alert.

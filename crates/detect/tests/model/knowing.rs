@@ -254,6 +254,26 @@ fn nothing_is_learnt_from_who_is_under_an_open_alert() {
 }
 
 #[test]
+fn many_alerts_of_one_workload_release_no_suspect_of_another() {
+    // So many are remembered.
+    for (of, withheld) in [("flood", 1), ("web", 0)] {
+        let (mut model, web) = (model(), web());
+        judge(&mut model, web_server(&web, 0));
+        let mut detector = Detector { model, ..Detector::default() };
+        detector.advance(START + LATER);
+        let first = one(detector.judge(&web.write_as(Some(suspect_of(&web, 50)), "/etc/passwd", LATER)));
+        let workload = if of == "web" { first.workload.clone() } else { of.to_owned() };
+        for pid in 1_000..3_000 {
+            let process = Some(suspect_of(&web, pid).into());
+            detector.model.restore_alert(&Finding { process, workload: workload.clone(), ..first.clone() });
+        }
+        detector.judge(&start(&web, LATER));
+        detector.judge(&web.write_as(Some(suspect_of(&web, 50)), "/srv/tools/x", LATER + SECOND));
+        assert_eq!(detector.model.counters().withheld, withheld, "alerts of {of}");
+    }
+}
+
+#[test]
 fn an_accepted_read_of_one_key_is_of_that_key() {
     let (model, web) = learnt();
     let mut detector = Detector { model, ..Detector::default() };
