@@ -14,12 +14,12 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     concerned::Senders,
-    containers::table::Lookup,
+    containers::{table::Lookup, walk::Walk},
     effects::{ContainerVerdict, KernelChange, Outcome},
 };
 
-/// Cgroups whose verdict is remembered; the kernel's own table has as many.
-pub const MAX_FILTERED: usize = 32_768;
+/// Cgroups whose verdict is remembered: as many as are known at most, of which everyone has a share; the kernel's own table has as many.
+pub const MAX_FILTERED: usize = Walk::LIMIT;
 /// Ordinary objects that are remembered until they come a second time.
 const MAX_MET: usize = 32_768;
 /// How long the kernel leaves out an object that was ordinary, nanoseconds. What lies at a path may change.

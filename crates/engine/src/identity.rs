@@ -144,7 +144,7 @@ impl Identity {
     pub fn on_walk(&mut self, cut: bool, started_ns: u64, now_ns: u64, asks: &mut Vec<Ask>) {
         let mut walk = std::mem::take(&mut self.walk);
         walk.cut |= cut;
-        walk.cgroups.iter().for_each(|(id, path)| self.services.on_cgroup(*id, path));
+        self.services.on_walk(&walk.cgroups, !walk.cut);
         let arrivals = self.containers.on_walk(&walk, started_ns, now_ns);
         self.arrived.extend(arrivals.iter().filter_map(|arrival| Some(arrival.container.as_ref()?.cgroup_id)));
         asks.extend(arrivals.into_iter().filter_map(|arrival| arrival.request).map(Ask::Resolve));

@@ -167,7 +167,7 @@ struct container_verdict {
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 32768);
+	__uint(max_entries, 65536);
 	__type(key, u64);
 	__type(value, struct container_verdict);
 } container_filter SEC(".maps");

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Cgroups whose service is remembered; beyond, all are looked up anew when they come again.
-const MAX_CGROUPS: usize = 32_768;
+/// Cgroups whose service is remembered; what comes beyond counts as the host's, and takes the name of none that is known.
+const MAX_CGROUPS: usize = 65_536;
+/// Names; beyond, those of cgroups that are gone are forgotten.
+const MAX_NAMES: usize = 2 * MAX_CGROUPS;
 /// How the host is called where no service says more.
 const HOST: &str = "host";
 
@@ -19,9 +21,11 @@ pub struct Services {
 impl Services {
     /// There is a cgroup.
     pub fn on_cgroup(&mut self, id: u64, path: &str) {
-        if self.by_cgroup.len() >= MAX_CGROUPS || self.names.len() >= MAX_CGROUPS {
-            self.by_cgroup.clear();
-            self.names.clear();
+        if self.by_cgroup.len() >= MAX_CGROUPS && !self.by_cgroup.contains_key(&id) {
+            return;
+        }
+        if self.names.len() >= MAX_NAMES {
+            self.names.retain(|_, name| Arc::strong_count(name) > 1);
         }
         let name = service_of(path);
         let name = match self.names.get(&*name) {
@@ -29,6 +33,16 @@ impl Services {
             None => Arc::clone(self.names.entry(name.clone().into()).or_insert_with(|| name.into())),
         };
         self.by_cgroup.insert(id, name);
+    }
+
+    /// These cgroups are there; all that are, where that is `whole`.
+    pub fn on_walk(&mut self, found: &[(u64, String)], whole: bool) {
+        // Some may be gone whose removal was lost.
+        if whole && self.by_cgroup.len() >= MAX_CGROUPS {
+            let there: FxHashSet<u64> = found.iter().map(|(id, _)| *id).collect();
+            self.by_cgroup.retain(|id, _| there.contains(id));
+        }
+        found.iter().for_each(|(id, path)| self.on_cgroup(*id, path));
     }
 
     /// It is gone.
@@ -84,7 +98,29 @@ mod tests {
         assert_eq!((&*services.of(7), &*services.of(8)), ("nginx.service", "host"));
         services.on_removed(7);
         assert_eq!(&*services.of(7), "host");
-        (0..100_000).for_each(|id| services.on_cgroup(id, &format!("/x{id}")));
-        assert!(services.by_cgroup.len() <= MAX_CGROUPS);
+    }
+
+    #[test]
+    fn many_cgroups_take_the_name_of_none() {
+        let mut services = Services::default();
+        services.on_cgroup(7, "/system.slice/nginx.service");
+        for id in 10..200_000 {
+            services.on_cgroup(id, &format!("/x{id}"));
+            assert!(services.by_cgroup.len() <= MAX_CGROUPS && services.names.len() <= MAX_NAMES);
+        }
+        assert_eq!((&*services.of(7), &*services.of(10), &*services.of(199_999)), ("nginx.service", "x10", "host"));
+        // Those that are gone make room, also where nothing told that they are.
+        let system = [(7, "/system.slice/nginx.service".to_owned()), (9, "/system.slice/web.service".to_owned())];
+        services.on_walk(&system, false);
+        assert_eq!(&*services.of(9), "host", "there may be more");
+        services.on_walk(&system, true);
+        assert_eq!((&*services.of(7), &*services.of(9)), ("nginx.service", "web.service"));
+        (200_000..400_000).for_each(|id| {
+            services.on_cgroup(id, &format!("/x{id}"));
+            services.on_removed(id);
+        });
+        services.on_cgroup(8, "/system.slice/db.service");
+        assert_eq!((&*services.of(7), &*services.of(8)), ("nginx.service", "db.service"));
+        assert!(services.names.len() <= MAX_NAMES);
     }
 }
