@@ -61,6 +61,9 @@ enum transport {
 	transport_raw = 255,
 };
 
+/* What is known of a socket lies in the socket itself, from the version on with which all programs that need it may use that. */
+#define SOCKETS_HAVE_STORAGE bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_sock_from_file)
+
 static __always_inline bool is_ip(u16 family)
 {
 	return family == AF_INET || family == AF_INET6;

@@ -29,12 +29,10 @@ static __always_inline void count_datagrams(struct tracker_counters *c, const st
 	c->aggregated += datagrams;
 }
 
-/* Of datagrams that come by: whose they are, where that is known and wanted. They are counted as seen. */
-static __always_inline struct owner *owner_of(struct tracker_counters *c, struct sock *sk, u32 datagrams, bool sent)
+/* Of datagrams that come by a socket: whose they are, where that is known and wanted. They are counted as seen. */
+static __always_inline struct owner *owner_of(struct tracker_counters *c, void *sk, u32 datagrams, bool sent)
 {
-	u64 id = (u64)sk;
-	struct owner *owner = sent ? own(id, (struct task_struct *)bpf_get_current_task()) :
-				     bpf_map_lookup_elem(&owners, &id);
+	struct owner *owner = sent ? own(sk, (struct task_struct *)bpf_get_current_task()) : owner_at(sk);
 
 	if (!owner) {
 		c->seen += datagrams;
@@ -79,10 +77,9 @@ static __always_inline bool is_of_a_process(const struct sock *sk)
 }
 
 /* A packet of a protocol without ports, such as that of a ping. It is counted as seen where it is the first to its peer. */
-static __always_inline void report_portless(struct sock *sk, const struct flow_key *to)
+static __always_inline void report_portless(const struct owner *owner, const struct sock *sk, const struct flow_key *to)
 {
 	struct tracker_counters *c = count();
-	struct owner *owner = own((u64)sk, (struct task_struct *)bpf_get_current_task());
 
 	if (!c)
 		return;
@@ -127,23 +124,25 @@ static __always_inline void count_packet(struct __sk_buff *skb, bool sent)
 	struct packet packet = look_at(skb);
 	u32 datagrams = skb->gso_segs ?: 1;
 	struct flow_key key = {};
+	struct bpf_sock *holder;
 	struct tracker_counters *c;
 	struct owner *owner;
 	struct sock *sk;
 
 	if (packet.protocol == transport_tcp || (!sent && !is_datagram(packet.protocol)))
 		return;
+	holder = skb->sk;
 	sk = socket_of(skb);
 	c = count();
-	if (!is_of_a_process(sk) || !c)
+	if (!holder || !is_of_a_process(sk) || !c)
 		return;
 	if (!is_datagram(packet.protocol)) {
 		set_packet_address(&key.address, skb, packet);
 		if (LOAD(sk, sk_type) != SOCK_STREAM)
-			report_portless(sk, &key);
+			report_portless(own(holder, (struct task_struct *)bpf_get_current_task()), sk, &key);
 		return;
 	}
-	owner = owner_of(c, sk, datagrams, sent);
+	owner = owner_of(c, holder, datagrams, sent);
 	if (!owner)
 		return;
 	key.port = set_packet_peer(&key.address, skb, packet, sk, sent);
@@ -166,7 +165,7 @@ static __always_inline void count_datagram(struct sock *sk, struct sk_buff *skb,
 		return;
 	if (!is_datagram(LOAD(sk, sk_protocol))) {
 		set_network_peer(&key.address, head + LOAD(skb, network_header));
-		report_portless(sk, &key);
+		report_portless(own(sk, (struct task_struct *)bpf_get_current_task()), sk, &key);
 		return;
 	}
 	owner = owner_of(c, sk, datagrams, sent);
@@ -179,14 +178,14 @@ static __always_inline void count_datagram(struct sock *sk, struct sk_buff *skb,
 SEC("fentry/ip_send_skb")
 int BPF_PROG(ipv4_sent, void *net, struct sk_buff *skb)
 {
-	count_datagram(LOAD(skb, sk), skb, true);
+	count_datagram(WALK(skb, sk), skb, true);
 	return 0;
 }
 
 SEC("fentry/ip6_send_skb")
 int BPF_PROG(ipv6_sent, struct sk_buff *skb)
 {
-	count_datagram(LOAD(skb, sk), skb, true);
+	count_datagram(WALK(skb, sk), skb, true);
 	return 0;
 }
 
@@ -257,11 +256,11 @@ int BPF_PROG(datagram_sent, struct sock *sk, int result)
 			return 0;
 		set_peer(&key.address, sk);
 		set_asked_peer(&key.address);
-		report_portless(sk, &key);
+		report_portless(own(sk, (struct task_struct *)bpf_get_current_task()), sk, &key);
 		return 0;
 	}
 	c = count();
-	owner = own((u64)sk, (struct task_struct *)bpf_get_current_task());
+	owner = own(sk, (struct task_struct *)bpf_get_current_task());
 	key.port = set_named_peer(&key.address, sk, true);
 	if (!c)
 		return 0;
@@ -279,14 +278,14 @@ int BPF_PROG(datagram_sent, struct sock *sk, int result)
 /* A process that is going to answer asks who it was. */
 static __always_inline int asked_whose(struct bpf_sock_addr *ctx, const ip_address *from)
 {
-	u64 id = (u64)ctx->sk;
-	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
+	void *sk = ctx->sk;
+	struct owner *owner = owner_at(sk);
 
 	if (!owner)
 		return PASS;
 	begin_flows(owner, false);
 	if (owner->begun == BEGUN_BY_PEER)
-		hear((struct sock *)id, from, bpf_ntohs(ctx->user_port));
+		hear(sk, from, bpf_ntohs(ctx->user_port));
 	return PASS;
 }
 

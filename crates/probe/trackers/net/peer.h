@@ -47,7 +47,16 @@ struct owner {
 	u32 padding;
 };
 
-/* Datagrams arrive on behalf of no process: theirs is the one that bound the socket or sent by it last. */
+/* Datagrams arrive on behalf of no process: theirs is the one that made the socket or sent by it last. That lies in the socket
+ * itself, so that nobody else's sockets push it out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct owner);
+} sockets SEC(".maps");
+
+/* Of sockets that were there before the agent; of all on kernels before 5.11: theirs is the one that bound the socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
@@ -87,21 +96,22 @@ struct {
 
 #define ANSWER_NS 300000000000ULL /* how long after it was asked something a socket answers */
 
-/* A new socket may lie where one lay that is gone. */
-SEC("cgroup/sock_create")
-int socket_made(struct bpf_sock *sk)
+/* The owner of a socket, which is a pointer that the verifier knows as one. */
+static __always_inline struct owner *owner_at(void *sk)
 {
+	struct owner *owner = NULL;
 	u64 id = (u64)sk;
 
-	if (sk->type != SOCK_STREAM)
-		bpf_map_delete_elem(&owners, &id);
-	return PASS;
+	if (SOCKETS_HAVE_STORAGE)
+		owner = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	return owner ?: bpf_map_lookup_elem(&owners, &id);
 }
 
-static __always_inline struct owner *own(u64 id, struct task_struct *task)
+static __always_inline struct owner *own(void *sk, struct task_struct *task)
 {
-	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
+	struct owner *owner = owner_at(sk);
 	struct owner fresh = {};
+	u64 id = (u64)sk;
 
 	if (owner && owner->who.pid == LOAD(task, tgid))
 		return owner;
@@ -110,8 +120,28 @@ static __always_inline struct owner *own(u64 id, struct task_struct *task)
 		fresh.begun_at = owner->begun_at;
 	}
 	describe_task(&fresh.who, EVENT_flow, cgroup_of(task), task);
+	if (SOCKETS_HAVE_STORAGE) {
+		owner = bpf_sk_storage_get(&sockets, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+		if (owner)
+			*owner = fresh;
+		return owner;
+	}
 	bpf_map_update_elem(&owners, &id, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&owners, &id);
+}
+
+/* A new socket may lie where one lay that is gone. */
+SEC("cgroup/sock_create")
+int socket_made(struct bpf_sock *sk)
+{
+	u64 id = (u64)sk;
+
+	if (sk->type == SOCK_STREAM)
+		return PASS;
+	bpf_map_delete_elem(&owners, &id);
+	if (SOCKETS_HAVE_STORAGE)
+		own(sk, (struct task_struct *)bpf_get_current_task());
+	return PASS;
 }
 
 /* Who is the first to send by a socket has begun. */

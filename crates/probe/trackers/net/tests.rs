@@ -194,6 +194,35 @@ fn a_socket_is_not_taken_for_one_that_is_gone() {
 }
 
 #[test]
+fn whose_a_socket_is_stays_known_through_a_flood_of_others() {
+    if rustix::system::uname().release().to_bytes().starts_with(b"5.10") || repeats(2) < 2 {
+        return;
+    }
+    let mut rig = Rig::start("net");
+    let at = SocketAddr::from((address_of_this_test(7), 7782));
+    let served = forked(move || {
+        let answered = UdpSocket::bind(at).and_then(|server| {
+            let (_, from) = server.recv_from(&mut [0; 100])?;
+            server.send_to(b"answer", from)
+        });
+        i32::from(answered.is_err())
+    });
+    let pid = served.pid();
+    let served = thread::spawn(move || served.go());
+    rig.expect("the server", |e| is(e, "bind") && of(e, pid));
+    let others = forked(|| i32::from((0..40_000).any(|_| UdpSocket::bind("127.0.0.1:0").is_err())));
+    assert_eq!(others.go(), 0, "more than any table has room for");
+    rig.all();
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    while client.send_to(b"ping", at).is_err() || client.recv(&mut [0; 100]).is_err() {}
+    assert_eq!(served.join().unwrap(), 0);
+    let flow = rig.expect("that it was asked", |e| is(e, "flow") && of(e, pid));
+    assert_eq!((number(&flow, "network.peer.port"), number(&flow, "network.local.port")), (0, 7782));
+    assert!(!rig.all().iter().any(|e| is(e, "peer") && of(e, pid)), "it only answered");
+}
+
+#[test]
 fn a_tcp_connection_is_no_business_of_this_tracker() {
     let mut rig = Rig::start("net");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

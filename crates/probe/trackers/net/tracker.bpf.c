@@ -122,15 +122,18 @@ static __always_inline void report_bind(const struct call *call, struct sock *sk
 /* Whom a socket is for from now on that is neither one of TCP nor of datagrams: these say themselves whom they reach. */
 static __always_inline void report_connected(const struct call *call, struct sock *sk)
 {
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	u32 protocol = LOAD(sk, sk_protocol);
+	struct owner caller = {};
 	struct flow_key to = {};
 
 	if (call->result != 0 && call->result != -EINPROGRESS)
 		return;
+	describe_task(&caller.who, EVENT_flow, cgroup_of(task), task);
 	set_peer(&to.address, sk);
 	if (protocol == transport_sctp || protocol == transport_dccp)
 		to.port = peer_port(sk);
-	report_portless(sk, &to);
+	report_portless(&caller, sk, &to);
 }
 
 /* The name of a socket that has no file. The kernel's copy ends with its length, not with NUL. */
@@ -238,8 +241,8 @@ SYSCALLS(socket_calls)
 	protocol = LOAD(sk, sk_protocol);
 	if (!is_ip(family) || is_tcp(protocol))
 		return;
-	if (call->result == 0 && call->which != SYS_listen && is_datagram(protocol))
-		own((u64)sk, task);
+	if (!SOCKETS_HAVE_STORAGE && call->result == 0 && call->which != SYS_listen && is_datagram(protocol))
+		own(sk, task);
 	if (call->which == SYS_bind)
 		report_bind(call, sk);
 	else if (call->which == SYS_connect && !is_datagram(protocol))

@@ -46,9 +46,6 @@ struct {
 	__type(value, struct event_header);
 } listeners SEC(".maps");
 
-/* From the version on with which programs such as these may use it. */
-#define SOCKETS_HAVE_STORAGE bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_sock_from_file)
-
 static __always_inline struct listener_key listener_of(const struct sock *sk)
 {
 	struct listener_key key = { .net = (u64)LOAD(sk, __sk_common.skc_net.net), .port = local_port(sk) };
