@@ -122,7 +122,8 @@ static __always_inline void note_beginning(struct task_struct *task)
 
 	if (has_mounts_of_host(task) || has_root_of_host(task))
 		return;
-	if (!bpf_map_lookup_elem(&begun, &id))
+	/* Once for a container: cgroups that it makes itself push out none of another. */
+	if (!has_begun())
 		bpf_map_update_elem(&begun, &id, &yes, BPF_ANY);
 }
 
