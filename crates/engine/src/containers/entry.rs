@@ -42,7 +42,8 @@ impl Origin {
 pub struct Arrival {
     /// The container as far as it is known; none while it is a candidate.
     pub container: Option<Arc<Container>>,
-    /// What to ask the resolver; none where the runtime has reported all already.
+    /// What to ask the resolver: also of a container that the runtime reported before its cgroup came, as it is by the request that the
+    /// container's files are followed.
     pub request: Option<ResolveRequest>,
 }
 
@@ -78,9 +79,10 @@ pub(super) enum Standing {
 }
 
 impl Entry {
-    pub(super) fn arrival(&self) -> Arrival {
+    /// A container that is there only now, or another cgroup of one that is known.
+    pub(super) fn arrival(&self, is_new: bool) -> Arrival {
         let container = (self.standing == Standing::Container).then(|| Arc::clone(&self.container));
-        let request = (!self.container.is_resolved()).then(|| self.request.clone());
+        let request = (is_new || !self.container.is_resolved()).then(|| self.request.clone());
         Arrival { container, request }
     }
 

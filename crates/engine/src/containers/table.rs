@@ -163,7 +163,7 @@ impl ContainerTable {
                     Arc::make_mut(&mut entry.container).cgroup_id = id;
                 }
                 // A nested cgroup of a container not seen before makes it known as well.
-                arrival = (current.is_none() || is_outermost).then(|| entry.arrival());
+                arrival = (current.is_none() || is_outermost).then(|| entry.arrival(current.is_none()));
             }
         }
         self.cgroup_shares.insert(&share, id);
