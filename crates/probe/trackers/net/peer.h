@@ -107,27 +107,44 @@ static __always_inline struct owner *owner_at(void *sk)
 	return owner ?: bpf_map_lookup_elem(&owners, &id);
 }
 
-static __always_inline struct owner *own(void *sk, struct task_struct *task)
+/* The task as the owner of a socket that had another one, or none. */
+static __always_inline void describe_owner(struct owner *fresh, const struct owner *before, struct task_struct *task)
 {
-	struct owner *owner = owner_at(sk);
-	struct owner fresh = {};
+	if (before) {
+		fresh->begun = before->begun;
+		fresh->begun_at = before->begun_at;
+	}
+	describe_task(&fresh->who, EVENT_flow, cgroup_of(task), task);
+}
+
+static __always_inline struct owner *own_in_table(void *sk, struct task_struct *task)
+{
 	u64 id = (u64)sk;
+	struct owner *owner = bpf_map_lookup_elem(&owners, &id);
+	struct owner fresh = {};
 
 	if (owner && owner->who.pid == LOAD(task, tgid))
 		return owner;
-	if (owner) {
-		fresh.begun = owner->begun;
-		fresh.begun_at = owner->begun_at;
-	}
-	describe_task(&fresh.who, EVENT_flow, cgroup_of(task), task);
-	if (SOCKETS_HAVE_STORAGE) {
-		owner = bpf_sk_storage_get(&sockets, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
-		if (owner)
-			*owner = fresh;
-		return owner;
-	}
+	describe_owner(&fresh, owner, task);
 	bpf_map_update_elem(&owners, &id, &fresh, BPF_ANY);
 	return bpf_map_lookup_elem(&owners, &id);
+}
+
+static __always_inline struct owner *own(void *sk, struct task_struct *task)
+{
+	struct owner fresh = {};
+	struct owner *owner;
+
+	if (!SOCKETS_HAVE_STORAGE)
+		return own_in_table(sk, task);
+	owner = owner_at(sk);
+	if (owner && owner->who.pid == LOAD(task, tgid))
+		return owner;
+	describe_owner(&fresh, owner, task);
+	owner = bpf_sk_storage_get(&sockets, sk, &fresh, BPF_SK_STORAGE_GET_F_CREATE);
+	if (owner)
+		*owner = fresh;
+	return owner;
 }
 
 /* A new socket may lie where one lay that is gone. */

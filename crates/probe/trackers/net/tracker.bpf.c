@@ -242,7 +242,7 @@ SYSCALLS(socket_calls)
 	if (!is_ip(family) || is_tcp(protocol))
 		return;
 	if (!SOCKETS_HAVE_STORAGE && call->result == 0 && call->which != SYS_listen && is_datagram(protocol))
-		own(sk, task);
+		own_in_table(sk, task);
 	if (call->which == SYS_bind)
 		report_bind(call, sk);
 	else if (call->which == SYS_connect && !is_datagram(protocol))
