@@ -20,6 +20,8 @@ use crate::container::{hierarchy::Hierarchy, runtime::Runtimes};
 
 /// How often it is looked for.
 const EVERY: Duration = Duration::from_secs(5);
+/// How long after a loss it is asked whose it was: what came through may lie in the rings still, as after a stop of the agent.
+const READ_BY_THEN: Duration = Duration::from_secs(2);
 /// Every how many rounds it is also asked how often no program ran.
 const MISSED: u64 = 6;
 /// Rounds in a row in which a runtime has to be away. One that is restarted is back sooner.
@@ -224,6 +226,9 @@ pub(super) async fn watch<C: Consumer, O: Outlet>(
         });
         let Ok((dropped_now, status, changed)) = read.await else { return };
         dropped = dropped_now;
+        if dropped != dropped_before {
+            tokio::time::sleep(READ_BY_THEN).await;
+        }
         let asked = control.ask(move |engine: &mut Engine<C>| {
             let all = changed.into_iter().map(|table| (whose(engine, &table), table)).collect::<Vec<_>>();
             (engine.identity.counters(), engine.take_concerned(), all)

@@ -23,15 +23,18 @@ fn stop_for(server: &Server, time: Duration) {
 #[test]
 fn an_agent_that_was_stopped_says_so_when_it_goes_on() {
     let server = Server::start(&Settings::default());
+    // What else this machine does may fill the kernel's buffers meanwhile.
+    let tampered = || -> Vec<Value> {
+        let all = of_agent(&server);
+        all.into_iter().filter(|a| a["finding_info"]["analytic"]["name"] == "agent.tampered").collect()
+    };
     // A moment is what a busy machine takes.
     stop_for(&server, seconds(1));
-    assert_eq!(of_agent(&server), [] as [Value; 0]);
+    assert_eq!(tampered(), [] as [Value; 0]);
     stop_for(&server, seconds(5));
-    let alerts =
-        eventually("an alert of the agent's", seconds(5), || Some(of_agent(&server)).filter(|a| !a.is_empty()));
+    let alerts = eventually("an alert of the agent's", seconds(5), || Some(tampered()).filter(|a| !a.is_empty()));
     let [alert] = &alerts[..] else { panic!("one stop is one alert: {alerts:#?}") };
     assert_eq!(alert["count"], 1, "the short one is none");
-    assert_eq!(alert["finding_info"]["analytic"]["name"], "agent.tampered");
     assert!(alert["message"].as_str().unwrap().contains("did not run"), "{alert}");
     let shown = server.ethogram(&["alerts"]);
     assert!(String::from_utf8_lossy(&shown.stdout).contains("The agent did not run"), "{shown:?}");
