@@ -360,7 +360,9 @@ impl<T: Fn(Resolution) -> bool> Resolver<T> {
 
     /// Which guarded files of a container have several names. That there are none is only said after there were some.
     fn on_linked(&mut self, key: &str, linked: Vec<LinkedFile>) {
-        let Some(named) = self.named.get_mut(key).filter(|named| named.linked != linked) else { return };
+        // Without a cgroup they would be the host's.
+        let is_news = |named: &&mut Named| !named.cgroup.is_empty() && named.linked != linked;
+        let Some(named) = self.named.get_mut(key).filter(is_news) else { return };
         // What the engine did not take is sent again.
         if (self.send)(Resolution::Linked { cgroup: named.cgroup.clone(), files: linked.clone() }) {
             named.linked = linked;
