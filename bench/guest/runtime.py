@@ -1,5 +1,5 @@
-"""As much of Docker's API as the agent needs to know what the service's cgroups run: no Docker runs in a guest, and only a container whose image is
-known has a profile."""
+"""As much of Docker's API as the agent needs to know what cgroups run: no Docker runs in a guest, and only a container whose image is known has a
+profile."""
 
 import json
 import socketserver
@@ -11,12 +11,12 @@ SOCKET = Path("/run/docker.sock")
 
 
 class Runtime:
-    """Answers until it is left. Containers are image by id."""
+    """Answers until it is left. `containers` gives those that there are, each as Docker describes it."""
 
-    def __init__(self, images):
+    def __init__(self, containers):
         SOCKET.parent.mkdir(parents=True, exist_ok=True)
         self.server = _Server(str(SOCKET), _Handler)
-        self.server.images = images
+        self.server.containers = containers
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def __enter__(self):
@@ -36,15 +36,15 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        images, path = self.server.images, self.path.partition("?")[0]
-        if path == "/events":  # Nothing ever happens.
+        path = self.path.partition("?")[0]
+        if path == "/events":  # None are told: the agent finds new containers by their cgroups.
             self._begin("200 OK")
             threading.Event().wait()
-        elif path == "/containers/json":
-            self._answer([{"Id": id, "Names": [f"/{_name(id, image)}"]} for id, image in images.items()])
-        elif image := images.get(path.removeprefix("/containers/").removesuffix("/json")):
-            id = path.split("/")[2]
-            self._answer({"Id": id, "Name": f"/{_name(id, image)}", "Image": f"sha256:{image}", "Path": "/nginx", "Config": {"Image": image}})
+        containers = self.server.containers()
+        if path == "/containers/json":
+            self._answer([{"Id": one["Id"], "Names": [one["Name"]]} for one in containers])
+        elif found := [one for one in containers if path == f"/containers/{one['Id']}/json"]:
+            self._answer(found[0])
         else:
             self._begin("404 Not Found")
 
@@ -63,7 +63,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def address_string(self):
         return "unix"
-
-
-def _name(id, image):
-    return f"{image}-{int(id, 16)}"

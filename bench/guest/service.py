@@ -30,7 +30,8 @@ class Service:
         balancer = (CONF / "balancer.conf").read_text().replace("UPSTREAMS", servers)
         (CONF / f"{PORT}.conf").write_text(balancer.replace("listen 80", f"listen {PORT}"))
         self.processes = []
-        self.runtime = Runtime({_id(port): "balancer" if port == PORT else "upstream" for port in (*ports, PORT)})
+        containers = [_container(port) for port in (*ports, PORT)]
+        self.runtime = Runtime(lambda: containers)
         for port in (*ports, PORT):
             self._start(port)
         self._await()
@@ -67,6 +68,12 @@ class Service:
         for process in self.processes:
             process.wait()
         self.runtime.__exit__()
+
+
+def _container(port):
+    """As Docker describes it."""
+    image = "balancer" if port == PORT else "upstream"
+    return {"Id": _id(port), "Name": f"/{image}-{int(_id(port), 16)}", "Image": f"sha256:{image}", "Path": "/nginx", "Config": {"Image": image}}
 
 
 def _id(port):

@@ -62,20 +62,27 @@ newest_release() {
     printf '%s\n' "$release"
 }
 
+# unpack_foreign INTO PACKAGE OTHER LOG: the files of a package of those suites, or where they have none of that name, of the other.
+unpack_foreign() {
+    local into=$1 package=$2 log=$4
+    foreign_apt apt-cache show "$package" >/dev/null 2>&1 || package=$3
+    say "downloading $package"
+    rm -rf "$into"
+    mkdir -p "$into"
+    (cd "$into" && foreign_apt apt-get download "$package") >"$log" 2>&1 || { tail -n 20 "$log" >&2; fail "apt-get could not download $package"; }
+    dpkg -x "$into"/*.deb "$into"
+}
+
 # fetch_kernel KERNEL: its image, as target/kernels/KERNEL/vmlinuz. What is there stays, until someone removes it.
 fetch_kernel() {
-    local kernel=$1 at=$kernels_at/$1 release package
+    local kernel=$1 at=$kernels_at/$1 release
     [ -s "$at/vmlinuz" ] && return
     update_foreign_lists
     release=$(newest_release "$kernel") || fail "no suite of ${kernel_suites[*]} carries a kernel $kernel or a newer one"
-    # Newer packages have the image itself apart.
-    package=linux-binary-$release
-    foreign_apt apt-cache show "$package" >/dev/null 2>&1 || package=linux-image-$release
-    say "downloading $package"
     rm -rf "$at"
-    mkdir -p "$at/package"
-    (cd "$at/package" && foreign_apt apt-get download "$package") >"$at/log" 2>&1 || { tail -n 20 "$at/log" >&2; fail "apt-get could not download $package"; }
-    dpkg -x "$at"/package/*.deb "$at/package"
+    mkdir -p "$at"
+    # Newer packages have the image itself apart.
+    unpack_foreign "$at/package" "linux-binary-$release" "linux-image-$release" "$at/log"
     mv "$(find "$at/package" -name "vmlinuz*" -type f)" "$at/vmlinuz"
     echo "$release" >"$at/release"
     rm -r "$at/package"
@@ -83,22 +90,16 @@ fetch_kernel() {
 
 # fetch_module KERNEL NAME: one of its modules, as target/kernels/KERNEL/NAME.ko.
 fetch_module() {
-    local kernel=$1 name=$2 at=$kernels_at/$1 release package file
+    local name=$2 at=$kernels_at/$1 release file
     [ -s "$at/$name.ko" ] && return
     update_foreign_lists
     release=$(cat "$at/release")
-    package=linux-modules-$release
-    foreign_apt apt-cache show "$package" >/dev/null 2>&1 || package=linux-image-$release
-    say "downloading $package"
-    rm -rf "$at/modules"
-    mkdir -p "$at/modules"
-    (cd "$at/modules" && foreign_apt apt-get download "$package") >"$at/log" 2>&1 || { tail -n 20 "$at/log" >&2; fail "apt-get could not download $package"; }
-    dpkg -x "$at"/modules/*.deb "$at/modules"
+    unpack_foreign "$at/modules" "linux-modules-$release" "linux-image-$release" "$at/log"
     file=$(find "$at/modules" -name "$name.ko*" -type f)
     case $file in
         *.xz) xz -dc "$file" >"$at/$name.ko" ;;
         ?*) cp "$file" "$at/$name.ko" ;;
-        *) fail "$package has no module $name" ;;
+        *) fail "the packages of $release have no module $name" ;;
     esac
     rm -r "$at/modules"
 }

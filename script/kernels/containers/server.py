@@ -1,50 +1,12 @@
-"""As much of Docker's API as the agent asks for, from the folders that `docker` beside this file keeps."""
+"""Answers what the agent asks Docker in a guest, from the folders that `docker` beside this file keeps. `runtime` is bench/guest/runtime.py."""
 
 import json
-import socketserver
 import threading
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+from runtime import Runtime
+
 CONTAINERS = Path("/run/containers")
-SOCKET = Path("/var/run/docker.sock")
-
-
-class Server(socketserver.ThreadingUnixStreamServer):
-    daemon_threads = True
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        path = self.path.partition("?")[0]
-        if path == "/events":  # New containers are found by their cgroups.
-            self._begin("200 OK")
-            threading.Event().wait()
-        elif path == "/containers/json":
-            self._answer([{"Id": one["Id"], "Names": [one["Name"]]} for one in containers()])
-        elif found := [one for one in containers() if path == f"/containers/{one['Id']}/json"]:
-            self._answer(found[0])
-        else:
-            self._begin("404 Not Found")
-
-    def _begin(self, status, length=0):
-        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\n"
-        self.wfile.write((head + (f"Content-Length: {length}\r\n" if length else "") + "\r\n").encode())
-        self.wfile.flush()
-        self.close_connection = True
-
-    def _answer(self, found):
-        body = json.dumps(found).encode()
-        self._begin("200 OK", len(body))
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-    def address_string(self):
-        return "unix"
 
 
 def containers():
@@ -70,4 +32,5 @@ def mounts(folder):
 
 if __name__ == "__main__":
     CONTAINERS.mkdir(parents=True, exist_ok=True)
-    Server(str(SOCKET), Handler).serve_forever()
+    with Runtime(containers):
+        threading.Event().wait()
