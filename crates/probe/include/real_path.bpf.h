@@ -75,39 +75,40 @@ __noinline int walk_really_on(u32 slot)
 	return 0;
 }
 
-/* Appends that path of a file, which need not be there yet; nothing where it is in neither tree, or nothing can have given it another
- * path. */
-static __always_inline path_ref append_real_place(struct record *r, struct vfsmount *own, struct dentry *dentry,
-						  struct task_struct *task, bool8 *host)
+/* Begins such a walk of a record, which is at the file, and follows it to its end. Returns whether the file is in the host's tree. */
+__noinline int walk_really(u32 slot)
 {
-	struct vfsmount *root_mount = LOAD(task, fs, root.mnt);
-	struct dentry *root = LOAD(task, fs, root.dentry);
-	struct dentry *top = LOAD(own, mnt_root);
-	struct super_block *sb = LOAD(top, d_inode, i_sb);
-	struct walk *walk = &r->walk;
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 	struct host_tree *tree;
-	u32 start = r->size, device;
+	struct super_block *sb;
+	struct walk *walk;
+	struct dentry *top;
+	u32 start, device;
+	int host = 0;
 
-	*host = 0;
+	if (!r)
+		return 0;
+	walk = &r->walk;
+	start = r->size;
+	top = walk->mount_root;
+	sb = LOAD(top, d_inode, i_sb);
 	/* Of a whole file system, and where the process's root is. */
-	if (own == root_mount && root == top && top == LOAD(sb, s_root))
-		return since(r, start);
+	if (walk->mount == walk->root_mount && walk->root == top && top == LOAD(sb, s_root))
+		return 0;
 	device = LOAD(sb, s_dev);
 	tree = bpf_map_lookup_elem(&host_trees, &device);
-	top = top_of(mount_of(root_mount));
+	top = top_of(walk->root_mount);
 	if (!tree && LOAD(top, d_inode, i_sb) != sb)
-		return since(r, start);
-	walk->dentry = dentry;
+		return 0;
 	walk->root = top;
 	walk->tree = tree ? tree->root : 0;
-	walk->end = WALKING;
 	for (int i = 0; i < WALK_CALLS && walk->end == WALKING; i++)
-		walk_really_on(r->slot);
+		walk_really_on(slot);
 	barrier();
 	if (walk->end == WALKING)
 		walk->end = WALK_CUT;
 	if (walk->end == WALK_OF_HOST && tree && !is_full(r)) {
-		*host = 1;
+		host = 1;
 		if (tree->place[0])
 			append_name(r, tree->place);
 		walk->end = WALK_ROOT;
@@ -123,6 +124,19 @@ static __always_inline path_ref append_real_place(struct record *r, struct vfsmo
 		at[1] = 0;
 		r->size += 2;
 	}
+	return host;
+}
+
+/* Appends that path of a file, which need not be there yet; nothing where it is in neither tree, or nothing can have given it another
+ * path. */
+static __always_inline path_ref append_real_place(struct record *r, struct vfsmount *own, struct dentry *dentry,
+						  struct task_struct *task, bool8 *host)
+{
+	u32 start = r->size;
+
+	begin_walk(&r->walk, own, dentry, task);
+	*host = walk_really(r->slot);
+	barrier();
 	return since(r, start);
 }
 

@@ -235,6 +235,40 @@ __noinline int walk_on(u32 slot)
 	return 0;
 }
 
+/* Follows the walk of a record to its end, which it appends, if not nowhere. */
+__noinline int walk_to_end(u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	if (!r)
+		return 0;
+	for (int i = 0; i < WALK_CALLS && r->walk.end == WALKING; i++)
+		walk_on(slot);
+	barrier();
+	if (r->walk.end == WALKING)
+		r->walk.end = WALK_CUT;
+	if (r->walk.end != WALK_NOWHERE && r->size < RECORD_MAX - 2) {
+		u8 *at = tail(r);
+
+		at[0] = r->walk.end;
+		at[1] = 0;
+		r->size += 2;
+	}
+	return 0;
+}
+
+/* A walk from a file to the root of that task. */
+static __always_inline void begin_walk(struct walk *walk, struct vfsmount *vfsmount, struct dentry *dentry,
+				       struct task_struct *task)
+{
+	walk->mount = mount_of(vfsmount);
+	walk->mount_root = LOAD(vfsmount, mnt_root);
+	walk->dentry = dentry;
+	walk->root = LOAD(task, fs, root.dentry);
+	walk->root_mount = mount_of(LOAD(task, fs, root.mnt));
+	walk->end = WALKING;
+}
+
 /*
  * Appends a path as its names from the leaf to the root, each ended by NUL, and then how the walk ended, if not
  * nowhere. Leaf first because that is how the kernel links them: no second pass here.
@@ -242,28 +276,12 @@ __noinline int walk_on(u32 slot)
 static __always_inline path_ref append_place(struct record *r, struct vfsmount *vfsmount, struct dentry *dentry,
 					     struct task_struct *task)
 {
-	struct walk *walk = &r->walk;
 	u32 start = r->size;
 
-	walk->mount = mount_of(vfsmount);
-	walk->mount_root = LOAD(vfsmount, mnt_root);
-	walk->dentry = dentry;
-	walk->root = LOAD(task, fs, root.dentry);
-	walk->root_mount = mount_of(LOAD(task, fs, root.mnt));
-	walk->start = start;
-	walk->end = WALKING;
-	for (int i = 0; i < WALK_CALLS && walk->end == WALKING; i++)
-		walk_on(r->slot);
+	begin_walk(&r->walk, vfsmount, dentry, task);
+	r->walk.start = start;
+	walk_to_end(r->slot);
 	barrier();
-	if (walk->end == WALKING)
-		walk->end = WALK_CUT;
-	if (walk->end != WALK_NOWHERE && r->size < RECORD_MAX - 2) {
-		u8 *at = tail(r);
-
-		at[0] = walk->end;
-		at[1] = 0;
-		r->size += 2;
-	}
 	return since(r, start);
 }
 

@@ -69,18 +69,20 @@ static __always_inline bool has_root_of_host(struct task_struct *task)
 
 /* What follows is called, and not part of its callers: the verifier follows each once for a program. */
 
+__noinline int has_begun_cgroup(u64 cgroup)
+{
+	return bpf_map_lookup_elem(&begun, &cgroup) != NULL;
+}
+
 /* Whether the container that the current process is in has begun. */
 __noinline int has_begun(void)
 {
 	struct cgroup_subsys_state *state = current_state();
 
 	for (int level = 0; level < ANCESTORS; level++) {
-		u64 id;
-
 		if (!state)
 			return 0;
-		id = LOAD(state, cgroup, kn, id);
-		if (bpf_map_lookup_elem(&begun, &id))
+		if (has_begun_cgroup(LOAD(state, cgroup, kn, id)))
 			return 1;
 		state = LOAD(state, parent);
 	}

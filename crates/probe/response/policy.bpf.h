@@ -122,28 +122,70 @@ struct deed {
 	struct operation_policies *of;
 };
 
-/* The policies that hold for the current process: those of the cgroups that it is in. */
-static __always_inline u64 policies_of_current(struct operation_policies *of)
+/*
+ * What is __noinline is called, and not part of its callers: the verifier follows each once for a program, and knows nothing of
+ * what it has left in memory, so that all ways look the same to it.
+ */
+
+/* The policies that hold in that cgroup: none where it is not known. */
+__noinline u64 policies_of(u64 cgroup)
+{
+	u64 *policies = bpf_map_lookup_elem(&subjects, &cgroup);
+
+	return policies ? *policies : 0;
+}
+
+__noinline int is_known_cgroup(u64 cgroup)
+{
+	return bpf_map_lookup_elem(&subjects, &cgroup) != NULL;
+}
+
+/* Whether the current process is in a cgroup that is known. */
+__noinline int is_known(void)
 {
 	struct cgroup_subsys_state *state = current_state();
-	u64 found = 0, *policies, id;
-	bool is_known = false;
 
 	for (int level = 0; level < ANCESTORS && state; level++) {
-		id = LOAD(state, cgroup, kn, id);
-		policies = bpf_map_lookup_elem(&subjects, &id);
-		if (policies) {
-			is_known = true;
-			found |= *policies;
-		}
+		if (is_known_cgroup(LOAD(state, cgroup, kn, id)))
+			return 1;
+		state = LOAD(state, parent);
+	}
+	return 0;
+}
+
+/* The policies on an operation that hold for the current process: those of the cgroups that it is in. */
+__noinline u64 policies_of_current(u32 operation)
+{
+	struct operation_policies *of = bpf_map_lookup_elem(&operations, &operation);
+	struct cgroup_subsys_state *state = current_state();
+	u64 found = 0;
+
+	if (!of)
+		return 0;
+	for (int level = 0; level < ANCESTORS && state; level++) {
+		found |= policies_of(LOAD(state, cgroup, kn, id));
 		state = LOAD(state, parent);
 	}
 	/* Only an attacker nests so deep: to get away. */
 	if (state)
 		return ~of->exact;
-	if (is_known || !of->closed)
-		return found;
-	return is_contained() ? of->closed : 0;
+	return found || !of->closed || is_known() || !is_contained() ? found : of->closed;
+}
+
+/* Adds to how often each of these policies held. */
+__noinline int count_hits(u64 policies)
+{
+	for (u32 i = 0; i < POLICIES; i++) {
+		u32 policy = i;
+		u64 *hit;
+
+		if (!(policies & (1ULL << i)))
+			continue;
+		hit = bpf_map_lookup_elem(&hits, &policy);
+		if (hit)
+			*hit += 1;
+	}
+	return 0;
 }
 
 enum verdicts {
@@ -168,7 +210,7 @@ static __always_inline bool concerns(struct deed *deed, u32 operation, enum verd
 		all &= ~of->exact;
 	if (!all)
 		return false;
-	deed->candidates = policies_of_current(of) & all;
+	deed->candidates = policies_of_current(operation) & all;
 	if (deed->candidates & of->exact && !is_of_here(program))
 		deed->candidates &= ~of->exact;
 	if (deed->candidates && sets_up(verdicts & EXECUTES))
@@ -200,16 +242,7 @@ static __always_inline int conclude(struct deed *deed)
 	}
 	if (!deny && !agent_dry_run)
 		bpf_send_signal(SIGKILL);
-	for (u32 i = 0; i < POLICIES; i++) {
-		u32 policy = i;
-		u64 *hit;
-
-		if (!(matched & (1ULL << i)))
-			continue;
-		hit = bpf_map_lookup_elem(&hits, &policy);
-		if (hit)
-			*hit += 1;
-	}
+	count_hits(matched);
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_enforcement, current_cgroup());
 	e->took = bpf_ktime_get_boot_ns() - deed->started;
@@ -249,11 +282,6 @@ static __always_inline struct path_work *path_work_of(struct record *r)
 {
 	return (void *)r->data + RECORD_MAX;
 }
-
-/*
- * What follows is called, and not part of its callers: the verifier follows each once for a program, and knows nothing of
- * what it has left in memory, so that all ways look the same to it.
- */
 
 /* Adds the hash of the name that is the next one on the way to the root. */
 __noinline int add_name(u32 slot)
@@ -325,6 +353,15 @@ __noinline int walk_names_on(u32 slot)
 	return 0;
 }
 
+__noinline int walk_names(u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+
+	for (int i = 0; r && i < PATH_CALLS && r->walk.end == WALKING; i++)
+		walk_names_on(slot);
+	return 0;
+}
+
 static __always_inline u64 policies_at(u64 hash, enum path_extent extent)
 {
 	struct path_key key = { .hash = hash, .below = extent };
@@ -333,21 +370,29 @@ static __always_inline u64 policies_at(u64 hash, enum path_extent extent)
 	return policies ? *policies : 0;
 }
 
+/* Asks about the directory whose hash is known, and goes on to what is in it. */
+__noinline int ask_about_next(u32 slot)
+{
+	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
+	struct path_work *work;
+
+	if (!r)
+		return 0;
+	work = path_work_of(r);
+	if (work->extent != MOVES_IT)
+		work->below |= policies_at(work->hash, PATH_BELOW);
+	work->count--;
+	work->hash = mixed(work->hash, work->names[work->count & (PATH_NAMES - 1)]);
+	return 0;
+}
+
 /* Asks about what is above the path, from the root on, and has the path's own hash then. */
 __noinline int ask_above(u32 slot)
 {
 	struct record *r = bpf_map_lookup_elem(&scratch, &slot);
 
-	for (u32 i = 0; r && i < PATH_NAMES; i++) {
-		struct path_work *work = path_work_of(r);
-
-		barrier();
-		if (i >= work->count)
-			break;
-		if (work->extent != MOVES_IT)
-			work->below |= policies_at(work->hash, PATH_BELOW);
-		work->hash = mixed(work->hash, work->names[(work->count - 1 - i) & (PATH_NAMES - 1)]);
-	}
+	for (u32 i = 0; r && i < PATH_NAMES && path_work_of(r)->count; i++)
+		ask_about_next(slot);
 	return 0;
 }
 
@@ -365,19 +410,13 @@ static __always_inline void match_path(struct deed *deed, struct vfsmount *vfsmo
 
 	if (!r)
 		return;
+	walk = &r->walk;
 	work = path_work_of(r);
 	work->count = work->rooted = work->below = 0;
 	work->hash = agent_salt;
 	work->extent = deed->extent;
-	walk = &r->walk;
-	walk->mount = mount_of(vfsmount);
-	walk->mount_root = LOAD(vfsmount, mnt_root);
-	walk->dentry = dentry;
-	walk->root = LOAD(task, fs, root.dentry);
-	walk->root_mount = mount_of(LOAD(task, fs, root.mnt));
-	walk->end = WALKING;
-	for (int i = 0; i < PATH_CALLS && walk->end == WALKING; i++)
-		walk_names_on(r->slot);
+	begin_walk(walk, vfsmount, dentry, task);
+	walk_names(r->slot);
 	barrier();
 	if (walk->end == WALKING || work->count > PATH_NAMES) {
 		/* An attacker does not get away by nesting directories: what is about any path is about this one. */
