@@ -135,6 +135,11 @@ struct mount {
 	void *mnt_ns;
 };
 
+/* Begins a lock that counts. */
+struct seqcount {
+	unsigned int sequence;
+};
+
 struct path {
 	struct vfsmount *mnt;
 	struct dentry *dentry;
@@ -228,6 +233,7 @@ struct user_namespace {
 
 struct mnt_namespace {
 	struct ns_common ns;
+	u64 event;
 };
 
 struct cred {

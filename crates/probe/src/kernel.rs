@@ -3,6 +3,7 @@
 pub(crate) mod abilities;
 pub(crate) mod cgroup;
 mod print;
+pub(crate) mod symbols;
 pub(crate) mod syscalls;
 pub(crate) mod types;
 

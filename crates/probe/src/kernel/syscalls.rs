@@ -1,12 +1,8 @@
 //! System calls by name: their numbers, also those of 32-bit programs, and the kernel's functions behind them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs,
-    io::{BufRead, BufReader},
-    sync::OnceLock,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::symbols::Symbols;
 use crate::tables::shared::SYSCALL_NUMBERS;
 
 #[cfg(target_arch = "aarch64")]
@@ -50,7 +46,7 @@ impl SystemCalls {
 
     /// The functions of this kernel that do them.
     pub(crate) fn functions(&self) -> Vec<String> {
-        let known = kernel_functions();
+        let known = &Symbols::of_kernel().system_calls;
         let mut functions = BTreeSet::new();
         for name in &self.names {
             functions.insert(format!("{}{name}", FUNCTIONS.0));
@@ -89,18 +85,9 @@ fn compat_names(name: &str) -> impl Iterator<Item = String> {
     plain.into_iter().chain(second).chain([format!("{name}32"), format!("{name}64"), format!("{name}_time64")])
 }
 
-/// All functions behind system calls that the running kernel names. Read once; empty where it hides its symbols.
-fn kernel_functions() -> &'static BTreeSet<String> {
-    static FOUND: OnceLock<BTreeSet<String>> = OnceLock::new();
-    FOUND.get_or_init(|| {
-        let Ok(file) = fs::File::open("/proc/kallsyms") else { return BTreeSet::new() };
-        let name = |line: String| {
-            let name = line.split_ascii_whitespace().nth(2)?;
-            let known = name.starts_with(FUNCTIONS.0) || FUNCTIONS.1.iter().any(|p| name.starts_with(p));
-            known.then(|| name.to_owned())
-        };
-        BufReader::with_capacity(1 << 16, file).lines().map_while(Result::ok).filter_map(name).collect()
-    })
+/// Whether a function of the kernel is called as those behind system calls are.
+pub(super) fn is_function(name: &str) -> bool {
+    name.starts_with(FUNCTIONS.0) || FUNCTIONS.1.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Controller, Error,
-    kernel::{capture_log, explain, types::KernelTypes},
+    kernel::{capture_log, explain, symbols::Symbols, types::KernelTypes},
     tables::{Tables, shared::table, subscription::Subscription},
 };
 
@@ -210,6 +210,9 @@ fn constants(open: &OpenObject, environment: Environment<'_>, hooks: &[Hook], le
         if let Some((at, _)) = offsets.get(name) {
             constants.push((*at, value.to_ne_bytes().to_vec()));
         }
+    }
+    if let Some((at, _)) = offsets.get("agent_rename_lock") {
+        constants.push((*at, Symbols::of_kernel().rename_lock.to_ne_bytes().to_vec()));
     }
     for (name, value) in environment.tables.subscriptions.hash_key.constants() {
         if let Some((at, _)) = offsets.get(name) {
