@@ -10,6 +10,7 @@ use std::{
     io,
     panic::AssertUnwindSafe,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ethogram_detect::Acceptance;
@@ -66,9 +67,9 @@ pub struct Batch {
     /// Workload to its profile as JSON; none where it was forgotten.
     pub profiles: BTreeMap<String, Option<String>>,
     /// Alerts that are new or have gone on, by when they were first seen, and uid.
-    pub alerts: BTreeMap<(u64, String), StoredFinding>,
+    pub alerts: BTreeMap<(u64, Arc<str>), StoredFinding>,
     /// Alerts for which there is no room any more.
-    pub gone: BTreeSet<(u64, String)>,
+    pub gone: BTreeSet<(u64, Arc<str>)>,
     /// What was accepted by its id; none where it was revoked.
     pub accepted: BTreeMap<String, Option<Acceptance>>,
 }
@@ -185,12 +186,12 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
         }
         let mut alerts = transaction.open_table(ALERTS)?;
         for (first_seen_ns, uid) in &batch.gone {
-            drop(alerts.remove((*first_seen_ns, uid.as_str()))?);
+            drop(alerts.remove((*first_seen_ns, &**uid))?);
         }
         for ((first_seen_ns, uid), alert) in &batch.alerts {
             // Findings hold nothing that JSON cannot, so this cannot fail; if it did, the rest would still count.
             let Some(json) = alert.read().and_then(|finding| serde_json::to_string(&finding).ok()) else { continue };
-            alerts.insert((*first_seen_ns, uid.as_str()), json.as_str())?;
+            alerts.insert((*first_seen_ns, &**uid), json.as_str())?;
         }
         while alerts.len()? > Store::MAX_ALERTS as u64 {
             drop(alerts.pop_first()?);

@@ -101,7 +101,12 @@ impl Container {
 
     /// Whether `given` is its name, its id, or at least four characters of the start of its id.
     pub fn answers_to(&self, given: &str) -> bool {
-        self.name.as_deref() == Some(given) || self.id == given || (given.len() >= 4 && self.id.starts_with(given))
+        Self::is_meant(&self.id, self.name.as_deref(), given)
+    }
+
+    /// The same of a container with that id and name.
+    pub fn is_meant(id: &str, name: Option<&str>, given: &str) -> bool {
+        name == Some(given) || id == given || (given.len() >= 4 && id.starts_with(given))
     }
 
     /// Whether the runtime has reported all that a finding and a profile need.

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 use ethogram_detect::{Acceptance, Width};
-use ethogram_model::{Finding, Severity, StoredFinding, ocsf, render};
+use ethogram_model::{Container, Finding, Severity, StoredFinding, ocsf, render};
 use serde::{Deserialize, Serialize};
 use tokio_stream::{Stream, StreamExt};
 use utoipa::{IntoParams, ToSchema};
@@ -101,17 +101,47 @@ pub struct AlertPage {
     pub next: Option<Cursor>,
 }
 
+/// What alerts are found by, apart from when they were seen.
+#[derive(Debug, Clone, Copy)]
+pub struct AlertTraits<'a> {
+    /// The id and the name of the container that showed it; none where the host did.
+    pub container: Option<(&'a str, Option<&'a str>)>,
+    /// The severity.
+    pub severity: Severity,
+    /// What found it.
+    pub analytic: &'a str,
+    /// The name of the rule that found it, where one did.
+    pub rule: Option<&'a str>,
+    /// The workload.
+    pub workload: &'a str,
+}
+
+impl<'a> From<&'a Finding> for AlertTraits<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            container: finding.container.as_ref().map(|it| (it.id.as_str(), it.name.as_deref())),
+            severity: finding.severity,
+            analytic: &finding.analytic,
+            rule: finding.rule.as_ref().map(|rule| rule.name.as_str()),
+            workload: &finding.workload,
+        }
+    }
+}
+
 impl AlertFilter {
     /// Whether a finding is wanted.
     pub fn wants(&self, finding: &Finding) -> bool {
-        self.container.as_ref().is_none_or(|c| finding.container.as_ref().is_some_and(|it| it.answers_to(c)))
-            && self.severity.is_none_or(|s| finding.severity >= s)
-            && self.rule.as_ref().is_none_or(|wanted| {
-                *wanted == finding.analytic || finding.rule.as_ref().is_some_and(|r| r.name == *wanted)
-            })
-            && self.workload.as_ref().is_none_or(|wanted| finding.workload.contains(wanted))
-            && self.since_ns.is_none_or(|since| finding.last_seen_ns >= since)
-            && self.until_ns.is_none_or(|until| finding.first_seen_ns < until)
+        self.wants_seen(finding.into(), finding.first_seen_ns, finding.last_seen_ns)
+    }
+
+    /// Whether a finding is wanted that was first and last seen then, nanoseconds since the Unix epoch.
+    pub fn wants_seen(&self, of: AlertTraits<'_>, first_seen_ns: u64, last_seen_ns: u64) -> bool {
+        self.container.as_ref().is_none_or(|c| of.container.is_some_and(|(id, name)| Container::is_meant(id, name, c)))
+            && self.severity.is_none_or(|s| of.severity >= s)
+            && self.rule.as_deref().is_none_or(|wanted| wanted == of.analytic || of.rule == Some(wanted))
+            && self.workload.as_ref().is_none_or(|wanted| of.workload.contains(wanted))
+            && self.since_ns.is_none_or(|since| last_seen_ns >= since)
+            && self.until_ns.is_none_or(|until| first_seen_ns < until)
     }
 }
 

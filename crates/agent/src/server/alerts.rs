@@ -1,6 +1,7 @@
 //! The alerts there are, newest known state of each.
 
 mod book;
+mod entry;
 mod shares;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]

@@ -38,7 +38,7 @@ fn finding(n: u64) -> Finding {
 
 fn keep(batch: &mut Batch, finding: Finding) {
     let stored = StoredFinding::of(&finding).unwrap();
-    batch.alerts.insert((finding.first_seen_ns, finding.uid), stored);
+    batch.alerts.insert((finding.first_seen_ns, finding.uid.into()), stored);
 }
 
 fn batch(n: u64) -> Batch {
@@ -119,7 +119,7 @@ fn what_there_is_no_room_for_goes() {
     let folder = tempdir().unwrap();
     let mut store = Store::open(folder.path()).unwrap().store;
     (0..3).for_each(|n| _ = store.save(&batch(n)).unwrap());
-    let gone = |n: u64| Batch { gone: [(n, format!("f{n}"))].into(), ..Batch::default() };
+    let gone = |n: u64| Batch { gone: [(n, format!("f{n}").into())].into(), ..Batch::default() };
     // Whatever is merged, the later word counts.
     let mut later = gone(0);
     later.merge(gone(1));

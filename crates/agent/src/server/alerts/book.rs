@@ -3,12 +3,16 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Bound,
+    sync::Arc,
 };
 
 use ethogram_detect::FindingUpdate;
-use ethogram_model::{Finding, RuleMatch, StoredFinding};
+use ethogram_model::{Finding, StoredFinding};
 
-use super::shares::{Bounds, Shares, first_to_go};
+use super::{
+    entry::{AllTraits, Entry},
+    shares::{Bounds, Shares, first_to_go},
+};
 use crate::{
     api::{AlertFilter, AlertPage, Cursor},
     store::Store,
@@ -20,54 +24,19 @@ const MAX_BYTES: usize = 8 << 20;
 pub(super) const PAGE_BYTES: usize = 2 << 20;
 
 /// When an alert was first seen, and its uid.
-type Key = (u64, String);
+type Key = (u64, Arc<str>);
 
 /// All alerts.
 pub(in crate::server) struct AlertBook {
-    pub(super) by_uid: BTreeMap<String, Entry>,
+    pub(super) by_uid: BTreeMap<Arc<str>, Entry>,
     pub(super) by_time: BTreeSet<Key>,
+    pub(super) traits: AllTraits,
     shares: Shares,
     bounds: Bounds,
-    unsaved: BTreeSet<String>,
+    unsaved: BTreeSet<Arc<str>>,
     gone: BTreeSet<Key>,
     /// How many were raised since the start, by severity and rule.
     raised: BTreeMap<(String, String), u64>,
-}
-
-pub(super) struct Entry {
-    /// What it is found by, without all that is long.
-    head: Finding,
-    pub(super) whole: StoredFinding,
-}
-
-impl Entry {
-    fn new(alert: &Finding) -> Option<Self> {
-        let whole = StoredFinding::of(alert)?;
-        let short = |rule: &RuleMatch| RuleMatch { name: rule.name.clone(), ..RuleMatch::default() };
-        let head = Finding {
-            uid: alert.uid.clone(),
-            title: String::new(),
-            analytic: alert.analytic.clone(),
-            severity: alert.severity,
-            confidence: alert.confidence,
-            reason: String::new(),
-            workload: alert.workload.clone(),
-            operation: String::new(),
-            executable: String::new(),
-            object: String::new(),
-            usual: Vec::new(),
-            container: alert.container.clone(),
-            process: None,
-            evidence: Vec::new(),
-            rule: alert.rule.as_ref().map(short),
-            score: None,
-            techniques: Vec::new(),
-            count: alert.count,
-            first_seen_ns: alert.first_seen_ns,
-            last_seen_ns: alert.last_seen_ns,
-        };
-        Some(Self { head, whole })
-    }
 }
 
 /// What the store has not got yet.
@@ -90,6 +59,7 @@ impl AlertBook {
         Self {
             by_uid: BTreeMap::new(),
             by_time: BTreeSet::new(),
+            traits: AllTraits::default(),
             shares: Shares::default(),
             bounds,
             unsaved: BTreeSet::new(),
@@ -108,19 +78,18 @@ impl AlertBook {
     pub(in crate::server) fn raise(&mut self, alert: &Finding) {
         let rule = (alert.severity.name().to_lowercase(), alert.analytic.clone());
         *self.raised.entry(rule).or_default() += 1;
-        self.unsaved.insert(alert.uid.clone());
+        self.unsaved.insert(alert.uid.as_str().into());
         self.insert(alert);
     }
 
     /// An alert goes on.
     pub(in crate::server) fn update(&mut self, update: FindingUpdate) {
-        let Some(entry) = self.by_uid.get_mut(&update.uid) else { return };
+        let Some(entry) = self.by_uid.get_mut(update.uid.as_str()) else { return };
         let FindingUpdate { uid, count, last_seen_ns, evidence } = update;
-        self.shares.remove(&entry.head.workload, entry.whole.bytes());
+        self.shares.remove(&entry.traits.workload, entry.whole.bytes());
         entry.whole.go_on(count, last_seen_ns, evidence);
-        (entry.head.count, entry.head.last_seen_ns) = (count, last_seen_ns);
-        self.shares.add(&entry.head.workload, entry.whole.bytes());
-        self.unsaved.insert(uid);
+        self.shares.add(&entry.traits.workload, entry.whole.bytes());
+        self.unsaved.insert(uid.into());
         self.make_room();
     }
 
@@ -128,7 +97,7 @@ impl AlertBook {
     pub(in crate::server) fn take_unsaved(&mut self) -> Unsaved {
         let alerts = std::mem::take(&mut self.unsaved)
             .into_iter()
-            .filter_map(|uid| self.by_uid.get(&uid).map(|entry| ((entry.head.first_seen_ns, uid), entry.whole.clone())))
+            .filter_map(|uid| self.by_uid.get(&uid).map(|entry| ((entry.first_seen_ns, uid), entry.whole.clone())))
             .collect();
         Unsaved { alerts, gone: std::mem::take(&mut self.gone) }
     }
@@ -138,7 +107,10 @@ impl AlertBook {
         if let Some(entry) = self.by_uid.get(uid) {
             return entry.whole.read();
         }
-        let mut hits = self.by_uid.range(uid.to_owned()..).take_while(|(known, _)| known.starts_with(uid));
+        let mut hits = self
+            .by_uid
+            .range::<str, _>((Bound::Included(uid), Bound::Unbounded))
+            .take_while(|(known, _)| known.starts_with(uid));
         match (hits.next(), hits.next()) {
             (Some((_, only)), None) if uid.len() >= 4 => only.whole.read(),
             _ => None,
@@ -148,19 +120,20 @@ impl AlertBook {
     /// A page of alerts, oldest first; of more than the limit, the latest before the cursor.
     pub(in crate::server) fn list(&self, filter: &AlertFilter) -> AlertPage {
         let end = match &filter.before {
-            Some(cursor) => Bound::Excluded((cursor.first_seen_ns, cursor.uid.clone())),
+            Some(cursor) => Bound::Excluded((cursor.first_seen_ns, cursor.uid.as_str().into())),
             None => Bound::Unbounded,
         };
-        let entries = self.by_time.range((Bound::Unbounded, end)).rev().filter_map(|(_, uid)| self.by_uid.get(uid));
-        let mut wanted = entries.filter(|entry| filter.wants(&entry.head)).peekable();
+        let entries =
+            self.by_time.range((Bound::Unbounded, end)).rev().filter_map(|(_, uid)| self.by_uid.get_key_value(uid));
+        let mut wanted = entries.filter(|(_, entry)| entry.is_wanted(filter)).peekable();
         let (mut alerts, mut bytes, mut oldest) = (Vec::new(), 0, None);
-        while let Some(entry) = wanted.peek() {
+        while let Some((uid, entry)) = wanted.peek() {
             if alerts.len() >= filter.limit || !alerts.is_empty() && bytes + entry.whole.bytes() > PAGE_BYTES {
                 break;
             }
             bytes += entry.whole.bytes();
             alerts.push(entry.whole.clone());
-            oldest = Some(Cursor { first_seen_ns: entry.head.first_seen_ns, uid: entry.head.uid.clone() });
+            oldest = Some(Cursor { first_seen_ns: entry.first_seen_ns, uid: (**uid).to_string() });
             wanted.next();
         }
         let has_more = wanted.peek().is_some();
@@ -171,7 +144,7 @@ impl AlertBook {
 
     /// How many alerts a filter lets pass, whatever its limit.
     pub(in crate::server) fn count(&self, filter: &AlertFilter) -> u64 {
-        self.by_uid.values().filter(|entry| filter.wants(&entry.head)).count() as u64
+        self.by_uid.values().filter(|entry| entry.is_wanted(filter)).count() as u64
     }
 
     pub(in crate::server) fn raised(&self) -> &BTreeMap<(String, String), u64> {
@@ -179,22 +152,24 @@ impl AlertBook {
     }
 
     fn insert(&mut self, alert: &Finding) {
-        let Some(entry) = Entry::new(alert) else { return };
         self.remove(&alert.uid);
-        let key = (alert.first_seen_ns, alert.uid.clone());
+        let Some(entry) = Entry::new(alert, &mut self.traits) else { return };
+        let uid: Arc<str> = alert.uid.as_str().into();
+        let key = (alert.first_seen_ns, Arc::clone(&uid));
         self.gone.remove(&key);
         self.by_time.insert(key);
         self.shares.add(&alert.workload, entry.whole.bytes());
-        self.by_uid.insert(alert.uid.clone(), entry);
+        self.by_uid.insert(uid, entry);
         self.make_room();
     }
 
     /// Where there are too many, the workload with most of them gives way, by a sixteenth of its own.
     fn make_room(&mut self) {
         while let Some(workload) = self.shares.largest_beyond(self.bounds) {
-            let alerts = self.by_uid.values().map(|entry| &entry.head);
-            let of_workload: Vec<&Finding> = alerts.filter(|alert| alert.workload == workload).collect();
-            let going = first_to_go(&of_workload, of_workload.len().div_ceil(16));
+            let of_workload: Vec<_> =
+                self.by_time.iter().filter(|(_, uid)| self.workload_of(uid) == Some(workload)).collect();
+            let oldest_first = of_workload.iter().filter_map(|(_, uid)| Some((uid, &*self.by_uid.get(uid)?.traits)));
+            let going = first_to_go(oldest_first, of_workload.len().div_ceil(16));
             if going.is_empty() {
                 return;
             }
@@ -207,10 +182,15 @@ impl AlertBook {
         }
     }
 
+    fn workload_of(&self, uid: &str) -> Option<&str> {
+        self.by_uid.get(uid).map(|entry| entry.traits.workload.as_str())
+    }
+
     fn remove(&mut self, uid: &str) {
-        let Some(Entry { head, whole }) = self.by_uid.remove(uid) else { return };
-        self.shares.remove(&head.workload, whole.bytes());
-        let key = (head.first_seen_ns, head.uid);
+        let Some((uid, entry)) = self.by_uid.remove_entry(uid) else { return };
+        self.shares.remove(&entry.traits.workload, entry.whole.bytes());
+        let key = (entry.first_seen_ns, uid);
+        self.traits.forget(entry);
         self.by_time.remove(&key);
         self.gone.insert(key);
     }

@@ -1,8 +1,11 @@
 //! How much of the alerts' room each workload takes, and which alert goes where there are too many.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use ethogram_model::Finding;
+use super::entry::Traits;
 
 /// What one workload takes.
 #[derive(Debug, Default, Clone, Copy)]
@@ -64,12 +67,13 @@ impl Shares {
 
 /// Which of a workload's alerts go first, so many: the least severe, of these the oldest; and of each analytic the first one at last, as
 /// it says how it all began.
-pub(super) fn first_to_go(of_workload: &[&Finding], most: usize) -> Vec<String> {
-    let mut by_time: Vec<&&Finding> = of_workload.iter().collect();
-    by_time.sort_by(|a, b| (a.first_seen_ns, &a.uid).cmp(&(b.first_seen_ns, &b.uid)));
+pub(super) fn first_to_go<'a>(
+    oldest_first: impl Iterator<Item = (&'a Arc<str>, &'a Traits)>,
+    most: usize,
+) -> Vec<Arc<str>> {
     let mut met = BTreeSet::new();
     let mut ranked: Vec<_> =
-        by_time.into_iter().map(|alert| (met.insert(&alert.analytic), alert.severity, alert)).collect();
+        oldest_first.map(|(uid, traits)| (met.insert(&*traits.analytic), traits.severity, uid)).collect();
     ranked.sort_by_key(|(is_first, severity, _)| (*is_first, *severity));
-    ranked.into_iter().take(most).map(|(.., alert)| alert.uid.clone()).collect()
+    ranked.into_iter().take(most).map(|(.., uid)| Arc::clone(uid)).collect()
 }

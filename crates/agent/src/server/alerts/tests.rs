@@ -13,7 +13,7 @@ fn alert(n: u64, workload: &str, severity: Severity) -> Finding {
 }
 
 fn uids(book: &AlertBook) -> Vec<String> {
-    book.by_time.iter().map(|(_, uid)| uid.clone()).collect()
+    book.by_time.iter().map(|(_, uid)| uid.to_string()).collect()
 }
 
 fn all(limit: usize, before: Option<Cursor>) -> AlertFilter {
@@ -38,7 +38,7 @@ fn a_flood_gives_way_itself_and_keeps_what_is_first_and_severest() {
     assert!(uids(&book).contains(&"f3000".to_owned()));
     let Unsaved { alerts, gone } = book.take_unsaved();
     assert_eq!(alerts.len(), book.by_uid.len());
-    assert!(gone.contains(&(10, "f10".to_owned())) && !gone.contains(&(1, "f1".to_owned())));
+    assert!(gone.contains(&(10, "f10".into())) && !gone.contains(&(1, "f1".into())));
 }
 
 #[test]
@@ -89,4 +89,19 @@ fn a_page_is_bounded_in_bytes() {
     assert!(page.next.is_some());
     let rest = book.list(&all(1_000, page.next));
     assert_eq!(rest.alerts.last().and_then(StoredFinding::read).unwrap().uid, format!("f{}", 199 - page.alerts.len()));
+}
+
+#[test]
+fn what_many_alerts_are_found_by_is_kept_once_and_goes_with_the_last() {
+    let mut book = AlertBook::with_bounds(Bounds { count: 32, bytes: usize::MAX });
+    (0..500).for_each(|n| book.raise(&alert(n, "flood", Severity::Low)));
+    assert_eq!(book.traits.len(), 1);
+    book.raise(&alert(500, "web", Severity::High));
+    assert_eq!(book.traits.len(), 2);
+    // All of the first workload's give way, as these are more.
+    (501..2_000).for_each(|n| book.raise(&alert(n, &format!("job-{}", n % 40), Severity::Low)));
+    assert!(book.traits.len() <= book.by_uid.len(), "{} for {}", book.traits.len(), book.by_uid.len());
+    // It is found by all of them still.
+    let wanted = AlertFilter { workload: Some("web".into()), severity: Some(Severity::High), ..all(10, None) };
+    assert_eq!(book.list(&wanted).alerts.len(), 1);
 }
