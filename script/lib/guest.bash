@@ -158,6 +158,7 @@ pack() {
 
 # What `boot_guest` emulates, and more of the kernel's command line.
 guest_cpu=max
+guest_memory=2048
 guest_parameters=
 
 # boot_guest KERNEL INITRAMFS AT SECONDS [QEMU OPTION]...: AT/results is then what it told, AT/console what the kernel did. A
@@ -166,7 +167,7 @@ boot_guest() {
     local kernel=$1 initramfs=$2 at=$3 seconds=$4
     shift 4
     : >"$at/results"
-    timeout -k 10 "$seconds" qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu "$guest_cpu" -m 2048 -smp 1 \
+    timeout -k 10 "$seconds" qemu-system-x86_64 -M q35 -accel tcg,thread=single -cpu "$guest_cpu" -m "$guest_memory" -smp 1 \
         -display none -monitor none -nodefaults -no-reboot -pidfile "$at/pid" \
         -serial "file:$at/console" -serial "file:$at/results" -kernel "$kernels_at/$kernel/vmlinuz" -initrd "$initramfs" \
         -append "console=ttyS0 quiet panic=-1 no_timer_check mitigations=off random.trust_cpu=on lsm=landlock,lockdown,capability,bpf $guest_parameters" \
