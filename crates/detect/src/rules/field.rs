@@ -154,6 +154,7 @@ pub(super) enum ContainerPart {
     Started,
     Duration,
     Label,
+    Labels,
     /// Id, name and image in one text.
     Info,
 }
@@ -323,8 +324,10 @@ const OWN: &[Field] = {
         field("container.start_ts", Number, Container(C::Started)),
         field("container.duration", Number, Container(C::Duration)),
         with("container.label", Text, Container(C::Label), Needed),
+        field("container.labels", Text, Container(C::Labels)),
         field("container.info", Text, Container(C::Info)),
         with("k8s.pod.label", Text, Container(C::Label), Needed),
+        field("k8s.pod.labels", Text, Container(C::Labels)),
         field("fd.num", Number, Descriptor(D::Number)),
         field("fd.name", Text, Descriptor(D::Name)),
         field("fd.nameraw", Text, Descriptor(D::RawName)),

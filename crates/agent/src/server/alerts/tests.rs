@@ -99,7 +99,7 @@ fn what_many_alerts_are_found_by_is_kept_once_and_goes_with_the_last() {
     book.raise(&alert(500, "web", Severity::High));
     assert_eq!(book.traits.len(), 2);
     // All of the first workload's give way, as these are more.
-    (501..2_000).for_each(|n| book.raise(&alert(n, &format!("job-{}", n % 40), Severity::Low)));
+    (501..2_000).for_each(|n| book.raise(&alert(n, &format!("job-{}", n % 20), Severity::Low)));
     assert!(book.traits.len() <= book.by_uid.len(), "{} for {}", book.traits.len(), book.by_uid.len());
     // It is found by all of them still.
     let wanted = AlertFilter { workload: Some("web".into()), severity: Some(Severity::High), ..all(10, None) };

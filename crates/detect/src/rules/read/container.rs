@@ -45,6 +45,10 @@ pub(super) fn container_value<'e>(event: &'e Event, part: ContainerPart, argumen
             None => Value::Absent,
         },
         ContainerPart::Label => Value::text(argument.and_then(|name| container.labels.get(name)).map(String::as_str)),
+        ContainerPart::Labels => {
+            let all: Vec<_> = container.labels.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+            Value::owned(all.join(", "))
+        }
         part => mount_value(container, part, argument.unwrap_or_default()),
     }
 }

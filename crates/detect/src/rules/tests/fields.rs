@@ -48,6 +48,11 @@ fn a_label_stands_in_brackets_or_behind_a_dot() {
         assert!(!holds(&format!("evt.type = open and {field} = other"), &open), "{field}");
     }
     assert!(!holds("evt.type = open and k8s.pod.label.none exists", &open));
+    let container = Arc::make_mut(open.context.container.as_mut().unwrap());
+    container.labels.insert("tier".into(), "front".into());
+    for field in ["k8s.pod.labels", "container.labels"] {
+        assert!(holds(&format!("evt.type = open and {field} = 'app:shop, tier:front'"), &open), "{field}");
+    }
 }
 
 #[test]
