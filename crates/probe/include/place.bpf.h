@@ -71,6 +71,7 @@ struct origin {
 	struct dentry *root;
 	struct mount *root_mount;
 	u64 mounts;  /* how often those of the namespace had changed */
+	u64 number;  /* the inode's */
 	u32 renames; /* how many there had been, twice; odd during one */
 	u32 name;    /* the kernel's hash of it */
 };
@@ -110,15 +111,17 @@ static __always_inline bool find_origin(struct origin *of, const struct path *pa
 	of->mounts = LOAD(namespace, event);
 	of->parent = LOAD(of->dentry, d_parent);
 	of->inode = LOAD(of->dentry, d_inode);
+	of->number = LOAD(of->inode, i_ino);
 	of->name = LOAD(of->dentry, d_name.hash);
 	of->root = LOAD(task, fs, root.dentry);
 	of->root_mount = mount_of(LOAD(task, fs, root.mnt));
 	return true;
 }
 
+/* Pointers are not computed with: older verifiers refuse that. */
 static __always_inline struct known_place *known_place_at(const struct origin *of)
 {
-	u32 slot = (((u64)of->dentry ^ (u64)of->mount ^ (u64)of->root) * 0x9e3779b97f4a7c15) >> 48 & (KNOWN_PLACES - 1);
+	u32 slot = ((of->number ^ (u64)of->name << 32) * 0x9e3779b97f4a7c15) >> 48 & (KNOWN_PLACES - 1);
 
 	return bpf_map_lookup_elem(&known_places, &slot);
 }
@@ -127,12 +130,13 @@ static __always_inline bool is_same_origin(const struct origin *one, const struc
 {
 	return one->dentry == other->dentry && one->parent == other->parent && one->inode == other->inode &&
 	       one->mount == other->mount && one->root == other->root && one->root_mount == other->root_mount &&
-	       one->mounts == other->mounts && one->renames == other->renames && one->name == other->name;
+	       one->mounts == other->mounts && one->number == other->number && one->renames == other->renames &&
+	       one->name == other->name;
 }
 
 static __always_inline u64 check_of(const struct origin *of, u64 place)
 {
-	return place ^ (u64)of->dentry ^ (u64)of->root << 1 ^ of->mounts << 20 ^ (u64)of->renames << 32 ^ of->name;
+	return place ^ of->number << 40 ^ of->mounts << 20 ^ (u64)of->renames << 32 ^ of->name;
 }
 
 /* What stands for a file at its place. 0 where the path is too long, or there is no scratch buffer to find out. */

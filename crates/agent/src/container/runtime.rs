@@ -114,6 +114,25 @@ fn bounded_image(name: String, digest: &str) -> Image {
     Image { name: bounded(name, 512), digest: bounded_name(digest) }
 }
 
+/// How the labels begin by which orchestrators say whose a container is.
+const OF_OWNERS: [&str; 2] = ["com.docker.compose.", "io.kubernetes."];
+
+/// Whether a container's labels say whose it is.
+fn names_owner(labels: &BTreeMap<String, String>) -> bool {
+    labels.keys().any(|name| OF_OWNERS.iter().any(|of| name.starts_with(of)))
+}
+
+/// Takes from a container's labels what its image says of whose it is. Who builds images may write anything there; an
+/// orchestrator gives its containers more of such labels than the image has.
+fn drop_claims(labels: &mut BTreeMap<String, String>, of_image: &BTreeMap<String, String>) {
+    for of in OF_OWNERS {
+        if labels.iter().filter(|(name, _)| name.starts_with(of)).all(|(name, value)| of_image.get(name) == Some(value))
+        {
+            labels.retain(|name, _| !name.starts_with(of));
+        }
+    }
+}
+
 /// The pod, by the labels that the kubelet gives every container.
 fn pod_of(labels: &BTreeMap<String, String>) -> Option<Pod> {
     Some(Pod {

@@ -9,9 +9,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     CALL_TIMEOUT, Listed, MAX_DETAILS, Runtime, RuntimeContainer, RuntimeError, bounded_command, bounded_image,
-    bounded_labels, bounded_mounts, bounded_name, pod_of,
+    bounded_labels, bounded_mounts, bounded_name, drop_claims, names_owner, pod_of,
 };
-use crate::http::{Lines, UnixClient};
+use crate::http::{HttpError, Lines, UnixClient};
 
 /// One server that speaks Docker's API.
 #[derive(Debug, Clone)]
@@ -88,6 +88,19 @@ struct Config {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct ImageDetails {
+    #[serde(default)]
+    config: ImageConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ImageConfig {
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Event {
     action: String,
     actor: Actor,
@@ -129,7 +142,28 @@ impl Docker {
             return Ok(None);
         }
         let found: Option<Details> = get(&self.details, &format!("/containers/{id}/json")).await?;
-        Ok(found.map(|details| self.container(details)))
+        let Some(mut details) = found else { return Ok(None) };
+        if let Some(labels) = details.config.labels.as_mut()
+            && names_owner(labels)
+        {
+            let of_image = match self.labels_of_image(&details.image).await {
+                // One that says so much says all of it.
+                Err(RuntimeError::Http(HttpError::TooLong(_))) => labels.clone(),
+                other => other?,
+            };
+            drop_claims(labels, &of_image);
+        }
+        Ok(Some(self.container(details)))
+    }
+
+    /// The labels that an image brings along; none where it is not there any more.
+    async fn labels_of_image(&self, id: &str) -> Result<BTreeMap<String, String>, RuntimeError> {
+        let hash = id.strip_prefix("sha256:").unwrap_or(id);
+        if !is_identifier(hash) {
+            return Ok(BTreeMap::new());
+        }
+        let image: Option<ImageDetails> = get(&self.details, &format!("/images/{hash}/json")).await?;
+        Ok(image.and_then(|image| image.config.labels).unwrap_or_default())
     }
 
     fn container(&self, details: Details) -> RuntimeContainer {
@@ -305,6 +339,43 @@ mod tests {
             full.mounts.iter().map(shown).collect::<Vec<_>>(),
             ["/srv /data ro ro rprivate", "/var/lib/docker/volumes/cache/_data /cache z rw ", "/opt /opt2  rw rshared",]
         );
+    }
+
+    #[tokio::test]
+    async fn an_image_does_not_say_whose_its_containers_are() {
+        let server = FakeServer::by(
+            |request| {
+                let (image, more) =
+                    ("\"com.docker.compose.project\":\"shop\",\"com.docker.compose.service\":\"web\"", "\"own\":\"1\"");
+                let container = |image: &str, labels: &str| {
+                    format!(
+                        r#"{{"Id":"aa","Image":"sha256:{image}","Config":{{"Image":"x:1","Labels":{{{labels}}}}}}}"#
+                    )
+                };
+                let body = match request.split(' ').nth(1).unwrap() {
+                    // All of it is the image's.
+                    "/containers/claims/json" => container("11", &format!("{image},{more}")),
+                    // Compose labels the images that it builds, too, and its containers further.
+                    "/containers/built/json" => {
+                        container("11", &format!("{image},\"com.docker.compose.container-number\":\"1\""))
+                    }
+                    // The image has no such labels.
+                    "/containers/plain/json" => container("22", image),
+                    "/containers/gone/json" => container("33", image),
+                    "/images/11/json" => format!(r#"{{"Id":"sha256:11","Config":{{"Labels":{{{image}}}}}}}"#),
+                    "/images/22/json" => r#"{"Id":"sha256:22","Config":{"Labels":null}}"#.to_owned(),
+                    _ => return answer("404 Not Found", "{}"),
+                };
+                answer("200 OK", &body)
+            },
+            false,
+        );
+        let docker = docker(&server);
+        for (id, is_owned) in [("claims", false), ("built", true), ("plain", true), ("gone", true)] {
+            let labels = docker.inspect(id).await.unwrap().unwrap().labels;
+            assert_eq!(labels.contains_key("com.docker.compose.service"), is_owned, "{id}: {labels:?}");
+            assert_eq!(labels.contains_key("own"), id == "claims");
+        }
     }
 
     #[test]
