@@ -12,8 +12,8 @@ const HEAD: &str = "\
 
 What is tried to do something unseen, and what finds it. Each is a script in `crates/agent/tests/evasions` with its
 nearest harmless neighbour, of which no alert may come. Most run in a container; those of kind K4 attack the agent, from
-the host. `script/test evasion` runs them; this page is generated from them. The last column says in which other kernels,
-by `script/kernels/evasions`, it was found too.
+the host. `script/test evasion` runs them; this page is generated from them. The last column says in which other
+kernels, by `script/kernels/evasions`, it was found too.
 
 Kinds: K1 text that an attacker writes is trusted, K2 what is unknown counts as harmless, K3 a shared table is filled,
 K4 loss is silent, K5 a file is its path, K6 bytes are unbounded, K7 what was raised once is for ever.
@@ -52,7 +52,8 @@ pub(crate) fn page() -> String {
 /// Which scripts were found in other kernels, by kernel.
 fn found_in() -> BTreeMap<String, Vec<String>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/evasions/found_in");
-    let kernels = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    // Without a file there is no folder.
+    let kernels = fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap());
     let names = |path: &Path| fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect();
     kernels.map(|entry| (entry.file_name().to_string_lossy().into_owned(), names(&entry.path()))).collect()
 }

@@ -7,6 +7,12 @@ use std::{
     sync::OnceLock,
 };
 
+/// The prefixes of the functions behind system calls: of native ones, and of those of 32-bit programs.
+#[cfg(target_arch = "x86_64")]
+pub(super) const FUNCTIONS: (&str, [&str; 2]) = ("__x64_sys_", ["__ia32_sys_", "__ia32_compat_sys_"]);
+#[cfg(target_arch = "aarch64")]
+pub(super) const FUNCTIONS: (&str, [&str; 2]) = ("__arm64_sys_", ["__arm64_compat_sys_", "__arm64_sys_"]);
+
 /// What is wanted of the kernel's symbols. All of it is empty where the kernel hides them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Symbols {
@@ -31,7 +37,7 @@ impl Symbols {
         for line in lines.lines().map_while(Result::ok) {
             let mut words = line.split_ascii_whitespace();
             let (Some(address), Some(name)) = (words.next(), words.nth(1)) else { continue };
-            if super::syscalls::is_function(name) {
+            if is_system_call(name) {
                 symbols.system_calls.insert(name.to_owned());
             } else if name == "rename_lock" {
                 symbols.rename_lock = u64::from_str_radix(address, 16).unwrap_or(0);
@@ -39,6 +45,11 @@ impl Symbols {
         }
         symbols
     }
+}
+
+/// Whether a function of the kernel is called as those behind system calls are.
+fn is_system_call(name: &str) -> bool {
+    name.starts_with(FUNCTIONS.0) || FUNCTIONS.1.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::symbols::Symbols;
+use super::symbols::{FUNCTIONS, Symbols};
 use crate::tables::shared::SYSCALL_NUMBERS;
 
 #[cfg(target_arch = "aarch64")]
@@ -12,12 +12,6 @@ use syscalls::{x86::Sysno as Compat, x86_64::Sysno as Native};
 
 /// Numbers of an architecture, and places in each of `syscall.bpf.h`'s tables; those of 32-bit programs follow.
 const NUMBERS: u32 = SYSCALL_NUMBERS as u32;
-
-/// The prefixes of the functions behind system calls: of native ones, and of those of 32-bit programs.
-#[cfg(target_arch = "x86_64")]
-const FUNCTIONS: (&str, [&str; 2]) = ("__x64_sys_", ["__ia32_sys_", "__ia32_compat_sys_"]);
-#[cfg(target_arch = "aarch64")]
-const FUNCTIONS: (&str, [&str; 2]) = ("__arm64_sys_", ["__arm64_compat_sys_", "__arm64_sys_"]);
 
 /// The system calls that a tracker's program hooks, by slot in the tables of `syscall.bpf.h`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -83,11 +77,6 @@ fn compat_names(name: &str) -> impl Iterator<Item = String> {
     let plain = (name != "mmap").then(|| name.to_owned()); // the old one takes a struct
     let second = (name == "mmap").then(|| "mmap2".to_owned());
     plain.into_iter().chain(second).chain([format!("{name}32"), format!("{name}64"), format!("{name}_time64")])
-}
-
-/// Whether a function of the kernel is called as those behind system calls are.
-pub(super) fn is_function(name: &str) -> bool {
-    name.starts_with(FUNCTIONS.0) || FUNCTIONS.1.iter().any(|prefix| name.starts_with(prefix))
 }
 
 #[cfg(test)]
