@@ -139,7 +139,8 @@ class Crate:
             return self.within(module.children[first], rest, seen)
         if first in module.items:
             return module
-        if first in module.imports and module.imports[first] != path:
+        # What begins with its own name is a crate's: `use anyhow::anyhow`.
+        if first in module.imports and module.imports[first][0] != first:
             return self.resolve(module, module.imports[first] + rest, seen)
         for glob in module.globs:
             if found := self.resolve(module, glob + path, seen):

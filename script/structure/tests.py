@@ -64,6 +64,9 @@ class Circles(Planted):
         self.assertEqual(self.circles(files), [])
         self.assertEqual(self.circles({**files, "b.rs": "use crate::A; struct B;"}), ["planted/src: a b"])
 
+    def test_what_begins_with_its_own_name_is_another_crates(self):
+        self.assertEqual(self.circles({"a.rs": "use other::{Context, other};\nstruct A(other::B);", "b.rs": ""}), [])
+
     def test_globs_count_where_a_name_is_used(self):
         files = {"a.rs": "use crate::b::*; struct A(B);", "b.rs": "use crate::a::A; struct B;"}
         self.assertEqual(self.circles(files), ["planted/src: a b"])

@@ -6,6 +6,7 @@ mod args;
 mod client;
 mod containers;
 mod doctor;
+mod evaluate;
 mod exit;
 mod profile;
 mod record;
@@ -59,6 +60,8 @@ pub enum Command {
     Record(RecordArgs),
     /// Judge a recording again, or convert its events
     Replay(ReplayArgs),
+    /// Say what the methods of detection make of data from elsewhere
+    Evaluate(evaluate::EvaluateArgs),
     /// List the trackers, and start or stop them in the running server
     Trackers(trackers::TrackersArgs),
     /// List the containers that run, or show one of them
@@ -99,6 +102,9 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
     if let Command::Replay(args) = &cli.command {
         return replay::replay(args, cli.config.as_deref());
     }
+    if let Command::Evaluate(args) = &cli.command {
+        return evaluate::evaluate(args);
+    }
     let mut config = Config::load(cli.config.as_deref())?;
     let named = cli.socket.is_some();
     if let Some(socket) = cli.socket {
@@ -112,6 +118,7 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
         Command::Run(args) => run::run(&args, &config),
         Command::Record(args) => record::record(&args, config),
         Command::Replay(args) => replay::replay(&args, cli.config.as_deref()),
+        Command::Evaluate(args) => evaluate::evaluate(&args),
         Command::Doctor(args) => doctor::examine(&args, &config),
         Command::Trackers(args) => {
             asking(config.api.socket, async |c| trackers::answer(&args, &c, named, builtin).await)

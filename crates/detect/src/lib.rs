@@ -3,7 +3,8 @@
 //! [`subject`] says who did it: which containers are the same workload, and how programs are called. [`channels`] are what is
 //! learnt of a workload, one kind each: the first is its behaviour, who did what to what. [`learning`] says how far that is, and
 //! how much surprise is ordinary. A [`profile`] is both of one workload, and the [`model`] learns profiles and judges events by
-//! them. [`rules`] say what is known to be bad, and [`Health`] what the agent itself could not see. Nothing here knows a
+//! them. [`rules`] say what is known to be bad, [`reduction`] which alerts of a stream tell something new, [`provenance`] which
+//! processes of a foreign stream of events stand out, and [`Health`] what the agent itself could not see. Nothing here knows a
 //! tracker: trackers declare their behaviours.
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,8 @@ mod health;
 pub mod learning;
 pub mod model;
 pub mod profile;
+pub mod provenance;
+pub mod reduction;
 pub mod rules;
 mod settings;
 pub mod subject;
