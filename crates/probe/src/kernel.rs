@@ -2,6 +2,7 @@
 
 pub(crate) mod abilities;
 pub(crate) mod cgroup;
+pub(crate) mod kprobe;
 mod print;
 pub(crate) mod symbols;
 pub(crate) mod syscalls;

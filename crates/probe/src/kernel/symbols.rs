@@ -1,7 +1,7 @@
 //! What the running kernel names of itself: `/proc/kallsyms`, read once.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
     sync::OnceLock,
@@ -16,8 +16,8 @@ pub(super) const FUNCTIONS: (&str, [&str; 2]) = ("__arm64_sys_", ["__arm64_compa
 /// What is wanted of the kernel's symbols. All of it is empty where the kernel hides them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Symbols {
-    /// The functions behind system calls.
-    pub(crate) system_calls: BTreeSet<String>,
+    /// The functions behind system calls, and where they are; 0 where the kernel hides that.
+    pub(crate) system_calls: BTreeMap<String, u64>,
     /// Where the lock of renames is; 0 where that is not known.
     pub(crate) rename_lock: u64,
 }
@@ -37,10 +37,11 @@ impl Symbols {
         for line in lines.lines().map_while(Result::ok) {
             let mut words = line.split_ascii_whitespace();
             let (Some(address), Some(name)) = (words.next(), words.nth(1)) else { continue };
+            let address = || u64::from_str_radix(address, 16).unwrap_or(0);
             if is_system_call(name) {
-                symbols.system_calls.insert(name.to_owned());
+                symbols.system_calls.insert(name.to_owned(), address());
             } else if name == "rename_lock" {
-                symbols.rename_lock = u64::from_str_radix(address, 16).unwrap_or(0);
+                symbols.rename_lock = address();
             }
         }
         symbols
@@ -69,6 +70,9 @@ mod tests {
     #[test]
     fn functions_behind_system_calls_are_found_and_no_others() {
         let text = "ffffffff81000000 T __x64_sys_openat\nffffffff81000010 t vfs_open\n";
-        assert_eq!(Symbols::read(text.as_bytes()).system_calls, BTreeSet::from(["__x64_sys_openat".to_owned()]));
+        assert_eq!(
+            Symbols::read(text.as_bytes()).system_calls,
+            BTreeMap::from([("__x64_sys_openat".to_owned(), 0xffff_ffff_8100_0000)])
+        );
     }
 }

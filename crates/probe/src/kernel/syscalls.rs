@@ -57,7 +57,7 @@ impl SystemCalls {
                 functions.insert(format!("{}mmap_pgoff", FUNCTIONS.1[0]));
             }
         }
-        functions.into_iter().filter(|f| known.contains(f)).collect()
+        functions.into_iter().filter(|f| known.contains_key(f)).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Error, ProgramState, ProgramStatus,
-    kernel::{capture_log, cgroup, explain},
+    kernel::{capture_log, cgroup, explain, kprobe},
     read::sample::walk,
     tables::subscription::Subscription,
 };
@@ -217,7 +217,8 @@ impl Hooked {
             }
             How::EachReturn(wanted) => {
                 for function in wanted.functions() {
-                    links.push(attach(|| program.attach_kprobe(true, &function))?);
+                    let by_address = kprobe::attach_return(&program, &function);
+                    links.push(by_address.map_or_else(|| attach(|| program.attach_kprobe(true, &function)), Ok)?);
                 }
             }
             How::Dispatched(wanted) => {
