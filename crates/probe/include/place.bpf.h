@@ -139,29 +139,30 @@ static __always_inline u64 check_of(const struct origin *of, u64 place)
 	return place ^ of->number << 40 ^ of->mounts << 20 ^ (u64)of->renames << 32 ^ of->name;
 }
 
-/* What stands for a file at its place. 0 where the path is too long, or there is no scratch buffer to find out. */
-static __always_inline u64 place_of(const struct path *path, struct task_struct *task)
+/* It is kept behind the record and not on the stack, of which older verifiers allow little. */
+static __always_inline struct origin *origin_of(struct record *r)
 {
-	struct origin of = {};
-	bool is_stable = find_origin(&of, path, task);
+	return (void *)r->data + RECORD_MAX;
+}
+
+/* What stands for a file at its place. 0 where the path is too long. */
+static __always_inline u64 place_of(struct record *r, const struct path *path, struct task_struct *task)
+{
+	struct origin *of = origin_of(r);
 	struct known_place *known = NULL;
-	struct record *r;
 	u64 place;
 
-	if (is_stable) {
-		known = known_place_at(&of);
-		if (known && is_same_origin(&known->of, &of) && known->check == check_of(&of, known->place))
+	if (find_origin(of, path, task)) {
+		barrier();
+		known = known_place_at(of);
+		if (known && is_same_origin(&known->of, of) && known->check == check_of(of, known->place))
 			return known->place;
 	}
-	r = borrow(0);
-	if (!r)
-		return 0;
 	place = place_by_walking(r, path, task);
-	discard(r);
-	if (known && count_of_renames() == of.renames) {
-		known->of = of;
+	if (known && count_of_renames() == of->renames) {
+		__builtin_memcpy(&known->of, of, sizeof(*of));
 		known->place = place;
-		known->check = check_of(&of, place);
+		known->check = check_of(of, place);
 	}
 	return place;
 }

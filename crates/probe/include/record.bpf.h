@@ -45,6 +45,7 @@ struct record {
 	u32 size;
 	u32 slot; /* which of the scratch buffers it is */
 	struct walk walk;
+	u64 habit; /* likewise */
 	u8 data[RECORD_MAX + PIECE_MAX];
 };
 

@@ -147,7 +147,7 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 {
 	struct task_struct *task = (struct task_struct *)bpf_get_current_task();
 	struct inode *inode = LOAD(file, f_inode);
-	u64 cgroup = current_cgroup(), workload, place, object, habit = 0;
+	u64 cgroup = current_cgroup(), workload, place, object;
 	struct file_open *e;
 	struct record *r;
 
@@ -157,23 +157,28 @@ static __always_inline void report_open(struct tracker_counters *c, struct file 
 		c->filtered__parameter++;
 		return;
 	}
-	place = place_of(&file->f_path, task);
+	r = begin(c, sizeof(*e));
+	if (!r)
+		return;
+	place = place_of(r, &file->f_path, task);
 	object = object_at(place, mode & USE);
 	/* Asked first: there are many. */
 	if (is_ordinary(object)) {
 		c->filtered__ordinary++;
+		discard(r);
 		return;
 	}
+	r->habit = 0;
 	if (workload)
-		habit = current_habit(EVENT_open, workload, habitual_object(place, inode, request, mode, task));
-	if (is_habitual(c, habit))
+		r->habit = current_habit(EVENT_open, workload, habitual_object(place, inode, request, mode, task));
+	barrier();
+	if (is_habitual(c, r->habit)) {
+		discard(r);
 		return;
-	r = begin(c, sizeof(*e));
-	if (!r)
-		return;
+	}
 	e = (void *)r->data;
 	describe_current(&e->header, EVENT_open, cgroup);
-	e->header.habit = habit;
+	e->header.habit = r->habit;
 	e->flags = FLAGS_SHOWN(request->flags);
 	e->mode = mode & FMODE_CREATED ? request->mode & 07777 : NO_MODE;
 	e->object = object;
