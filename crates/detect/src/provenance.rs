@@ -2,7 +2,6 @@
 //! provenance graph. The same events give the same result; time is the events' own.
 
 pub mod calibrate;
-mod detector;
 mod event;
 mod evidence;
 mod graph;
@@ -11,12 +10,13 @@ mod incident;
 mod lineage;
 mod model;
 mod name;
+mod ranker;
 mod stakes;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-pub use detector::{Config, Detector, Ranked, Report};
 pub use event::{Act, Event, Op};
 pub use evidence::Reason;
 pub use incident::{Grouping, Incident};
+pub use ranker::{Config, Ranked, Ranker, Report};

@@ -1,4 +1,4 @@
-//! What the detector is told: processes, and what they did at which time.
+//! What the ranker is told: processes, and what they did at which time.
 
 /// What a process did. Borrowed, so that a source need not copy names.
 #[derive(Clone, Copy, Debug, PartialEq)]

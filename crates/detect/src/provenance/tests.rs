@@ -1,7 +1,7 @@
-//! Each rule of the detector with its nearest harmless neighbour.
+//! Each rule of the ranker with its nearest harmless neighbour.
 
-use super::detector::{Config, Detector, Report};
 use super::event::{Act, Event};
+use super::ranker::{Config, Ranker, Report};
 
 const SERVICES: u32 = 1;
 const EXPLORER: u32 = 2;
@@ -10,7 +10,7 @@ const LSASS: u32 = 4;
 
 /// A host with some hours of ordinary life, and what is added to it.
 struct Host {
-    detector: Detector,
+    ranker: Ranker,
     time: u64,
     next: u32,
 }
@@ -21,14 +21,14 @@ impl Host {
     }
 
     fn with(config: Config) -> Self {
-        let mut h = Host { detector: Detector::new(config), time: 1_000_000_000_000_000, next: 100 };
+        let mut h = Host { ranker: Ranker::new(config), time: 1_000_000_000_000_000, next: 100 };
         for (number, image) in [
             (SERVICES, "c:\\windows\\system32\\services.exe"),
             (EXPLORER, "c:\\windows\\explorer.exe"),
             (BROWSER, "c:\\program files\\browser\\browser.exe"),
             (LSASS, "c:\\windows\\system32\\lsass.exe"),
         ] {
-            h.detector.declare(number, image, None, h.time);
+            h.ranker.declare(number, image, None, h.time);
         }
         for round in 0..40 {
             for i in 0..8 {
@@ -53,7 +53,7 @@ impl Host {
         self.time += 1_000_000;
         let p = self.next;
         self.next += 1;
-        self.detector.declare(p, image, None, self.time);
+        self.ranker.declare(p, image, None, self.time);
         self.act(parent, Act::StartedChild);
         self.act(p, Act::ChildOf(parent));
         p
@@ -61,11 +61,11 @@ impl Host {
 
     fn act(&mut self, actor: u32, act: Act<'_>) {
         self.time += 1000;
-        self.detector.event(&Event { time: self.time, actor, act });
+        self.ranker.event(&Event { time: self.time, actor, act });
     }
 
     fn report(&self) -> Report {
-        self.detector.report()
+        self.ranker.report()
     }
 
     fn score(&self, process: u32) -> f64 {
@@ -75,7 +75,7 @@ impl Host {
 
 fn judged() -> Host {
     let mut h = Host::new();
-    h.detector.begin_judging();
+    h.ranker.begin_judging();
     h
 }
 
@@ -107,7 +107,7 @@ fn the_same_chain_is_nothing_where_it_is_usual() {
     for _ in 0..20 {
         attack(&mut h);
     }
-    h.detector.begin_judging();
+    h.ranker.begin_judging();
     attack(&mut h);
     assert!(h.report().incidents.is_empty());
 }
@@ -192,7 +192,7 @@ fn touching_secrets_counts_for_a_new_program_and_not_for_who_always_does() {
     h.act(SERVICES, Act::Opened(LSASS));
     assert!(h.score(new) > before);
     assert!(h.score(SERVICES) < 1.0);
-    assert!(h.detector.reasons(new).iter().any(|r| r.op.text().contains("secrets")) || h.score(new) - before > 0.5);
+    assert!(h.ranker.reasons(new).iter().any(|r| r.op.text().contains("secrets")) || h.score(new) - before > 0.5);
 }
 
 #[test]
@@ -201,9 +201,9 @@ fn a_start_and_a_new_process_are_joined_by_time_alone() {
     let shell = h.start(BROWSER, "c:\\windows\\system32\\cmd.exe");
     h.act(shell, Act::StartedChild);
     let at = h.time;
-    h.detector.declare(9000, "c:\\windows\\system32\\whoami.exe", Some(at + 5_000), at + 100_000);
-    h.detector.declare(9001, "c:\\windows\\system32\\hostname.exe", Some(at + 900_000), at + 910_000);
-    let has = |p: u32, text: &str| h.detector.reasons(p).iter().any(|r| r.text.contains(text));
+    h.ranker.declare(9000, "c:\\windows\\system32\\whoami.exe", Some(at + 5_000), at + 100_000);
+    h.ranker.declare(9001, "c:\\windows\\system32\\hostname.exe", Some(at + 900_000), at + 910_000);
+    let has = |p: u32, text: &str| h.ranker.reasons(p).iter().any(|r| r.text.contains(text));
     assert!(has(9000, "cmd.exe"));
     assert!(!has(9001, "cmd.exe"));
 }
@@ -224,7 +224,7 @@ fn floods_stay_within_their_bounds() {
     let mut config = Config { model_segments: 20_000, processes: 500, retired: 5_000, ..Config::default() };
     config.grouping.most = 30;
     let mut h = Host::with(config);
-    h.detector.begin_judging();
+    h.ranker.begin_judging();
     let members = attack(&mut h);
     for i in 0..20_000u32 {
         let p = h.start(members[2], &format!("c:\\windows\\temp\\x{}.exe", ["a", "b", "c", "d"][i as usize % 4]));

@@ -3,7 +3,7 @@
 
 use std::{
     fs, io,
-    os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
     sync::OnceLock,
 };
 
@@ -25,15 +25,11 @@ struct Numbers {
 /// Attaches a program to the return of a function behind a system call. None where only its name can be tried.
 pub(crate) fn attach_return(program: &ProgramMut<'_>, function: &str) -> Option<Link> {
     let address = *Symbols::of_kernel().system_calls.get(function).filter(|address| **address != 0)?;
-    let event = open((*numbers())?, address).ok()?.into_raw_fd();
-    match program.attach_perf_event(event) {
-        // The link closes it.
-        Ok(link) => Some(link),
-        Err(_) => {
-            close(event);
-            None
-        }
-    }
+    let event = open((*numbers())?, address).ok()?;
+    let link = program.attach_perf_event(event.as_raw_fd()).ok()?;
+    // The link closes it.
+    _ = event.into_raw_fd();
+    Some(link)
 }
 
 fn open(numbers: Numbers, address: u64) -> io::Result<OwnedFd> {
@@ -55,11 +51,6 @@ fn open(numbers: Numbers, address: u64) -> io::Result<OwnedFd> {
     }
     // SAFETY: a descriptor that is not negative was just opened for us and has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(event as RawFd) })
-}
-
-fn close(event: RawFd) {
-    // SAFETY: it was ours, and nothing took it.
-    drop(unsafe { OwnedFd::from_raw_fd(event) });
 }
 
 fn numbers() -> &'static Option<Numbers> {

@@ -1,10 +1,10 @@
-//! Replays foreign telemetry through the detector.
+//! Replays foreign telemetry through the ranker.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use ethogram_detect::provenance::{Act, Config, Detector, Event, Report};
+use ethogram_detect::provenance::{Act, Config, Event, Ranker, Report};
 
 use super::table::{Kind, Nodes, Row};
 
@@ -68,10 +68,10 @@ pub(super) struct Output {
     pub(super) notes: Vec<String>,
 }
 
-/// Feeds rows to a detector.
+/// Feeds rows to a ranker.
 pub(super) struct Replay<'a> {
     nodes: &'a Nodes,
-    detector: Detector,
+    ranker: Ranker,
     train_until: u64,
     judging: bool,
     now: u64,
@@ -81,14 +81,7 @@ pub(super) struct Replay<'a> {
 impl<'a> Replay<'a> {
     /// A replay that learns from what happens before `train_until` (microseconds).
     pub(super) fn new(nodes: &'a Nodes, train_until: u64, config: Config) -> Self {
-        Replay {
-            nodes,
-            detector: Detector::new(config),
-            train_until,
-            judging: false,
-            now: 0,
-            counts: Counts::default(),
-        }
+        Replay { nodes, ranker: Ranker::new(config), train_until, judging: false, now: 0, counts: Counts::default() }
     }
 
     /// Takes one row.
@@ -101,7 +94,7 @@ impl<'a> Replay<'a> {
         if self.now >= self.train_until {
             if !self.judging {
                 self.judging = true;
-                self.detector.begin_judging();
+                self.ranker.begin_judging();
             }
             self.counts.judged += 1;
         } else {
@@ -125,7 +118,7 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The event in the detector's terms. False where the nodes do not fit.
+    /// The event in the ranker's terms. False where the nodes do not fit.
     fn act(&mut self, row: &Row, source: u32, destination: u32) -> bool {
         let (Some(s), Some(d)) = (self.nodes.get(source), self.nodes.get(destination)) else {
             return false;
@@ -173,21 +166,21 @@ impl<'a> Replay<'a> {
     }
 
     fn send(&mut self, actor: u32, act: Act<'_>) {
-        self.detector.event(&Event { time: self.now, actor, act });
+        self.ranker.event(&Event { time: self.now, actor, act });
     }
 
     /// Declares a process that is not known yet.
     fn seen(&mut self, process: u32) {
-        if !self.detector.knows(process)
+        if !self.ranker.knows(process)
             && let Some(node) = self.nodes.get(process)
         {
-            self.detector.declare(process, &node.name, node.started(self.now), self.now);
+            self.ranker.declare(process, &node.name, node.started(self.now), self.now);
         }
     }
 
     /// The result so far.
     pub(super) fn finish(&self) -> Output {
-        let report = self.detector.report();
+        let report = self.ranker.report();
         let mut ids: BTreeMap<u32, Vec<&str>> = BTreeMap::new();
         for (_, node) in self.nodes.iter().filter(|(_, n)| n.kind == Kind::Process) {
             ids.entry(node.same).or_default().push(&node.id);
@@ -216,9 +209,9 @@ impl<'a> Replay<'a> {
 
     /// What speaks against a process, in one line.
     pub(super) fn reason(&self, process: u32) -> Option<String> {
-        let image = self.detector.image(process)?;
+        let image = self.ranker.image(process)?;
         let parts: Vec<String> = self
-            .detector
+            .ranker
             .reasons(process)
             .iter()
             .take(4)
@@ -229,7 +222,7 @@ impl<'a> Replay<'a> {
 
     /// All groups, above the threshold and below, with their scores and processes, greatest first.
     pub(super) fn groups(&self) -> Vec<(f64, Vec<u32>)> {
-        let report = self.detector.report();
+        let report = self.ranker.report();
         let mut all: Vec<_> =
             report.incidents.into_iter().chain(report.below).map(|i| (i.score, i.processes)).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));

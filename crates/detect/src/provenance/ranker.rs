@@ -1,4 +1,4 @@
-//! The detector: learns what is usual from a stream of events, then judges the rest of it.
+//! The ranker: learns what is usual from a stream of events, then judges the rest of it.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ pub struct Report {
 }
 
 /// Learns, then judges. Times only ever come from the events.
-pub struct Detector {
+pub struct Ranker {
     config: Config,
     model: Model,
     graph: Graph,
@@ -93,10 +93,10 @@ pub struct Detector {
     retired: Vec<(u32, f64)>,
 }
 
-impl Detector {
-    /// A detector that has learned nothing.
+impl Ranker {
+    /// A ranker that has learned nothing.
     pub fn new(config: Config) -> Self {
-        Detector {
+        Ranker {
             model: Model::new(config.model_segments),
             graph: Graph::new(config.processes),
             starts: Starts::default(),
