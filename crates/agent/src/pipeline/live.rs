@@ -42,28 +42,37 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
     /// Runs until it is stopped, and then takes all that was sent before.
     pub(crate) fn run(mut self, batches: &Receiver<Batch>, messages: &Receiver<Message<C>>) {
         let mut ticked = Instant::now();
+        let mut woke = ticked;
         let mut is_idle = false;
         loop {
             let due = ticked + if is_idle { IDLE_TICK } else { TICK };
-            let at_the_latest = due.max(Instant::now());
+            // Since it last woke, not since it waits: it can be stopped while it works, too.
+            let at_the_latest = due.max(woke);
             select! {
                 recv(batches) -> batch => match batch {
-                    Ok(batch) => self.feed_late(at_the_latest, Input::Events(batch)),
+                    Ok(batch) => {
+                        woke = self.notice_delay(at_the_latest);
+                        self.feed(Input::Events(batch));
+                    }
                     Err(_) => {
                         tracing::error!("the thread that reads the rings has ended");
                         break;
                     }
                 },
                 recv(messages) -> message => match message {
-                    Ok(Message::Input(input)) => self.feed_late(at_the_latest, input),
+                    Ok(Message::Input(input)) => {
+                        woke = self.notice_delay(at_the_latest);
+                        self.feed(input);
+                    }
                     Ok(Message::Question(question)) => {
-                        self.notice_delay(at_the_latest);
+                        woke = self.notice_delay(at_the_latest);
                         question(&mut self.engine);
                     }
                     Ok(Message::Stop) | Err(_) => break,
                 },
                 recv(at(due)) -> _ => {
-                    self.feed_late(at_the_latest, Input::Tick(now_ns()));
+                    woke = self.notice_delay(at_the_latest);
+                    self.tick();
                     ticked = Instant::now();
                     is_idle = true;
                     continue;
@@ -79,22 +88,22 @@ impl<C: Consumer, O: Outlet> Live<C, O> {
         send(&self.orders, effects);
     }
 
-    /// Feeds it with what should have come `at_the_latest`.
-    fn feed_late(&mut self, at_the_latest: Instant, input: Input) {
-        self.notice_delay(at_the_latest);
-        if matches!(input, Input::Tick(_))
-            && let Some(impairment) = self.clock.check(now_ns(), since_boot_ns())
-        {
+    fn tick(&mut self) {
+        let now_ns = now_ns();
+        if let Some(impairment) = self.clock.check(now_ns, since_boot_ns()) {
             self.feed(Input::Impaired(impairment));
         }
-        self.feed(input);
+        self.feed(Input::Tick(now_ns));
     }
 
-    /// Whatever ends the wait: where that comes too late, the agent was stopped.
-    fn notice_delay(&mut self, at_the_latest: Instant) {
-        if let Some(impairment) = stalled(at_the_latest.elapsed(), now_ns()) {
+    /// Whatever ends the wait: where that comes later than `at_the_latest`, the agent was stopped. Returns what time it
+    /// is.
+    fn notice_delay(&mut self, at_the_latest: Instant) -> Instant {
+        let now = Instant::now();
+        if let Some(impairment) = stalled(now.saturating_duration_since(at_the_latest), now_ns()) {
             self.feed(Input::Impaired(impairment));
         }
+        now
     }
 
     /// Secrets are masked before anything is recorded or judged: only the tests of rules are made before.
@@ -129,6 +138,7 @@ pub(super) fn since_boot_ns() -> u64 {
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use crossbeam_channel::bounded;
+    use ethogram_detect::Impairment;
     use ethogram_engine::{Forwarded, containers::table::Lookup, identity::Identity};
     use ethogram_model::Event;
 
@@ -162,6 +172,48 @@ mod tests {
         let ended = tokio::time::timeout(Duration::from_secs(10), threads::ended()).await.unwrap();
         assert!(ended.to_string().contains("\"engine\""), "{ended}");
         assert!(thread.join().is_err() && began.elapsed() >= TICK);
+    }
+
+    /// Keeps what it is told of the agent.
+    #[derive(Default)]
+    struct Impairments(Vec<String>);
+
+    impl Consumer for Impairments {
+        fn collects(&mut self, _: &Lookup) -> Option<bool> {
+            Some(true)
+        }
+
+        fn take(&mut self, _: &Event, _: &mut Effects) {}
+
+        fn tick(&mut self, _: u64, _: &mut Effects) {}
+
+        fn impaired(&mut self, impairment: &Impairment, _: &mut Effects) {
+            self.0.push(impairment.cause.clone());
+        }
+    }
+
+    /// What the engine tells when its thread is held for a time, during its work.
+    fn told_when_held(time: Duration) -> Vec<String> {
+        let (_feed, batches) = bounded(1);
+        let (ask, messages) = bounded(1);
+        let (orders, _ordered) = bounded::<Order<()>>(1);
+        let engine = Engine::new(Identity::new([]), Impairments::default(), None);
+        let live = Live { engine, recorder: None, orders, clock: Clock::new(now_ns(), since_boot_ns()) };
+        let thread = std::thread::spawn(move || live.run(&batches, &messages));
+        ask.send(Message::Question(Box::new(move |_| std::thread::sleep(time)))).unwrap();
+        let (tell, told) = bounded(1);
+        let question: Question<Impairments> = Box::new(move |engine| tell.send(engine.consumer.0.clone()).unwrap());
+        ask.send(Message::Question(question)).unwrap();
+        let told = told.recv().unwrap();
+        ask.send(Message::Stop).unwrap();
+        thread.join().unwrap();
+        told
+    }
+
+    #[test]
+    fn who_is_stopped_during_its_work_says_so_and_who_is_only_slow_does_not() {
+        assert_eq!(told_when_held(Duration::from_secs(4)), ["stalled"]);
+        assert_eq!(told_when_held(Duration::from_secs(1)), [] as [&str; 0]);
     }
 
     #[test]
