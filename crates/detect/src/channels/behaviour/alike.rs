@@ -39,6 +39,10 @@ pub(crate) fn common(a: &str, b: &str) -> Option<String> {
 /// Once two are known, whatever begins and ends so is one more.
 fn with_random_part(a: &str, b: &str) -> Option<String> {
     if let Some((beginning, ending)) = a.split_once('*') {
+        if is_stem(beginning) && is_ending(ending) {
+            let random = b.strip_prefix(beginning).and_then(|b| b.strip_suffix(ending));
+            return random.filter(|word| may_be_of_mkstemp(word)).map(|_| a.to_owned());
+        }
         let is_named = is_beginning(beginning) && is_ending(ending) || ending == TEMPORARY && beginning.len() >= NAMED;
         let fits = |b: &str| b.strip_prefix(beginning).and_then(|b| b.strip_suffix(ending)).is_some_and(may_be_random);
         return (is_named && fits(b)).then(|| a.to_owned());
@@ -46,7 +50,51 @@ fn with_random_part(a: &str, b: &str) -> Option<String> {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     let separator = a.get(..same)?.rfind(['-', '.']);
     let beginning = separator.and_then(|at| a.get(..=at)).filter(|beginning| is_beginning(beginning));
-    beginning.and_then(|beginning| random_after(beginning, a, b)).or_else(|| before_temporary(a, b))
+    let after = beginning.and_then(|beginning| random_after(beginning, a, b));
+    after.or_else(|| before_temporary(a, b)).or_else(|| after_stem(a, b))
+}
+
+/// The names that `sed -i`, compilers and their like make of a stem of letters and what mkstemp gives, with nothing between:
+/// `sedNioQjH`, `ccAbCdef.s`.
+fn after_stem(a: &str, b: &str) -> Option<String> {
+    let ending = a.find('.').and_then(|dot| a.get(dot..)).unwrap_or_default();
+    let (a, b) = (a.strip_suffix(ending)?, b.strip_suffix(ending)?);
+    let at = a.len().checked_sub(SHORTEST).filter(|_| a.len() == b.len())?;
+    let ((stem, one), (of_other, other)) = (a.split_at_checked(at)?, b.split_at_checked(at)?);
+    let is_made = |word: &str| is_of_mkstemp(word) && !is_of_words(word);
+    // By chance one of two has no capital and no digit now and then.
+    let are_made = is_made(one) && may_be_of_mkstemp(other) || is_made(other) && may_be_of_mkstemp(one);
+    (stem == of_other && is_stem(stem) && is_ending(ending) && are_made).then(|| format!("{stem}*{ending}"))
+}
+
+/// What stands for names that are random but for their ending, where this may be one of them.
+pub(crate) fn class_of_ending(name: &str) -> Option<String> {
+    let (random, ending) = name.split_at(name.find('.')?);
+    (random.len() >= SHORTEST && random.bytes().all(|b| b.is_ascii_alphanumeric())).then(|| format!("*{ending}"))
+}
+
+/// A short word of small letters, to which something is added.
+fn is_stem(text: &str) -> bool {
+    (2..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase())
+}
+
+fn may_be_of_mkstemp(word: &str) -> bool {
+    word.len() == SHORTEST && word.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Whether the letters are words with capitals, as people write them: `BarBaz`.
+fn is_of_words(word: &str) -> bool {
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let mut lengths = vec![0];
+    for byte in letters.bytes() {
+        if byte.is_ascii_uppercase() && lengths != [0] {
+            lengths.push(0);
+        }
+        if let Some(length) = lengths.last_mut() {
+            *length += 1;
+        }
+    }
+    letters.bytes().all(|b| b.is_ascii_alphabetic()) && lengths.iter().all(|length| *length > 2)
 }
 
 /// Random characters behind the same beginning: as many as Python's tempfile makes, or mkstemp.
@@ -159,6 +207,10 @@ mod tests {
             (".privs-test.mNEEW7", ".privs-test.xK3abc", ".privs-test.*"),
             ("RECORD_6apu60s.tmp", "RECORDmrz3wsqi.tmp", "RECORD*.tmp"),
             ("RECORD*.tmp", "RECORDusayonbj.tmp", "RECORD*.tmp"),
+            ("sedNioQjH", "sedbbNRdS", "sed*"),
+            ("sed*", "sedabcdef", "sed*"),
+            ("ccAbCdEf.s", "ccecoptu.s", "cc*.s"),
+            ("cc*.s", "ccecoptu.s", "cc*.s"),
             ("xgt2cuy2", "a8sd7fhg", "<id>"),
             ("<id>", "b7sd9f6g", "<id>"),
         ] {
@@ -187,6 +239,11 @@ mod tests {
             ("<id>", "payload"),
             ("shop.README", "shop.Config"),
             ("part.backup", "part.Config"),
+            ("useFooBar", "useBazQux"),
+            ("seeconfig", "seetokens"),
+            ("sed*", "sedpayload"),
+            ("cc*.s", "ccecoptu.so"),
+            ("cc*.s", "payload.s"),
             ("january.tmp", "october.tmp"),
             ("", "x"),
             ("a1", "a1/b"),

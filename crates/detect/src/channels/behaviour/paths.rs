@@ -48,7 +48,10 @@ impl PathTree {
             directory = directory.directories.get(&*known_as(&directory.directories, segment))?;
         }
         let name = known_as(&directory.files, file);
-        directory.files.get(&*name).or_else(|| directory.files.get(&alike(&directory.files, file)?.0))
+        directory
+            .files
+            .get(&*name)
+            .or_else(|| directory.files.get(&alike(&directory.files, file, is_temporary(path))?.0))
     }
 
     /// The same to be changed.
@@ -59,7 +62,7 @@ impl PathTree {
             directory = directory.directories.get_mut(&*known_as(&directory.directories, segment))?;
         }
         let before = directory.files.len();
-        let name = directory.file(file);
+        let name = directory.file(file, is_temporary(path));
         self.len = self.len + directory.files.len() - before;
         directory.files.get_mut(&*name)
     }
@@ -147,7 +150,7 @@ impl Directory {
     ) -> Option<(usize, usize)> {
         let Some(segment) = directories.next() else {
             let before = self.files.len();
-            let name = self.file(file).into_owned();
+            let name = self.file(file, places::is_temporary(at.trim_end_matches('/'))).into_owned();
             let is_new = !self.files.contains_key(&name);
             self.files.entry(name.clone()).or_default().add(seen);
             if is_new && name.contains(['<', '*']) {
@@ -176,12 +179,12 @@ impl Directory {
 
     /// The key under which a file is kept. One that differs from another only in what varies shows that it does: both are
     /// kept under their pattern from then on.
-    fn file<'a>(&mut self, name: &'a str) -> Cow<'a, str> {
+    fn file<'a>(&mut self, name: &'a str, is_temporary: bool) -> Cow<'a, str> {
         let known = known_as(&self.files, name);
         if self.files.contains_key(&*known) {
             return known;
         }
-        let Some((other, pattern)) = alike(&self.files, name) else { return known };
+        let Some((other, pattern)) = alike(&self.files, name, is_temporary) else { return known };
         if other != pattern
             && let Some(seen) = self.files.remove(&other)
         {
@@ -329,11 +332,23 @@ fn known_as<'a, T>(children: &BTreeMap<String, T>, name: &'a str) -> Cow<'a, str
 
 /// A file that differs from this one only in what varies, and what stands for both. In a place with very many files none is
 /// looked for.
-fn alike(files: &BTreeMap<String, Seen>, name: &str) -> Option<(String, String)> {
+fn alike(files: &BTreeMap<String, Seen>, name: &str, is_temporary: bool) -> Option<(String, String)> {
     if files.len() > MOST_COMPARED {
         return None;
     }
+    // Where names are made up anyway, one that has no capital and no digit is no other than the rest.
+    if is_temporary
+        && let Some(class) = alike::class_of_ending(name)
+        && files.contains_key(&class)
+    {
+        return Some((class.clone(), class));
+    }
     files.keys().find_map(|other| Some((other.clone(), alike::common(other, name)?)))
+}
+
+/// Whether a path lies in a place for files that are gone soon.
+fn is_temporary(path: &str) -> bool {
+    path.rsplit_once('/').is_some_and(|(folder, _)| places::is_temporary(folder))
 }
 
 /// How many different children a directory may have, given its path with a `/` at the end.
@@ -364,125 +379,5 @@ impl From<PathTree> for BTreeMap<String, Seen> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn tree(paths: impl IntoIterator<Item = String>) -> PathTree {
-        let mut tree = PathTree::default();
-        for path in paths {
-            match tree.get_mut(&path) {
-                Some(seen) => seen.add(Seen::at(1)),
-                None => tree.insert(&path, Seen::at(1)),
-            }
-        }
-        tree
-    }
-
-    /// A name without a number.
-    fn letter(i: u32) -> String {
-        char::from_u32('a' as u32 + i % 26).unwrap().to_string().repeat(1 + i as usize / 26)
-    }
-
-    #[test]
-    fn what_differs_in_numbers_only_is_one() {
-        let mut t = tree(["/data/temp-24.rdb".into(), "/data/dump.rdb".into()]);
-        assert!(t.get("/data/temp-25.rdb").is_some() && t.get("/data/temp-25.sh").is_none());
-        t.get_mut("/data/temp-25.rdb").unwrap().add(Seen::at(1));
-        assert_eq!(names(&t), ["/data/dump.rdb", "/data/temp-<n>.rdb"]);
-        assert_eq!((t.len(), t.patterns()[1].1.count), (2, 2));
-        assert!(t.get_mut("/data/temp-1.rdb").is_some());
-    }
-
-    #[test]
-    fn a_pattern_takes_in_what_it_covers() {
-        let t = tree(["/data/report-aawy4f_m.csv".into(), "/data/report.csv".into(), "/data/report-*.csv".into()]);
-        assert_eq!(names(&t), ["/data/report-*.csv", "/data/report.csv"]);
-        assert_eq!((t.len(), t.patterns()[0].1.count), (2, 2));
-    }
-
-    fn names(tree: &PathTree) -> Vec<String> {
-        tree.patterns().into_iter().map(|(p, _)| p).collect()
-    }
-
-    #[test]
-    fn many_files_become_any_file() {
-        let few = tree((0..16).map(|i| format!("/srv/data/f{}", letter(i))));
-        assert_eq!(few.len(), 16);
-        let many = tree((0..17).map(|i| format!("/srv/data/f{}", letter(i))).chain(["/srv/other/x".into()]));
-        assert_eq!(names(&many), ["/srv/data/*", "/srv/other/x"]);
-        assert_eq!(many.patterns()[0].1.count, 17);
-    }
-
-    #[test]
-    fn temporary_places_give_up_names_early() {
-        assert_eq!(names(&tree((0..5).map(|i| format!("/tmp/f{}", letter(i))))), ["/tmp/*"]);
-        assert_eq!(names(&tree((0..5).map(|i| format!("/tmp/d{i}/a")))), ["/tmp/*/a"]);
-    }
-
-    #[test]
-    fn crossroads_never_do() {
-        assert_eq!(tree((0..100).map(|i| format!("/f{}", letter(i)))).len(), 100);
-        assert_eq!(tree((0..100).map(|i| format!("/var/d{i}/x"))).len(), 100);
-    }
-
-    #[test]
-    fn directories_become_any_directory_and_keep_what_lies_in_them() {
-        let mut t = tree((0..17).flat_map(|i| [format!("/srv/users/u{i}/mail"), format!("/srv/users/u{i}/log")]));
-        assert_eq!(names(&t), ["/srv/users/*/log", "/srv/users/*/mail"]);
-        assert!(t.get_mut("/srv/users/new/mail").is_some());
-        assert!(t.get_mut("/srv/users/new/evil").is_none());
-        assert!(t.get_mut("/srv/users/mail").is_none(), "a file is not a directory");
-    }
-
-    #[test]
-    fn a_directory_of_random_names_holds_those_that_look_ordinary() {
-        let mut t = tree(["/srv/cache/<hex>".into(), "/srv/build/*.o".into(), "/srv/build/main.o".into()]);
-        for path in ["/srv/cache/1234567a", "/srv/cache/<n>", "/srv/build/ccAbCdef.o"] {
-            assert!(t.get_mut(path).is_some(), "{path}");
-        }
-        for path in ["/srv/cache/payload", "/srv/build/payload.o", "/srv/build/ccAbCdef.so", "/srv/x/1234567a"] {
-            assert!(t.get_mut(path).is_none(), "{path}");
-        }
-    }
-
-    #[test]
-    fn odd_paths_have_their_place() {
-        let odd = ["/", "memfd:x", "…/b/c", "", "a/b", "//"];
-        let mut t = tree(odd.map(String::from));
-        assert_eq!(t.len(), odd.len());
-        for path in odd {
-            assert!(t.get_mut(path).is_some(), "{path}");
-        }
-    }
-
-    #[test]
-    fn shrinking_ends() {
-        let mut t = tree((0..40).map(|i| format!("/var/lib/d{}/f{}", i % 7, letter(i))));
-        let mut before = t.len();
-        while t.shrink() {
-            assert!(t.len() <= before);
-            before = t.len();
-        }
-        assert_eq!(t.len(), 7);
-        assert!(t.get_mut("/var/lib/d3/new").is_some());
-        assert!(t.get_mut("/var/lib/new/f1").is_none(), "a crossroads is not given up");
-    }
-
-    proptest! {
-        #[test]
-        fn holds_what_was_put_in_and_survives_storage(paths in proptest::collection::vec("(/[ab]{0,2}|/tmp|/x[0-9]{2}){1,5}", 1..60)) {
-            let mut t = tree(paths.clone());
-            let stored = serde_json::to_string(&t).unwrap();
-            let mut restored: PathTree = serde_json::from_str(&stored).unwrap();
-            prop_assert_eq!(&restored, &t);
-            prop_assert_eq!(t.patterns().len(), t.len());
-            for path in &paths {
-                prop_assert!(t.get_mut(path).is_some());
-                prop_assert!(restored.get_mut(path).is_some());
-            }
-        }
-    }
-}
+#[allow(clippy::unwrap_used)]
+mod tests;
