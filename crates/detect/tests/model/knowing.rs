@@ -64,6 +64,23 @@ fn what_the_first_start_brings_is_learnt_unless_it_is_severe() {
 }
 
 #[test]
+fn a_list_of_processes_that_looks_at_environments_is_mild_and_an_impostor_is_not() {
+    let of = |by: &str, path: &str| {
+        let (mut model, web) = learnt();
+        judge(&mut model, [web.read(by, path, LATER)]).into_iter().map(|finding| finding.severity).max()
+    };
+    assert!(of("/bin/ps", "/proc/12/environ") < Some(Severity::Medium));
+    for (by, path) in [
+        ("/tmp/ps", "/proc/12/environ"),
+        ("/bin/cat", "/proc/12/environ"),
+        ("/bin/ps", "/etc/shadow"),
+        ("/bin/ps", "/srv/proc/12/environ/id_rsa"),
+    ] {
+        assert_eq!(of(by, path), Some(Severity::High), "{by} {path}");
+    }
+}
+
+#[test]
 fn another_version_of_the_image_begins_with_what_the_last_one_did() {
     let (mut model, web) = learnt();
     let second = version(8, "00000000000000ff");

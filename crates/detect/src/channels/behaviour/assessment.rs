@@ -3,7 +3,7 @@
 use ethogram_model::{Event, Exec, ObjectKind, Severity};
 
 use super::{Behaviour, peers, places};
-use crate::subject::program::is_in_writable_layer;
+use crate::subject::{program::is_in_writable_layer, system_program};
 
 /// How severe a behaviour is, how sure that is, and what makes it so.
 pub(crate) struct Assessment {
@@ -30,6 +30,19 @@ fn why_brought(exec: &Exec) -> Option<&'static str> {
     exec.is_path_cut.then_some("the program lies so deep that its path is cut")
 }
 
+/// Programs that look at all processes, and at their environments for a name or a session.
+const LIST_PROCESSES: [&str; 10] =
+    ["ps", "top", "htop", "pgrep", "pkill", "w", "systemd", "systemctl", "systemd-detect-virt", "ischroot"];
+
+/// Whether a list of processes, which is the image's or the host's and unchanged, looks at the environment of one.
+fn is_of_a_list(behaviour: &Behaviour<'_>, event: &Event) -> bool {
+    behaviour.object.starts_with("/proc/")
+        && behaviour.object.ends_with("/environ")
+        && event.context.process.as_deref().is_some_and(|process| {
+            system_program::name(&process.exec).is_some_and(|name| LIST_PROCESSES.contains(&name))
+        })
+}
+
 impl Assessment {
     pub(crate) fn of(behaviour: &Behaviour<'_>, event: &Event) -> Self {
         let (severity, confidence, because) = match behaviour.kind {
@@ -44,6 +57,9 @@ impl Assessment {
                 Some(because) => (Severity::High, 80, Some(because.to_owned())),
                 None => (Severity::Medium, 70, None),
             },
+            ObjectKind::SensitivePath if is_of_a_list(behaviour, event) => {
+                (Severity::Low, 40, Some("a list of processes looks at their environments".to_owned()))
+            }
             ObjectKind::SensitivePath => {
                 (Severity::High, 80, behaviour.sensitivity.map(|what| format!("it gives away {what}")))
             }
