@@ -32,6 +32,18 @@ def figures(result):
     return table(("alerts", "attacks found", "precision", "alerts on the ordinary day", "time to alert: median, longest"), rows)
 
 
+def incidents(result):
+    """What a person reads: how many there are, and how well each is one attack."""
+    i = result["incidents"]
+    number_of = lambda share: "-" if share is None else f"{share:.2f}"
+    return table(
+        ("incidents", "attacks found", "medium and above", "for each attack found", "that mix attacks", "purity", "completeness",
+         "precision, medium and above", "on the ordinary day", "of these medium and above"),
+        [(i["incidents"], f"{i['found']} of {i['attacks']}", f"{i['found_medium']} of {i['attacks']}", number_of(i["per_attack"]), len(i["mixed"]),
+          number_of(i["purity"]), number_of(i["completeness"]), _percent(i["precision_medium"]), i["ordinary_day"], i["ordinary_day_medium"])],
+    )
+
+
 def _cell(found):
     if not found:
         return "missed"
@@ -69,7 +81,7 @@ def tables(result):
         f"A day lasts {number(result['day_minutes'])} minutes. {number(result['events'])} events, {number(result['lost'])} of them lost; "
         f"{number(truth['asked'])} requests of clients, {number(truth['failed'])} failed; {len(truth['life'])} deeds of ordinary life, "
         f"{len(failed)} failed. {took}{same}",
-        figures(result), attacks(result), "False positives of both after learning:", false_positives(result),
+        figures(result), "Incidents of both:", incidents(result), attacks(result), "False positives of both after learning:", false_positives(result),
     ])
 
 
@@ -91,4 +103,5 @@ def publish(page, result):
     """The rest of the page about it shows the same run."""
     page.with_suffix(".svg").write_text(svg(result))
     replace(page, "attacks", attacks(result))
+    replace(page, "incidents", incidents(result))
     replace(page, "false positives", false_positives(result))

@@ -6,7 +6,7 @@ import threading
 import time
 
 from ..agent import Agent
-from . import clients
+from . import clients, incidents
 from .attacks import ATTACKS
 from .attribution import Alert, Processes
 from .fleet import Fleet
@@ -136,7 +136,7 @@ def judge(bench, folder, truth, said, anew=False):
     for attack in truth["attacks"]:
         if attack["token"] not in launched:
             bench.log(f"began and left no trace: {attack['name']}")
-    judges, same = {}, None
+    judges, same, stories = {}, None, None
     for name, options in JUDGES.items():
         bench.log(f"judged again: {NAMES[name]}")
         printed = replay(bench, recording, *options, *conditions)
@@ -146,5 +146,9 @@ def judge(bench, folder, truth, said, anew=False):
         alerts = [Alert.of(json.loads(line)) for line in printed.splitlines()]
         by_attack, others = judged(alerts, truth, tree)
         grades = {grade: figures(by_attack, others, truth, grade, said["delivery"]) for grade in ("Informational", "Medium", "High")}
+        if name == "both":
+            told = replay(bench, recording, "-o", "incidents", *options, *conditions)
+            (folder / "incidents.jsonl").write_text(told)
+            stories = incidents.judged(incidents.last(told.splitlines()), alerts, truth, tree)
         judges[name] = {"figures": grades, "found": findings(by_attack), "others": others}
-    return {"judges": judges, "replay_is_the_same": same, "without_trace": sorted({a["token"] for a in truth["attacks"]} - launched)}
+    return {"judges": judges, "incidents": stories, "replay_is_the_same": same, "without_trace": sorted({a["token"] for a in truth["attacks"]} - launched)}

@@ -1,10 +1,11 @@
 """Whose an alert is, and what comes out of it, from alerts and processes made up here."""
 
+import json
 import unittest
 from unittest.mock import Mock
 from xml.etree import ElementTree
 
-from bench.detection import life, run
+from bench.detection import incidents, life, run
 from bench.detection.attacks import ATTACKS
 from bench.detection.attribution import Alert, Processes, attribute, seconds
 from bench.detection.judges import figures, findings, judged
@@ -145,6 +146,36 @@ class Run(unittest.TestCase):
         self.assertEqual(days[0], sorted(days[0]))
         self.assertTrue(all(0 <= hour < 24 for hour, _ in days[0]))
 
+
+
+def incident(uid, findings, day=3, severity="High", merged=None):
+    begin = f"1970-01-01T00:{(day - 1) * 4:02}:30Z"
+    parts = [{"findings": findings}]
+    story = {"uid": uid, "parts": parts, **({"merged_into": merged} if merged else {})}
+    return json.dumps({"severity": severity, "message": uid, "start_time_dt": begin, "unmapped": {"incident": story}})
+
+
+class Incidents(unittest.TestCase):
+    TRUTH = {"begin": 0.0, "day_seconds": 240.0, "attacks": [attack(), attack("step-02", 500.0, container="bench-app", objects=["/y"])]}
+    ALERTS = [alert(100, 10, uid="a"), alert(101, 11, uid="b"), alert(501, 0, "/y", "bench-app", uid="c"), alert(300, 99, uid="d")]
+
+    def judged(self, *lines):
+        return incidents.judged(incidents.last(lines), self.ALERTS, self.TRUTH, Processes(FAMILY))
+
+    def test_each_attack_in_one_incident_is_pure_and_complete(self):
+        of = self.judged(incident("i", ["a"]), incident("i", ["a", "b"]), incident("j", ["c"]), incident("k", ["d"], day=2, severity="Low"))
+        self.assertEqual((of["incidents"], of["found"], of["per_attack"], of["purity"], of["completeness"]), (3, 2, 1, 1, 1))
+        self.assertEqual((of["mixed"], of["ordinary_day"], of["ordinary_day_medium"], of["precision_medium"]), ([], 1, 0, 1))
+
+    def test_what_is_torn_apart_or_mixed_shows(self):
+        torn = self.judged(incident("i", ["a"]), incident("j", ["b"]))
+        self.assertEqual((torn["per_attack"], torn["completeness"], torn["purity"]), (2, 0.5, 1))
+        mixed = self.judged(incident("i", ["a", "b", "c", "d"]), incident("k", ["d"], day=2))
+        self.assertEqual((len(mixed["mixed"]), mixed["purity"], mixed["precision_medium"]), (1, 0.5, 0.5))
+
+    def test_what_became_part_of_another_is_not_counted(self):
+        of = self.judged(incident("i", ["a"]), incident("j", ["b"]), incident("j", ["b"], merged="i"), incident("i", ["a", "b"]))
+        self.assertEqual((of["incidents"], of["completeness"]), (1, 1))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ mod document;
 mod events;
 mod extract;
 mod health;
+mod incidents;
 mod listen;
 mod problem;
 mod profiles;
@@ -35,6 +36,7 @@ pub use self::{
     containers::*,
     events::*,
     health::*,
+    incidents::*,
     listen::{ListenError, Listeners, Server},
     problem::Problem,
     profiles::*,
@@ -74,6 +76,7 @@ resources!(
     containers: Containers,
     profiles: Profiles,
     alerts: Alerts,
+    incidents: Incidents,
     rules: Rules,
     events: Events,
     responses: Responses,

@@ -8,6 +8,7 @@ mod containers;
 mod doctor;
 mod evaluate;
 mod exit;
+mod incidents;
 mod profile;
 mod record;
 mod replay;
@@ -70,6 +71,8 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     /// Show what the running server has learnt
     Profile(profile::ProfileArgs),
+    /// Show the running server's incidents: alerts that belong to one deed
+    Incidents(incidents::IncidentsArgs),
     /// Show the running server's alerts
     Alerts(alerts::AlertsArgs),
     /// Show rules, check rule files and say what rules cost
@@ -125,6 +128,7 @@ fn dispatch(cli: Cli, builtin: fn() -> Vec<TrackerSchema>) -> anyhow::Result<()>
         }
         Command::Containers(args) => asking(config.api.socket, async |c| containers::answer(&args, &c).await),
         Command::Profile(args) => asking(config.api.socket, async |c| profile::answer(&args, &c).await),
+        Command::Incidents(args) => asking(config.api.socket, async |c| incidents::answer(&args, &c).await),
         Command::Alerts(args) => asking(config.api.socket, async |c| alerts::answer(&args, &c).await),
         Command::Rules(args) => match &args.action {
             RulesAction::Check { files } => rules::check(files, &args, &config, builtin),

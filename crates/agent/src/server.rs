@@ -5,6 +5,7 @@ mod api;
 mod backend;
 mod cached;
 mod heartbeat;
+mod incidents;
 mod outlet;
 mod restored;
 mod rules;
@@ -24,6 +25,7 @@ use tokio::{runtime::Handle, task::JoinHandle};
 use self::{
     alerts::AlertBook,
     backend::Server,
+    incidents::IncidentBook,
     outlet::ServerOutlet,
     restored::Restored,
     rules::{Book, RuleKeeper, ServerParts, StartedByRules},
@@ -176,16 +178,17 @@ impl Judging {
         }
         let selection = Selection::new(config.collection.host, Vec::new());
         let settings = config.behaviour.settings();
-        let restored = Restored::new(opened.contents, approved, settings.clone());
+        let mut restored = Restored::new(opened.contents, approved, settings.clone());
         let sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;
         let conditions = || Conditions::of(selection.clone(), &settings);
         let recorder = record.map(|path| restored.record(path, conditions(), schemas, &book.files)).transpose()?;
         let writer = Writer::start(opened.store)?;
+        let incidents = IncidentBook::restore(std::mem::take(&mut restored.incidents));
         let (detector, alerts) = restored.into_detector(&book.set);
         let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
         response.accept(&detector.accepted);
         let judged = Judged::new(selection, detector, Judges::All);
-        let outlet = ServerOutlet::new(AlertBook::restore(alerts), sinks, Arc::clone(&response), writer);
+        let outlet = ServerOutlet::new(AlertBook::restore(alerts), incidents, sinks, Arc::clone(&response), writer);
         Ok(Self { judged, outlet, response, recorder })
     }
 }

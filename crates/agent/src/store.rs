@@ -14,7 +14,7 @@ use std::{
 };
 
 use ethogram_detect::Acceptance;
-use ethogram_model::{Finding, StoredFinding};
+use ethogram_model::{Finding, Incident, StoredFinding};
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 pub use writer::Writer;
@@ -23,6 +23,8 @@ pub use writer::Writer;
 const PROFILES: TableDefinition<'_, &str, &str> = TableDefinition::new("profiles");
 /// When first seen and uid, to the finding as JSON: so that the oldest comes first.
 const ALERTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("alerts");
+/// When first seen and uid, to the incident as JSON.
+const INCIDENTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("incidents");
 /// What was accepted by its id, as JSON.
 const ACCEPTED: TableDefinition<'_, &str, &str> = TableDefinition::new("accepted");
 /// What is known of the store itself.
@@ -47,6 +49,8 @@ pub struct Contents {
     pub alerts: Vec<Finding>,
     /// The same as they are kept.
     pub kept: Vec<StoredFinding>,
+    /// The incidents, oldest first.
+    pub incidents: Vec<Incident>,
     /// What was accepted.
     pub accepted: Vec<Acceptance>,
 }
@@ -70,6 +74,8 @@ pub struct Batch {
     pub alerts: BTreeMap<(u64, Arc<str>), StoredFinding>,
     /// Alerts for which there is no room any more.
     pub gone: BTreeSet<(u64, Arc<str>)>,
+    /// Incidents that are new or have gone on, by when they were first seen, and uid; none where there is no room any more.
+    pub incidents: BTreeMap<(u64, Arc<str>), Option<Arc<Incident>>>,
     /// What was accepted by its id; none where it was revoked.
     pub accepted: BTreeMap<String, Option<Acceptance>>,
 }
@@ -77,7 +83,8 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to save.
     pub fn is_empty(&self) -> bool {
-        self.profiles.is_empty() && self.alerts.is_empty() && self.gone.is_empty() && self.accepted.is_empty()
+        let Self { profiles, alerts, gone, incidents, accepted } = self;
+        profiles.is_empty() && alerts.is_empty() && gone.is_empty() && incidents.is_empty() && accepted.is_empty()
     }
 
     /// Adds what came later: it counts where both have something. Of more alerts than a store holds, some are left out.
@@ -87,6 +94,7 @@ impl Batch {
         self.gone.retain(|key| !later.alerts.contains_key(key));
         self.gone.extend(later.gone);
         self.alerts.extend(later.alerts);
+        self.incidents.extend(later.incidents);
         self.accepted.extend(later.accepted);
         while self.alerts.len() > Store::MAX_ALERTS {
             self.alerts.pop_first();
@@ -196,6 +204,14 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
         while alerts.len()? > Store::MAX_ALERTS as u64 {
             drop(alerts.pop_first()?);
             evicted += 1;
+        }
+        let mut incidents = transaction.open_table(INCIDENTS)?;
+        for ((first_seen_ns, uid), incident) in &batch.incidents {
+            let key = (*first_seen_ns, &**uid);
+            match incident.as_ref().and_then(|incident| serde_json::to_string(incident).ok()) {
+                Some(json) => drop(incidents.insert(key, json.as_str())?),
+                None => drop(incidents.remove(key)?),
+            }
         }
         let mut accepted = transaction.open_table(ACCEPTED)?;
         for (id, acceptance) in &batch.accepted {

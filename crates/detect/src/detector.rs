@@ -6,7 +6,7 @@ use ethogram_model::{Event, Finding, render};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Health, Impairment, Profile,
+    Health, Impairment, Incidents, Profile,
     accepted::{Acceptance, Acceptances},
     model::{HabitChange, HabitCount, Model, Recall},
     rules::{File, RuleSet, Rules},
@@ -46,6 +46,8 @@ pub struct Detector {
     pub accepted: Acceptances,
     /// What the agent itself could not see.
     pub health: Health,
+    /// Which findings are one deed.
+    pub incidents: Incidents,
 }
 
 impl Detector {
@@ -101,7 +103,24 @@ impl Detector {
         if findings.is_empty() {
             model.habituate(event, || rules.may_match_habit(event));
         }
+        self.join(&findings, event);
         findings
+    }
+
+    /// The same by rules alone: nothing is learnt.
+    pub fn judge_by_rules(&mut self, event: &Event) -> Vec<Finding> {
+        let findings = self.rules.judge(event, &mut self.accepted);
+        self.join(&findings, event);
+        findings
+    }
+
+    /// What was found belongs to an incident, and what was not may connect one with what comes.
+    fn join(&mut self, findings: &[Finding], event: &Event) {
+        if findings.is_empty() {
+            return self.incidents.observe(event);
+        }
+        let init = event.context.container.as_ref().and_then(|container| self.model.init_of(container.cgroup_id));
+        findings.iter().for_each(|finding| self.incidents.take(finding, Some(event), init));
     }
 
     /// Whether an event is of no use because of the file that it is about (an ordinary file), and so is any like it.
@@ -113,6 +132,7 @@ impl Detector {
     pub fn advance(&mut self, now_ns: u64) {
         self.model.advance(now_ns);
         self.accepted.expire(now_ns);
+        self.incidents.advance(now_ns);
     }
 
     /// Something impaired the agent. What is learnt meanwhile is not all that happened.
@@ -120,7 +140,9 @@ impl Detector {
         if impairment.loses_events {
             self.model.note_loss();
         }
-        self.health.impaired(impairment)
+        let finding = self.health.impaired(impairment);
+        finding.iter().for_each(|finding| self.incidents.take(finding, None, None));
+        finding
     }
 
     /// Takes in what the kernel has counted of habits since the last time.

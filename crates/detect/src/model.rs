@@ -279,6 +279,11 @@ impl Model {
         versions.max_by_key(|p| (p.lifecycle.since_ns <= this.lifecycle.since_ns, p.lifecycle.last_seen_ns))
     }
 
+    /// The pid of what a container was started with, where it was seen.
+    pub(crate) fn init_of(&self, cgroup: u64) -> Option<u32> {
+        self.inits.get(&cgroup).copied()
+    }
+
     /// What it did so far.
     pub fn counters(&self) -> ModelCounters {
         self.counters

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ethogram_detect::{Acceptances, FindingUpdate, HabitChange, Profile};
-use ethogram_model::{Container, Event, EventSchema, Report};
+use ethogram_model::{Container, Event, EventSchema, Incident, Report};
 
 use crate::containers::runtime::Ask;
 
@@ -25,6 +25,8 @@ pub struct Effects {
     pub reports: Vec<Report>,
     /// How earlier findings went on.
     pub updates: Vec<FindingUpdate>,
+    /// Incidents that are new, went on or ended.
+    pub incidents: Vec<Arc<Incident>>,
     /// Containers that came with their cgroup, of which mostly no more is known, and those that a runtime answered about.
     pub containers: Vec<Arc<Container>>,
     /// The allowlist, where it changed.
@@ -99,6 +101,7 @@ impl Effects {
             && self.events.is_empty()
             && self.reports.is_empty()
             && self.updates.is_empty()
+            && self.incidents.is_empty()
             && self.containers.is_empty()
             && self.accepted.is_none()
             && self.save.is_none()

@@ -92,10 +92,9 @@ impl Consumer for Judged {
 
     fn take(&mut self, event: &Event, effects: &mut Effects) {
         self.forward(event, effects);
-        let Detector { rules, accepted, .. } = &mut self.detector;
         let findings = match self.judges {
             Judges::All => self.detector.judge(event),
-            Judges::Rules => rules.judge(event, accepted),
+            Judges::Rules => self.detector.judge_by_rules(event),
         };
         self.has_findings |= !findings.is_empty();
         effects.reports.extend(findings.into_iter().map(Report::from));
@@ -141,6 +140,7 @@ impl Consumer for Judged {
         self.detector.advance(now_ns);
         self.hand_out_accepted(effects);
         effects.updates = self.detector.take_updates();
+        effects.incidents = self.detector.incidents.take_changed();
         let every_ns = if self.has_findings { SAVE_AFTER_FINDING_NS } else { SAVE_NS };
         if now_ns.saturating_sub(self.saved_ns) >= every_ns || now_ns < self.saved_ns {
             (self.saved_ns, self.has_findings) = (now_ns, false);
@@ -151,5 +151,6 @@ impl Consumer for Judged {
     fn finish(&mut self, effects: &mut Effects) {
         self.save(true, effects);
         effects.updates = self.detector.take_updates();
+        effects.incidents = self.detector.incidents.take_changed();
     }
 }

@@ -261,7 +261,7 @@ pub struct Exec {
     /// When its file's content or attributes changed last, nanoseconds since the Unix epoch; zero where that is not known.
     #[serde(default)]
     pub file_changed_ns: u64,
-    /// When it called exec, nanoseconds since boot; zero where that was not seen. For the engine alone.
+    /// When it called exec, nanoseconds since the Unix epoch; zero where that was not seen. For judging alone.
     #[serde(skip)]
     pub called_ns: u64,
     /// What tests of rules gave of its arguments and variables before secrets were masked in them. For judging alone.

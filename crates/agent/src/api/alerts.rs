@@ -307,7 +307,7 @@ fn wrong_cursor(text: &str) -> Refusal {
 }
 
 /// A time in nanoseconds since the Unix epoch.
-fn moment(text: Option<String>) -> Answered<Option<u64>> {
+pub(super) fn moment(text: Option<String>) -> Answered<Option<u64>> {
     let Some(text) = text else { return Ok(None) };
     // What was before 1970 is before everything.
     let since_1970 = |time: jiff::Timestamp| u64::try_from(time.as_nanosecond().max(0)).unwrap_or(u64::MAX);

@@ -247,6 +247,37 @@ async fn responses_are_listed_and_undone() {
 }
 
 #[tokio::test]
+async fn incidents_are_listed_shown_and_followed() {
+    let fake = Arc::new(Fake::default());
+    let ids = async |query: &str| {
+        let all = json_of(&fake, request("GET", &format!("/v1/incidents{query}"), ""), StatusCode::OK).await;
+        let id = |incident: &serde_json::Value| incident["unmapped"]["incident"]["uid"].as_str().unwrap().to_owned();
+        all.as_array().unwrap().iter().map(id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids("").await, ["i1", "i2"]);
+    assert_eq!(ids("?severity=high").await, ["i2"]);
+    assert_eq!(ids("?limit=1&container=web&open=true&since=2026-01-01T00:00:00Z").await, ["i2"]);
+    for none in ["?container=db", "?open=false", "?since=2026-01-02T00:00:00Z", "?until=2026-01-01T00:00:00Z"] {
+        assert_eq!(ids(none).await, [""; 0], "{none}");
+    }
+    for wrong in ["?limit=0", "?limit=1001", "?since=soon", "?severity=bad", "?sort=up"] {
+        let status = ask(&fake, request("GET", &format!("/v1/incidents{wrong}"), "")).await.status();
+        assert!(status.is_client_error(), "{wrong}: {status}");
+    }
+    let one = json_of(&fake, request("GET", "/v1/incidents/i2", ""), StatusCode::OK).await;
+    assert_eq!((&one["class_uid"], &one["severity"]), (&json!(2005), &json!("High")));
+    json_of(&fake, request("GET", "/v1/incidents/x", ""), StatusCode::NOT_FOUND).await;
+    let response = ask(&fake, request("GET", "/v1/incidents?follow=true&severity=high", "")).await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "application/x-ndjson");
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    assert_eq!(
+        body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(),
+        2,
+        "the earlier and the later one"
+    );
+}
+
+#[tokio::test]
 async fn following_gives_earlier_and_later_alerts_each_once() {
     let fake = Arc::new(Fake::default());
     *fake.alerts.lock().unwrap() = vec![finding(1, Severity::Low)];
@@ -316,6 +347,8 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/events", "get"),
         ("/v1/responses", "get"),
         ("/v1/policies", "get"),
+        ("/v1/incidents", "get"),
+        ("/v1/incidents/{uid}", "get"),
         ("/v1/responses/{id}", "delete"),
         ("/healthz", "get"),
         ("/metrics", "get"),

@@ -99,7 +99,7 @@ pub enum AlertsAction {
     },
 }
 
-fn severity(text: &str) -> Result<Severity, String> {
+pub(super) fn severity(text: &str) -> Result<Severity, String> {
     use Severity::{Critical, High, Informational, Low, Medium};
     let all = [Informational, Low, Medium, High, Critical];
     let found = all.into_iter().find(|s| s.name().eq_ignore_ascii_case(text));

@@ -1,6 +1,13 @@
 //! `ethogram replay`: a recording through the same engine again, or as another format.
 
-use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::BufReader,
+    path::Path,
+    sync::Arc,
+    time::Instant,
+};
 
 use ethogram_detect::{
     Detector, Model,
@@ -27,7 +34,7 @@ type Recording = Player<BufReader<File>>;
 pub(super) fn replay(args: &ReplayArgs, config: Option<&Path>) -> anyhow::Result<()> {
     let recording = open(&args.file)?;
     match args.output {
-        ReplayFormat::Alerts => judge(args, config, recording),
+        ReplayFormat::Alerts | ReplayFormat::Incidents => judge(args, config, recording),
         format => convert(args, format, recording),
     }
 }
@@ -87,14 +94,20 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let judges = if args.only == Some(Judge::Rules) { Judges::Rules } else { Judges::All };
     let mut out = Lines::new(args.output_file.as_deref())?;
     let begun = Instant::now();
-    let (mut alerts, mut written) = (0_u64, Ok(()));
-    // How they went on is not printed: each is one line, as it was raised.
+    let (mut alerts, mut incidents, mut written) = (0_u64, BTreeSet::new(), Ok(()));
+    // How alerts went on is not printed: each is one line, as it was raised.
     let played = recording.play(Judged::new(selection, detector, judges), |effects| {
         alerts += effects.reports.len() as u64;
-        written = effects.reports.iter().try_for_each(|report| out.write(&ocsf::from_report(report)));
+        incidents.extend(effects.incidents.iter().map(|incident| incident.uid.clone()));
+        written = match args.output {
+            ReplayFormat::Incidents => {
+                effects.incidents.iter().try_for_each(|incident| out.write(&ocsf::from_incident(incident)))
+            }
+            _ => effects.reports.iter().try_for_each(|report| out.write(&ocsf::from_report(report))),
+        };
         written.is_ok()
     });
-    summarize(&played, begun, &format!(", {alerts} alerts"));
+    summarize(&played, begun, &format!(", {alerts} alerts, {} incidents", incidents.len()));
     let damage = damage(args, &played);
     written.and_then(|()| out.flush())?;
     let mut detector = played.consumer.detector;
@@ -135,7 +148,9 @@ fn convert(args: &ReplayArgs, format: ReplayFormat, recording: Recording) -> any
             return Err(Usage("-o parquet needs --output-file FILE: it is no text".into()).into());
         }
         (ReplayFormat::Csv, _) => Output::new(Format::Csv, &columns, file)?,
-        (ReplayFormat::Json | ReplayFormat::Alerts, _) => Output::new(Format::Json, &columns, file)?,
+        (ReplayFormat::Json | ReplayFormat::Alerts | ReplayFormat::Incidents, _) => {
+            Output::new(Format::Json, &columns, file)?
+        }
     };
     let selection = recording.conditions.selection.clone();
     let filter = EventFilter { trackers: args.tracker.clone(), containers: args.container.clone() };

@@ -4,6 +4,7 @@ mod alerts;
 mod containers;
 mod events;
 mod health;
+mod incidents;
 mod profiles;
 mod responses;
 mod rules;

@@ -8,6 +8,7 @@ use ethogram_model::Report;
 
 use super::{
     alerts::{AlertBook, Unsaved},
+    incidents::IncidentBook,
     streams::Streams,
 };
 use crate::{
@@ -20,6 +21,7 @@ use crate::{
 /// What the server does with what the engine sends. Owned by the thread that applies effects.
 pub(super) struct ServerOutlet {
     pub(super) alerts: AlertBook,
+    pub(super) incidents: IncidentBook,
     pub(super) streams: Streams,
     pub(super) sinks: Sinks,
     response: Arc<Response>,
@@ -31,16 +33,22 @@ pub(super) struct ServerOutlet {
 }
 
 impl ServerOutlet {
-    pub(super) fn new(alerts: AlertBook, sinks: Sinks, response: Arc<Response>, writer: Writer) -> Self {
+    pub(super) fn new(
+        alerts: AlertBook,
+        incidents: IncidentBook,
+        sinks: Sinks,
+        response: Arc<Response>,
+        writer: Writer,
+    ) -> Self {
         let (streams, unsaved) = (Streams::default(), Batch::default());
-        Self { alerts, streams, sinks, response, writer, unsaved, accepted: None }
+        Self { alerts, incidents, streams, sinks, response, writer, unsaved, accepted: None }
     }
 
     /// Saves what is left and waits until all alerts are written, but no longer than `patience` for those.
     pub(super) fn finish(self, patience: Duration) {
         let mut batch = self.unsaved;
         while let Err(back) = self.writer.submit(batch) {
-            batch = back;
+            batch = *back;
             std::thread::sleep(Duration::from_millis(10));
         }
         self.sinks.finish(patience);
@@ -57,7 +65,8 @@ impl ServerOutlet {
 
     fn save(&mut self, save: Save) {
         let Unsaved { alerts, gone } = self.alerts.take_unsaved();
-        let mut batch = Batch { alerts, gone, accepted: save.accepted, ..Batch::default() };
+        let incidents = self.incidents.take_unsaved();
+        let mut batch = Batch { alerts, gone, incidents, accepted: save.accepted, ..Batch::default() };
         for (uid, profile) in save.profiles {
             match profile.map(|profile| serde_json::to_string(&profile)).transpose() {
                 Ok(json) => _ = batch.profiles.insert(uid, json),
@@ -68,7 +77,7 @@ impl ServerOutlet {
         if !self.unsaved.is_empty()
             && let Err(back) = self.writer.submit(std::mem::take(&mut self.unsaved))
         {
-            self.unsaved = back;
+            self.unsaved = *back;
         }
     }
 }
@@ -91,6 +100,10 @@ impl Outlet for ServerOutlet {
         for update in effects.updates {
             self.sinks.seen(&update.uid, update.last_seen_ns);
             self.alerts.update(update);
+        }
+        for incident in effects.incidents {
+            self.streams.incident(&incident);
+            self.incidents.put(incident);
         }
         if effects.accepted.is_some() {
             self.accepted = effects.accepted;

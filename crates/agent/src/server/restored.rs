@@ -7,7 +7,7 @@ use ethogram_detect::{
     rules::{File, RuleSet, Rules},
 };
 use ethogram_engine::recording::{Before, Conditions};
-use ethogram_model::{Finding, StoredFinding, TrackerSchema};
+use ethogram_model::{Finding, Incident, StoredFinding, TrackerSchema};
 
 use crate::{record::Recorder, store::Contents};
 
@@ -21,12 +21,13 @@ pub(super) struct Restored {
     accepted: Vec<Acceptance>,
     pub(super) alerts: Vec<Finding>,
     kept: Vec<StoredFinding>,
+    pub(super) incidents: Vec<Incident>,
 }
 
 impl Restored {
     /// `approved` are profiles from files, which take the place of those in the store.
     pub(super) fn new(contents: Contents, approved: Vec<Profile>, settings: Settings) -> Self {
-        let Contents { mut profiles, alerts, kept, accepted } = contents;
+        let Contents { mut profiles, alerts, kept, incidents, accepted } = contents;
         let mut model = model(settings, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
         for profile in approved {
             let uid = profile.workload.uid.clone();
@@ -38,7 +39,7 @@ impl Restored {
         }
         let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
         let groups = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
-        Self { model, profiles, groups, accepted, alerts, kept }
+        Self { model, profiles, groups, accepted, alerts, kept, incidents }
     }
 
     /// A recording that begins with all of it.

@@ -1,16 +1,19 @@
-//! Those who follow events and alerts as they happen.
+//! Those who follow events, alerts and incidents as they happen.
 
 use std::sync::Arc;
 
 use ethogram_engine::EventFilter;
-use ethogram_model::{Event, Finding, ocsf, render};
+use ethogram_model::{Event, Finding, Incident, evidence, ocsf, render};
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
     mpsc::{Receiver, Sender, channel},
 };
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream};
 
-use crate::{api::AlertFilter, refusal::Refusal};
+use crate::{
+    api::{AlertFilter, IncidentFilter},
+    refusal::Refusal,
+};
 
 /// Followers at most, of each kind.
 const MAX_FOLLOWERS: usize = 32;
@@ -24,6 +27,7 @@ const QUEUE_BYTES: usize = 8 << 20;
 pub(super) struct Streams {
     events: Vec<EventFollower>,
     alerts: Vec<(AlertFilter, Queue<Arc<Finding>>)>,
+    incidents: Vec<(IncidentFilter, Queue<Arc<Incident>>)>,
     dropped: u64,
 }
 
@@ -54,6 +58,17 @@ impl Streams {
         self.alerts.retain(|(_, to)| !to.is_closed());
         let (to, from) = Queue::new(QUEUE_BYTES);
         (self.alerts.len() < MAX_FOLLOWERS).then(|| self.alerts.push((filter, to)))?;
+        Some(stream(from))
+    }
+
+    /// Follows incidents as they begin, go on and end. None where there are too many followers.
+    pub(super) fn follow_incidents(
+        &mut self,
+        filter: IncidentFilter,
+    ) -> Option<impl Stream<Item = Arc<Incident>> + use<>> {
+        self.incidents.retain(|(_, to)| !to.is_closed());
+        let (to, from) = Queue::new(QUEUE_BYTES);
+        (self.incidents.len() < MAX_FOLLOWERS).then(|| self.incidents.push((filter, to)))?;
         Some(stream(from))
     }
 
@@ -90,6 +105,17 @@ impl Streams {
         for (_, to) in self.alerts.iter().filter(|(filter, to)| !to.is_closed() && filter.wants(alert)) {
             let bytes = *bytes.get_or_insert_with(|| ocsf::from_finding(alert).to_string().len());
             if !to.push(Arc::clone(alert), bytes) {
+                self.dropped += 1;
+            }
+        }
+    }
+
+    /// Sends an incident to those who follow such.
+    pub(super) fn incident(&mut self, incident: &Arc<Incident>) {
+        let mut bytes = None;
+        for (_, to) in self.incidents.iter().filter(|(filter, to)| !to.is_closed() && filter.wants(incident)) {
+            let bytes = *bytes.get_or_insert_with(|| evidence::size(&**incident));
+            if !to.push(Arc::clone(incident), bytes) {
                 self.dropped += 1;
             }
         }

@@ -15,7 +15,7 @@ use ethogram_model::{Finding, StoredFinding};
 use jiff::Timestamp;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
-use super::{ACCEPTED, ALERTS, Batch, Contents, META, Opened, PROFILES, Store, StoreError, VERSION, save};
+use super::{ACCEPTED, ALERTS, Batch, Contents, INCIDENTS, META, Opened, PROFILES, Store, StoreError, VERSION, save};
 
 const FILE: &str = "ethogram.redb";
 /// The copy that is tried. A crash may leave it behind; the next start replaces it.
@@ -153,8 +153,16 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
         kept.extend(StoredFinding::of(&alert));
         alerts.push(Finding { evidence: Vec::new(), ..alert });
     }
+    let mut incidents = Vec::new();
+    // Older agents made no such tables.
+    if let Ok(table) = transaction.open_table(INCIDENTS) {
+        for entry in table.iter()? {
+            let (_, json) = entry?;
+            let incident = serde_json::from_str(json.value());
+            incidents.push(incident.map_err(|e| Unfit::Damaged(format!("an incident in it: {e}")))?);
+        }
+    }
     let mut accepted = Vec::new();
-    // Older agents made no such table.
     if let Ok(table) = transaction.open_table(ACCEPTED) {
         for entry in table.iter()? {
             let (_, json) = entry?;
@@ -162,7 +170,7 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
             accepted.push(acceptance.map_err(|e| Unfit::Damaged(format!("an acceptance in it: {e}")))?);
         }
     }
-    Ok(Contents { profiles, alerts, kept, accepted })
+    Ok(Contents { profiles, alerts, kept, incidents, accepted })
 }
 
 thread_local! {

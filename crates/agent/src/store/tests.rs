@@ -246,11 +246,11 @@ fn the_writer_saves_all_it_was_given_before_it_ends() {
     for n in 0..50 {
         kept.merge(batch(n));
         if let Err(back) = writer.submit(std::mem::take(&mut kept)) {
-            kept = back;
+            kept = *back;
         }
     }
     while let Err(back) = writer.submit(std::mem::take(&mut kept)) {
-        kept = back;
+        kept = *back;
         std::thread::yield_now();
     }
     drop(writer);

@@ -16,7 +16,7 @@ const MAX_WAITING: usize = 8 << 20;
 
 /// Saves batches in the background, in the order they come.
 pub struct Writer {
-    queue: Option<SyncSender<Batch>>,
+    queue: Option<SyncSender<Box<Batch>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -26,7 +26,7 @@ impl Writer {
     /// # Errors
     /// If the system gives no thread.
     pub fn start(store: Store) -> io::Result<Self> {
-        let (queue, batches) = sync_channel::<Batch>(QUEUE);
+        let (queue, batches) = sync_channel::<Box<Batch>>(QUEUE);
         let thread = threads::spawn("store", move || run(store, batches.iter()))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -35,8 +35,8 @@ impl Writer {
     ///
     /// # Errors
     /// Gives the batch back where too many wait: merge it with the next one.
-    pub fn submit(&self, batch: Batch) -> Result<(), Batch> {
-        match self.queue.as_ref().map(|q| q.try_send(batch)) {
+    pub fn submit(&self, batch: Batch) -> Result<(), Box<Batch>> {
+        match self.queue.as_ref().map(|q| q.try_send(Box::new(batch))) {
             Some(Err(TrySendError::Full(mut batch))) => {
                 bound(&mut batch);
                 Err(batch)
@@ -67,12 +67,12 @@ fn bound(batch: &mut Batch) {
     }
 }
 
-fn run(mut store: Store, batches: impl Iterator<Item = Batch>) {
+fn run(mut store: Store, batches: impl Iterator<Item = Box<Batch>>) {
     // What could not be saved yet: it is tried again with the next batch.
     let mut pending = Batch::default();
     let mut failing = false;
     for batch in batches {
-        pending.merge(batch);
+        pending.merge(*batch);
         match store.save(&pending) {
             Ok(evicted) => {
                 pending = Batch::default();

@@ -14,6 +14,7 @@ mod heartbeats;
 mod hot;
 mod identity;
 mod impaired;
+mod incidents;
 mod metrics;
 mod ordinary_life;
 mod other_runtimes;

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jsonschema::Validator;
 
 use super::*;
-use crate::{Image, Pod, Priority, Process, RuleMatch, Score, ScorePart, Severity};
+use crate::{Image, Origin, Part, Pod, Priority, Process, RuleMatch, Score, ScorePart, Severity};
 
 fn schema() -> Validator {
     let schema: Json = serde_json::from_str(include_str!("../../tests/ocsf-1.3.0.json")).unwrap();
@@ -86,6 +86,92 @@ fn a_finding_is_what_the_specification_says() {
     for finding in [full(), bare(), unnamed] {
         let event = from_report(&finding.into());
         assert_eq!(errors(&schema, &event), [""; 0], "{event:#}");
+    }
+}
+
+/// Class 2005: what all findings share, and what an incident has in the place of its one finding.
+fn incident_schema() -> Validator {
+    let mut schema: Json = serde_json::from_str(include_str!("../../tests/ocsf-1.3.0.json")).unwrap();
+    let properties = schema["properties"].as_object_mut().unwrap();
+    for of_a_finding in ["evidences", "finding_info", "remediation", "resources", "risk_details", "vulnerabilities"] {
+        properties.remove(of_a_finding).unwrap();
+    }
+    properties.insert("class_uid".into(), json!({ "const": 2005 }));
+    properties.insert("class_name".into(), json!({ "const": "Incident Finding" }));
+    properties.insert("activity_id".into(), json!({ "enum": [0, 1, 2, 3, 99] }));
+    properties.insert("status_id".into(), json!({ "enum": [0, 1, 2, 3, 4, 5, 99] }));
+    properties.insert("type_uid".into(), json!({ "enum": [200_500, 200_501, 200_502, 200_503, 200_599] }));
+    properties.insert("desc".into(), json!({ "type": "string" }));
+    properties.insert("attacks".into(), json!({ "type": "array", "items": { "$ref": "#/$defs/attack" } }));
+    let infos = json!({ "type": "array", "minItems": 1, "items": { "$ref": "#/$defs/finding_info" } });
+    properties.insert("finding_info_list".into(), infos);
+    let group = json!({ "type": "object", "required": ["name"], "properties": { "name": { "type": "string" } } });
+    properties.insert("assignee_group".into(), group);
+    schema["required"] = json!([
+        "activity_id",
+        "assignee_group",
+        "category_uid",
+        "class_uid",
+        "finding_info_list",
+        "metadata",
+        "severity_id",
+        "status_id",
+        "time",
+        "type_uid"
+    ]);
+    jsonschema::validator_for(&schema).unwrap()
+}
+
+#[test]
+fn an_incident_is_what_the_specification_says() {
+    let part = Part {
+        step: Some(0),
+        what: "/bin/sh read /etc/shadow".into(),
+        why: "never before".into(),
+        analytic: "behaviour.read".into(),
+        severity: Severity::High,
+        confidence: 80,
+        operation: "read".into(),
+        executable: "/bin/sh".into(),
+        object: "/etc/shadow".into(),
+        objects: 1,
+        surprise: 3.0,
+        findings: vec!["f1".into(), "f2".into()],
+        first_seen_ns: 1_767_225_600_000_000_000,
+        last_seen_ns: 1_767_225_600_000_000_000,
+    };
+    let begun = Incident {
+        uid: "6c62272e07bb014262b821756295c58d".into(),
+        title: "web: /bin/sh started by a service: read /etc/shadow".into(),
+        severity: Severity::High,
+        confidence: 80,
+        bits: 9.5,
+        reasons: vec![ScorePart { bits: 9.5, what: "its worst part is of high severity".into() }],
+        is_open: true,
+        merged_into: None,
+        origin: Origin::Child,
+        containers: vec!["web".into()],
+        workloads: vec!["shop/web".into()],
+        steps: Vec::new(),
+        parts: vec![part],
+        links: Vec::new(),
+        findings: 1,
+        unlisted: 0,
+        techniques: vec!["T1003".into()],
+        first_seen_ns: 1_767_225_600_000_000_000,
+        last_seen_ns: 1_767_225_660_000_000_000,
+    };
+    let goes_on = Incident { findings: 2, techniques: Vec::new(), ..begun.clone() };
+    let ended = Incident { is_open: false, ..goes_on.clone() };
+    let schema = incident_schema();
+    for (incident, activity) in [(&begun, 1), (&goes_on, 2), (&ended, 3)] {
+        let event = from_incident(incident);
+        assert_eq!(errors(&schema, &event), [""; 0], "{event:#}");
+        assert_eq!((&event["activity_id"], &event["type_uid"]), (&json!(activity), &json!(200_500 + activity)));
+        assert_eq!(serde_json::from_value::<Incident>(event["unmapped"]["incident"].clone()).unwrap(), *incident);
+        let mut wrong = event;
+        wrong["finding_info"] = json!({});
+        assert!(!errors(&schema, &wrong).is_empty(), "the schema is in force");
     }
 }
 

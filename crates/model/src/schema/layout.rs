@@ -49,6 +49,8 @@ pub struct Layout {
     pub about: Vec<usize>,
     /// The address and the port of the other end.
     pub peer: Option<(usize, usize)>,
+    /// The own address.
+    pub local_address: Option<usize>,
     /// The fields that say what addresses are called: the name, and the addresses.
     pub names: Option<(usize, usize)>,
 }
@@ -203,6 +205,7 @@ impl Layout {
             behaviours,
             about,
             peer: both(("network.peer.address", "network.peer.port")),
+            local_address: place("network.local.address"),
             names: names.and_then(both),
         }
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use ethogram_detect::{Acceptance, Width};
-use ethogram_model::{Container, Finding, Severity, StoredFinding};
+use ethogram_model::{Container, Finding, Incident, Origin, Severity, StoredFinding};
 use serde_json::json;
 use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
@@ -245,6 +245,50 @@ impl Events for Fake {
         self.events.lock().unwrap().push(to);
         Ok(Box::pin(ReceiverStream::new(from)) as Lines)
     }
+}
+
+impl Incidents for Fake {
+    async fn incidents(&self, filter: IncidentFilter) -> Answer<Vec<Arc<Incident>>> {
+        let all = [incident("i1", Severity::Low), incident("i2", Severity::High)];
+        let wanted = all.into_iter().filter(|incident| filter.wants(incident));
+        Ok(wanted.rev().take(filter.limit).collect::<Vec<_>>().into_iter().rev().collect())
+    }
+
+    async fn incident(&self, uid: String) -> Answer<Arc<Incident>> {
+        match uid.as_str() {
+            "i2" => Ok(incident("i2", Severity::High)),
+            _ => Err(Refusal::unknown("incident", &uid, ["i1", "i2"])),
+        }
+    }
+
+    async fn subscribe_incidents(&self, _: IncidentFilter) -> Answer<IncidentStream> {
+        Ok(Box::pin(tokio_stream::iter([incident("i3", Severity::High)])))
+    }
+}
+
+/// An incident of the container `web`.
+fn incident(uid: &str, severity: Severity) -> Arc<Incident> {
+    Arc::new(Incident {
+        uid: uid.into(),
+        title: "web: /bin/sh started by a service: read /etc/shadow".into(),
+        severity,
+        confidence: 80,
+        bits: 9.5,
+        reasons: Vec::new(),
+        is_open: true,
+        merged_into: None,
+        origin: Origin::Child,
+        containers: vec!["web".into()],
+        workloads: vec!["shop/web".into()],
+        steps: Vec::new(),
+        parts: Vec::new(),
+        links: Vec::new(),
+        findings: 1,
+        unlisted: 0,
+        techniques: Vec::new(),
+        first_seen_ns: 1_767_225_600_000_000_000,
+        last_seen_ns: 1_767_225_660_000_000_000,
+    })
 }
 
 impl Responses for Fake {

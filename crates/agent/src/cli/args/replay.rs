@@ -56,6 +56,8 @@ pub enum Judge {
 pub enum ReplayFormat {
     /// Alerts, one OCSF finding a line.
     Alerts,
+    /// Incidents as they begin, go on and end, one OCSF incident a line.
+    Incidents,
     /// Events, one JSON object a line.
     Json,
     /// Events as RFC 4180, one column for each name of the vocabulary.

@@ -1,0 +1,132 @@
+//! `ethogram incidents`: alerts that belong to one deed, and its story.
+
+mod story;
+
+use std::borrow::Cow;
+
+use clap::{Args, Subcommand};
+use ethogram_model::{Incident, Severity, render};
+use serde_json::Value as Json;
+
+use super::{
+    alerts::severity,
+    args::{ListFormat, Moment},
+    client::{Client, encode},
+    profile::moment,
+};
+use crate::output::{self, Align};
+
+/// Time, severity, state, parts, id, and what.
+const LAYOUT: [(Align, usize); 6] =
+    [(Align::Left, 19), (Align::Left, 13), (Align::Left, 6), (Align::Right, 5), (Align::Left, 8), (Align::Left, 0)];
+const TITLES: [&str; 6] = ["TIME (UTC)", "SEVERITY", "STATE", "PARTS", "ID", "WHAT"];
+
+/// The incidents.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ethogram incidents --severity medium --since 24h     those of medium severity and above of the last day
+  ethogram incidents --follow                          as they begin, go on and end
+  ethogram incidents show 3f1c                         how one began, what it did, and why that is unusual")]
+pub struct IncidentsArgs {
+    /// What to do; without it, list them
+    #[command(subcommand)]
+    pub action: Option<IncidentsAction>,
+    /// Go on with incidents as they begin, go on and end
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only those that touched this container, by name
+    #[arg(long, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Only those of this severity or a higher one
+    #[arg(long, value_name = "SEVERITY", value_parser = severity)]
+    pub severity: Option<Severity>,
+    /// Only those seen since then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<Moment>,
+    /// Only those that began before then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<Moment>,
+    /// Only those that are open
+    #[arg(long)]
+    pub open: bool,
+    /// At most so many, the latest of them
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub limit: u32,
+    /// How they are printed; JSON is one OCSF incident a line
+    #[arg(short, long, global = true, value_enum, default_value = "table", value_name = "FORMAT")]
+    pub output: ListFormat,
+}
+
+/// What to do with incidents.
+#[derive(Debug, Subcommand)]
+pub enum IncidentsAction {
+    /// Tell the story of one: how it began, what it did, and why that is unusual
+    Show {
+        /// The incident's id, or the start of it
+        id: String,
+    },
+}
+
+pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Result<()> {
+    let width = output::width();
+    if let Some(IncidentsAction::Show { id }) = &args.action {
+        let incident: Json = client.get(&format!("/v1/incidents/{}", encode(id))).await?;
+        return Ok(output::print(&match args.output {
+            ListFormat::Json => format!("{incident}\n"),
+            ListFormat::Table => story::text(&story_of(&incident)?, width),
+        })?);
+    }
+    let print = |incident: &Json| -> anyhow::Result<()> {
+        Ok(output::print(&match args.output {
+            ListFormat::Json => format!("{incident}\n"),
+            ListFormat::Table => row(&story_of(incident)?, width),
+        })?)
+    };
+    let header = || match args.output {
+        ListFormat::Json => Ok(()),
+        ListFormat::Table => output::print(&output::row(&LAYOUT, &TITLES.map(Cow::Borrowed), width)),
+    };
+    if args.follow {
+        return client.follow(&path(args), header, |line| print(&serde_json::from_slice(line)?)).await;
+    }
+    let all: Vec<Json> = client.get(&path(args)).await?;
+    header()?;
+    all.iter().try_for_each(print)
+}
+
+/// What an OCSF incident says that is ours.
+fn story_of(incident: &Json) -> anyhow::Result<Incident> {
+    Ok(serde_json::from_value(incident["unmapped"]["incident"].clone())?)
+}
+
+fn path(args: &IncidentsArgs) -> String {
+    let mut path = format!("/v1/incidents?limit={}", args.limit);
+    let severity = args.severity.map(|severity| severity.name().to_lowercase());
+    for (key, value) in [
+        ("container", args.container.as_deref()),
+        ("severity", severity.as_deref()),
+        ("since", args.since.as_ref().map(|m| m.0.as_str())),
+        ("until", args.until.as_ref().map(|m| m.0.as_str())),
+        ("open", args.open.then_some("true")),
+        ("follow", args.follow.then_some("true")),
+    ] {
+        if let Some(value) = value {
+            path += &format!("&{key}={}", encode(value));
+        }
+    }
+    path
+}
+
+/// One line: when, how severe, and what in one sentence.
+fn row(incident: &Incident, width: usize) -> String {
+    let cells = [
+        moment(&render::rfc3339(incident.first_seen_ns)),
+        incident.severity.name().into(),
+        if incident.is_open { "open" } else { "closed" }.into(),
+        (incident.parts.len() as u64 + incident.unlisted).to_string().into(),
+        incident.uid.get(..8).unwrap_or(&incident.uid).to_owned().into(),
+        render::escape(&incident.title),
+    ];
+    output::row(&LAYOUT, &cells, width)
+}

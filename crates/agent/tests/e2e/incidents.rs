@@ -1,0 +1,65 @@
+//! Findings of one deed are one incident, and those of another are another.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::support::{Container, Server, Settings, ethogram, eventually, seconds};
+
+fn story(incident: &Value) -> &Value {
+    &incident["unmapped"]["incident"]
+}
+
+/// The incidents in which something was done to one of these objects, each with its objects.
+fn about(server: &Server, container: &Container, objects: &[&str]) -> Vec<(String, BTreeSet<String>)> {
+    let all = server.http.get(&format!("/v1/incidents?container={}", container.name));
+    let objects_of = |incident: &Value| -> BTreeSet<String> {
+        let parts = story(incident)["parts"].as_array().unwrap();
+        parts.iter().map(|part| part["what"].as_str().unwrap().to_owned()).collect()
+    };
+    let found =
+        all.as_array().unwrap().iter().map(|one| (story(one)["uid"].as_str().unwrap().to_owned(), objects_of(one)));
+    found.filter(|(_, what)| what.iter().any(|w| objects.iter().any(|object| w.contains(object)))).collect()
+}
+
+#[test]
+fn each_deed_is_one_and_is_told_from_its_beginning() {
+    let web = Container::web("deeds");
+    let server = Server::start(&Settings { learning_period: seconds(4), shipped_rules: true, ..Settings::default() });
+    server.await_container(&web.name);
+    web.load(20);
+    server.await_judging(seconds(30));
+    // Two who do much the same at the same time, and one of them leaves a file.
+    web.sh("cat /etc/shadow; cp /bin/busybox /tmp/dropped");
+    web.sh("id; echo key >/root/.ssh_key; cat /etc/gshadow");
+    let first = eventually("the first incident", seconds(20), || about(&server, &web, &["/etc/shadow"]).pop());
+    let second = eventually("the second incident", seconds(20), || about(&server, &web, &["ssh_key"]).pop());
+    assert_ne!(first.0, second.0);
+    // What runs the file later goes on with what left it there.
+    web.exec(&["/tmp/dropped", "id"]);
+    let is_linked = |one: &&Value| story(one)["links"].as_array().unwrap().iter().any(|link| link["kind"] == "file");
+    let incident = eventually("the file to be run", seconds(20), || {
+        let all = server.http.get(&format!("/v1/incidents?container={}", web.name));
+        all.as_array().unwrap().iter().find(is_linked).cloned()
+    });
+    let later = story(&incident)["uid"].as_str().unwrap().to_owned();
+    assert_eq!((&later, &incident["class_uid"]), (&first.0, &2005.into()), "{incident:#}");
+    assert!(incident["severity_id"].as_u64().unwrap() >= 4, "{incident:#}");
+
+    // As a person sees it.
+    let shown =
+        ethogram(["incidents", "show", later.as_str()]).arg("--socket").arg(&server.http.socket).output().unwrap();
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.status.success() && text.lines().count() <= 40, "{text}");
+    let (begin, way) = (text.find("/etc/shadow").unwrap(), text.find("which it wrote before: /tmp/dropped").unwrap());
+    assert!(begin < way && text.contains("!!!"), "{text}");
+    let listed = ethogram(["incidents", "--open"]).arg("--socket").arg(&server.http.socket).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains(&later[..8]) && listed.contains(&second.0[..8]), "{listed}");
+
+    // It outlives the server, which does not go on with it.
+    let server = server.kill_and_restart(|_| ());
+    let kept = eventually("the incident from the store", seconds(10), || about(&server, &web, &["dropped"]).pop());
+    assert_eq!(kept.0, later);
+    assert_eq!(server.http.get(&format!("/v1/incidents/{later}"))["activity_name"], "Close");
+}

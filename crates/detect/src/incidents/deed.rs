@@ -1,0 +1,307 @@
+//! An open incident: its story so far, and how warm it still is.
+
+use std::sync::Arc;
+
+use ethogram_model::{Exec, Finding, Incident, Link, Origin, Part, Severity, Step, render};
+
+use super::{
+    lineage::Lineage,
+    score::{self, Flow},
+};
+use crate::{subject::program::label, uid};
+
+/// How an incident cools down: its bits count less by this factor for each window in which nothing comes to it. NodLink, section V:
+/// a window of 10 s, and 0.8.
+const COOLING: f64 = 0.8;
+const WINDOW_NS: u64 = 10_000_000_000;
+/// With so many bits left, what a service does itself still belongs to it.
+const WARM_BITS: f64 = 4.0;
+/// Bytes of texts that a part keeps each.
+const MAX_TEXT: usize = 400;
+
+#[derive(Debug)]
+pub(super) struct Deed {
+    pub(super) incident: Incident,
+    /// What it connects, which counts for its score.
+    pub(super) flows: Vec<Flow>,
+    /// Whether it changed since it was last reported.
+    pub(super) is_dirty: bool,
+    /// Whether it was ever reported.
+    pub(super) was_reported: bool,
+}
+
+impl Deed {
+    pub(super) fn new(finding: &Finding, lineage: Option<&Lineage<'_>>) -> Self {
+        let origin = match lineage {
+            Some(lineage) if !lineage.chain().is_empty() => lineage.origin,
+            _ if finding.analytic.starts_with("agent.") => Origin::Agent,
+            _ => Origin::Unknown,
+        };
+        let incident = Incident {
+            uid: uid::of(["incident", &finding.uid, &finding.first_seen_ns.to_string()]),
+            title: String::new(),
+            severity: Severity::Informational,
+            confidence: 0,
+            bits: 0.0,
+            reasons: Vec::new(),
+            is_open: true,
+            merged_into: None,
+            origin,
+            containers: Vec::new(),
+            workloads: Vec::new(),
+            steps: Vec::new(),
+            parts: Vec::new(),
+            links: Vec::new(),
+            findings: 0,
+            unlisted: 0,
+            techniques: Vec::new(),
+            first_seen_ns: finding.first_seen_ns,
+            last_seen_ns: finding.first_seen_ns,
+        };
+        Self { incident, flows: Vec::new(), is_dirty: true, was_reported: false }
+    }
+
+    /// Whether what a service does itself still belongs to it.
+    pub(super) fn is_warm(&self, now_ns: u64) -> bool {
+        self.energy(now_ns) >= WARM_BITS
+    }
+
+    /// Whether it is of this very moment.
+    pub(super) fn is_recent(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.incident.last_seen_ns) <= WINDOW_NS
+    }
+
+    /// What is left of its bits.
+    pub(super) fn energy(&self, now_ns: u64) -> f64 {
+        let windows = now_ns.saturating_sub(self.incident.last_seen_ns) / WINDOW_NS;
+        self.incident.bits * COOLING.powi(i32::try_from(windows).unwrap_or(i32::MAX))
+    }
+
+    /// The place of a program among the steps, which it is added to where there is room; of the last one, where there is none.
+    pub(super) fn step(&mut self, exec: &Arc<Exec>, container: &str, parent: Option<usize>, is_service: bool) -> usize {
+        let steps = &mut self.incident.steps;
+        let program = label(exec);
+        let known = steps
+            .iter()
+            .position(|step| step.pid == exec.pid && step.started_ns == exec.called_ns && step.program == program);
+        if let Some(known) = known {
+            return known;
+        }
+        if steps.len() >= Incident::MAX_STEPS {
+            return steps.len() - 1;
+        }
+        steps.push(Step {
+            parent,
+            container: container.to_owned(),
+            pid: exec.pid,
+            program: program.into_owned(),
+            args: cut(&exec.args.join(" "), Step::MAX_ARGS),
+            is_service,
+            started_ns: exec.called_ns,
+        });
+        steps.len() - 1
+    }
+
+    /// A finding is part of it.
+    pub(super) fn add(&mut self, finding: &Finding, step: Option<usize>) {
+        let incident = &mut self.incident;
+        incident.findings += 1;
+        incident.first_seen_ns = incident.first_seen_ns.min(finding.first_seen_ns);
+        incident.last_seen_ns = incident.last_seen_ns.max(finding.last_seen_ns);
+        let place = finding.place();
+        if !incident.containers.iter().any(|known| known == place) && incident.containers.len() < Incident::MAX_STEPS {
+            incident.containers.push(place.to_owned());
+        }
+        if !incident.workloads.contains(&finding.workload) && incident.workloads.len() < Incident::MAX_STEPS {
+            incident.workloads.push(finding.workload.clone());
+        }
+        for technique in &finding.techniques {
+            if !incident.techniques.contains(technique) && incident.techniques.len() < Incident::MAX_PARTS {
+                incident.techniques.push(technique.clone());
+            }
+        }
+        self.add_part(finding, step);
+        self.is_dirty = true;
+        self.rate();
+    }
+
+    fn add_part(&mut self, finding: &Finding, step: Option<usize>) {
+        let incident = &mut self.incident;
+        if let Some(alike) = incident.parts.iter_mut().find(|part| is_alike(part, finding)) {
+            fold(alike, finding);
+            return;
+        }
+        if incident.parts.len() >= Incident::MAX_PARTS {
+            // The worst stay.
+            let mildest = incident.parts.iter_mut().min_by_key(|part| part.severity);
+            let gives_way = mildest.filter(|part| part.severity < finding.severity);
+            incident.unlisted += gives_way.as_ref().map_or(1, |part| part.findings.len() as u64);
+            if let Some(part) = gives_way {
+                *part = part_of(finding, step);
+            }
+            return;
+        }
+        incident.parts.push(part_of(finding, step));
+    }
+
+    /// Takes in another that turned out to be the same deed. Its steps follow the own ones.
+    pub(super) fn merge(&mut self, other: Self) {
+        let Self { incident, flows, .. } = other;
+        let before = self.incident.steps.len();
+        let moved = |place: usize| place + before;
+        let own = &mut self.incident;
+        own.steps.extend(incident.steps.into_iter().map(|step| Step { parent: step.parent.map(moved), ..step }));
+        own.parts.extend(incident.parts.into_iter().map(|part| Part { step: part.step.map(moved), ..part }));
+        own.links.extend(incident.links.into_iter().map(|link| Link {
+            from: moved(link.from),
+            to: moved(link.to),
+            ..link
+        }));
+        own.steps.truncate(Incident::MAX_STEPS);
+        let last = own.steps.len().saturating_sub(1);
+        own.parts.iter_mut().for_each(|part| part.step = part.step.map(|step| step.min(last)));
+        own.parts.sort_by_key(|part| part.first_seen_ns);
+        own.links.retain(|link| link.from <= last && link.to <= last);
+        let beyond = own.parts.split_off(own.parts.len().min(Incident::MAX_PARTS));
+        own.unlisted += incident.unlisted + beyond.iter().map(|part| part.findings.len() as u64).sum::<u64>();
+        own.findings += incident.findings;
+        for (names, more) in [(&mut own.containers, incident.containers), (&mut own.workloads, incident.workloads)] {
+            more.into_iter().for_each(|name| {
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            });
+        }
+        own.techniques.extend(incident.techniques);
+        own.techniques.sort_unstable();
+        own.techniques.dedup();
+        own.first_seen_ns = own.first_seen_ns.min(incident.first_seen_ns);
+        own.last_seen_ns = own.last_seen_ns.max(incident.last_seen_ns);
+        self.flows.extend(flows);
+        self.flows.sort_unstable();
+        self.flows.dedup();
+        self.is_dirty = true;
+        self.rate();
+    }
+
+    /// Something connects two of its steps.
+    pub(super) fn link(&mut self, link: Link, flow: Option<Flow>) {
+        if let Some(flow) = flow.filter(|flow| !self.flows.contains(flow)) {
+            self.flows.push(flow);
+        }
+        if self.incident.links.len() < Incident::MAX_LINKS && !self.incident.links.contains(&link) {
+            self.incident.links.push(link);
+        }
+        self.is_dirty = true;
+        self.rate();
+    }
+
+    fn rate(&mut self) {
+        score::rate(&mut self.incident, &self.flows);
+        self.incident.title = title(&self.incident);
+    }
+}
+
+/// Whether a finding is one more of a part: the same program did the same to another object in the same place.
+fn is_alike(part: &Part, finding: &Finding) -> bool {
+    part.analytic == finding.analytic
+        && part.executable == finding.executable
+        && part.operation == finding.operation
+        && is_of_kind(&part.object, &finding.object, part.objects)
+}
+
+fn is_of_kind(pattern: &str, object: &str, objects: u64) -> bool {
+    if pattern == object {
+        return true;
+    }
+    if !(pattern.starts_with('/') && object.starts_with('/')) {
+        return pattern.parse::<std::net::SocketAddr>().is_ok() && object.parse::<std::net::SocketAddr>().is_ok();
+    }
+    let folder = pattern.strip_suffix("/*").filter(|_| objects > 1).unwrap_or_else(|| folder(pattern));
+    // One of the root folder's has nothing in common with another.
+    !folder.is_empty() && object.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+fn fold(part: &mut Part, finding: &Finding) {
+    if part.object != finding.object {
+        let is_path = part.object.starts_with('/');
+        part.objects += 1;
+        if part.objects == 2 {
+            let all = if is_path { format!("{}/*", folder(&part.object)) } else { "several peers".to_owned() };
+            part.what = part.what.replacen(&*render::escape(&part.object), &render::escape(&all), 1);
+            if is_path {
+                part.object = all;
+            }
+        }
+    }
+    if finding.severity > part.severity {
+        (part.severity, part.why) = (finding.severity, cut(&finding.reason, MAX_TEXT));
+    }
+    part.confidence = part.confidence.max(finding.confidence);
+    part.surprise = part.surprise.max(surprise(finding));
+    part.first_seen_ns = part.first_seen_ns.min(finding.first_seen_ns);
+    part.last_seen_ns = part.last_seen_ns.max(finding.last_seen_ns);
+    if part.findings.len() < Part::MAX_FINDINGS && !part.findings.contains(&finding.uid) {
+        part.findings.push(finding.uid.clone());
+    }
+}
+
+fn part_of(finding: &Finding, step: Option<usize>) -> Part {
+    let place = format!("{}: ", render::escape(finding.place()));
+    let what = finding.title.strip_prefix(&*place).unwrap_or(&finding.title);
+    Part {
+        step,
+        what: cut(what, MAX_TEXT),
+        why: cut(&finding.reason, MAX_TEXT),
+        analytic: finding.analytic.clone(),
+        severity: finding.severity,
+        confidence: finding.confidence,
+        operation: finding.operation.clone(),
+        executable: cut(&finding.executable, MAX_TEXT),
+        object: cut(&finding.object, MAX_TEXT),
+        objects: 1,
+        surprise: surprise(finding),
+        findings: vec![finding.uid.clone()],
+        first_seen_ns: finding.first_seen_ns,
+        last_seen_ns: finding.last_seen_ns,
+    }
+}
+
+/// What a profile says of how new it is, without how severe it is.
+fn surprise(finding: &Finding) -> f64 {
+    let Some(score) = &finding.score else { return 0.0 };
+    let parts = score.parts.iter().take(score.parts.len().saturating_sub(1));
+    parts.map(|part| part.bits).sum::<f64>().max(0.0)
+}
+
+/// Where it was, who began it, and the worst that was done.
+fn title(incident: &Incident) -> String {
+    let place = incident.containers.first().map_or("host", String::as_str);
+    let worst = incident.parts.iter().rev().max_by_key(|part| part.severity);
+    let what = worst.map_or("", |part| part.what.as_str());
+    let others = incident.parts.len().saturating_sub(1) as u64 + incident.unlisted;
+    let more = match (others, incident.containers.len()) {
+        (0, _) => String::new(),
+        (n, 0 | 1) => format!(", and {n} more"),
+        (n, containers) => format!(", and {n} more, in {containers} containers"),
+    };
+    let by = match (incident.origin, incident.steps.first()) {
+        (Origin::Entered | Origin::Child, Some(first)) => {
+            format!("{} {}: ", render::escape(&first.program), incident.origin.sentence())
+        }
+        _ => String::new(),
+    };
+    format!("{}: {by}{what}{more}", render::escape(place))
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = (0..=most).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    format!("{}…", text.get(..end).unwrap_or_default())
+}

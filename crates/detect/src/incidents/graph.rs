@@ -1,0 +1,176 @@
+//! What connects what one program does with what another does: programs that started each other, files that one wrote and
+//! another runs, connections between containers. Only what belongs to an open incident is kept.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+};
+
+use super::lineage::ExecId;
+
+/// An open incident.
+pub(super) type Id = u64;
+
+/// Entries of each kind that are kept of one incident; further ones do not connect.
+const MAX_PER_INCIDENT: usize = 256;
+/// Addresses of containers that are known.
+const MAX_ADDRESSES: usize = 4_096;
+/// Containers that have shown the same address, the latest: each has a network of its own, and may say so of any address.
+const MAX_OWNERS: usize = 4;
+
+/// A step of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) incident: Id,
+    /// Its place among the incident's steps.
+    pub(super) step: usize,
+}
+
+/// A program that belongs to an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Member {
+    pub(super) node: Node,
+    pub(super) holds: Holds,
+}
+
+/// How far what a program does belongs to its incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// All of it: it was started for it.
+    Whole,
+    /// What it does as long as the incident is warm: it is a service that also does other things.
+    AsService,
+    /// What it does in the moment in which it started the incident's first program.
+    AsStarter,
+}
+
+/// A connection of an incident into another container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hop {
+    pub(super) node: Node,
+    pub(super) address: IpAddr,
+    pub(super) time_ns: u64,
+}
+
+/// What open incidents have done that may connect them with what comes.
+#[derive(Debug, Default)]
+pub(super) struct Graph {
+    programs: BTreeMap<ExecId, Member>,
+    /// By container and path.
+    files: BTreeMap<(u64, Box<str>), Node>,
+    /// By the container to which the connection was made.
+    hops: BTreeMap<u64, VecDeque<Hop>>,
+    /// Whose an address is, by container.
+    addresses: BTreeMap<IpAddr, VecDeque<u64>>,
+    counts: BTreeMap<Id, usize>,
+    /// Entries for which there was no room.
+    pub(super) refused: u64,
+}
+
+impl Graph {
+    /// Whether nothing belongs to any incident.
+    pub(super) fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// What it takes, roughly, bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let files: usize = self.files.keys().map(|(_, path)| path.len() + 96).sum();
+        files
+            + self.programs.len() * 96
+            + self.hops.values().map(|hops| 64 + hops.len() * 56).sum::<usize>()
+            + self.addresses.len() * 96
+    }
+
+    fn has_room(&mut self, incident: Id) -> bool {
+        let count = self.counts.entry(incident).or_default();
+        let has_room = *count < MAX_PER_INCIDENT;
+        *count += usize::from(has_room);
+        self.refused += u64::from(!has_room);
+        has_room
+    }
+
+    pub(super) fn member(&self, exec: ExecId) -> Option<Member> {
+        self.programs.get(&exec).copied()
+    }
+
+    /// A program belongs to an incident. A service may belong to a later one as well, which goes before.
+    pub(super) fn add_program(&mut self, exec: ExecId, member: Member) {
+        if self.programs.contains_key(&exec) || self.has_room(member.node.incident) {
+            self.programs.insert(exec, member);
+        }
+    }
+
+    pub(super) fn wrote(&mut self, container: u64, path: &str, node: Node) {
+        let key = (container, path.into());
+        if self.files.contains_key(&key) || self.has_room(node.incident) {
+            self.files.insert(key, node);
+        }
+    }
+
+    /// What wrote a file.
+    pub(super) fn writer(&self, container: u64, path: &str) -> Option<Node> {
+        if self.files.is_empty() || path.is_empty() {
+            return None;
+        }
+        self.files.get(&(container, Box::from(path))).copied()
+    }
+
+    /// A container has that address.
+    pub(super) fn has_address(&mut self, container: u64, address: IpAddr) {
+        if self.addresses.len() >= MAX_ADDRESSES && !self.addresses.contains_key(&address) {
+            self.refused += 1;
+            return;
+        }
+        let owners = self.addresses.entry(address).or_default();
+        if !owners.contains(&container) {
+            if owners.len() >= MAX_OWNERS {
+                owners.pop_front();
+            }
+            owners.push_back(container);
+        }
+    }
+
+    /// An incident connected to an address, from that container.
+    pub(super) fn connected(&mut self, from: u64, hop: Hop) {
+        let owners = self.addresses.get(&hop.address).into_iter().flatten();
+        for to in owners.copied().filter(|to| *to != from).collect::<Vec<_>>() {
+            let hops = self.hops.entry(to).or_default();
+            if let Some(known) = hops.iter_mut().find(|known| known.node == hop.node) {
+                *known = hop;
+            } else if self.has_room(hop.node.incident) {
+                self.hops.entry(to).or_default().push_back(hop);
+            }
+        }
+    }
+
+    /// The latest connection of an incident to a container, no older than that.
+    pub(super) fn hop_into(&self, container: u64, since_ns: u64) -> Option<Hop> {
+        self.hops.get(&container)?.iter().filter(|hop| hop.time_ns >= since_ns).max_by_key(|hop| hop.time_ns).copied()
+    }
+
+    /// One incident becomes part of another, whose steps its own follow.
+    pub(super) fn merge(&mut self, from: Id, into: Id, steps_before: usize) {
+        let moved = |node: &mut Node| {
+            if node.incident == from {
+                *node = Node { incident: into, step: node.step + steps_before };
+            }
+        };
+        self.programs.values_mut().for_each(|member| moved(&mut member.node));
+        self.files.values_mut().for_each(moved);
+        self.hops.values_mut().flatten().for_each(|hop| moved(&mut hop.node));
+        let count = self.counts.remove(&from).unwrap_or(0);
+        *self.counts.entry(into).or_default() += count;
+    }
+
+    /// An incident is closed.
+    pub(super) fn forget(&mut self, incident: Id) {
+        self.programs.retain(|_, member| member.node.incident != incident);
+        self.files.retain(|_, node| node.incident != incident);
+        self.hops.retain(|_, hops| {
+            hops.retain(|hop| hop.node.incident != incident);
+            !hops.is_empty()
+        });
+        self.counts.remove(&incident);
+    }
+}

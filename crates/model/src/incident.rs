@@ -1,0 +1,186 @@
+//! One deed, as it is kept and shown: findings that belong together, who began it, and what connects its parts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ScorePart, Severity};
+
+/// Findings that belong to one deed. It is updated as it goes on, and closed after a while without a new part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// The same for as long as it is kept.
+    pub uid: String,
+    /// One sentence: where, who began it, and the worst that was done.
+    pub title: String,
+    /// How severe all of it is.
+    pub severity: Severity,
+    /// How sure, 0 to 100: as sure as its surest part of that severity.
+    pub confidence: u8,
+    /// How much likelier it is an attack than ordinary life, in bits.
+    pub bits: f64,
+    /// What the bits are made of: their sum.
+    pub reasons: Vec<ScorePart>,
+    /// Whether more may come to it.
+    pub is_open: bool,
+    /// The incident of which it turned out to be a part, and as which it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<String>,
+    /// Where it came from.
+    pub origin: Origin,
+    /// Containers that it touched, in that order, by name; `host` for the host.
+    pub containers: Vec<String>,
+    /// Their workloads, in the same order.
+    pub workloads: Vec<String>,
+    /// Programs that took part, each after the one that started it, at most [`Incident::MAX_STEPS`].
+    pub steps: Vec<Step>,
+    /// What was done, in the order in which it began, at most [`Incident::MAX_PARTS`].
+    pub parts: Vec<Part>,
+    /// What connects programs that did not start each other.
+    pub links: Vec<Link>,
+    /// How many findings its parts are.
+    pub findings: u64,
+    /// How many findings are not listed, because there are too many parts.
+    pub unlisted: u64,
+    /// ATT&CK techniques of its parts: `T1611`.
+    pub techniques: Vec<String>,
+    /// Nanoseconds since the Unix epoch.
+    pub first_seen_ns: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub last_seen_ns: u64,
+}
+
+/// Where an incident came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// A program was started from outside the container, as `docker exec` and health checks do.
+    Entered,
+    /// A program that a service started: for a request, a login, a job.
+    Child,
+    /// A service itself: no program was started for it.
+    Service,
+    /// What a container does when it starts.
+    Start,
+    /// What was done to the agent itself, or keeps it from seeing.
+    Agent,
+    /// It is not known what did it.
+    Unknown,
+}
+
+impl Origin {
+    /// For people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::Entered => "started from outside the container",
+            Self::Child => "started by a service",
+            Self::Service => "the service itself",
+            Self::Start => "at the start of the container",
+            Self::Agent => "the agent itself",
+            Self::Unknown => "by an unknown program",
+        }
+    }
+}
+
+/// A program that took part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The place of the step that started it; none where that is no part of it.
+    pub parent: Option<usize>,
+    /// The container, or `host`.
+    pub container: String,
+    /// The pid that called exec.
+    pub pid: u32,
+    /// What it runs, as profiles name it.
+    pub program: String,
+    /// Its arguments, secrets masked, cut to [`Step::MAX_ARGS`] bytes.
+    pub args: String,
+    /// Whether it was there before, and ran for other things: a service.
+    pub is_service: bool,
+    /// When it was started, nanoseconds since the Unix epoch; zero where that was not seen.
+    pub started_ns: u64,
+}
+
+impl Step {
+    /// Bytes of arguments that are kept.
+    pub const MAX_ARGS: usize = 256;
+}
+
+/// Something that was done: one finding, or several of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The place of the step that did it first; none where that is not known.
+    pub step: Option<usize>,
+    /// One line for people.
+    pub what: String,
+    /// Why it is unusual, and what had been usual.
+    pub why: String,
+    /// What found it.
+    pub analytic: String,
+    /// The highest of its findings'.
+    pub severity: Severity,
+    /// How sure that is.
+    pub confidence: u8,
+    /// The operation: `execute`, `write`, ...
+    pub operation: String,
+    /// What it was done with.
+    pub executable: String,
+    /// What it was done to; of several objects, what they have in common.
+    pub object: String,
+    /// How many objects that are.
+    pub objects: u64,
+    /// How surprising it is, in bits, where a profile found it.
+    pub surprise: f64,
+    /// The findings' uids, at most [`Part::MAX_FINDINGS`].
+    pub findings: Vec<String>,
+    /// Nanoseconds since the Unix epoch.
+    pub first_seen_ns: u64,
+    /// Nanoseconds since the Unix epoch.
+    pub last_seen_ns: u64,
+}
+
+impl Part {
+    /// Findings that are named.
+    pub const MAX_FINDINGS: usize = 16;
+}
+
+/// What connects two steps where one did not start the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// What kind of connection it is.
+    pub kind: LinkKind,
+    /// The place of the step that it comes from.
+    pub from: usize,
+    /// The place of the step that it leads to.
+    pub to: usize,
+    /// The file, or the address.
+    pub by: String,
+}
+
+/// Kinds of connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkKind {
+    /// One wrote a file that the other runs.
+    File,
+    /// One connected to the other.
+    Connection,
+    /// They are close in time, and one is a service that started the other.
+    Time,
+}
+
+impl Incident {
+    /// Programs listed.
+    pub const MAX_STEPS: usize = 64;
+    /// Parts listed.
+    pub const MAX_PARTS: usize = 64;
+    /// Connections listed.
+    pub const MAX_LINKS: usize = 32;
+
+    /// The number in OCSF of what happened to it: created, updated, closed.
+    pub fn activity(&self) -> (u8, &'static str) {
+        match (self.is_open, self.findings) {
+            (false, _) => (3, "Close"),
+            (true, 1) => (1, "Create"),
+            (true, _) => (2, "Update"),
+        }
+    }
+}
