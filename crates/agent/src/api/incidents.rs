@@ -6,16 +6,16 @@ use axum::{extract::State, response::Response};
 use ethogram_model::{Incident, Severity, ocsf};
 use serde::Deserialize;
 use tokio_stream::{Stream, StreamExt};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Problem,
+    Accepted, Problem,
     alerts::moment,
-    extract::{PathPart, Query},
+    extract::{OptionalBody, PathPart, Query},
     resource::{Answered, Answers, resource},
     stream,
 };
-use crate::refusal::Refusal;
+use crate::{config::Period, refusal::Refusal};
 
 /// Incidents in an answer at most: no more are kept.
 const LIMIT: usize = 1_000;
@@ -31,9 +31,11 @@ pub trait Incidents: Send + Sync + 'static {
     fn incident(&self, uid: String) -> impl Answers<Arc<Incident>>;
     /// How they begin, go on and end, from now on.
     fn subscribe_incidents(&self, filter: IncidentFilter) -> impl Answers<IncidentStream>;
+    /// Accepts all parts of an incident as normal, each with its object, for so many nanoseconds or for good.
+    fn accept_incident(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> impl Answers<Vec<Accepted>>;
 }
 
-resource!(Incidents: incidents, incident);
+resource!(Incidents: incidents, incident, accept_incident);
 
 /// Which incidents are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,6 +131,36 @@ pub(super) async fn incident<B: Incidents>(
     PathPart(uid): PathPart,
 ) -> Answered<axum::Json<serde_json::Value>> {
     Ok(axum::Json(ocsf::from_incident(&*agent.incident(uid).await?)))
+}
+
+/// How an incident is accepted.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcceptIncident {
+    /// For how long: `30d`. Without it, until it is revoked.
+    #[serde(default, rename = "for")]
+    #[schema(value_type = Option<String>, pattern = "^[0-9]{1,6}(ms|s|m|h|d)$")]
+    period: Option<Period>,
+    /// Why it is normal.
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Accepts what is unusual about an incident as normal: each of its alerts, with its object. Nothing else is accepted.
+#[utoipa::path(post, path = "/v1/incidents/{uid}/accept", params(("uid" = String, Path, description = "The incident, or the start of its uid")),
+    request_body = Option<AcceptIncident>,
+    responses(
+        (status = 200, body = Vec<Accepted>),
+        (status = 404, description = "No such incident", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "None of its alerts is kept any more", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn accept_incident<B: Incidents>(
+    State(agent): State<Arc<B>>,
+    PathPart(uid): PathPart,
+    OptionalBody(accept): OptionalBody<AcceptIncident>,
+) -> Answered<axum::Json<Vec<Accepted>>> {
+    let reason = accept.reason.map(|reason| reason.chars().take(1000).collect());
+    Ok(axum::Json(agent.accept_incident(uid, accept.period.map(|period| period.as_ns()), reason).await?))
 }
 
 fn ocsf(incident: &Incident) -> String {

@@ -267,6 +267,15 @@ async fn incidents_are_listed_shown_and_followed() {
     let one = json_of(&fake, request("GET", "/v1/incidents/i2", ""), StatusCode::OK).await;
     assert_eq!((&one["class_uid"], &one["severity"]), (&json!(2005), &json!("High")));
     json_of(&fake, request("GET", "/v1/incidents/x", ""), StatusCode::NOT_FOUND).await;
+    for (uid, body, status) in [
+        ("i2", "", StatusCode::OK),
+        ("i2", r#"{"for":"30d","reason":"a drill"}"#, StatusCode::OK),
+        ("i2", r#"{"force":true}"#, StatusCode::UNPROCESSABLE_ENTITY),
+        ("i1", "", StatusCode::CONFLICT),
+        ("x", "", StatusCode::NOT_FOUND),
+    ] {
+        json_of(&fake, request("POST", &format!("/v1/incidents/{uid}/accept"), body), status).await;
+    }
     let response = ask(&fake, request("GET", "/v1/incidents?follow=true&severity=high", "")).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/x-ndjson");
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -349,6 +358,7 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/policies", "get"),
         ("/v1/incidents", "get"),
         ("/v1/incidents/{uid}", "get"),
+        ("/v1/incidents/{uid}/accept", "post"),
         ("/v1/responses/{id}", "delete"),
         ("/healthz", "get"),
         ("/metrics", "get"),

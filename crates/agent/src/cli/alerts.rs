@@ -177,13 +177,14 @@ async fn act(action: &AlertsAction, format: ListFormat, client: &Client, width: 
         AlertsAction::Accepted => client.get("/v1/accepted").await?,
         AlertsAction::Revoke { id } => vec![client.delete(&format!("/v1/accepted/{}", encode(id))).await?],
     };
-    Ok(match format {
-        ListFormat::Json => format!("{:#}\n", json!(all)),
-        ListFormat::Table => accepted(&all, width),
-    })
+    Ok(accepted(&all, format, width))
 }
 
-fn accepted(all: &[Accepted], width: usize) -> String {
+/// What was accepted, as it is printed.
+pub(super) fn accepted(all: &[Accepted], format: ListFormat, width: usize) -> String {
+    if matches!(format, ListFormat::Json) {
+        return format!("{:#}\n", json!(all));
+    }
     let columns = [
         Column::left("ID", 16, 16),
         Column::left("FOUND BY", 16, 44),

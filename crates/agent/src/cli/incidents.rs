@@ -6,15 +6,19 @@ use std::borrow::Cow;
 
 use clap::{Args, Subcommand};
 use ethogram_model::{Incident, Severity, render};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{
-    alerts::severity,
+    alerts::{accepted, severity},
     args::{ListFormat, Moment},
     client::{Client, encode},
     profile::moment,
 };
-use crate::output::{self, Align};
+use crate::{
+    api::Accepted,
+    config::Period,
+    output::{self, Align},
+};
 
 /// Time, severity, state, parts, id, and what.
 const LAYOUT: [(Align, usize); 6] =
@@ -27,7 +31,9 @@ const TITLES: [&str; 6] = ["TIME (UTC)", "SEVERITY", "STATE", "PARTS", "ID", "WH
 Examples:
   ethogram incidents --severity medium --since 24h     those of medium severity and above of the last day
   ethogram incidents --follow                          as they begin, go on and end
-  ethogram incidents show 3f1c                         how one began, what it did, and why that is unusual")]
+  ethogram incidents show 3f1c                         how one began, what it did, and why that is unusual
+  ethogram incidents accept 3f1c --for 30d             it is normal: none of what is unusual about it raises an alert
+                                                       for a month; ethogram alerts accepted says what that swallowed")]
 pub struct IncidentsArgs {
     /// What to do; without it, list them
     #[command(subcommand)]
@@ -66,6 +72,17 @@ pub enum IncidentsAction {
         /// The incident's id, or the start of it
         id: String,
     },
+    /// Say that one is normal: each of its alerts is accepted with its object, and nothing else
+    Accept {
+        /// The incident's id, or the start of it
+        id: String,
+        /// For how long [default: until it is revoked]
+        #[arg(long = "for", value_name = "TIME")]
+        period: Option<Period>,
+        /// Why it is normal
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
 }
 
 pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Result<()> {
@@ -76,6 +93,11 @@ pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Res
             ListFormat::Json => format!("{incident}\n"),
             ListFormat::Table => story::text(&story_of(&incident)?, width),
         })?);
+    }
+    if let Some(IncidentsAction::Accept { id, period, reason }) = &args.action {
+        let body = json!({ "for": period, "reason": reason });
+        let all: Vec<Accepted> = client.post(&format!("/v1/incidents/{}/accept", encode(id)), &body).await?;
+        return Ok(output::print(&accepted(&all, args.output, width))?);
     }
     let print = |incident: &Json| -> anyhow::Result<()> {
         Ok(output::print(&match args.output {

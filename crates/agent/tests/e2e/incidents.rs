@@ -57,6 +57,14 @@ fn each_deed_is_one_and_is_told_from_its_beginning() {
     let listed = String::from_utf8(listed.stdout).unwrap();
     assert!(listed.contains(&later[..8]) && listed.contains(&second.0[..8]), "{listed}");
 
+    // It is normal, says a person: the same deed again is none.
+    let accept = ethogram(["incidents", "accept", second.0.as_str(), "--for", "30d", "--reason", "a drill"]);
+    let accept = { accept }.arg("--socket").arg(&server.http.socket).output().unwrap();
+    assert!(accept.status.success(), "{}", String::from_utf8_lossy(&accept.stderr));
+    let accepted = server.http.get("/v1/accepted");
+    let objects: Vec<&str> = accepted.as_array().unwrap().iter().filter_map(|one| one["object"].as_str()).collect();
+    assert!(objects.contains(&"/etc/gshadow") && !objects.contains(&"/etc/shadow"), "{objects:?}");
+
     // It outlives the server, which does not go on with it.
     let server = server.kill_and_restart(|_| ());
     let kept = eventually("the incident from the store", seconds(10), || about(&server, &web, &["dropped"]).pop());

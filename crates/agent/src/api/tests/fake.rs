@@ -261,6 +261,14 @@ impl Incidents for Fake {
         }
     }
 
+    async fn accept_incident(&self, uid: String, _: Option<u64>, _: Option<String>) -> Answer<Vec<Accepted>> {
+        match uid.as_str() {
+            "i2" => Ok(Vec::new()),
+            "i1" => Err(Refusal::Conflict("none of its alerts is kept any more: there is nothing to accept".into())),
+            _ => Err(Refusal::unknown("incident", &uid, ["i1", "i2"])),
+        }
+    }
+
     async fn subscribe_incidents(&self, _: IncidentFilter) -> Answer<IncidentStream> {
         Ok(Box::pin(tokio_stream::iter([incident("i3", Severity::High)])))
     }
