@@ -115,6 +115,12 @@ pub struct EngineMetrics {
     pub identity: BTreeMap<&'static str, u64>,
     /// What became of behaviours, by outcome.
     pub behaviours: BTreeMap<&'static str, u64>,
+    /// What became of incidents, by what.
+    pub incidents: BTreeMap<&'static str, u64>,
+    /// Incidents that are open, by severity.
+    pub incidents_open: BTreeMap<&'static str, u64>,
+    /// Bytes of what connects them, roughly.
+    pub incident_graph_bytes: u64,
 }
 
 /// What is measured where the engine's results go.
@@ -173,6 +179,10 @@ impl MetricsSnapshot {
         for (outcome, n) in &self.engine.behaviours {
             page.sample(&[("outcome", outcome)], *n);
         }
+        page.family("ethogram_incidents", Kind::Counter, "Incidents, by what became of them.");
+        for (what, n) in &self.engine.incidents {
+            page.sample(&[("what", what)], *n);
+        }
         if !self.recording.is_empty() {
             let help = "What was recorded, and what the disk was too slow for, by what.";
             page.family("ethogram_recording", Kind::Counter, help);
@@ -192,6 +202,12 @@ impl MetricsSnapshot {
             "Habits: what workloads do all day, counted in the kernel and not sent.",
         );
         page.sample(&[], self.engine.habits);
+        page.family("ethogram_incidents_open", Kind::Gauge, "Incidents that are open, by severity.");
+        for (severity, n) in &self.engine.incidents_open {
+            page.sample(&[("severity", severity)], *n);
+        }
+        page.family("ethogram_incident_graph_bytes", Kind::Gauge, "Memory for what connects incidents, roughly.");
+        page.sample(&[], self.engine.incident_graph_bytes);
         page.family("ethogram_build_info", Kind::Gauge, "Always 1; the version is in the label.");
         page.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
         if let Some(process) = process {

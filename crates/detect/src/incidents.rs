@@ -12,7 +12,7 @@ mod score;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use ethogram_model::{Event, Finding, Incident, Link, LinkKind, ObjectKind, Origin, Process, Value};
+use ethogram_model::{Event, Finding, Incident, Link, LinkKind, ObjectKind, Origin, Process, Severity, Value};
 
 use crate::channels::behaviour::Behaviour;
 use deed::Deed;
@@ -37,8 +37,22 @@ pub struct Incidents {
     next: Id,
     /// Those that ended since they were last taken.
     ended: Vec<Arc<Incident>>,
-    /// Incidents closed because there were too many.
-    evicted: u64,
+    counters: IncidentCounters,
+}
+
+/// What became of incidents. They only ever grow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IncidentCounters {
+    /// Begun.
+    pub begun: u64,
+    /// Become part of another.
+    pub merged: u64,
+    /// Ended after a while without a new part.
+    pub closed: u64,
+    /// Ended because there were too many.
+    pub evicted: u64,
+    /// Connections that were not kept because there were too many.
+    pub refused: u64,
 }
 
 impl Incidents {
@@ -124,6 +138,7 @@ impl Incidents {
     fn begin(&mut self, finding: &Finding, lineage: Option<&Lineage<'_>>) -> Id {
         let id = self.next;
         self.next += 1;
+        self.counters.begun += 1;
         self.open.insert(id, Deed::new(finding, lineage));
         id
     }
@@ -149,6 +164,7 @@ impl Incidents {
         };
         let (Some(mut other), Some(deed)) = (self.open.remove(&from), self.open.get_mut(&into)) else { return };
         let before = deed.incident.steps.len();
+        self.counters.merged += 1;
         self.graph.merge(from, into, before);
         for connection in found.iter_mut().filter(|connection| connection.node.incident == from) {
             connection.node = Node { incident: into, step: connection.node.step + before };
@@ -250,6 +266,7 @@ impl Incidents {
     pub fn advance(&mut self, now_ns: u64) {
         let is_over = |deed: &Deed| now_ns.saturating_sub(deed.incident.last_seen_ns) >= CLOSE_NS;
         let over: Vec<Id> = self.open.iter().filter(|(_, deed)| is_over(deed)).map(|(id, _)| *id).collect();
+        self.counters.closed += over.len() as u64;
         over.into_iter().for_each(|id| self.close(id));
     }
 
@@ -272,7 +289,7 @@ impl Incidents {
         let key = |id: &Id| self.open.get(id).map(|deed| (deed.incident.severity, deed.incident.last_seen_ns));
         theirs.sort_by_key(key);
         theirs.truncate(theirs.len().min(AT_ONCE));
-        self.evicted += theirs.len() as u64;
+        self.counters.evicted += theirs.len() as u64;
         theirs.into_iter().for_each(|id| self.close(id));
     }
 
@@ -291,14 +308,30 @@ impl Incidents {
         self.open.len()
     }
 
+    /// The same by the name of their severity.
+    pub fn open_by_severity(&self) -> BTreeMap<&'static str, u64> {
+        let mut counts: BTreeMap<_, _> = ["informational", "low", "medium", "high", "critical"].map(|s| (s, 0)).into();
+        for deed in self.open.values() {
+            let name = match deed.incident.severity {
+                Severity::Informational => "informational",
+                Severity::Low => "low",
+                Severity::Medium => "medium",
+                Severity::High => "high",
+                Severity::Critical => "critical",
+            };
+            *counts.entry(name).or_default() += 1;
+        }
+        counts
+    }
+
     /// Bytes that the graph takes, roughly.
     pub fn graph_bytes(&self) -> usize {
         self.graph.bytes()
     }
 
-    /// Incidents that were closed, and connections that were not kept, because there were too many.
-    pub fn refused(&self) -> (u64, u64) {
-        (self.evicted, self.graph.refused)
+    /// What became of them so far.
+    pub fn counters(&self) -> IncidentCounters {
+        IncidentCounters { refused: self.graph.refused, ..self.counters }
     }
 }
 

@@ -18,6 +18,9 @@ fn snapshot() -> MetricsSnapshot {
             habits: 3,
             identity: [("cgroups_unknown", 2)].into(),
             behaviours: [("known", 7)].into(),
+            incidents: [("begun", 2)].into(),
+            incidents_open: [("high", 1)].into(),
+            incident_graph_bytes: 960,
         },
         outlet: OutletMetrics {
             alerts: [(("high".to_owned(), "odd \"rule\"\\\n".to_owned()), 2)].into(),
@@ -84,6 +87,9 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_behaviours_total Behaviours seen, by what the model made of them.
     # TYPE ethogram_behaviours_total counter
     ethogram_behaviours_total{outcome="known"} 7
+    # HELP ethogram_incidents_total Incidents, by what became of them.
+    # TYPE ethogram_incidents_total counter
+    ethogram_incidents_total{what="begun"} 2
     # HELP ethogram_recording_total What was recorded, and what the disk was too slow for, by what.
     # TYPE ethogram_recording_total counter
     ethogram_recording_total{what="events"} 9
@@ -96,6 +102,12 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_habits Habits: what workloads do all day, counted in the kernel and not sent.
     # TYPE ethogram_habits gauge
     ethogram_habits 3
+    # HELP ethogram_incidents_open Incidents that are open, by severity.
+    # TYPE ethogram_incidents_open gauge
+    ethogram_incidents_open{severity="high"} 1
+    # HELP ethogram_incident_graph_bytes Memory for what connects incidents, roughly.
+    # TYPE ethogram_incident_graph_bytes gauge
+    ethogram_incident_graph_bytes 960
     # HELP ethogram_build_info Always 1; the version is in the label.
     # TYPE ethogram_build_info gauge
     ethogram_build_info{version="0.1.0"} 1

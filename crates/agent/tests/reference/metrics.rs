@@ -60,6 +60,9 @@ fn sample() -> MetricsSnapshot {
             profiles: one(),
             identity: BTreeMap::from([("x", 1)]),
             behaviours: BTreeMap::from([("x", 1)]),
+            incidents: BTreeMap::from([("x", 1)]),
+            incidents_open: BTreeMap::from([("x", 1)]),
+            incident_graph_bytes: 1,
             ..EngineMetrics::default()
         },
         outlet: OutletMetrics {

@@ -351,7 +351,7 @@ fn floods_are_bounded_and_who_floods_gives_way_first() {
     assert!(incidents.open() <= MAX_OPEN && incidents.open() > MAX_OPEN / 2);
     let open: Vec<_> = incidents.take_changed().into_iter().filter(|incident| incident.is_open).collect();
     assert!(open.iter().any(|incident| incident.workloads == ["store"]), "the neighbour's stays");
-    assert!(incidents.graph_bytes() < 4 << 20 && incidents.refused().0 > 19_000);
+    assert!(incidents.graph_bytes() < 4 << 20 && incidents.counters().evicted > 19_000);
     // One process, many findings.
     let mut one = Incidents::default();
     let process = web.run(&[], 100, "/bin/sh", 0);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use ethogram_detect::{Detector, IncidentCounters};
 use ethogram_engine::{Engine, Judged};
 
 use crate::{
@@ -29,7 +30,7 @@ async fn measure(server: &Server) -> Answer<MetricsSnapshot> {
         .into_iter()
         .map(|t| (t.schema.name.to_string(), TrackerState::from(&t.state), Counters::from(&t.counters)));
     let of_engine = |engine: &mut Engine<Judged>| {
-        let model = &engine.consumer.detector.model;
+        let Detector { model, incidents, .. } = &engine.consumer.detector;
         let mut profiles: BTreeMap<_, _> = ProfileState::ALL.iter().map(|state| (state.name().to_owned(), 0)).collect();
         for profile in model.profiles() {
             *profiles.entry(profile.state.name().to_owned()).or_default() += 1;
@@ -40,6 +41,9 @@ async fn measure(server: &Server) -> Answer<MetricsSnapshot> {
             habits: model.habits() as u64,
             identity: engine.identity.counters(),
             behaviours: behaviours(model.counters()),
+            incidents: became(incidents.counters()),
+            incidents_open: incidents.open_by_severity(),
+            incident_graph_bytes: incidents.graph_bytes() as u64,
         }
     };
     let of_outlet = |outlet: &mut ServerOutlet| OutletMetrics {
@@ -70,6 +74,16 @@ fn behaviours(counters: ethogram_detect::ModelCounters) -> BTreeMap<&'static str
         ("overflowed", counters.overflowed),
         ("untold", counters.untold),
         ("profile_evicted", counters.evicted),
+    ])
+}
+
+fn became(counters: IncidentCounters) -> BTreeMap<&'static str, u64> {
+    BTreeMap::from([
+        ("begun", counters.begun),
+        ("merged", counters.merged),
+        ("closed", counters.closed),
+        ("evicted", counters.evicted),
+        ("connection_refused", counters.refused),
     ])
 }
 
