@@ -65,7 +65,7 @@ impl Incidents {
         let mut lineage = process.map(|process| Lineage::of(process, container, init, now_ns));
         let cgroup = container.map_or(0, |container| container.cgroup_id);
         let mut found = match &mut lineage {
-            Some(lineage) if !lineage.chain().is_empty() => self.connected(lineage, cgroup, finding, now_ns),
+            Some(lineage) if !lineage.chain().is_empty() => self.connected(lineage, cgroup, now_ns),
             _ => self.alike(finding, now_ns).into_iter().collect(),
         };
         let id = match found.first() {
@@ -83,7 +83,7 @@ impl Incidents {
     }
 
     /// What connects a finding's process with open incidents, the oldest first; each incident once.
-    fn connected(&self, lineage: &mut Lineage<'_>, cgroup: u64, finding: &Finding, now_ns: u64) -> Vec<Connection> {
+    fn connected(&self, lineage: &mut Lineage<'_>, cgroup: u64, now_ns: u64) -> Vec<Connection> {
         if self.graph.is_empty() {
             return Vec::new();
         }
@@ -103,10 +103,10 @@ impl Incidents {
             add(member.node, Why::Lineage);
         }
         for exec in lineage.chain().iter().rev() {
-            if let Some(member) = self.graph.member(ExecId::of(exec)).filter(|member| self.still_holds(*member, now_ns))
-            {
-                let is_whole = member.holds != Holds::AsStarter;
-                add(member.node, if is_whole { Why::Lineage } else { Why::Time });
+            let member = self.graph.member(ExecId::of(exec));
+            if let Some(member) = member.filter(|member| self.still_holds(*member, lineage.origin, now_ns)) {
+                let is_by_time = member.holds == Holds::AsStarter;
+                add(member.node, if is_by_time { Why::Time } else { Why::Lineage });
             }
         }
         // A service that an attacker holds starts programs, too: what it starts right then.
@@ -123,12 +123,9 @@ impl Incidents {
                 }
             }
         }
-        if finding.operation == "execute"
-            && let Some(writer) = self.graph.writer(cgroup, &finding.object)
-        {
-            add(writer, Why::File(finding.object.clone()));
-        }
-        if let Some(hop) = self.graph.hop_into(cgroup, now_ns.saturating_sub(HOP_NS)) {
+        // What is started from outside comes over no connection.
+        let hop = self.graph.hop_into(cgroup, now_ns.saturating_sub(HOP_NS));
+        if let Some(hop) = hop.filter(|_| lineage.origin != Origin::Entered) {
             add(hop.node, Why::Hop(hop.address));
         }
         found.sort_by_key(|connection| connection.node.incident);
@@ -183,9 +180,12 @@ impl Incidents {
         let Some(deed) = open.get_mut(&id) else { return };
         let mut step = None;
         for (at, exec) in lineage.iter().flat_map(|lineage| lineage.chain().iter().enumerate()) {
-            let is_service = at == 0 && deed_of(lineage) == Some(Origin::Service);
-            let place = deed.step(exec, finding.place(), step, is_service);
-            let holds = if is_service { Holds::AsService } else { Holds::Whole };
+            let holds = match deed_of(lineage) {
+                Some(Origin::Service) if at == 0 => Holds::AsService,
+                Some(Origin::Start) => Holds::AsStart,
+                _ => Holds::Whole,
+            };
+            let place = deed.step(exec, finding.place(), step, holds == Holds::AsService);
             graph.add_program(ExecId::of(exec), Member { node: Node { incident: id, step: place }, holds });
             step = Some(place);
         }
@@ -224,7 +224,14 @@ impl Incidents {
         let cgroup = event.context.container.as_ref().map_or(0, |container| container.cgroup_id);
         for behaviour in Behaviour::of(event) {
             match behaviour.kind {
-                ObjectKind::Path | ObjectKind::GuardedPath => self.graph.wrote(cgroup, &behaviour.object, node),
+                ObjectKind::Path | ObjectKind::GuardedPath => {
+                    // As it is called, and as profiles call it: where it is moved, that is its new name.
+                    let path = event.schema.layout().file_path.map(|place| event.value_at(place));
+                    if let Some(Value::Text(path)) = path {
+                        self.graph.wrote(cgroup, &String::from_utf8_lossy(&path), node);
+                    }
+                    self.graph.wrote(cgroup, &behaviour.object, node);
+                }
                 ObjectKind::Peer => {
                     if let Some(address) = peer(event) {
                         self.graph.connected(cgroup, Hop { node, address, time_ns: event.time_ns });
@@ -239,15 +246,17 @@ impl Incidents {
     fn node_of(&self, process: &Process, now_ns: u64) -> Option<Node> {
         let chain = std::iter::once(&process.exec).chain(&process.replaced).chain(&process.ancestors);
         let members = chain.filter_map(|exec| self.graph.member(ExecId::of(exec)));
-        members.filter(|member| self.still_holds(*member, now_ns)).map(|member| member.node).next()
+        let mut holding = members.filter(|member| self.still_holds(*member, Origin::Unknown, now_ns));
+        holding.next().map(|member| member.node)
     }
 
-    /// Whether what a program does still belongs to its incident.
-    fn still_holds(&self, member: Member, now_ns: u64) -> bool {
+    /// Whether what a program does, which comes from there, still belongs to its incident.
+    fn still_holds(&self, member: Member, origin: Origin, now_ns: u64) -> bool {
         let deed = self.open.get(&member.node.incident);
         deed.is_some_and(|deed| match member.holds {
             Holds::Whole => true,
             Holds::AsService => deed.is_warm(now_ns),
+            Holds::AsStart => origin == Origin::Start || deed.is_recent(now_ns),
             Holds::AsStarter => deed.is_recent(now_ns),
         })
     }

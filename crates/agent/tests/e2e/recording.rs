@@ -85,6 +85,9 @@ fn a_recorded_server_replays_to_the_byte() {
     let first = web("recorded");
     let settings = Settings { learning_period: seconds(5), record: true, ..Settings::default() };
     let mut server = Server::start(&settings);
+    let mut follow = ethogram(["incidents", "--follow", "-o", "json"]);
+    follow.arg("--socket").arg(&server.http.socket);
+    let incidents = Process::spawn(follow);
     server.await_container(&first.name);
     first.load(20);
     server.await_judging(seconds(40));
@@ -100,6 +103,8 @@ fn a_recorded_server_replays_to_the_byte() {
         });
     }
     let profile = settled_profile(&server);
+    let incidents = || -> String { incidents.stdout().into_iter().map(|(_, line)| line + "\n").collect() };
+    eventually("the incidents", seconds(10), || incidents().contains(&later.name).then_some(()));
     server.process.signal(Signal::TERM);
     assert!(server.process.wait(seconds(20)).success());
     let live: String = server.process.stdout().into_iter().map(|(_, line)| line + "\n").collect();
@@ -109,6 +114,7 @@ fn a_recorded_server_replays_to_the_byte() {
     let replayed = user.replay(&["--profiles", "profiles"]);
     assert!(replayed.status.success(), "{}", text(&replayed.stderr));
     assert_eq!(text(&replayed.stdout), live, "the same alerts, to the byte");
+    assert_eq!(text(&user.replay(&["-o", "incidents"]).stdout), incidents(), "the same incidents, to the byte");
     assert!(live.contains(&later.name) && !live.contains(&calm.name), "{live}");
     assert!(!text(&replayed.stderr).contains("missing"), "{}", text(&replayed.stderr));
     let profiles = fs::read_to_string(user.path("profiles")).unwrap();

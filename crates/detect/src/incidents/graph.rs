@@ -40,6 +40,8 @@ pub(super) enum Holds {
     Whole,
     /// What it does as long as the incident is warm: it is a service that also does other things.
     AsService,
+    /// What it does and starts as long as it is not settled: it becomes a service.
+    AsStart,
     /// What it does in the moment in which it started the incident's first program.
     AsStarter,
 }

@@ -295,6 +295,23 @@ fn a_hop_into_another_container_connects_and_a_visit_of_somebody_else_does_not()
 }
 
 #[test]
+fn a_start_is_one_and_what_comes_later_is_another() {
+    let mut judge = Judge::default();
+    let web = Place::new(7, "web");
+    let begun = Exec { called_ns: START, ..Exec::clone(&web.init) };
+    let web = Place { init: Arc::new(begun), ..web };
+    for n in 0..12 {
+        judge.find(&web, &web.itself(), 1 + n, ("write", &format!("/etc/app/{n}")), Severity::Medium);
+    }
+    judge.find(&web, &web.run(&[], 20, "/bin/chown", 25), 25, ("execute", "/bin/chown"), Severity::Medium);
+    let open = judge.open();
+    assert_eq!((open.len(), open[0].origin, open[0].parts.len()), (1, Origin::Start, 2), "{open:#?}");
+    judge.find(&web, &web.run(&[], 100, "/bin/sh", 90), 90, ("execute", "/bin/sh"), Severity::High);
+    judge.find(&web, &web.itself(), 200, ("read", "/etc/shadow"), Severity::High);
+    assert_eq!(judge.open().len(), 3);
+}
+
+#[test]
 fn who_looks_around_from_outside_is_low_and_who_reads_a_secret_is_not() {
     let (web, mut judge) = (Place::new(7, "web"), Judge::default());
     let shell = web.enter(100, "/bin/sh", 0);
