@@ -3,7 +3,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use axum::{extract::State, response::Response};
-use ethogram_model::{Incident, Severity, ocsf};
+use ethogram_model::{Incident, IncidentGraph, Severity, ocsf};
 use serde::Deserialize;
 use tokio_stream::{Stream, StreamExt};
 use utoipa::{IntoParams, ToSchema};
@@ -35,7 +35,7 @@ pub trait Incidents: Send + Sync + 'static {
     fn accept_incident(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> impl Answers<Vec<Accepted>>;
 }
 
-resource!(Incidents: incidents, incident, accept_incident);
+resource!(Incidents: incidents, incident, incident_graph, accept_incident);
 
 /// Which incidents are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -131,6 +131,19 @@ pub(super) async fn incident<B: Incidents>(
     PathPart(uid): PathPart,
 ) -> Answered<axum::Json<serde_json::Value>> {
     Ok(axum::Json(ocsf::from_incident(&*agent.incident(uid).await?)))
+}
+
+/// An incident's provenance graph: programs, what they did it to, and what connects them.
+#[utoipa::path(get, path = "/v1/incidents/{uid}/graph", params(("uid" = String, Path, description = "The incident, or the start of its uid")),
+    responses(
+        (status = 200, content((serde_json::Value = "application/json"))),
+        (status = 404, description = "No such incident", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn incident_graph<B: Incidents>(
+    State(agent): State<Arc<B>>,
+    PathPart(uid): PathPart,
+) -> Answered<axum::Json<IncidentGraph>> {
+    Ok(axum::Json(IncidentGraph::of(&*agent.incident(uid).await?)))
 }
 
 /// How an incident is accepted.

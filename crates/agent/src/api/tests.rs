@@ -267,6 +267,9 @@ async fn incidents_are_listed_shown_and_followed() {
     let one = json_of(&fake, request("GET", "/v1/incidents/i2", ""), StatusCode::OK).await;
     assert_eq!((&one["class_uid"], &one["severity"]), (&json!(2005), &json!("High")));
     json_of(&fake, request("GET", "/v1/incidents/x", ""), StatusCode::NOT_FOUND).await;
+    let graph = json_of(&fake, request("GET", "/v1/incidents/i2/graph", ""), StatusCode::OK).await;
+    assert_eq!(graph, json!({ "nodes": [], "edges": [] }));
+    json_of(&fake, request("GET", "/v1/incidents/x/graph", ""), StatusCode::NOT_FOUND).await;
     for (uid, body, status) in [
         ("i2", "", StatusCode::OK),
         ("i2", r#"{"for":"30d","reason":"a drill"}"#, StatusCode::OK),
@@ -359,6 +362,7 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/incidents", "get"),
         ("/v1/incidents/{uid}", "get"),
         ("/v1/incidents/{uid}/accept", "post"),
+        ("/v1/incidents/{uid}/graph", "get"),
         ("/v1/responses/{id}", "delete"),
         ("/healthz", "get"),
         ("/metrics", "get"),

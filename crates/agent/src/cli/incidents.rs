@@ -1,11 +1,12 @@
 //! `ethogram incidents`: alerts that belong to one deed, and its story.
 
+mod drawing;
 mod story;
 
 use std::borrow::Cow;
 
-use clap::{Args, Subcommand};
-use ethogram_model::{Incident, Severity, render};
+use clap::{Args, Subcommand, ValueEnum};
+use ethogram_model::{Incident, IncidentGraph, Severity, render};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -32,6 +33,7 @@ Examples:
   ethogram incidents --severity medium --since 24h     those of medium severity and above of the last day
   ethogram incidents --follow                          as they begin, go on and end
   ethogram incidents show 3f1c                         how one began, what it did, and why that is unusual
+  ethogram incidents show 3f1c --graph svg >3f1c.svg   the same as a picture
   ethogram incidents accept 3f1c --for 30d             it is normal: none of what is unusual about it raises an alert
                                                        for a month; ethogram alerts accepted says what that swallowed")]
 pub struct IncidentsArgs {
@@ -71,6 +73,9 @@ pub enum IncidentsAction {
     Show {
         /// The incident's id, or the start of it
         id: String,
+        /// Draw its graph instead: programs, what they did it to, and what connects them
+        #[arg(long, value_enum, value_name = "FORMAT")]
+        graph: Option<GraphFormat>,
     },
     /// Say that one is normal: each of its alerts is accepted with its object, and nothing else
     Accept {
@@ -85,9 +90,28 @@ pub enum IncidentsAction {
     },
 }
 
+/// As what a graph is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A picture.
+    Svg,
+    /// In the language of Graphviz.
+    Dot,
+    /// Nodes and edges.
+    Json,
+}
+
 pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Result<()> {
     let width = output::width();
-    if let Some(IncidentsAction::Show { id }) = &args.action {
+    if let Some(IncidentsAction::Show { id, graph: Some(format) }) = &args.action {
+        let graph: IncidentGraph = client.get(&format!("/v1/incidents/{}/graph", encode(id))).await?;
+        return Ok(output::print(&match format {
+            GraphFormat::Svg => drawing::svg(&graph),
+            GraphFormat::Dot => drawing::dot(&graph),
+            GraphFormat::Json => format!("{}\n", json!(graph)),
+        })?);
+    }
+    if let Some(IncidentsAction::Show { id, graph: None }) = &args.action {
         let incident: Json = client.get(&format!("/v1/incidents/{}", encode(id))).await?;
         return Ok(output::print(&match args.output {
             ListFormat::Json => format!("{incident}\n"),

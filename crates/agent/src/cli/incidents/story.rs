@@ -165,7 +165,7 @@ fn cut(line: &str, width: usize) -> String {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
-mod tests {
+pub(super) mod tests {
     use ethogram_model::{Link, Origin, ScorePart};
 
     use super::*;
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    fn incident() -> Incident {
+    pub(crate) fn incident() -> Incident {
         Incident {
             uid: "3f1c72272e07bb014262b821756295c5".into(),
             title: "web: /bin/sh started by a service: /bin/cat read /etc/shadow, and 1 more".into(),
