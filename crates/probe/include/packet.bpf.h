@@ -68,7 +68,8 @@ static __always_inline struct sock *socket_of(struct __sk_buff *skb)
 }
 
 struct destination {
-	u64 socket;
+	u64 socket; /* 0 once it was taken, */
+	u64 taken;  /* and by which socket that was then */
 	ip_address address;
 	u32 port;
 	u32 padding;
@@ -133,6 +134,7 @@ static __always_inline u16 take_destination(ip_address *to, const struct sock *s
 
 	if (!destination || destination->socket != (u64)sk)
 		return 0;
+	destination->taken = destination->socket;
 	destination->socket = 0;
 	*to = destination->address;
 	last = (u32 *)&to->bytes[12];
@@ -141,6 +143,18 @@ static __always_inline u16 take_destination(ip_address *to, const struct sock *s
 	else if (!*last && !*(u64 *)&to->bytes[0] && !*(u32 *)&to->bytes[8])
 		to->bytes[15] = 1;
 	return destination->port;
+}
+
+/* Whether what the current thread sends by a socket was met as a packet already, which took the destination. */
+static __always_inline bool was_met_as_packet(const struct sock *sk)
+{
+	u32 thread = current_thread();
+	struct destination *destination = bpf_map_lookup_elem(&destinations, &thread);
+
+	if (!destination || destination->taken != (u64)sk)
+		return false;
+	destination->taken = 0;
+	return true;
 }
 
 /* The other side of a packet, where its sender or its socket names it: before any address is translated. 0 where neither does. */

@@ -264,6 +264,9 @@ int BPF_PROG(datagram_sent, struct sock *sk, int result)
 	key.port = set_named_peer(&key.address, sk, true);
 	if (!c)
 		return 0;
+	/* While how much has a subscriber, packets are counted, and their programs have reported it. */
+	if (owner && !key.port && was_met_as_packet(sk))
+		return 0;
 	if (!owner || !key.port) {
 		c->seen++;
 		c->dropped__table__full++;

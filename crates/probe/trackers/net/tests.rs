@@ -140,6 +140,30 @@ fn peers_are_told_also_where_nobody_wants_flows() {
 }
 
 #[test]
+fn what_is_sent_by_a_socket_that_is_not_connected_is_not_lost_whoever_subscribes() {
+    for subscription in [Subscription::All, Subscription::only(["peer"])] {
+        let mut rig = Rig::start("net");
+        rig.collector.set_subscription("net", subscription).unwrap();
+        let server = UdpSocket::bind((address_of_this_test(9), 0)).unwrap();
+        let to = server.local_addr().unwrap();
+        let child = forked(|| {
+            let sent = UdpSocket::bind("127.0.0.1:0").and_then(|client| {
+                (0..50).try_for_each(|_| client.send_to(b"each says whom it is for", to).map(|_| ()))
+            });
+            i32::from(sent.is_err())
+        });
+        let pid = child.pid();
+        assert_eq!(child.go(), 0);
+        rig.expect("the peer", |e| is(e, "peer") && of(e, pid) && number(e, "network.peer.port") == u64::from(to.port()));
+        rig.collector.stop("net").unwrap();
+        rig.all();
+        let counters = rig.counters();
+        assert_eq!(counters.dropped[&("table".to_owned(), "full".to_owned())], 0, "{counters:?}");
+        assert_eq!(counters.unaccounted(), 0, "{counters:?}");
+    }
+}
+
+#[test]
 fn sockets_from_before_the_agent_are_known() {
     let at = SocketAddr::from((address_of_this_test(1), 7778));
     let ready = UdpSocket::bind(at).unwrap();
