@@ -16,7 +16,7 @@ pub(super) enum Flow {
 }
 
 /// From so many bits on it is of that severity.
-const MEDIUM_BITS: f64 = 4.0;
+const MEDIUM_BITS: f64 = 3.0;
 const HIGH_BITS: f64 = 9.0;
 const CRITICAL_BITS: f64 = 18.0;
 /// Of one part, so much of its surprise counts at most.
@@ -132,14 +132,15 @@ fn in_words(all: &BTreeSet<Tactic>) -> String {
 
 /// Rules and the profile found something of it, each by itself.
 fn agreement(parts: &[Part]) -> Option<ScorePart> {
-    let is_of = |kind: &str| parts.iter().any(|part| part.analytic.starts_with(kind));
+    let counts = |part: &&Part| part.severity >= Severity::Medium;
+    let is_of = |kind: &str| parts.iter().filter(counts).any(|part| part.analytic.starts_with(kind));
     (is_of("rule.") && is_of("behaviour."))
         .then(|| ScorePart { bits: 2.0, what: "a rule and the profile agree".into() })
 }
 
 fn origin(incident: &Incident) -> Option<ScorePart> {
     let (bits, what) = match incident.origin {
-        Origin::Entered => (-3.0, "it was started from outside the container, as those who run it do"),
+        Origin::Entered => (-4.0, "it was started from outside the container, as those who run it do"),
         Origin::Start => (-2.0, "it belongs to the start of the container"),
         _ => return None,
     };
