@@ -120,6 +120,11 @@ impl Rig {
         self.status().counters
     }
 
+    /// Events that the tracker counts as lost because a table of its own had no place, or not what was looked for.
+    pub(crate) fn lost_in_tables(&self) -> u64 {
+        self.counters().dropped.iter().filter(|((stage, _), _)| stage == "table").map(|(_, n)| n).sum()
+    }
+
     /// What attaches the tracker here.
     pub(crate) fn programs(&self) -> Vec<ProgramStatus> {
         self.status().programs
