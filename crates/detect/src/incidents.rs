@@ -77,7 +77,8 @@ impl Incidents {
         }
         self.add(id, finding, lineage.as_ref(), &found);
         if let Some(event) = event {
-            self.observe(event);
+            self.learn_address(event);
+            self.note(event, true);
         }
         self.make_room();
     }
@@ -101,6 +102,18 @@ impl Incidents {
         if let Some((exec, member)) = whole {
             lineage.begin_at(exec);
             add(member.node, Why::Lineage);
+        }
+        // A shell becomes the last program of its script, and its parent stays the same.
+        let parents = lineage.above().next().into_iter().chain(lineage.chain().iter().copied());
+        let parents: Vec<_> = parents.map(|exec| ExecId::of(exec)).collect();
+        let offset = usize::from(parents.len() > lineage.chain().len());
+        for (at, exec) in lineage.chain().iter().enumerate() {
+            let parent = (at + offset).checked_sub(1).and_then(|parent| parents.get(parent)).copied();
+            if let Some((_, member)) = self.graph.member_before(ExecId::of(exec), parent)
+                && member.holds == Holds::Whole
+            {
+                add(member.node, Why::Lineage);
+            }
         }
         for exec in lineage.chain().iter().rev() {
             let member = self.graph.member(ExecId::of(exec));
@@ -179,6 +192,7 @@ impl Incidents {
         let Self { open, graph, .. } = self;
         let Some(deed) = open.get_mut(&id) else { return };
         let mut step = None;
+        let mut parent = lineage.and_then(|lineage| lineage.above().next()).map(|above| ExecId::of(above));
         for (at, exec) in lineage.iter().flat_map(|lineage| lineage.chain().iter().enumerate()) {
             let holds = match deed_of(lineage) {
                 Some(Origin::Service) if at == 0 => Holds::AsService,
@@ -186,15 +200,17 @@ impl Incidents {
                 _ => Holds::Whole,
             };
             let place = deed.step(exec, finding.place(), step, holds == Holds::AsService);
-            graph.add_program(ExecId::of(exec), Member { node: Node { incident: id, step: place }, holds });
-            step = Some(place);
+            let member = Member { node: Node { incident: id, step: place }, holds, parent };
+            graph.add_program(ExecId::of(exec), member);
+            (step, parent) = (Some(place), Some(ExecId::of(exec)));
         }
         // What it does itself right then belongs to it, too.
         if let Some(lineage) = lineage.filter(|lineage| lineage.origin == Origin::Child)
             && let Some(above) = lineage.above().next().map(|above| ExecId::of(above))
             && graph.member(above).is_none()
         {
-            graph.add_program(above, Member { node: Node { incident: id, step: 0 }, holds: Holds::AsStarter });
+            let node = Node { incident: id, step: 0 };
+            graph.add_program(above, Member { node, holds: Holds::AsStarter, parent: None });
         }
         deed.add(finding, step);
         let Some(to) = step else { return };
@@ -216,11 +232,15 @@ impl Incidents {
     /// where none is open.
     pub fn observe(&mut self, event: &Event) {
         self.learn_address(event);
-        if self.graph.is_empty() {
-            return;
+        if !self.graph.is_empty() {
+            self.note(event, false);
         }
+    }
+
+    /// Of what a service does, only what was found belongs to an incident: it serves others meanwhile.
+    fn note(&mut self, event: &Event, is_found: bool) {
         let Some(process) = event.context.process.as_deref() else { return };
-        let Some(node) = self.node_of(process, event.time_ns) else { return };
+        let Some(node) = self.node_of(process, is_found, event.time_ns) else { return };
         let cgroup = event.context.container.as_ref().map_or(0, |container| container.cgroup_id);
         for behaviour in Behaviour::of(event) {
             match behaviour.kind {
@@ -243,10 +263,13 @@ impl Incidents {
     }
 
     /// The step that a process is, or comes from.
-    fn node_of(&self, process: &Process, now_ns: u64) -> Option<Node> {
+    fn node_of(&self, process: &Process, is_found: bool, now_ns: u64) -> Option<Node> {
         let chain = std::iter::once(&process.exec).chain(&process.replaced).chain(&process.ancestors);
         let members = chain.filter_map(|exec| self.graph.member(ExecId::of(exec)));
-        let mut holding = members.filter(|member| self.still_holds(*member, Origin::Unknown, now_ns));
+        let mut holding = members.filter(|member| match member.holds {
+            Holds::Whole => true,
+            _ => is_found && self.still_holds(*member, Origin::Unknown, now_ns),
+        });
         holding.next().map(|member| member.node)
     }
 
@@ -255,7 +278,7 @@ impl Incidents {
         let deed = self.open.get(&member.node.incident);
         deed.is_some_and(|deed| match member.holds {
             Holds::Whole => true,
-            Holds::AsService => deed.is_warm(now_ns),
+            Holds::AsService => deed.is_warm(now_ns) || deed.is_recent(now_ns),
             Holds::AsStart => origin == Origin::Start || deed.is_recent(now_ns),
             Holds::AsStarter => deed.is_recent(now_ns),
         })

@@ -15,6 +15,8 @@ pub(super) type Id = u64;
 const MAX_PER_INCIDENT: usize = 256;
 /// Addresses of containers that are known.
 const MAX_ADDRESSES: usize = 4_096;
+/// Containers that an incident reaches at the same time: where there are more, it looks for something.
+const MAX_REACHED: usize = 3;
 /// Containers that have shown the same address, the latest: each has a network of its own, and may say so of any address.
 const MAX_OWNERS: usize = 4;
 
@@ -31,6 +33,8 @@ pub(super) struct Node {
 pub(super) struct Member {
     pub(super) node: Node,
     pub(super) holds: Holds,
+    /// What started it, where that is known.
+    pub(super) parent: Option<ExecId>,
 }
 
 /// How far what a program does belongs to its incident.
@@ -96,6 +100,12 @@ impl Graph {
         self.programs.get(&exec).copied()
     }
 
+    /// What the same process ran before it ran this: a shell becomes the last program of its script.
+    pub(super) fn member_before(&self, exec: ExecId, parent: Option<ExecId>) -> Option<(ExecId, Member)> {
+        let (before, member) = self.programs.range(..exec).next_back()?;
+        (before.is_of_same_pid(exec) && member.parent == parent).then_some((*before, *member))
+    }
+
     /// A program belongs to an incident. A service may belong to a later one as well, which goes before.
     pub(super) fn add_program(&mut self, exec: ExecId, member: Member) {
         if self.programs.contains_key(&exec) || self.has_room(member.node.incident) {
@@ -135,8 +145,12 @@ impl Graph {
 
     /// An incident connected to an address, from that container.
     pub(super) fn connected(&mut self, from: u64, hop: Hop) {
-        let owners = self.addresses.get(&hop.address).into_iter().flatten();
-        for to in owners.copied().filter(|to| *to != from).collect::<Vec<_>>() {
+        let owners: Vec<u64> = self.addresses.get(&hop.address).into_iter().flatten().copied().collect();
+        // An address that it has itself leads to itself, whoever else has it.
+        if owners.contains(&from) {
+            return;
+        }
+        for to in owners {
             let hops = self.hops.entry(to).or_default();
             if let Some(known) = hops.iter_mut().find(|known| known.node == hop.node) {
                 *known = hop;
@@ -148,7 +162,13 @@ impl Graph {
 
     /// The latest connection of an incident to a container, no older than that.
     pub(super) fn hop_into(&self, container: u64, since_ns: u64) -> Option<Hop> {
-        self.hops.get(&container)?.iter().filter(|hop| hop.time_ns >= since_ns).max_by_key(|hop| hop.time_ns).copied()
+        let recent = self.hops.get(&container)?.iter().filter(|hop| hop.time_ns >= since_ns);
+        // Who looks at all of them is led to none of them in particular.
+        let reaches = |incident| {
+            let is_of_it = |hop: &&Hop| hop.node.incident == incident && hop.time_ns >= since_ns;
+            self.hops.values().filter(|hops| hops.iter().any(|hop| is_of_it(&hop))).count()
+        };
+        recent.filter(|hop| reaches(hop.node.incident) <= MAX_REACHED).max_by_key(|hop| hop.time_ns).copied()
     }
 
     /// One incident becomes part of another, whose steps its own follow.

@@ -20,6 +20,10 @@ impl ExecId {
     pub(super) fn of(exec: &Exec) -> Self {
         Self { cgroup: exec.container_cgroup, pid: exec.pid, called_ns: exec.called_ns }
     }
+
+    pub(super) fn is_of_same_pid(self, other: Self) -> bool {
+        (self.cgroup, self.pid) == (other.cgroup, other.pid)
+    }
 }
 
 /// The programs down to the one that acts, as far as they are of its container or host, and where a deed begins among them.

@@ -100,9 +100,9 @@ fn surprise(parts: &[Part]) -> Option<ScorePart> {
 }
 
 fn tactic(part: &Part) -> Option<Tactic> {
-    let is_peer = part.object.parse::<std::net::SocketAddr>().is_ok();
     Some(match part.operation.as_str() {
-        _ if is_peer && !peers::is_public(&part.object) => return None,
+        // The own network is where a service has its peers.
+        "connect" | "send" if !peers::is_public(&part.object) => return None,
         "execute" => Tactic::Execution,
         "read" => Tactic::Credentials,
         "write" | "link" | "rename" if part.severity >= Severity::High => Tactic::Persistence,

@@ -227,6 +227,51 @@ fn what_a_shell_of_a_service_does_is_one_incident_with_its_beginning_and_way() {
 }
 
 #[test]
+fn a_shell_that_becomes_its_last_program_goes_on_and_the_next_one_with_its_pid_does_not() {
+    let (web, mut judge) = (Place::new(7, "web"), Judge::default());
+    let shell = web.run(&[], 100, "/bin/sh", 0);
+    judge.find(&web, &shell, 0, ("execute", "/bin/sh"), Severity::High);
+    judge.find(&web, &web.run(&[], 100, "/bin/mount", 2), 2, ("execute", "/bin/mount"), Severity::Medium);
+    assert_eq!(judge.open().len(), 1);
+    // That pid again, and another program started it.
+    let other = web.run(&[], 300, "/usr/sbin/cron", 3);
+    judge.find(&web, &web.run(&[&other.exec], 100, "/bin/ls", 60), 60, ("execute", "/bin/ls"), Severity::Medium);
+    assert_eq!(judge.open().len(), 2);
+}
+
+#[test]
+fn who_looks_at_all_containers_is_led_to_none_and_an_own_address_leads_nowhere() {
+    let (web, mut judge) = (Place::new(7, "web"), Judge::default());
+    let shell = web.run(&[], 100, "/bin/sh", 1);
+    let others: Vec<_> = (20..30_u64).map(|n| Place::new(n, &format!("c{n}"))).collect();
+    judge.find(&web, &shell, 1, ("execute", "/bin/sh"), Severity::High);
+    for (n, other) in others.iter().enumerate() {
+        let address = format!("172.17.0.{}", 20 + n);
+        judge.observe(&other.event(&other.itself(), 2, ObjectKind::Port, &address));
+        judge.observe(&web.event(&shell, 3, ObjectKind::Peer, &address));
+    }
+    judge.find(&others[0], &others[0].run(&[], 50, "/bin/sh", 5), 5, ("execute", "/bin/sh"), Severity::High);
+    assert_eq!(judge.open().len(), 2);
+    // Two containers have the same foreign address, each for itself.
+    for place in [&web, &others[1]] {
+        judge.observe(&place.event(&place.itself(), 60, ObjectKind::Port, "203.0.113.66"));
+    }
+    judge.observe(&web.event(&shell, 61, ObjectKind::Peer, "203.0.113.66"));
+    judge.find(&others[1], &others[1].run(&[], 50, "/bin/sh", 62), 62, ("execute", "/bin/sh"), Severity::High);
+    assert_eq!(judge.open().len(), 3);
+}
+
+#[test]
+fn what_a_service_does_for_others_meanwhile_is_no_part_of_it() {
+    let (proxy, app, mut judge) = (Place::new(7, "proxy"), Place::new(8, "app"), Judge::default());
+    judge.observe(&app.event(&app.itself(), 0, ObjectKind::Port, "172.17.0.3"));
+    judge.find(&proxy, &proxy.itself(), 1, ("connect", "169.254.169.254:80"), Severity::High);
+    judge.observe(&proxy.event(&proxy.itself(), 2, ObjectKind::Peer, "172.17.0.3"));
+    judge.find(&app, &app.run(&[], 50, "/bin/sh", 4), 4, ("execute", "/bin/sh"), Severity::High);
+    assert_eq!(judge.open().len(), 2);
+}
+
+#[test]
 fn two_attackers_in_one_container_are_two() {
     let (web, mut judge) = (Place::new(7, "web"), Judge::default());
     for pid in [100, 200] {
