@@ -74,7 +74,7 @@ class Results:
             replace(README, "bench", sentence(parts))
         for name in own:
             entry, module = self.scenarios[name], modules[name]
-            made = f"{self._where()}; made by {_made(entry['command'])}:"
+            made = textwrap.fill(f"{self._where()}; made by {_made(entry['command'])}:", 120, break_on_hyphens=False)
             replace(module.PAGE, name, f"{made}\n\n{module.page(entry['figures'])}")
             replace(README, name, sentence([module.summary(entry["figures"])]))
             module.publish(entry["figures"])

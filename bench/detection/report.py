@@ -92,10 +92,11 @@ def write(folder, result):
 
 def summary(result):
     """What both find together, in one sentence."""
-    f = result["judges"]["both"]["figures"]["Informational"]
+    f, i = result["judges"]["both"]["figures"]["Informational"], result["incidents"]
     return (
-        f"in the benchmark, rules and behaviour model together find {f['found']} of {f['attacks']} attacks, with {f['ordinary_day']} false "
-        f"positives on an ordinary day of eight services, and raise an alert {_seconds(f['seconds_median'])} after the attack began (median)"
+        f"in the benchmark, rules and behaviour model together find {f['found']} of {f['attacks']} attacks, in {number(i['per_attack'])} incidents "
+        f"each, and raise an alert {_seconds(f['seconds_median'])} after the attack began (median); an ordinary day of eight services has "
+        f"{i['ordinary_day']} incidents, {i['ordinary_day_medium']} of them of medium severity and above"
     )
 
 

@@ -146,7 +146,7 @@ impl Graph {
     /// An incident connected to an address, from that container.
     pub(super) fn connected(&mut self, from: u64, hop: Hop) {
         let owners: Vec<u64> = self.addresses.get(&hop.address).into_iter().flatten().copied().collect();
-        // An address that it has itself leads to itself, whoever else has it.
+        // An address that it has itself leads to itself, also where others have it.
         if owners.contains(&from) {
             return;
         }
