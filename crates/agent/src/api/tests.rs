@@ -271,11 +271,11 @@ async fn incidents_are_listed_shown_and_followed() {
     assert_eq!(graph, json!({ "nodes": [], "edges": [] }));
     json_of(&fake, request("GET", "/v1/incidents/x/graph", ""), StatusCode::NOT_FOUND).await;
     for (uid, body, status) in [
-        ("i2", "", StatusCode::OK),
+        ("i2", "{}", StatusCode::OK),
         ("i2", r#"{"for":"30d","reason":"a drill"}"#, StatusCode::OK),
         ("i2", r#"{"force":true}"#, StatusCode::UNPROCESSABLE_ENTITY),
-        ("i1", "", StatusCode::CONFLICT),
-        ("x", "", StatusCode::NOT_FOUND),
+        ("i1", "{}", StatusCode::CONFLICT),
+        ("x", "{}", StatusCode::NOT_FOUND),
     ] {
         json_of(&fake, request("POST", &format!("/v1/incidents/{uid}/accept"), body), status).await;
     }
