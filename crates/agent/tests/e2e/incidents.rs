@@ -31,7 +31,7 @@ fn each_deed_is_one_and_is_told_from_its_beginning() {
     server.await_judging(seconds(30));
     // Two who do much the same at the same time, and one of them leaves a file.
     web.sh("cat /etc/shadow; cp /bin/busybox /tmp/dropped");
-    web.sh("id; echo key >/root/.ssh_key; cat /etc/gshadow");
+    web.sh("id; echo key >/root/.ssh_key; cat /etc/passwd");
     let first = eventually("the first incident", seconds(20), || about(&server, &web, &["/etc/shadow"]).pop());
     let second = eventually("the second incident", seconds(20), || about(&server, &web, &["ssh_key"]).pop());
     assert_ne!(first.0, second.0);
@@ -63,7 +63,7 @@ fn each_deed_is_one_and_is_told_from_its_beginning() {
     assert!(accept.status.success(), "{}", String::from_utf8_lossy(&accept.stderr));
     let accepted = server.http.get("/v1/accepted");
     let objects: Vec<&str> = accepted.as_array().unwrap().iter().filter_map(|one| one["object"].as_str()).collect();
-    assert!(objects.contains(&"/etc/gshadow") && !objects.contains(&"/etc/shadow"), "{objects:?}");
+    assert!(objects.contains(&"/root/.ssh_key") && !objects.contains(&"/etc/shadow"), "{objects:?}");
 
     // It outlives the server, which does not go on with it.
     let server = server.kill_and_restart(|_| ());
