@@ -1,7 +1,7 @@
 //! Findings that belong to one deed, as one incident.
 //!
-//! A [`lineage`] says where a deed begins, the [`graph`] what connects it with what others do, a [`deed`] is one that goes on, and
-//! the [`score`] says how severe all of it is. Nothing is kept, and nothing allocated, as long as no incident is open.
+//! A `lineage` says where a deed begins, the `graph` what connects it with what others do, a `deed` is one that goes on, and
+//! the `score` says how severe all of it is. Nothing is kept, and nothing allocated, as long as no incident is open.
 //!
 //! The graph, its cooling down and the joining follow NodLink (NDSS 2024); what differs, and why, is in docs/decisions.md.
 
