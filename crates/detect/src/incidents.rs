@@ -194,7 +194,7 @@ impl Incidents {
         let mut step = None;
         let mut parent = lineage.and_then(|lineage| lineage.above().next()).map(|above| ExecId::of(above));
         for (at, exec) in lineage.iter().flat_map(|lineage| lineage.chain().iter().enumerate()) {
-            let holds = match deed_of(lineage) {
+            let holds = match lineage.map(|lineage| lineage.origin) {
                 Some(Origin::Service) if at == 0 => Holds::AsService,
                 Some(Origin::Start) => Holds::AsStart,
                 _ => Holds::Whole,
@@ -365,11 +365,6 @@ impl Incidents {
     pub fn counters(&self) -> IncidentCounters {
         IncidentCounters { refused: self.graph.refused, ..self.counters }
     }
-}
-
-/// Where a lineage says that the deed came from.
-fn deed_of(lineage: Option<&Lineage<'_>>) -> Option<Origin> {
-    lineage.map(|lineage| lineage.origin)
 }
 
 /// What connects a finding with an incident.

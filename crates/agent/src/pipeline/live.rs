@@ -174,7 +174,7 @@ mod tests {
         assert!(thread.join().is_err() && began.elapsed() >= TICK);
     }
 
-    /// Keeps what it is told of the agent.
+    /// Keeps the causes of impairments.
     #[derive(Default)]
     struct Impairments(Vec<String>);
 
