@@ -175,6 +175,31 @@ impl Incident {
     /// Connections listed.
     pub const MAX_LINKS: usize = 32;
 
+    /// One that begins, of which nothing else is known yet.
+    pub fn begun(uid: String, origin: Origin, at_ns: u64) -> Self {
+        Self {
+            uid,
+            title: String::new(),
+            severity: Severity::Informational,
+            confidence: 0,
+            bits: 0.0,
+            reasons: Vec::new(),
+            is_open: true,
+            merged_into: None,
+            origin,
+            containers: Vec::new(),
+            workloads: Vec::new(),
+            steps: Vec::new(),
+            parts: Vec::new(),
+            links: Vec::new(),
+            findings: 0,
+            unlisted: 0,
+            techniques: Vec::new(),
+            first_seen_ns: at_ns,
+            last_seen_ns: at_ns,
+        }
+    }
+
     /// The number in OCSF of what happened to it: created, updated, closed.
     pub fn activity(&self) -> (u8, &'static str) {
         match (self.is_open, self.findings) {

@@ -126,25 +126,11 @@ mod tests {
 
     fn incident(uid: &str, workload: &str, at: u64, severity: Severity) -> Arc<Incident> {
         Arc::new(Incident {
-            uid: uid.into(),
-            title: "a shell".into(),
             severity,
-            confidence: 70,
-            bits: 8.0,
-            reasons: Vec::new(),
-            is_open: true,
-            merged_into: None,
-            origin: Origin::Child,
             containers: vec![workload.into()],
             workloads: vec![workload.into()],
-            steps: Vec::new(),
-            parts: Vec::new(),
-            links: Vec::new(),
             findings: 1,
-            unlisted: 0,
-            techniques: Vec::new(),
-            first_seen_ns: at,
-            last_seen_ns: at,
+            ..Incident::begun(uid.into(), Origin::Child, at)
         })
     }
 

@@ -37,27 +37,8 @@ impl Deed {
             _ if finding.analytic.starts_with("agent.") => Origin::Agent,
             _ => Origin::Unknown,
         };
-        let incident = Incident {
-            uid: uid::of(["incident", &finding.uid, &finding.first_seen_ns.to_string()]),
-            title: String::new(),
-            severity: Severity::Informational,
-            confidence: 0,
-            bits: 0.0,
-            reasons: Vec::new(),
-            is_open: true,
-            merged_into: None,
-            origin,
-            containers: Vec::new(),
-            workloads: Vec::new(),
-            steps: Vec::new(),
-            parts: Vec::new(),
-            links: Vec::new(),
-            findings: 0,
-            unlisted: 0,
-            techniques: Vec::new(),
-            first_seen_ns: finding.first_seen_ns,
-            last_seen_ns: finding.first_seen_ns,
-        };
+        let uid = uid::of(["incident", &finding.uid, &finding.first_seen_ns.to_string()]);
+        let incident = Incident::begun(uid, origin, finding.first_seen_ns);
         Self { incident, flows: Vec::new(), is_dirty: true, was_reported: false }
     }
 

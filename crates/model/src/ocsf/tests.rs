@@ -141,25 +141,18 @@ fn an_incident_is_what_the_specification_says() {
         last_seen_ns: 1_767_225_600_000_000_000,
     };
     let begun = Incident {
-        uid: "6c62272e07bb014262b821756295c58d".into(),
         title: "web: /bin/sh started by a service: read /etc/shadow".into(),
         severity: Severity::High,
         confidence: 80,
         bits: 9.5,
         reasons: vec![ScorePart { bits: 9.5, what: "its worst part is of high severity".into() }],
-        is_open: true,
-        merged_into: None,
-        origin: Origin::Child,
         containers: vec!["web".into()],
         workloads: vec!["shop/web".into()],
-        steps: Vec::new(),
         parts: vec![part],
-        links: Vec::new(),
         findings: 1,
-        unlisted: 0,
         techniques: vec!["T1003".into()],
-        first_seen_ns: 1_767_225_600_000_000_000,
         last_seen_ns: 1_767_225_660_000_000_000,
+        ..Incident::begun("6c62272e07bb014262b821756295c58d".into(), Origin::Child, 1_767_225_600_000_000_000)
     };
     let goes_on = Incident { findings: 2, techniques: Vec::new(), ..begun.clone() };
     let ended = Incident { is_open: false, ..goes_on.clone() };

@@ -277,25 +277,15 @@ impl Incidents for Fake {
 /// An incident of the container `web`.
 fn incident(uid: &str, severity: Severity) -> Arc<Incident> {
     Arc::new(Incident {
-        uid: uid.into(),
         title: "web: /bin/sh started by a service: read /etc/shadow".into(),
         severity,
         confidence: 80,
         bits: 9.5,
-        reasons: Vec::new(),
-        is_open: true,
-        merged_into: None,
-        origin: Origin::Child,
         containers: vec!["web".into()],
         workloads: vec!["shop/web".into()],
-        steps: Vec::new(),
-        parts: Vec::new(),
-        links: Vec::new(),
         findings: 1,
-        unlisted: 0,
-        techniques: Vec::new(),
-        first_seen_ns: 1_767_225_600_000_000_000,
         last_seen_ns: 1_767_225_660_000_000_000,
+        ..Incident::begun(uid.into(), Origin::Child, 1_767_225_600_000_000_000)
     })
 }
 
