@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Exec, Finding, Incident, Link, Origin, Part, Severity, Step, render};
+use ethogram_model::{Exec, Finding, Incident, Link, Origin, Part, Step, render};
 
 use super::{
     lineage::Lineage,
