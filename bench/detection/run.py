@@ -36,7 +36,10 @@ class Live:
 def behaviour(bench, day_minutes):
     """The configuration by default, for days that are so long."""
     schema = json.loads(subprocess.run([bench.binary, "schema", "config"], capture_output=True, check=True).stdout)
-    return scaled({key: value["default"] for key, value in schema["properties"]["behaviour"]["properties"].items()}, day_minutes)
+    default = {}
+    for section in ("behaviour", "incidents"):
+        default |= {key: value.get("default") for key, value in schema["properties"][section]["properties"].items()}
+    return scaled(default, day_minutes)
 
 
 def scaled(default, day_minutes):
@@ -44,8 +47,8 @@ def scaled(default, day_minutes):
     for key in ("learning_period", "forget_after"):
         if key in default:
             lines.append(f'{key} = "{round(int(default[key].removesuffix("h")) * 60 * day_minutes / 24)}s"')
-    if "alerts_per_day" in default:
-        lines.append(f"alerts_per_day = {round(default['alerts_per_day'] * 24 * 60 / day_minutes)}")
+    if "per_day" in default:
+        lines += ["[incidents]", f"per_day = {round(default['per_day'] * 24 * 60 / day_minutes)}"]
     return "\n".join(lines) + "\n"
 
 

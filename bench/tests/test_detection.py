@@ -126,8 +126,8 @@ class Run(unittest.TestCase):
             self.assertTrue(begins_a_program or a.objects, a.name)
 
     def test_what_is_counted_in_days_is_scaled(self):
-        wanted = '[behaviour]\nlearning_period = "240s"\nforget_after = "7200s"\nalerts_per_day = 360\n'
-        self.assertEqual(run.scaled({"learning_period": "24h", "forget_after": "720h", "alerts_per_day": 1, "other": 3}, 4), wanted)
+        wanted = '[behaviour]\nlearning_period = "240s"\nforget_after = "7200s"\n[incidents]\nper_day = 360\n'
+        self.assertEqual(run.scaled({"learning_period": "24h", "forget_after": "720h", "per_day": 1, "other": 3}, 4), wanted)
         self.assertEqual(run.scaled({"learning_period": "24h"}, 0.4), '[behaviour]\nlearning_period = "24s"\n')
 
     def test_the_picture_has_every_attack_and_false_positive(self):

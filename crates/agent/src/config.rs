@@ -41,6 +41,8 @@ pub use trackers::{ParamValue, Trackers};
 pub struct Config {
     /// What is learnt, and for how long.
     pub behaviour: Behaviour,
+    /// Alerts that belong to one deed.
+    pub incidents: Incidents,
     /// Which trackers run, and with which parameters.
     pub trackers: Trackers,
     /// What is collected.
@@ -69,9 +71,9 @@ pub struct Behaviour {
     /// How long a workload is learnt, at least, before new behaviour raises alerts. Learning goes on until two
     /// tenths of that time bring next to nothing new.
     pub learning_period: Period,
-    /// The alert budget: how many alerts a day new behaviour of a workload may raise. Its threshold of scores is
-    /// calibrated on its normal behaviour to meet it. Findings of severity high and above always raise an alert.
-    pub alerts_per_day: u32,
+    /// Deprecated: it is `incidents.per_day` now, and is taken for that for one version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts_per_day: Option<u32>,
     /// After how long a behaviour that is not seen any more is forgotten.
     pub forget_after: Period,
     /// Whether habits, which a workload is known to do all day, are counted in the kernel and neither sent nor judged
@@ -90,7 +92,7 @@ impl Default for Behaviour {
         const DAY: u64 = 24 * 60 * 60;
         Self {
             learning_period: Period::from_secs(DAY),
-            alerts_per_day: 1,
+            alerts_per_day: None,
             forget_after: Period::from_secs(30 * DAY),
             habituation: true,
             locked: false,
@@ -99,14 +101,36 @@ impl Default for Behaviour {
     }
 }
 
-impl Behaviour {
-    pub(crate) fn settings(&self) -> ModelSettings {
+/// Alerts that belong to one deed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
+pub struct Incidents {
+    /// The budget: how many incidents of medium severity and above a day the ordinary life of a host may lead to. How
+    /// much a score has to be for that is calibrated for each workload, on an equal share, by what was normal of it
+    /// while it was learnt. Incidents with a part of high severity or above are not held back.
+    pub per_day: u32,
+}
+
+impl Default for Incidents {
+    fn default() -> Self {
+        Self { per_day: 1 }
+    }
+}
+
+impl Config {
+    /// How is learnt and judged.
+    pub(crate) fn model_settings(&self) -> ModelSettings {
+        let Behaviour { learning_period, alerts_per_day, forget_after, habituation, locked, .. } = &self.behaviour;
+        if alerts_per_day.is_some() {
+            tracing::warn!("behaviour.alerts_per_day is deprecated: set incidents.per_day, which replaces it");
+        }
         ModelSettings {
-            learning_period_ns: self.learning_period.as_ns(),
-            alerts_per_day: self.alerts_per_day,
-            forget_after_ns: self.forget_after.as_ns(),
-            habituation: self.habituation,
-            is_locked: self.locked,
+            learning_period_ns: learning_period.as_ns(),
+            incidents_per_day: alerts_per_day.unwrap_or(self.incidents.per_day),
+            forget_after_ns: forget_after.as_ns(),
+            habituation: *habituation,
+            is_locked: *locked,
             ..ModelSettings::default()
         }
     }

@@ -177,18 +177,18 @@ impl Judging {
             tracing::warn!("the store was damaged ({why}): it lies at {} now, and a new one is begun", path.display());
         }
         let selection = Selection::new(config.collection.host, Vec::new());
-        let settings = config.behaviour.settings();
-        let mut restored = Restored::new(opened.contents, approved, settings.clone());
+        let settings = config.model_settings();
+        let restored = Restored::new(opened.contents, approved, settings.clone());
         let sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;
         let conditions = || Conditions::of(selection.clone(), &settings);
         let recorder = record.map(|path| restored.record(path, conditions(), schemas, &book.files)).transpose()?;
         let writer = Writer::start(opened.store)?;
-        let incidents = IncidentBook::restore(std::mem::take(&mut restored.incidents));
-        let (detector, alerts) = restored.into_detector(&book.set);
+        let (detector, alerts, incidents) = restored.into_detector(&book.set);
         let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
         response.accept(&detector.accepted);
         let judged = Judged::new(selection, detector, Judges::All);
-        let outlet = ServerOutlet::new(AlertBook::restore(alerts), incidents, sinks, Arc::clone(&response), writer);
+        let (alerts, incidents) = (AlertBook::restore(alerts), IncidentBook::restore(incidents));
+        let outlet = ServerOutlet::new(alerts, incidents, sinks, Arc::clone(&response), writer);
         Ok(Self { judged, outlet, response, recorder })
     }
 }

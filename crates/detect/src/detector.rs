@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Event, Finding, render};
+use ethogram_model::{Event, Finding, Incident, render};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Health, Impairment, Incidents, Profile,
     accepted::{Acceptance, Acceptances},
+    incidents::Budget,
     model::{HabitChange, HabitCount, Model, Recall},
     rules::{File, RuleSet, Rules},
     update::FindingUpdate,
@@ -80,6 +81,11 @@ impl Detector {
         self.rules.restore_finding(finding);
     }
 
+    /// Goes on with an incident that was before.
+    pub fn restore_incident(&mut self, incident: &Incident) {
+        self.incidents.restore(incident);
+    }
+
     /// Goes on with what was accepted before.
     pub fn restore_acceptance(&mut self, acceptance: Acceptance) {
         self.rules.accept(&acceptance);
@@ -116,11 +122,21 @@ impl Detector {
 
     /// What was found belongs to an incident, and what was not may connect one with what comes.
     fn join(&mut self, findings: &[Finding], event: &Event) {
+        let ordinary = self.model.take_ordinary();
         if findings.is_empty() {
-            return self.incidents.observe(event);
+            self.incidents.observe(event);
+        }
+        if findings.is_empty() && ordinary.is_empty() {
+            return;
         }
         let init = event.context.container.as_ref().and_then(|container| self.model.init_of(container.cgroup_id));
-        findings.iter().for_each(|finding| self.incidents.take(finding, Some(event), init));
+        let budget = self.model.budget(event);
+        findings.iter().for_each(|finding| self.incidents.take(finding, Some(event), init, budget));
+        for (uid, finding) in ordinary {
+            if let Some((before, now)) = self.incidents.take_ordinary(&finding, event, init) {
+                self.model.note_ordinary_incident(&uid, before, now);
+            }
+        }
     }
 
     /// Whether an event is of no use because of the file that it is about (an ordinary file), and so is any like it.
@@ -141,7 +157,7 @@ impl Detector {
             self.model.note_loss();
         }
         let finding = self.health.impaired(impairment);
-        finding.iter().for_each(|finding| self.incidents.take(finding, None, None));
+        finding.iter().for_each(|finding| self.incidents.take(finding, None, None, Budget::default()));
         finding
     }
 
@@ -160,6 +176,7 @@ impl Detector {
         let mut updates = self.model.take_updates();
         updates.extend(self.rules.take_updates());
         updates.extend(self.health.take_updates());
+        updates.iter().for_each(|update| self.incidents.go_on(update));
         updates
     }
 }

@@ -1,43 +1,38 @@
 //! Findings that belong to one deed, as one incident.
 //!
-//! A `lineage` says where a deed begins, the `graph` what connects it with what others do, a `deed` is one that goes on, and
-//! the `score` says how severe all of it is. Nothing is kept, and nothing allocated, as long as no incident is open.
+//! A `lineage` says where a deed begins, the `graph` what connects it with what others do, a `deed` is one that goes on,
+//! `joining` brings findings to it, and the `score` says how severe all of it is. `known` are those that were before: it says
+//! what comes again, and what is alike. Nothing is kept, and nothing allocated, as long as there was no incident.
 //!
 //! The graph, its cooling down and the joining follow NodLink (NDSS 2024); what differs, and why, is in docs/decisions.md.
 
 mod deed;
 mod graph;
+mod joining;
+mod known;
+mod likeness;
 mod lineage;
+mod ordinary;
+mod pressure;
 mod score;
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
-use ethogram_model::{Event, Finding, Incident, Link, LinkKind, ObjectKind, Origin, Process, Severity, Value};
+use ethogram_model::{Event, Finding, Incident, IncidentUpdate, Severity};
 
-use crate::channels::behaviour::Behaviour;
-use deed::Deed;
-use graph::{Graph, Holds, Hop, Id, Member, Node};
-use lineage::{ExecId, Lineage};
-use score::Flow;
+use crate::{learning::Bits, update::FindingUpdate};
+use joining::Joining;
+use known::Known;
+use ordinary::Ordinary;
+use pressure::Pressure;
 
-/// Incidents open at once; beyond, the coldest of the workload with most is closed.
-const MAX_OPEN: usize = 256;
-/// So many of them at once.
-const AT_ONCE: usize = 16;
-/// After so long without a new part an incident is closed. Nanoseconds.
-const CLOSE_NS: u64 = 30 * 60 * 1_000_000_000;
-/// How long after a connection into a container what happens there may come of it. Nanoseconds.
-const HOP_NS: u64 = 10_000_000_000;
-
-/// All incidents that are open.
+/// All incidents that are open, and what is known of those before.
 #[derive(Debug, Default)]
 pub struct Incidents {
-    open: BTreeMap<Id, Deed>,
-    graph: Graph,
-    next: Id,
-    /// Those that ended since they were last taken.
-    ended: Vec<Arc<Incident>>,
-    counters: IncidentCounters,
+    open: Joining,
+    ordinary: Ordinary,
+    known: Known,
+    pressure: Pressure,
 }
 
 /// What became of incidents. They only ever grow.
@@ -53,343 +48,99 @@ pub struct IncidentCounters {
     pub evicted: u64,
     /// Connections that were not kept because there were too many.
     pub refused: u64,
+    /// The same as an earlier one, later or elsewhere.
+    pub repeated: u64,
+}
+
+/// From which score on an incident is of medium severity.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// In its workload: what is ordinary there has less.
+    pub medium_bits: f64,
+    /// How many of medium severity and above a day are ordinary on a host.
+    pub per_day: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { medium_bits: Incident::MEDIUM_BITS, per_day: 1 }
+    }
 }
 
 impl Incidents {
     /// A finding was raised by an event; by none where the agent itself is concerned. `init` is the pid of what the event's
     /// container was started with, where that is known.
-    pub fn take(&mut self, finding: &Finding, event: Option<&Event>, init: Option<u32>) {
+    pub fn take(&mut self, finding: &Finding, event: Option<&Event>, init: Option<u32>, budget: Budget) {
         let now_ns = event.map_or(finding.last_seen_ns, |event| event.time_ns);
-        let process = event.and_then(|event| event.context.process.as_deref()).or(finding.process.as_deref());
-        let container = finding.container.as_deref();
-        let mut lineage = process.map(|process| Lineage::of(process, container, init, now_ns));
-        let cgroup = container.map_or(0, |container| container.cgroup_id);
-        let mut found = match &mut lineage {
-            Some(lineage) if !lineage.chain().is_empty() => self.connected(lineage, cgroup, now_ns),
-            _ => self.alike(finding, now_ns).into_iter().collect(),
-        };
-        let id = match found.first() {
-            Some(first) => first.node.incident,
-            None => self.begin(finding, lineage.as_ref()),
-        };
-        for at in 1..found.len() {
-            self.merge(id, &mut found, at);
+        let more = self.pressure.of(&finding.workload, now_ns, budget.per_day);
+        let id = self.open.take(finding, event, init, budget.medium_bits + more);
+        if let Some(incident) = self.open.incident(id).filter(|incident| incident.severity >= Severity::Medium) {
+            self.pressure.note(incident);
         }
-        self.add(id, finding, lineage.as_ref(), &found);
-        if let Some(event) = event {
-            self.learn_address(event);
-            self.note(event, true);
-        }
-        self.make_room();
     }
 
-    /// What connects a finding's process with open incidents, the oldest first; each incident once.
-    fn connected(&self, lineage: &mut Lineage<'_>, cgroup: u64, now_ns: u64) -> Vec<Connection> {
-        if self.graph.is_empty() {
-            return Vec::new();
-        }
-        let mut found: Vec<Connection> = Vec::new();
-        let mut add = |node: Node, why: Why| {
-            if found.iter().all(|known| known.node.incident != node.incident) {
-                found.push(Connection { node, why });
-            }
-        };
-        // Who was started for an incident belongs to it, however long that runs.
-        let whole = lineage.above().map(|exec| ExecId::of(exec)).find_map(|exec| {
-            let member = self.graph.member(exec).filter(|member| member.holds == Holds::Whole)?;
-            Some((exec, member))
-        });
-        if let Some((exec, member)) = whole {
-            lineage.begin_at(exec);
-            add(member.node, Why::Lineage);
-        }
-        // A shell becomes the last program of its script, and its parent stays the same.
-        let parents = lineage.above().next().into_iter().chain(lineage.chain().iter().copied());
-        let parents: Vec<_> = parents.map(|exec| ExecId::of(exec)).collect();
-        let offset = usize::from(parents.len() > lineage.chain().len());
-        for (at, exec) in lineage.chain().iter().enumerate() {
-            let parent = (at + offset).checked_sub(1).and_then(|parent| parents.get(parent)).copied();
-            if let Some((_, member)) = self.graph.member_before(ExecId::of(exec), parent)
-                && member.holds == Holds::Whole
-            {
-                add(member.node, Why::Lineage);
-            }
-        }
-        for exec in lineage.chain().iter().rev() {
-            let member = self.graph.member(ExecId::of(exec));
-            if let Some(member) = member.filter(|member| self.still_holds(*member, lineage.origin, now_ns)) {
-                let is_by_time = member.holds == Holds::AsStarter;
-                add(member.node, if is_by_time { Why::Time } else { Why::Lineage });
-            }
-        }
-        // A service that an attacker holds starts programs, too: what it starts right then.
-        if let Some(member) = lineage.above().next().and_then(|above| self.graph.member(ExecId::of(above)))
-            && member.holds == Holds::AsService
-            && self.open.get(&member.node.incident).is_some_and(|deed| deed.is_recent(now_ns))
-        {
-            add(member.node, Why::Time);
-        }
-        for exec in lineage.chain() {
-            for path in [exec.path.as_str(), exec.script.as_str()] {
-                if let Some(writer) = self.graph.writer(cgroup, path) {
-                    add(writer, Why::File(path.to_owned()));
-                }
-            }
-        }
-        // What is started from outside comes over no connection.
-        let hop = self.graph.hop_into(cgroup, now_ns.saturating_sub(HOP_NS));
-        if let Some(hop) = hop.filter(|_| lineage.origin != Origin::Entered) {
-            add(hop.node, Why::Hop(hop.address));
-        }
-        found.sort_by_key(|connection| connection.node.incident);
-        found
-    }
-
-    fn begin(&mut self, finding: &Finding, lineage: Option<&Lineage<'_>>) -> Id {
-        let id = self.next;
-        self.next += 1;
-        self.counters.begun += 1;
-        self.open.insert(id, Deed::new(finding, lineage));
-        id
-    }
-
-    /// An incident of the same kind, where it is not known what did it: that keeps a flood of them one incident.
-    fn alike(&self, finding: &Finding, now_ns: u64) -> Option<Connection> {
-        let is_alike = |deed: &Deed| {
-            let Incident { origin, parts, workloads, .. } = &deed.incident;
-            match origin {
-                Origin::Agent => parts.iter().any(|part| part.analytic == finding.analytic),
-                Origin::Unknown => workloads.contains(&finding.workload) && deed.is_warm(now_ns),
-                _ => false,
-            }
-        };
-        let (id, _) = self.open.iter().find(|(_, deed)| is_alike(deed))?;
-        Some(Connection { node: Node { incident: *id, step: 0 }, why: Why::Lineage })
-    }
-
-    /// Another incident turns out to be the same deed: it becomes part of this one.
-    fn merge(&mut self, into: Id, found: &mut [Connection], at: usize) {
-        let Some(from) = found.get(at).map(|connection| connection.node.incident).filter(|from| *from != into) else {
-            return;
-        };
-        let (Some(mut other), Some(deed)) = (self.open.remove(&from), self.open.get_mut(&into)) else { return };
-        let before = deed.incident.steps.len();
-        self.counters.merged += 1;
-        self.graph.merge(from, into, before);
-        for connection in found.iter_mut().filter(|connection| connection.node.incident == from) {
-            connection.node = Node { incident: into, step: connection.node.step + before };
-        }
-        // Who follows it is told that it is over: it goes on as part of the other.
-        if other.was_reported {
-            other.incident.is_open = false;
-            other.incident.merged_into = Some(deed.incident.uid.clone());
-            self.ended.push(Arc::new(other.incident.clone()));
-        }
-        deed.merge(other);
-    }
-
-    fn add(&mut self, id: Id, finding: &Finding, lineage: Option<&Lineage<'_>>, found: &[Connection]) {
-        let Self { open, graph, .. } = self;
-        let Some(deed) = open.get_mut(&id) else { return };
-        let mut step = None;
-        let mut parent = lineage.and_then(|lineage| lineage.above().next()).map(|above| ExecId::of(above));
-        for (at, exec) in lineage.iter().flat_map(|lineage| lineage.chain().iter().enumerate()) {
-            let holds = match lineage.map(|lineage| lineage.origin) {
-                Some(Origin::Service) if at == 0 => Holds::AsService,
-                Some(Origin::Start) => Holds::AsStart,
-                _ => Holds::Whole,
-            };
-            let place = deed.step(exec, finding.place(), step, holds == Holds::AsService);
-            let member = Member { node: Node { incident: id, step: place }, holds, parent };
-            graph.add_program(ExecId::of(exec), member);
-            (step, parent) = (Some(place), Some(ExecId::of(exec)));
-        }
-        // What it does itself right then belongs to it, too.
-        if let Some(lineage) = lineage.filter(|lineage| lineage.origin == Origin::Child)
-            && let Some(above) = lineage.above().next().map(|above| ExecId::of(above))
-            && graph.member(above).is_none()
-        {
-            let node = Node { incident: id, step: 0 };
-            graph.add_program(above, Member { node, holds: Holds::AsStarter, parent: None });
-        }
-        deed.add(finding, step);
-        let Some(to) = step else { return };
-        for Connection { node, why } in found {
-            let (kind, flow, by) = match why {
-                Why::Lineage => continue,
-                Why::Time => (LinkKind::Time, None, String::new()),
-                Why::File(path) => (LinkKind::File, Some(Flow::DroppedAndRun), path.clone()),
-                Why::Hop(address) => (LinkKind::Connection, Some(Flow::Hop), address.to_string()),
-            };
-            let from = node.step.min(deed.incident.steps.len().saturating_sub(1));
-            if from != to {
-                deed.link(Link { kind, from, to, by }, flow);
-            }
-        }
+    /// Something normal was new to its workload. Gives how high it and what it belongs to score together, and how high that
+    /// was before, where it was.
+    pub(crate) fn take_ordinary(
+        &mut self,
+        finding: &Finding,
+        event: &Event,
+        init: Option<u32>,
+    ) -> Option<(Option<Bits>, Bits)> {
+        self.ordinary.take(finding, event, init)
     }
 
     /// Takes from an event what may connect an open incident with what comes: what it writes, and to whom it connects. Cheap
     /// where none is open.
     pub fn observe(&mut self, event: &Event) {
-        self.learn_address(event);
-        if !self.graph.is_empty() {
-            self.note(event, false);
-        }
-    }
-
-    /// Of what a service does, only what was found belongs to an incident: it serves others meanwhile.
-    fn note(&mut self, event: &Event, is_found: bool) {
-        let Some(process) = event.context.process.as_deref() else { return };
-        let Some(node) = self.node_of(process, is_found, event.time_ns) else { return };
-        let cgroup = event.context.container.as_ref().map_or(0, |container| container.cgroup_id);
-        for behaviour in Behaviour::of(event) {
-            match behaviour.kind {
-                ObjectKind::Path | ObjectKind::GuardedPath => {
-                    // As it is called, and as profiles call it: where it is moved, that is its new name.
-                    let path = event.schema.layout().file_path.map(|place| event.value_at(place));
-                    if let Some(Value::Text(path)) = path {
-                        self.graph.wrote(cgroup, &String::from_utf8_lossy(&path), node);
-                    }
-                    self.graph.wrote(cgroup, &behaviour.object, node);
-                }
-                ObjectKind::Peer => {
-                    if let Some(address) = peer(event) {
-                        self.graph.connected(cgroup, Hop { node, address, time_ns: event.time_ns });
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// The step that a process is, or comes from.
-    fn node_of(&self, process: &Process, is_found: bool, now_ns: u64) -> Option<Node> {
-        let chain = std::iter::once(&process.exec).chain(&process.replaced).chain(&process.ancestors);
-        let members = chain.filter_map(|exec| self.graph.member(ExecId::of(exec)));
-        let mut holding = members.filter(|member| match member.holds {
-            Holds::Whole => true,
-            _ => is_found && self.still_holds(*member, Origin::Unknown, now_ns),
-        });
-        holding.next().map(|member| member.node)
-    }
-
-    /// Whether what a program does, which comes from there, still belongs to its incident.
-    fn still_holds(&self, member: Member, origin: Origin, now_ns: u64) -> bool {
-        let deed = self.open.get(&member.node.incident);
-        deed.is_some_and(|deed| match member.holds {
-            Holds::Whole => true,
-            Holds::AsService => deed.is_warm(now_ns) || deed.is_recent(now_ns),
-            Holds::AsStart => origin == Origin::Start || deed.is_recent(now_ns),
-            Holds::AsStarter => deed.is_recent(now_ns),
-        })
-    }
-
-    fn learn_address(&mut self, event: &Event) {
-        let Some(place) = event.schema.layout().local_address else { return };
-        let Some(container) = &event.context.container else { return };
-        let Value::Ip(address) = event.value_at(place) else { return };
-        let address = address.to_canonical();
-        if !address.is_loopback() && !address.is_unspecified() {
-            self.graph.has_address(container.cgroup_id, address);
-        }
+        self.open.observe(event);
     }
 
     /// Time goes by: what had no new part for long is closed.
     pub fn advance(&mut self, now_ns: u64) {
-        let is_over = |deed: &Deed| now_ns.saturating_sub(deed.incident.last_seen_ns) >= CLOSE_NS;
-        let over: Vec<Id> = self.open.iter().filter(|(_, deed)| is_over(deed)).map(|(id, _)| *id).collect();
-        self.counters.closed += over.len() as u64;
-        over.into_iter().for_each(|id| self.close(id));
+        self.open.advance(now_ns);
+        self.ordinary.advance(now_ns);
     }
 
-    fn close(&mut self, id: Id) {
-        let Some(mut deed) = self.open.remove(&id) else { return };
-        self.graph.forget(id);
-        deed.incident.is_open = false;
-        self.ended.push(Arc::new(deed.incident));
+    /// A finding of an incident goes on.
+    pub(crate) fn go_on(&mut self, update: &FindingUpdate) {
+        self.known.go_on(update);
     }
 
-    /// Where too many are open, the mildest and coldest of the workload with most go, some at once.
-    fn make_room(&mut self) {
-        if self.open.len() <= MAX_OPEN {
-            return;
-        }
-        let owner = |deed: &Deed| deed.incident.workloads.first().cloned().unwrap_or_default();
-        let mut by_owner: BTreeMap<String, Vec<Id>> = BTreeMap::new();
-        self.open.iter().for_each(|(id, deed)| by_owner.entry(owner(deed)).or_default().push(*id));
-        let Some(mut theirs) = by_owner.into_values().max_by_key(Vec::len) else { return };
-        let key = |id: &Id| self.open.get(id).map(|deed| (deed.incident.severity, deed.incident.last_seen_ns));
-        theirs.sort_by_key(key);
-        theirs.truncate(theirs.len().min(AT_ONCE));
-        self.counters.evicted += theirs.len() as u64;
-        theirs.into_iter().for_each(|id| self.close(id));
+    /// Goes on with one that was stored: what is the same from now on is known to be.
+    pub fn restore(&mut self, incident: &Incident) {
+        self.known.restore(incident);
     }
 
     /// Incidents that are new, went on or ended since the last call.
     pub fn take_changed(&mut self) -> Vec<Arc<Incident>> {
-        let mut changed = std::mem::take(&mut self.ended);
-        for deed in self.open.values_mut().filter(|deed| deed.is_dirty) {
-            (deed.is_dirty, deed.was_reported) = (false, true);
-            changed.push(Arc::new(deed.incident.clone()));
-        }
-        changed
+        let changed = self.open.take_changed().into_iter();
+        changed.map(|(incident, shape)| Arc::new(self.known.place(incident, shape))).collect()
+    }
+
+    /// How incidents went on since the last call that were reported before, by what was the same or alike.
+    pub fn take_updates(&mut self) -> Vec<IncidentUpdate> {
+        self.known.take_updates()
     }
 
     /// How many are open.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.open.open()
     }
 
     /// The same by the name of their severity.
     pub fn open_by_severity(&self) -> BTreeMap<&'static str, u64> {
-        let mut counts: BTreeMap<_, _> = ["informational", "low", "medium", "high", "critical"].map(|s| (s, 0)).into();
-        for deed in self.open.values() {
-            let name = match deed.incident.severity {
-                Severity::Informational => "informational",
-                Severity::Low => "low",
-                Severity::Medium => "medium",
-                Severity::High => "high",
-                Severity::Critical => "critical",
-            };
-            *counts.entry(name).or_default() += 1;
-        }
-        counts
+        self.open.open_by_severity()
     }
 
-    /// Bytes that the graph takes, roughly.
+    /// Bytes that the graph takes, and what is known of incidents before, roughly.
     pub fn graph_bytes(&self) -> usize {
-        self.graph.bytes()
+        self.open.graph_bytes() + self.ordinary.bytes() + self.known.bytes()
     }
 
     /// What became of them so far.
     pub fn counters(&self) -> IncidentCounters {
-        IncidentCounters { refused: self.graph.refused, ..self.counters }
-    }
-}
-
-/// What connects a finding with an incident.
-struct Connection {
-    node: Node,
-    why: Why,
-}
-
-enum Why {
-    /// It comes from one of its programs.
-    Lineage,
-    /// A service of it started it right then.
-    Time,
-    /// It runs a file that the incident wrote.
-    File(String),
-    /// The incident connected to it.
-    Hop(IpAddr),
-}
-
-/// The address to which an event's process connected.
-fn peer(event: &Event) -> Option<IpAddr> {
-    let (address, _) = event.schema.layout().peer?;
-    match event.value_at(address) {
-        Value::Ip(address) => Some(address.to_canonical()),
-        _ => None,
+        IncidentCounters { repeated: self.known.repeated(), ..self.open.counters() }
     }
 }
 

@@ -11,12 +11,13 @@ mod workloads;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use ethogram_model::{Container, Finding, render};
+use ethogram_model::{Container, Event, Finding, render};
 use rustc_hash::FxHashMap;
 
 use crate::{
     Profile, ProfileOverview, ProfileTree, Settings, Workload,
-    learning::{Seen, calibration::Thresholds, clock::Clock, quarantine::Quarantine, window_ns},
+    incidents::Budget,
+    learning::{Bits, Seen, calibration::Thresholds, clock::Clock, quarantine::Quarantine, window_ns},
     subject::names::Names,
     update::FindingUpdate,
 };
@@ -90,6 +91,8 @@ pub struct Model {
     flushed_ns: u64,
     /// Other workloads that are asked whether they show a behaviour: those that judge, seen latest.
     asked: Vec<Arc<str>>,
+    /// What was new and normal of the last event, as the findings that it would have been, with its workload's uid.
+    ordinary: Vec<(Arc<str>, Finding)>,
     /// From which score on what is new raises an alert, where not enough is known of its workload.
     thresholds: Thresholds,
     counters: ModelCounters,
@@ -98,7 +101,7 @@ pub struct Model {
 impl Model {
     /// An empty one.
     pub fn new(settings: Settings) -> Self {
-        let thresholds = Thresholds::new(std::iter::empty(), settings.alerts_per_day);
+        let thresholds = Thresholds::new(std::iter::empty(), settings.incidents_per_day);
         Self { settings, thresholds, ..Self::default() }
     }
 
@@ -205,15 +208,36 @@ impl Model {
     fn calibrate(&mut self) {
         let judged = self.profiles.values().filter(|held| held.flushed.is_judged);
         let profiles = judged.map(|held| &held.profile.lifecycle.calibration);
-        self.thresholds = Thresholds::new(profiles, self.settings.alerts_per_day);
+        self.thresholds = Thresholds::new(profiles, self.settings.incidents_per_day);
         for held in self.profiles.values_mut() {
             held.threshold = self.thresholds.of(&held.profile.lifecycle.calibration);
+            held.incident_threshold = self.thresholds.of_incidents(&held.profile.lifecycle.calibration);
         }
     }
 
     /// How findings went on since the last call, by uid. Small: repetitions are counted here, not listed.
     pub fn take_updates(&mut self) -> Vec<FindingUpdate> {
         std::mem::take(&mut self.updates).into_values().collect()
+    }
+
+    /// What was new and normal of the last event, as the findings that it would have been.
+    pub(crate) fn take_ordinary(&mut self) -> Vec<(Arc<str>, Finding)> {
+        std::mem::take(&mut self.ordinary)
+    }
+
+    /// What would have been an incident of a workload's normal life scores so much now, and scored so much before.
+    pub(crate) fn note_ordinary_incident(&mut self, uid: &str, before: Option<Bits>, now: Bits) {
+        if let Some(held) = self.profiles.get_mut(uid) {
+            held.profile.lifecycle.calibration.note_incident(before, now);
+        }
+    }
+
+    /// From which score on an incident that begins with an event is of medium severity.
+    pub(crate) fn budget(&mut self, event: &Event) -> Budget {
+        let held = self.workload_of(event).and_then(|uid| self.profiles.get(&uid));
+        let usual = Budget::default();
+        let own = held.map_or(0.0, |held| held.incident_threshold.tenths());
+        Budget { medium_bits: usual.medium_bits.max(own), per_day: self.settings.incidents_per_day }
     }
 
     /// The profiles to be stored: those that changed since the last call. Mere counts wait a few seconds.

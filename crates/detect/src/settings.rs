@@ -5,8 +5,9 @@
 pub struct Settings {
     /// How long a workload is learnt before it is judged, nanoseconds.
     pub learning_period_ns: u64,
-    /// How many alerts a day new behaviour of a workload may lead to, those of high severity and above not counted.
-    pub alerts_per_day: u32,
+    /// How many incidents a day of medium severity and above ordinary life of a host may lead to, and how many alerts a day that
+    /// of a workload. Those with a part of high severity and above do not count.
+    pub incidents_per_day: u32,
     /// After how long a behaviour that is not seen any more is forgotten, nanoseconds.
     pub forget_after_ns: u64,
     /// Whether nothing is learnt: a workload is judged by the profile that it has, and one that has none raises an alert.
@@ -29,7 +30,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             learning_period_ns: 24 * 3_600_000_000_000,
-            alerts_per_day: 1,
+            incidents_per_day: 1,
             forget_after_ns: 30 * 24 * 3_600_000_000_000,
             is_locked: false,
             habituation: false,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ethogram_detect::{Acceptances, FindingUpdate, HabitChange, Profile};
-use ethogram_model::{Container, Event, EventSchema, Incident, Report};
+use ethogram_model::{Container, Event, EventSchema, Incident, IncidentUpdate, Report};
 
 use crate::containers::runtime::Ask;
 
@@ -27,6 +27,8 @@ pub struct Effects {
     pub updates: Vec<FindingUpdate>,
     /// Incidents that are new, went on or ended.
     pub incidents: Vec<Arc<Incident>>,
+    /// How incidents went on that were reported before, by what was the same or alike.
+    pub incident_updates: Vec<IncidentUpdate>,
     /// Containers that came with their cgroup, of which mostly no more is known, and those that a runtime answered about.
     pub containers: Vec<Arc<Container>>,
     /// The allowlist, where it changed.
@@ -102,6 +104,7 @@ impl Effects {
             && self.reports.is_empty()
             && self.updates.is_empty()
             && self.incidents.is_empty()
+            && self.incident_updates.is_empty()
             && self.containers.is_empty()
             && self.accepted.is_none()
             && self.save.is_none()

@@ -141,6 +141,7 @@ impl Consumer for Judged {
         self.hand_out_accepted(effects);
         effects.updates = self.detector.take_updates();
         effects.incidents = self.detector.incidents.take_changed();
+        effects.incident_updates = self.detector.incidents.take_updates();
         let every_ns = if self.has_findings { SAVE_AFTER_FINDING_NS } else { SAVE_NS };
         if now_ns.saturating_sub(self.saved_ns) >= every_ns || now_ns < self.saved_ns {
             (self.saved_ns, self.has_findings) = (now_ns, false);
@@ -152,5 +153,6 @@ impl Consumer for Judged {
         self.save(true, effects);
         effects.updates = self.detector.take_updates();
         effects.incidents = self.detector.incidents.take_changed();
+        effects.incident_updates = self.detector.incidents.take_updates();
     }
 }

@@ -19,11 +19,23 @@ pub struct Incident {
     pub bits: f64,
     /// What the bits are made of: their sum.
     pub reasons: Vec<ScorePart>,
+    /// From so many bits on it is of medium severity: more where ordinary life of the workload has such scores.
+    #[serde(default = "usual_medium_bits")]
+    pub medium_bits: f64,
     /// Whether more may come to it.
     pub is_open: bool,
     /// The incident of which it turned out to be a part, and as which it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+    /// The earlier incident which it is again, where it is one more of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrence_of: Option<Recurrence>,
+    /// How often it came again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrences: Option<Recurrences>,
+    /// Those of other workloads that are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// Where it came from.
     pub origin: Origin,
     /// Containers that it touched, in that order, by name; `host` for the host.
@@ -46,6 +58,63 @@ pub struct Incident {
     pub first_seen_ns: u64,
     /// Nanoseconds since the Unix epoch.
     pub last_seen_ns: u64,
+}
+
+fn usual_medium_bits() -> f64 {
+    Incident::MEDIUM_BITS
+}
+
+/// The same as an earlier incident, later or elsewhere: all of its parts are parts of that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recurrence {
+    /// The uid of the earlier one.
+    pub of: String,
+    /// Whether people are to hear of it all the same: it came after a day of quiet, or scores higher.
+    pub is_news: bool,
+}
+
+/// How often an incident came again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recurrences {
+    /// How often, besides the first time.
+    pub count: u64,
+    /// When it came again first, nanoseconds since the Unix epoch.
+    pub first_seen_ns: u64,
+    /// When last, nanoseconds since the Unix epoch.
+    pub last_seen_ns: u64,
+    /// In which containers, at most [`Recurrences::MAX_PLACES`].
+    pub places: Vec<String>,
+    /// How often in a container that is not listed, because there are too many.
+    pub unlisted: u64,
+}
+
+impl Recurrences {
+    /// Containers listed.
+    pub const MAX_PLACES: usize = 16;
+}
+
+/// Incidents of other workloads whose parts are nearly the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// The uid of the first of them.
+    pub of: String,
+    /// How many they are, with that one.
+    pub incidents: u64,
+    /// In how many containers, at least.
+    pub containers: u64,
+}
+
+/// How an incident that was reported went on without a new part: what is the same or alike came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentUpdate {
+    /// Of which incident.
+    pub uid: String,
+    /// How often it came again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurrences: Option<Recurrences>,
+    /// Those that are alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
 }
 
 /// Where an incident came from.
@@ -175,6 +244,19 @@ impl Incident {
     /// Connections listed.
     pub const MAX_LINKS: usize = 32;
 
+    /// From so many bits on it is of medium severity where ordinary life has none.
+    pub const MEDIUM_BITS: f64 = 3.0;
+
+    /// Whether people are to hear of it: not where it is one more of what they heard of within a day.
+    pub fn is_news(&self) -> bool {
+        self.recurrence_of.as_ref().is_none_or(|recurrence| recurrence.is_news)
+    }
+
+    /// Takes over how it went on.
+    pub fn update(&mut self, update: IncidentUpdate) {
+        (self.recurrences, self.cluster) = (update.recurrences, update.cluster);
+    }
+
     /// One that begins, of which nothing else is known yet.
     pub fn begun(uid: String, origin: Origin, at_ns: u64) -> Self {
         Self {
@@ -184,8 +266,12 @@ impl Incident {
             confidence: 0,
             bits: 0.0,
             reasons: Vec::new(),
+            medium_bits: Self::MEDIUM_BITS,
             is_open: true,
             merged_into: None,
+            recurrence_of: None,
+            recurrences: None,
+            cluster: None,
             origin,
             containers: Vec::new(),
             workloads: Vec::new(),

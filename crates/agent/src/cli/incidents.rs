@@ -1,5 +1,6 @@
 //! `ethogram incidents`: alerts that belong to one deed, and its story.
 
+mod again;
 mod drawing;
 mod story;
 
@@ -58,6 +59,9 @@ pub struct IncidentsArgs {
     /// Only those that are open
     #[arg(long)]
     pub open: bool,
+    /// Also those that are again what came before, or that are alike, each in a line of its own
+    #[arg(long)]
+    pub all: bool,
     /// At most so many, the latest of them
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub limit: u32,
@@ -138,7 +142,16 @@ pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Res
     }
     let all: Vec<Json> = client.get(&path(args)).await?;
     header()?;
-    all.iter().try_for_each(print)
+    if args.output == ListFormat::Json {
+        return all.iter().try_for_each(print);
+    }
+    let all: Vec<Incident> = all.iter().map(story_of).collect::<anyhow::Result<_>>()?;
+    let (shown, folded) = again::fold(all, args.all);
+    shown.iter().try_for_each(|incident| output::print(&row(incident, width)))?;
+    match folded {
+        0 => Ok(()),
+        n => Ok(output::print(&format!("{n} more came again or are alike: ethogram incidents --all\n"))?),
+    }
 }
 
 /// What an OCSF incident says that is ours.
@@ -172,7 +185,7 @@ fn row(incident: &Incident, width: usize) -> String {
         if incident.is_open { "open" } else { "closed" }.into(),
         (incident.parts.len() as u64 + incident.unlisted).to_string().into(),
         incident.uid.get(..8).unwrap_or(&incident.uid).to_owned().into(),
-        render::escape(&incident.title),
+        again::title(incident).into(),
     ];
     output::row(&LAYOUT, &cells, width)
 }

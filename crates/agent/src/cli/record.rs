@@ -38,7 +38,7 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     ethogram_probe::check_kernel().map_err(refusal)?;
 
     let selection = Selection::new(config.collection.host, args.container.clone());
-    let conditions = Conditions::of(selection, &config.behaviour.settings());
+    let conditions = Conditions::of(selection, &config.model_settings());
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let rules = Rules::new(Arc::new(RuleSet::load(&files, &schemas).set));
     let consumer = Forwarded { selection: conditions.selection.clone(), filter: None, rules: Some(rules) };

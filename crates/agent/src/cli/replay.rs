@@ -75,7 +75,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let selection = recording.conditions.selection.clone();
     let config = config.map(|path| Config::load(Some(path))).transpose()?;
     let settings = match &config {
-        Some(config) => config.behaviour.settings(),
+        Some(config) => config.model_settings(),
         None => recording.conditions.settings(),
     };
     let model = server::model(settings, recording.profiles.iter().map(|(uid, json)| (&**uid, &**json)));
@@ -88,6 +88,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let mut detector = Detector { model, rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
     recording.groups.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
     recording.alerts.iter().for_each(|alert| detector.restore_alert(alert));
+    recording.incidents.iter().for_each(|incident| detector.restore_incident(incident));
     recording.accepted.iter().cloned().for_each(|acceptance| detector.restore_acceptance(acceptance));
     let mut recording = recording;
     recording.follows_rules = config.is_none() && args.only != Some(Judge::Behaviour);

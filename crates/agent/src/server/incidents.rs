@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{Incident, evidence};
+use ethogram_model::{Incident, IncidentUpdate, evidence};
 
 use crate::api::IncidentFilter;
 
@@ -33,10 +33,10 @@ struct Entry {
 }
 
 impl IncidentBook {
-    /// Goes on with those that were stored. What was open then is not: nothing connects with it any more.
+    /// Goes on with those that were stored.
     pub(super) fn restore(incidents: Vec<Incident>) -> Self {
         let mut book = Self::default();
-        incidents.into_iter().for_each(|incident| book.insert(Arc::new(Incident { is_open: false, ..incident })));
+        incidents.into_iter().for_each(|incident| book.insert(Arc::new(incident)));
         book
     }
 
@@ -50,6 +50,15 @@ impl IncidentBook {
         while self.by_uid.len() > MAX_COUNT || self.bytes > MAX_BYTES {
             let Some(uid) = self.first_to_go() else { return };
             self.remove(&uid);
+        }
+    }
+
+    /// One that there is went on without a new part.
+    pub(super) fn update(&mut self, update: IncidentUpdate) {
+        if let Some(entry) = self.by_uid.get(&*update.uid) {
+            let mut incident = Incident::clone(&entry.incident);
+            incident.update(update);
+            self.put(Arc::new(incident));
         }
     }
 

@@ -105,6 +105,7 @@ impl Outlet for ServerOutlet {
             self.streams.incident(&incident);
             self.incidents.put(incident);
         }
+        effects.incident_updates.into_iter().for_each(|update| self.incidents.update(update));
         if effects.accepted.is_some() {
             self.accepted = effects.accepted;
         }

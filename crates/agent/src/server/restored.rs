@@ -21,7 +21,7 @@ pub(super) struct Restored {
     accepted: Vec<Acceptance>,
     pub(super) alerts: Vec<Finding>,
     kept: Vec<StoredFinding>,
-    pub(super) incidents: Vec<Incident>,
+    incidents: Vec<Incident>,
 }
 
 impl Restored {
@@ -39,6 +39,8 @@ impl Restored {
         }
         let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
         let groups = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
+        // What was open then is not: nothing connects with it any more.
+        let incidents = incidents.into_iter().map(|incident| Incident { is_open: false, ..incident }).collect();
         Self { model, profiles, groups, accepted, alerts, kept, incidents }
     }
 
@@ -54,20 +56,22 @@ impl Restored {
         rules: &[File],
     ) -> anyhow::Result<Recorder> {
         let (accepted, groups, alerts) = (&self.accepted[..], &self.groups[..], &self.alerts[..]);
-        let before = Before { profiles: Some(&self.profiles), rules, accepted, groups, alerts };
+        let incidents = &self.incidents[..];
+        let before = Before { profiles: Some(&self.profiles), rules, accepted, groups, alerts, incidents };
         Ok(Recorder::create(path, conditions, trackers, &before)?)
     }
 
-    /// A detector that goes on from there by these rules, and the alerts.
-    pub(super) fn into_detector(self, rules: &Arc<RuleSet>) -> (Detector, Vec<StoredFinding>) {
+    /// A detector that goes on from there by these rules, the alerts, and the incidents.
+    pub(super) fn into_detector(self, rules: &Arc<RuleSet>) -> (Detector, Vec<StoredFinding>, Vec<Incident>) {
         let mut rules = Rules::new(Arc::clone(rules));
         let begun = Instant::now();
         rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let mut detector = Detector { model: self.model, rules, ..Detector::default() };
         self.groups.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
         self.alerts.iter().for_each(|alert| detector.restore_alert(alert));
+        self.incidents.iter().for_each(|incident| detector.restore_incident(incident));
         self.accepted.into_iter().for_each(|acceptance| detector.restore_acceptance(acceptance));
-        (detector, self.kept)
+        (detector, self.kept, self.incidents)
     }
 }
 

@@ -144,7 +144,7 @@ impl Channel for BehaviourChannel {
         for operation in self.operations.values_mut() {
             let mut of_operation = 0;
             for executable in operation.executables.values_mut() {
-                let times = executable.objects.flush_counts();
+                let times = executable.objects.flush_counts(window);
                 if times > 0 {
                     executable.novelty.touch(window);
                     of_operation += times;
@@ -345,7 +345,7 @@ impl Operation {
     fn inherited(&self) -> Self {
         let executables = self.executables.iter().map(|(name, executable)| {
             let novelty = executable.novelty.of_another();
-            (name.clone(), Executable { novelty, objects: executable.objects.clone() })
+            (name.clone(), Executable { novelty, objects: executable.objects.inherited() })
         });
         let (heading, novelty) = (self.heading.clone(), self.novelty.of_another());
         let Self { kind, rank, .. } = *self;

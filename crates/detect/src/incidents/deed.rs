@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ethogram_model::{Exec, Finding, Incident, Link, Origin, Part, Step, render};
 
 use super::{
+    known::Shape,
     lineage::Lineage,
     score::{self, Flow},
 };
@@ -24,6 +25,8 @@ pub(super) struct Deed {
     pub(super) incident: Incident,
     /// What it connects, which counts for its score.
     pub(super) flows: Vec<Flow>,
+    /// What each of its findings is, without what differs from one time to the next.
+    pub(super) shape: Shape,
     /// Whether it changed since it was last reported.
     pub(super) is_dirty: bool,
     /// Whether it was ever reported.
@@ -31,15 +34,15 @@ pub(super) struct Deed {
 }
 
 impl Deed {
-    pub(super) fn new(finding: &Finding, lineage: Option<&Lineage<'_>>) -> Self {
+    pub(super) fn new(finding: &Finding, lineage: Option<&Lineage<'_>>, medium_bits: f64) -> Self {
         let origin = match lineage {
             Some(lineage) if !lineage.chain().is_empty() => lineage.origin,
             _ if finding.analytic.starts_with("agent.") => Origin::Agent,
             _ => Origin::Unknown,
         };
         let uid = uid::of(["incident", &finding.uid, &finding.first_seen_ns.to_string()]);
-        let incident = Incident::begun(uid, origin, finding.first_seen_ns);
-        Self { incident, flows: Vec::new(), is_dirty: true, was_reported: false }
+        let incident = Incident { medium_bits, ..Incident::begun(uid, origin, finding.first_seen_ns) };
+        Self { incident, flows: Vec::new(), shape: Shape::default(), is_dirty: true, was_reported: false }
     }
 
     /// Whether what a service does itself still belongs to it.
@@ -101,6 +104,7 @@ impl Deed {
                 incident.techniques.push(technique.clone());
             }
         }
+        self.shape.add(&finding.analytic, &finding.operation, &finding.executable, &finding.object);
         self.add_part(finding, step);
         self.is_dirty = true;
         self.rate();
@@ -127,7 +131,8 @@ impl Deed {
 
     /// Takes in another that turned out to be the same deed. Its steps follow the own ones.
     pub(super) fn merge(&mut self, other: Self) {
-        let Self { incident, flows, .. } = other;
+        let Self { incident, flows, shape, .. } = other;
+        self.shape.extend(shape);
         let before = self.incident.steps.len();
         let moved = |place: usize| place + before;
         let own = &mut self.incident;

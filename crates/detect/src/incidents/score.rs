@@ -15,8 +15,7 @@ pub(super) enum Flow {
     Hop,
 }
 
-/// From so many bits on it is of that severity.
-const MEDIUM_BITS: f64 = 3.0;
+/// From so many bits on it is of that severity, and of none above medium where it takes more to be that.
 const HIGH_BITS: f64 = 9.0;
 const CRITICAL_BITS: f64 = 18.0;
 /// Of one part, so much of its surprise counts at most.
@@ -52,10 +51,10 @@ pub(super) fn rate(incident: &mut Incident, flows: &[Flow]) {
     reasons.retain(|reason| reason.bits != 0.0);
     incident.bits = reasons.iter().map(|reason| reason.bits).sum::<f64>().max(0.0);
     let by_score = match incident.bits {
+        bits if bits < incident.medium_bits => Severity::Low,
         bits if bits >= CRITICAL_BITS => Severity::Critical,
         bits if bits >= HIGH_BITS => Severity::High,
-        bits if bits >= MEDIUM_BITS => Severity::Medium,
-        _ => Severity::Low,
+        _ => Severity::Medium,
     };
     // What is severe by itself does not wait for company, and many small things are no attack that is certain.
     incident.severity = match worst {

@@ -4,10 +4,15 @@ use std::sync::Arc;
 
 use ethogram_model::{
     BehaviourSpec, Container, Context, Event, EventSchema, Exec, Field, FieldKind, Finding, Incident, LinkKind,
-    ObjectKind, Origin, Process, Score, ScorePart, Severity,
+    ObjectKind, Origin, Part, Process, Score, ScorePart, Severity,
 };
 
-use super::{CLOSE_NS, Incidents, MAX_OPEN};
+mod again;
+
+use super::{
+    Budget, Incidents,
+    joining::{CLOSE_NS, MAX_OPEN},
+};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_780_000_000 * SECOND;
@@ -174,6 +179,26 @@ fn finding(
     }
 }
 
+/// A part of which only the severity is given.
+pub(super) fn part(severity: Severity) -> Part {
+    Part {
+        step: None,
+        what: String::new(),
+        why: String::new(),
+        analytic: String::new(),
+        severity,
+        confidence: 50,
+        operation: String::new(),
+        executable: String::new(),
+        object: String::new(),
+        objects: 1,
+        surprise: 0.0,
+        findings: Vec::new(),
+        first_seen_ns: START,
+        last_seen_ns: START,
+    }
+}
+
 #[derive(Default)]
 struct Judge {
     incidents: Incidents,
@@ -183,7 +208,7 @@ struct Judge {
 impl Judge {
     fn find(&mut self, place: &Place, process: &Process, at_s: u64, what: (&str, &str), severity: Severity) {
         let finding = finding(place, process, at_s, what, severity);
-        self.incidents.take(&finding, None, Some(10));
+        self.incidents.take(&finding, None, Some(10), Budget::default());
         self.collect();
     }
 
@@ -397,7 +422,7 @@ fn it_ends_after_a_while_and_says_so_once() {
     judge.incidents.advance(START + CLOSE_NS);
     let ended = judge.incidents.take_changed();
     assert_eq!((ended.len(), ended[0].is_open, judge.incidents.open()), (1, false, 0));
-    assert!(judge.incidents.graph.is_empty() && judge.incidents.take_changed().is_empty());
+    assert!(judge.incidents.open.graph.is_empty() && judge.incidents.take_changed().is_empty());
 }
 
 #[test]
@@ -406,7 +431,7 @@ fn floods_are_bounded_and_who_floods_gives_way_first() {
     let take = |incidents: &mut Incidents, place: &Place, pid, at_s| {
         let process = place.run(&[], pid, "/bin/sh", at_s);
         let finding = finding(place, &process, at_s, ("execute", "/bin/sh"), Severity::High);
-        incidents.take(&finding, None, Some(10));
+        incidents.take(&finding, None, Some(10), Budget::default());
     };
     take(&mut incidents, &store, 1, 0);
     (0..20_000).for_each(|n| take(&mut incidents, &web, 100 + n, 1 + u64::from(n) / 1000));
@@ -419,7 +444,7 @@ fn floods_are_bounded_and_who_floods_gives_way_first() {
     let process = web.run(&[], 100, "/bin/sh", 0);
     for n in 0..10_000 {
         let what = format!("/d{n}/f");
-        one.take(&finding(&web, &process, 1, ("write", &what), Severity::Medium), None, Some(10));
+        one.take(&finding(&web, &process, 1, ("write", &what), Severity::Medium), None, Some(10), Budget::default());
     }
     let incident = one.take_changed().remove(0);
     assert_eq!((incident.parts.len(), incident.findings), (Incident::MAX_PARTS, 10_000));
@@ -437,7 +462,7 @@ fn what_concerns_the_agent_is_one() {
             process: None,
             ..finding(&web, &web.itself(), n, ("overwhelmed", "open"), Severity::High)
         };
-        incidents.take(&of_agent, None, None);
+        incidents.take(&of_agent, None, None, Budget::default());
     }
     let changed = incidents.take_changed();
     assert_eq!((changed.len(), changed[0].origin, changed[0].findings), (1, Origin::Agent, 10));

@@ -30,6 +30,14 @@ pub(crate) struct Calibration {
         deserialize_with = "numbered_by_texts"
     )]
     scores: BTreeMap<i32, u32>,
+    /// Scores in half bits of what would have been incidents of it, and how often.
+    #[serde(
+        default,
+        rename = "normal_incidents",
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "numbered_by_texts"
+    )]
+    incidents: BTreeMap<i32, u32>,
     /// In which time, nanoseconds that the agent has watched.
     #[serde(default, rename = "normal_news_ns")]
     watched_ns: u64,
@@ -47,9 +55,25 @@ impl Calibration {
         let count = self.scores.entry(score.halves().clamp(0, MOST)).or_default();
         *count = count.saturating_add(1);
         if *count > MANY {
-            self.scores.values_mut().for_each(|count| *count /= 2);
-            self.watched_ns /= 2;
+            self.halve();
         }
+    }
+
+    /// What would have been an incident scores so much now, and scored so much before where it was one already.
+    pub(crate) fn note_incident(&mut self, before: Option<Bits>, now: Bits) {
+        if let Some(before) = before.and_then(|before| self.incidents.get_mut(&before.halves().clamp(0, MOST))) {
+            *before = before.saturating_sub(1);
+        }
+        let count = self.incidents.entry(now.halves().clamp(0, MOST)).or_default();
+        *count = count.saturating_add(1);
+        if *count > MANY {
+            self.halve();
+        }
+    }
+
+    fn halve(&mut self) {
+        self.scores.values_mut().chain(self.incidents.values_mut()).for_each(|count| *count /= 2);
+        self.watched_ns /= 2;
     }
 
     /// The agent has watched for so much longer.
@@ -64,7 +88,9 @@ type Rates = [u128; MOST as usize + 1];
 /// From which score on what is new raises an alert, for each workload by what is normal there: others do not move it.
 #[derive(Debug, Clone)]
 pub(crate) struct Thresholds {
-    alerts_per_day: u32,
+    per_day: u32,
+    /// Profiles that are judged: each has an equal share of a host's incidents.
+    judged: u32,
     /// Of a workload of which not enough is known: by the median of those that are judged.
     common: Bits,
 }
@@ -77,7 +103,7 @@ impl Default for Thresholds {
 
 impl Thresholds {
     /// `profiles` are those that are judged: what is still learnt moves nothing.
-    pub(crate) fn new<'p>(profiles: impl Iterator<Item = &'p Calibration>, alerts_per_day: u32) -> Self {
+    pub(crate) fn new<'p>(profiles: impl Iterator<Item = &'p Calibration>, per_day: u32) -> Self {
         // Those without news come first in each order.
         let (mut none, mut known) = (0, Vec::new());
         for profile in profiles {
@@ -93,7 +119,8 @@ impl Thresholds {
             all.sort_unstable();
             *rate = all.get(middle - none).copied().unwrap_or(0);
         }
-        Self { alerts_per_day, common: lowest(&median, alerts_per_day) }
+        let judged = u32::try_from(none + known.len()).unwrap_or(u32::MAX);
+        Self { per_day, judged, common: lowest(&median, allowed(per_day)) }
     }
 
     /// Where not enough is known of a workload.
@@ -103,8 +130,14 @@ impl Thresholds {
 
     /// Of a workload: the lowest score at which its normal behaviour leads to no more than so many alerts a day.
     pub(crate) fn of(&self, profile: &Calibration) -> Bits {
-        let own = lowest(&profile.rates(), self.alerts_per_day);
+        let own = lowest(&profile.rates(), allowed(self.per_day));
         if profile.says_enough() { own } else { own.max(self.common) }
+    }
+
+    /// Of a workload: the lowest score at which its normal life leads to no more incidents a day than its share.
+    pub(crate) fn of_incidents(&self, profile: &Calibration) -> Bits {
+        let share = allowed(self.per_day) / u128::from(self.judged.max(1));
+        lowest(&rates_of(&profile.incidents, profile.watched_ns), share)
     }
 }
 
@@ -113,26 +146,34 @@ impl Calibration {
         self.watched_ns >= ENOUGH_NS || self.scores.values().map(|count| u64::from(*count)).sum::<u64>() >= ENOUGH
     }
 
-    /// Each with the lower bound of its rate, one standard deviation of a Poisson count and one alert below what was seen: few events
-    /// in a short time say little.
     fn rates(&self) -> Rates {
-        let mut rates = [0; MOST as usize + 1];
-        if self.scores.is_empty() {
-            return rates;
-        }
-        let mut above = 0_u128;
-        for (half_bits, rate) in (0..MOST + 1).zip(&mut rates).rev() {
-            above += self.scores.get(&half_bits).map_or(0, |count| u128::from(*count));
-            let sure = (above * ONE).saturating_sub(ONE + (above * ONE * ONE).isqrt());
-            *rate = sure * DAY_NS / u128::from(self.watched_ns.max(1));
-        }
-        rates
+        rates_of(&self.scores, self.watched_ns)
     }
 }
 
+/// Each with the lower bound of its rate, one standard deviation of a Poisson count and one alert below what was seen: few events
+/// in a short time say little.
+fn rates_of(scores: &BTreeMap<i32, u32>, watched_ns: u64) -> Rates {
+    let mut rates = [0; MOST as usize + 1];
+    if scores.is_empty() {
+        return rates;
+    }
+    let mut above = 0_u128;
+    for (half_bits, rate) in (0..MOST + 1).zip(&mut rates).rev() {
+        above += scores.get(&half_bits).map_or(0, |count| u128::from(*count));
+        let sure = (above * ONE).saturating_sub(ONE + (above * ONE * ONE).isqrt());
+        *rate = sure * DAY_NS / u128::from(watched_ns.max(1));
+    }
+    rates
+}
+
+/// So many a day, in fixed point.
+fn allowed(per_day: u32) -> u128 {
+    u128::from(per_day) * ONE
+}
+
 /// The lowest score from which on there are no more than so many a day.
-fn lowest(rates: &Rates, alerts_per_day: u32) -> Bits {
-    let allowed = u128::from(alerts_per_day) * ONE;
+fn lowest(rates: &Rates, allowed: u128) -> Bits {
     let lowest = (0..=MOST).zip(rates).find(|(half_bits, rate)| *half_bits >= LEAST && **rate <= allowed);
     Bits::half(lowest.map_or(MOST, |(half_bits, _)| half_bits))
 }
@@ -192,6 +233,22 @@ mod tests {
         assert_eq!(raised_from(std::slice::from_ref(&short), 1), 2.0);
         (0..20).for_each(|_| short.note(Bits::whole(6)));
         assert_eq!(raised_from(std::slice::from_ref(&short), 1), 6.5);
+    }
+
+    #[test]
+    fn incidents_of_normal_life_move_the_threshold_of_their_workload_within_its_share() {
+        let mut busy = profile(10, &[]);
+        let half = |n: i32| Bits::half(n);
+        (0..100).for_each(|_| busy.note_incident(None, half(8)));
+        // Each went on, and scored more.
+        (0..100).for_each(|_| busy.note_incident(Some(half(8)), half(12)));
+        let of =
+            |all: &[&Calibration], per_day| Thresholds::new(all.iter().copied(), per_day).of_incidents(&busy).tenths();
+        assert_eq!(of(&[&busy], 1), 6.5);
+        assert_eq!(of(&[&busy], 100), 2.0, "so many are allowed");
+        let calm = profile(10, &[]);
+        assert_eq!(of(&[&busy, &calm, &calm, &calm], 10), 6.5, "ten a day are for all of them");
+        assert_eq!(Thresholds::new([&busy, &calm].into_iter(), 1).of_incidents(&calm).tenths(), 2.0);
     }
 
     #[test]

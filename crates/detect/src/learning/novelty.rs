@@ -24,6 +24,11 @@ impl Bits {
         Self(log2(all.max(1)) - log2(part.max(1)))
     }
 
+    /// So many bits, rounded down.
+    pub(crate) fn of_float(bits: f64) -> Self {
+        Self((bits.clamp(0.0, 1_000.0) * f64::from(Self::ONE)) as i32)
+    }
+
     /// Rounded to tenths.
     pub fn tenths(self) -> f64 {
         f64::from((self.0 * 10 + self.0.signum() * Self::ONE / 2) / Self::ONE) / 10.0
@@ -119,6 +124,16 @@ impl Novelty {
     /// universal encoding", 1981, which is (n + 1/2) / (windows + 1).
     pub fn surprise(&self) -> Bits {
         Bits::of(2 * u64::from(self.novel) + 1, 2 * u64::from(self.active) + 2)
+    }
+
+    /// Of two places that become one.
+    pub(crate) fn most(self, other: Self) -> Self {
+        Self {
+            active: self.active.max(other.active),
+            novel: self.novel.max(other.novel),
+            last_active: self.last_active.max(other.last_active),
+            last_novel: self.last_novel.max(other.last_novel),
+        }
     }
 
     /// The same for a profile that begins with this one: its windows count from the beginning.

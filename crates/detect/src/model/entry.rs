@@ -20,6 +20,8 @@ pub(super) struct ProfileEntry {
     pub(super) flushed: Flushed,
     /// From which score on what is new to it raises an alert, as of the last flush.
     pub(super) threshold: Bits,
+    /// From which score on an incident of it is of medium severity, where that is more than usual.
+    pub(super) incident_threshold: Bits,
     /// Something was learnt or raised since it was taken.
     pub(super) is_dirty: bool,
     /// Something was counted since it was taken.
@@ -57,6 +59,7 @@ impl ProfileEntry {
             forgot_in,
             flushed,
             threshold: Bits::default(),
+            incident_threshold: Bits::default(),
             is_dirty: true,
             is_touched: false,
             is_pending: false,

@@ -40,6 +40,7 @@ impl Model {
     /// As [`Model::judge`], but without the findings that `accepted` says are normal.
     pub fn judge_unless(&mut self, event: &Event, mut accepted: impl FnMut(&Candidate<'_>) -> bool) -> Vec<Finding> {
         self.advance(event.time_ns);
+        self.ordinary.clear();
         let mut findings = Vec::new();
         let Some(uid) = self.workload_of(event) else {
             self.counters.unattributed += u64::from(event.context.container.is_some());

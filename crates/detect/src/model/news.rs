@@ -213,10 +213,20 @@ impl Model {
         calibrates: bool,
         accepted: &mut impl FnMut(&Candidate<'_>) -> bool,
     ) -> Option<Finding> {
-        let Profile { workload, lifecycle, channels, .. } = &mut self.profiles.get_mut(uid)?.profile;
+        let held = self.profiles.get_mut(uid)?;
+        let threshold = held.threshold;
+        let Profile { workload, lifecycle, channels, .. } = &mut held.profile;
         // What is severe is raised whatever the threshold: it says nothing of how high that is to be.
         if calibrates && !news.is_severe() {
             lifecycle.calibration.note(news.scored.bits());
+        }
+        if calibrates && !news.is_severe() && news.scored.bits() >= threshold {
+            let known = Known { workload: uid, image: &workload.image, learnt_ns: 0, usual: Vec::new() };
+            let score = news.scored.to_score(threshold);
+            let of = uid::of([&**uid, news.behaviour.operation, &news.behaviour.executable, &news.behaviour.object]);
+            let (assessment, object) = (news.assessment.clone(), news.behaviour.object.to_string());
+            let ordinary = finding::make(news.behaviour, assessment, score, news.event, known, of, object);
+            self.ordinary.push((Arc::clone(uid), ordinary));
         }
         let container = news.event.context.container.as_ref().map_or(0, |c| c.cgroup_id);
         let seen = Seen::shown(news.event.time_ns, container);

@@ -176,6 +176,33 @@ fn what_is_not_seen_for_long_is_forgotten() {
 }
 
 #[test]
+fn what_is_new_where_there_is_often_something_new_surprises_nobody_and_beside_it_does() {
+    let (mut model, web) = (model(), web());
+    for window in 0..10 {
+        judge(
+            &mut model,
+            [
+                // A database makes a folder for each of its bases, and rewrites its state.
+                web.write("/bin/db", &format!("/srv/data/{}/base", letters(window)), window * WINDOW),
+                web.write("/bin/db", "/srv/state/now", window * WINDOW + 1),
+            ],
+        );
+    }
+    model.advance(START + 2 * LEARNING);
+    assert_eq!(judge(&mut model, [web.write("/bin/db", "/srv/data/another/base", LATER)]), []);
+    let beside = one(judge(&mut model, [web.write("/bin/db", "/srv/state/another", LATER)]));
+    let score = beside.score.unwrap();
+    assert_eq!(score.parts[0].what, "something new to write came to /srv/state in 0 of 10 windows");
+    // Another program has no folder of its own there.
+    one(judge(&mut model, [web.write("/bin/sh", "/srv/data/third/base", LATER)]));
+}
+
+/// A name without a number.
+fn letters(n: u64) -> String {
+    ["ash", "birch", "cedar", "elm", "fir", "holly", "larch", "maple", "oak", "pine"][n as usize % 10].into()
+}
+
+#[test]
 fn a_score_says_what_it_is_made_of() {
     let mut model = model();
     let boxes: Vec<_> = (0..4).map(|i| version(30 + i, &format!("{i}{i}"))).collect();
@@ -202,11 +229,7 @@ fn a_score_says_what_it_is_made_of() {
     let texts: Vec<&str> = rare.parts.iter().map(|p| &*p.what).collect();
     assert_eq!(
         texts,
-        [
-            "another object of write was new to this executable in 0 of 10 windows",
-            "0 of 3 other workloads show it",
-            "medium severity"
-        ]
+        ["something new to write came to /srv in 0 of 10 windows", "0 of 3 other workloads show it", "medium severity"]
     );
     let common = score(&mut model, web.write("/bin/a", "/srv/common", LATER));
     assert!(common.bits < rare.bits && common.parts[1].what.starts_with("3 of 3"), "{common:?}");

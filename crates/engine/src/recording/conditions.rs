@@ -14,9 +14,9 @@ pub struct Conditions {
     pub selection: Selection,
     /// How long a workload is learnt, nanoseconds.
     pub learning_period_ns: u64,
-    /// How many alerts a day new behaviour may lead to. Older recordings do not say.
-    #[serde(default)]
-    pub alerts_per_day: Option<u32>,
+    /// How many incidents a day ordinary life may lead to. Older recordings do not say, or say it of alerts.
+    #[serde(default, rename = "alerts_per_day")]
+    pub incidents_per_day: Option<u32>,
     /// After how long a behaviour is forgotten, nanoseconds.
     #[serde(default)]
     pub forget_after_ns: Option<u64>,
@@ -34,7 +34,7 @@ impl Conditions {
         Self {
             selection,
             learning_period_ns: settings.learning_period_ns,
-            alerts_per_day: Some(settings.alerts_per_day),
+            incidents_per_day: Some(settings.incidents_per_day),
             forget_after_ns: Some(settings.forget_after_ns),
             habituation: settings.habituation,
             is_locked: settings.is_locked,
@@ -46,7 +46,7 @@ impl Conditions {
         let usual = Settings::default();
         Settings {
             learning_period_ns: self.learning_period_ns,
-            alerts_per_day: self.alerts_per_day.unwrap_or(usual.alerts_per_day),
+            incidents_per_day: self.incidents_per_day.unwrap_or(usual.incidents_per_day),
             forget_after_ns: self.forget_after_ns.unwrap_or(usual.forget_after_ns),
             habituation: self.habituation,
             is_locked: self.is_locked,

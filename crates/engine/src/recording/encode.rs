@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use ethogram_detect::{Acceptance, Decision, rules::File};
-use ethogram_model::{Event, EventSchema, Finding, TrackerSchema};
+use ethogram_model::{Event, EventSchema, Finding, Incident, TrackerSchema};
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -30,6 +30,8 @@ pub struct Before<'a> {
     pub groups: &'a [(String, u64)],
     /// Alerts that were raised before.
     pub alerts: &'a [Finding],
+    /// Incidents that were before.
+    pub incidents: &'a [Incident],
 }
 
 /// Some entries, and how many of them are of which kind.
@@ -88,6 +90,9 @@ impl Encoder {
         self.chunk.mark(&Mark::Groups(before.groups.to_vec()));
         for alert in before.alerts {
             self.chunk.mark(&Mark::Alert(Box::new(Finding { evidence: Vec::new(), ..alert.clone() })));
+        }
+        for incident in before.incidents {
+            self.chunk.mark(&Mark::Incident(Box::new(incident.clone())));
         }
         for acceptance in before.accepted {
             self.chunk.mark(&Mark::Accept(acceptance.clone()));

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use ethogram_detect::Acceptance;
-use ethogram_model::{Answer, Answers, Event, Finding, TrackerSchema};
+use ethogram_model::{Answer, Answers, Event, Finding, Incident, TrackerSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Conditions, frame::MAX_ENTRY};
@@ -71,6 +71,8 @@ pub enum Mark {
     Groups(Vec<(String, u64)>),
     /// An alert that was raised before.
     Alert(Box<Finding>),
+    /// An incident that was before.
+    Incident(Box<Incident>),
     /// An entry of the allowlist that was made before.
     Accept(Acceptance),
     /// Where each tracker's events went, up to now.

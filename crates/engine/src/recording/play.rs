@@ -6,7 +6,7 @@ use ethogram_detect::{
     Acceptance, Decision,
     rules::{File, RuleSet},
 };
-use ethogram_model::{Finding, TrackerSchema};
+use ethogram_model::{Finding, Incident, TrackerSchema};
 
 use super::{
     Account, Conditions, Damage, Header, OpenError,
@@ -32,6 +32,8 @@ pub struct Player<R> {
     pub groups: Vec<(String, u64)>,
     /// Alerts that were raised before.
     pub alerts: Vec<Finding>,
+    /// Incidents that were before.
+    pub incidents: Vec<Incident>,
     /// Whether rules that come into force while it is played do so again.
     pub follows_rules: bool,
     /// What follows those.
@@ -69,6 +71,7 @@ impl<R: BufRead> Player<R> {
             accepted: Vec::new(),
             groups: Vec::new(),
             alerts: Vec::new(),
+            incidents: Vec::new(),
             follows_rules: true,
             first: None,
         };
@@ -82,6 +85,7 @@ impl<R: BufRead> Player<R> {
                 Item::Mark(Mark::Accept(acceptance)) => player.accepted.push(acceptance),
                 Item::Mark(Mark::Groups(groups)) => player.groups = groups,
                 Item::Mark(Mark::Alert(alert)) => player.alerts.push(*alert),
+                Item::Mark(Mark::Incident(incident)) => player.incidents.push(*incident),
                 other => {
                     player.first = Some(other);
                     break;

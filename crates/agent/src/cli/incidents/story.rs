@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use ethogram_model::{Incident, LinkKind, Part, Severity, Step, render};
 
+use super::again;
 use crate::cli::wrap::wrapped;
 
 /// Lines of all of it at most.
@@ -36,6 +37,7 @@ fn head(incident: &Incident, width: usize) -> Vec<String> {
     }
     let reasons: Vec<String> = incident.reasons.iter().map(|r| format!("{} ({:+.1})", r.what, r.bits)).collect();
     lines.extend(few(wrapped(&format!("{bits:.1} bits: {}", reasons.join("; ")), width), 5));
+    lines.extend(again::of(incident));
     lines.into_iter().map(|line| cut(&line, width)).collect()
 }
 
@@ -205,15 +207,11 @@ pub(super) mod tests {
 
     pub(crate) fn incident() -> Incident {
         Incident {
-            uid: "3f1c72272e07bb014262b821756295c5".into(),
             title: "web: /bin/sh started by a service: /bin/cat read /etc/shadow, and 1 more".into(),
             severity: Severity::High,
             confidence: 80,
             bits: 11.0,
             reasons: vec![ScorePart { bits: 8.0, what: "its worst part is of high severity".into() }],
-            is_open: true,
-            merged_into: None,
-            origin: Origin::Child,
             containers: vec!["web".into()],
             workloads: vec!["shop/web".into()],
             steps: vec![
@@ -227,10 +225,9 @@ pub(super) mod tests {
             ],
             links: vec![Link { kind: LinkKind::File, from: 0, to: 2, by: "/tmp/.x".into() }],
             findings: 2,
-            unlisted: 0,
             techniques: vec!["T1003".into()],
-            first_seen_ns: AT,
             last_seen_ns: AT + 90_000_000_000,
+            ..Incident::begun("3f1c72272e07bb014262b821756295c5".into(), Origin::Child, AT)
         }
     }
 

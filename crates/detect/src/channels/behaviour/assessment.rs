@@ -6,6 +6,7 @@ use super::{Behaviour, peers, places};
 use crate::subject::{program::is_in_writable_layer, system_program};
 
 /// How severe a behaviour is, how sure that is, and what makes it so.
+#[derive(Clone)]
 pub(crate) struct Assessment {
     pub(crate) severity: Severity,
     pub(super) confidence: u8,

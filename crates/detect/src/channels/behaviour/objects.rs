@@ -6,16 +6,46 @@ use ethogram_model::ObjectKind;
 use serde::{Deserialize, Serialize};
 
 use super::{Behaviour, paths::PathTree, peers, programs};
-use crate::learning::Seen;
+use crate::learning::{Novelty, Seen};
 
 /// Objects with how often each was seen. Paths, peers and arguments that become many are treated as one; guarded paths
 /// never.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub struct Objects {
+    named: BTreeMap<String, Seen>,
+    paths: PathTree,
+}
+
+/// The same as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Stored {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     named: BTreeMap<String, Seen>,
     #[serde(default, skip_serializing_if = "is_empty")]
     paths: PathTree,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    folders: BTreeMap<String, Novelty>,
+}
+
+impl From<Stored> for Objects {
+    fn from(stored: Stored) -> Self {
+        let Stored { named, mut paths, folders } = stored;
+        paths.set_novelties(&folders);
+        Self { named, paths }
+    }
+}
+
+impl From<Objects> for Stored {
+    fn from(objects: Objects) -> Self {
+        let folders = objects.paths.novelties();
+        Self { named: objects.named, paths: objects.paths, folders }
+    }
+}
+
+/// Whether its object is held among other paths, and not by its own name.
+fn is_in_tree(behaviour: &Behaviour<'_>) -> bool {
+    !behaviour.is_guarded && !matches!(behaviour.kind, ObjectKind::Peer | ObjectKind::Executable)
 }
 
 fn is_empty(paths: &PathTree) -> bool {
@@ -85,6 +115,26 @@ impl Objects {
         }
     }
 
+    /// An object that it did not hold until now came in that window.
+    pub(crate) fn note_new(&mut self, behaviour: &Behaviour<'_>, window: u64) {
+        if is_in_tree(behaviour) {
+            self.paths.note_new(&behaviour.object, window);
+        }
+    }
+
+    /// How surprising something new is in the innermost folder around a path of which enough is known, and which one that is.
+    pub(crate) fn novelty_around<'b>(&self, behaviour: &'b Behaviour<'_>) -> Option<(&'b str, Novelty)> {
+        is_in_tree(behaviour).then(|| self.paths.novelty_around(&behaviour.object)).flatten()
+    }
+
+    /// The same for a workload that takes another's place: windows begin anew.
+    pub(super) fn inherited(&self) -> Self {
+        let mut objects = self.clone();
+        let of_another = |(folder, novelty): (String, Novelty)| (folder, novelty.of_another());
+        objects.paths.set_novelties(&self.paths.novelties().into_iter().map(of_another).collect());
+        objects
+    }
+
     /// Adds the patterns of another that it does not hold, until it has as many as it may.
     pub(crate) fn merge(&mut self, other: &Self, most: usize) {
         for (pattern, is_path, seen) in other.patterns() {
@@ -114,11 +164,13 @@ impl Objects {
         for (old, seen) in std::mem::take(&mut self.named) {
             self.named.entry(name(&old)).or_default().add(seen);
         }
+        let novelties = self.paths.novelties();
         let mut paths: BTreeMap<String, Seen> = BTreeMap::new();
         for (old, seen) in self.paths.patterns() {
             paths.entry(name(&old)).or_default().add(seen);
         }
         self.paths = paths.into();
+        self.paths.set_novelties(&novelties);
     }
 
     /// Adds an object by its own name, or what stands for many as it is written.
@@ -138,6 +190,7 @@ impl Objects {
 
     /// Takes over how often things were seen from what held them before, where that held the same or what stands for it.
     pub(crate) fn remember(&mut self, before: &Self) {
+        self.paths.set_novelties(&before.paths.novelties());
         self.retain(|name, seen| {
             let known = before.named.get(name).or_else(|| before.paths.get(name));
             if let Some(known) = known.filter(|_| seen.count == 0) {
@@ -172,9 +225,9 @@ impl Objects {
     }
 
     /// Counts what was noted. How much that was.
-    pub(crate) fn flush_counts(&mut self) -> u64 {
+    pub(crate) fn flush_counts(&mut self, window: u64) -> u64 {
         let named: u64 = self.named.values_mut().map(Seen::flush_counts).sum();
-        named + self.paths.flush_counts()
+        named + self.paths.flush_counts(window)
     }
 
     /// Every pattern with what was seen, most frequent first.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{alike, places};
 use crate::{
-    learning::Seen,
+    learning::{Novelty, Seen},
     subject::normalise::{self, MAX_PATH},
 };
 
@@ -16,6 +16,8 @@ const MANY: usize = 16;
 const MANY_TEMPORARY: usize = 4;
 /// Files in one place that a new one is compared with.
 const MOST_COMPARED: usize = 64;
+/// Windows of time in which a folder was used, from which on it says by itself how surprising something new in it is.
+const ENOUGH_WINDOWS: u32 = 4;
 /// The segment that stands for any.
 const ANY: &str = "*";
 
@@ -32,6 +34,8 @@ pub(crate) struct PathTree {
 struct Directory {
     files: BTreeMap<String, Seen>,
     directories: BTreeMap<String, Directory>,
+    /// How surprising something new anywhere below it is.
+    novelty: Novelty,
 }
 
 impl PathTree {
@@ -101,8 +105,57 @@ impl PathTree {
     }
 
     /// Counts what was noted. How much that was.
-    pub(crate) fn flush_counts(&mut self) -> u64 {
-        self.top.flush_counts()
+    pub(crate) fn flush_counts(&mut self, window: u64) -> u64 {
+        self.top.flush_counts(window)
+    }
+
+    /// A path that it did not hold until now came in that window: something new below each of its folders.
+    pub(crate) fn note_new(&mut self, path: &str, window: u64) {
+        let mut directory = Some(&mut self.top);
+        let (mut segments, _) = split(path);
+        while let Some(known) = directory {
+            known.novelty.add(window);
+            directory =
+                segments.next().and_then(|name| known.directories.get_mut(&*known_as(&known.directories, name)));
+        }
+    }
+
+    /// How surprising something new is in the innermost folder of a path of which enough is known, and which one that is.
+    pub(crate) fn novelty_around<'p>(&self, path: &'p str) -> Option<(&'p str, Novelty)> {
+        let mut found = None;
+        let mut directory = &self.top;
+        let (segments, _) = split(path);
+        let mut end = 0;
+        for segment in segments {
+            let Some(next) = directory.directories.get(&*known_as(&directory.directories, segment)) else { break };
+            directory = next;
+            end += segment.len();
+            if directory.novelty.windows().0 >= ENOUGH_WINDOWS {
+                found = path.get(..end).map(|folder| (folder, directory.novelty));
+            }
+            end += 1;
+        }
+        found.filter(|(folder, _)| !folder.is_empty())
+    }
+
+    /// How surprising something new is, by folder.
+    pub(crate) fn novelties(&self) -> BTreeMap<String, Novelty> {
+        let mut all = BTreeMap::new();
+        self.top.novelties(&mut String::new(), &mut all);
+        all
+    }
+
+    /// Takes that over, for the folders that there are.
+    pub(crate) fn set_novelties(&mut self, all: &BTreeMap<String, Novelty>) {
+        for (folder, novelty) in all {
+            let mut directory = Some(&mut self.top);
+            for segment in folder.split_terminator('/') {
+                directory = directory.and_then(|known| known.directories.get_mut(segment));
+            }
+            if let Some(known) = directory {
+                known.novelty = *novelty;
+            }
+        }
     }
 
     /// Adds all that it was seen of.
@@ -221,6 +274,7 @@ impl Directory {
 
     /// Takes over what another directory holds. Names that one of the two has given up, the other gives up too.
     fn absorb(&mut self, other: Self) {
+        self.novelty = self.novelty.most(other.novelty);
         for (name, seen) in other.files {
             self.files.entry(name).or_default().add(seen);
         }
@@ -254,12 +308,30 @@ impl Directory {
 
     fn bytes(&self) -> usize {
         let files: usize = self.files.keys().map(String::len).sum();
-        files + self.directories.iter().map(|(name, directory)| name.len() + directory.bytes()).sum::<usize>()
+        let below = self.directories.iter();
+        files + below.map(|(name, below)| name.len() + size_of::<Novelty>() + below.bytes()).sum::<usize>()
     }
 
-    fn flush_counts(&mut self) -> u64 {
+    fn flush_counts(&mut self, window: u64) -> u64 {
         let files: u64 = self.files.values_mut().map(Seen::flush_counts).sum();
-        files + self.directories.values_mut().map(Self::flush_counts).sum::<u64>()
+        let all = files + self.directories.values_mut().map(|below| below.flush_counts(window)).sum::<u64>();
+        if all > 0 {
+            self.novelty.touch(window);
+        }
+        all
+    }
+
+    fn novelties(&self, at: &mut String, all: &mut BTreeMap<String, Novelty>) {
+        if self.novelty != Novelty::default() {
+            all.insert(at.clone(), self.novelty);
+        }
+        for (name, directory) in &self.directories {
+            let own = at.len();
+            at.push_str(name);
+            at.push('/');
+            directory.novelties(at, all);
+            at.truncate(own);
+        }
     }
 
     fn add_to(&self, all: &mut Seen) {

@@ -58,6 +58,7 @@ impl BehaviourChannel {
         let executable = operation.executables.entry(behaviour.executable.to_string()).or_default();
         executable.novelty.add(window);
         executable.objects.insert(behaviour, seen);
+        executable.objects.note_new(behaviour, window);
         Fit::Held
     }
 

@@ -1,7 +1,7 @@
 //! How much a new behaviour says: how surprising it is, backed off to the nearest place that the profile knows, how rare it
 //! is among workloads, and how severe its kind is.
 
-use ethogram_model::{Score, ScorePart, Severity};
+use ethogram_model::{Score, ScorePart, Severity, render};
 
 use super::{Behaviour, BehaviourChannel};
 use crate::{
@@ -64,13 +64,18 @@ fn rarity((shown_by, others): (u64, u64)) -> Part {
     Part { bits: Bits::of(2 * shown_by + 1, 2 * others + 2), what }
 }
 
-/// The innermost place of the channel that the behaviour belongs to, and what would be new there.
+/// The innermost place of the channel that the behaviour belongs to, and what would be new there: from the file to its folder, to
+/// what that lies in, to all that the executable does, as language models back off from long contexts to shorter ones (Katz,
+/// "Estimation of probabilities from sparse data", 1987).
 fn nearest(behaviour: &Behaviour<'_>, channel: &BehaviourChannel) -> (String, Novelty) {
     let Some(operation) = channel.equivalents(behaviour).into_iter().next() else {
         return ("another kind of operation was new".into(), channel.novelty);
     };
     let executable = [&*behaviour.executable, UNKNOWN].into_iter().find_map(|name| operation.executables.get(name));
     let name = behaviour.operation;
+    if let Some((folder, novelty)) = executable.and_then(|executable| executable.objects.novelty_around(behaviour)) {
+        return (format!("something new to {name} came to {}", render::escape(folder)), novelty);
+    }
     match executable {
         Some(executable) => (format!("another object of {name} was new to this executable"), executable.novelty),
         None => (format!("another executable was new to {name}"), operation.novelty),
