@@ -123,8 +123,12 @@ pub struct IncidentUpdate {
 pub enum Origin {
     /// A program was started from outside the container, as `docker exec` and health checks do.
     Entered,
-    /// A program that a service started: for a request, a login, a job.
+    /// A program that a service started, for a request for instance.
     Child,
+    /// What a server for logins started.
+    Login,
+    /// What a scheduler started, such as cron.
+    Job,
     /// A service itself: no program was started for it.
     Service,
     /// What a container does when it starts.
@@ -136,11 +140,18 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Whether it began with a program that a service started.
+    pub fn is_by_a_service(self) -> bool {
+        matches!(self, Self::Child | Self::Login | Self::Job)
+    }
+
     /// For people.
     pub fn sentence(self) -> &'static str {
         match self {
             Self::Entered => "started from outside the container",
             Self::Child => "started by a service",
+            Self::Login => "started by a login",
+            Self::Job => "started by a scheduler",
             Self::Service => "the service itself",
             Self::Start => "at the start of the container",
             Self::Agent => "the agent itself",

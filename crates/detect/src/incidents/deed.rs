@@ -276,7 +276,7 @@ fn title(incident: &Incident) -> String {
         (n, containers) => format!(", and {n} more, in {containers} containers"),
     };
     let by = match (incident.origin, incident.steps.first()) {
-        (Origin::Entered | Origin::Child, Some(first)) => {
+        (origin, Some(first)) if origin == Origin::Entered || origin.is_by_a_service() => {
             format!("{} {}: ", render::escape(&first.program), incident.origin.sentence())
         }
         _ => String::new(),

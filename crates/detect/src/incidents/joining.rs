@@ -190,7 +190,7 @@ impl Joining {
             (step, parent) = (Some(place), Some(ExecId::of(exec)));
         }
         // What it does itself right then belongs to it, too.
-        if let Some(lineage) = lineage.filter(|lineage| lineage.origin == Origin::Child)
+        if let Some(lineage) = lineage.filter(|lineage| lineage.origin.is_by_a_service())
             && let Some(above) = lineage.above().next().map(|above| ExecId::of(above))
             && graph.member(above).is_none()
         {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use ethogram_model::{Container, Exec, Origin, Process};
 
+use crate::subject::system_program;
+
 /// A program that runs for so long is there for more than one thing: what it starts is a deed of its own, and so is what it does
 /// itself. What starts with a container has started by then. Nanoseconds.
 const SETTLED_NS: u64 = 30_000_000_000;
@@ -36,6 +38,19 @@ pub(super) struct Lineage<'p> {
     pub(super) origin: Origin,
 }
 
+/// Servers for logins, and schedulers.
+const LOGIN: [&str; 7] = ["sshd", "sshd-session", "dropbear", "login", "in.telnetd", "telnetd", "mosh-server"];
+const SCHEDULERS: [&str; 6] = ["cron", "crond", "anacron", "fcron", "supercronic", "atd"];
+
+/// Where a deed comes from which this program began, if it is the image's or the host's, and unchanged.
+fn started_by(service: &Exec) -> Origin {
+    match system_program::name(service) {
+        Some(name) if LOGIN.contains(&name) => Origin::Login,
+        Some(name) if SCHEDULERS.contains(&name) => Origin::Job,
+        _ => Origin::Child,
+    }
+}
+
 impl<'p> Lineage<'p> {
     /// Of a process that did something at that time, in that container. `init` is the pid of what the container was started
     /// with, where that is known.
@@ -61,7 +76,7 @@ impl<'p> Lineage<'p> {
         let settled = inside.iter().enumerate().rposition(|(place, exec)| is_settled(place, exec));
         let (begin, origin) = match settled {
             Some(last) if last + 1 == inside.len() => (last, Origin::Service),
-            Some(service) => (service + 1, Origin::Child),
+            Some(service) => (service + 1, inside.get(service).map_or(Origin::Child, |exec| started_by(exec))),
             None if is_below_init => (0, Origin::Start),
             None => (0, Origin::Child),
         };
@@ -148,7 +163,18 @@ mod tests {
 
     #[test]
     fn what_was_there_before_the_agent_is_a_service() {
-        let chain = [exec(31, "sh", 5_000), exec(10, "cron", 0)];
+        let chain = [exec(31, "sh", 5_000), exec(10, "nginx", 0)];
         assert_eq!(of(&chain, 5_000), (vec!["sh".into()], Origin::Child));
+    }
+
+    #[test]
+    fn a_login_and_a_job_are_what_the_images_own_server_starts_and_nothing_of_its_name() {
+        let of_service = |service: Arc<Exec>| of(&[exec(31, "sh", 5_000), service], 5_000).1;
+        let program = |path: &str| Exec { path: path.into(), ..Exec::clone(&exec(10, "x", 0)) };
+        assert_eq!(of_service(program("/usr/sbin/sshd").into()), Origin::Login);
+        assert_eq!(of_service(program("/usr/sbin/cron").into()), Origin::Job);
+        assert_eq!(of_service(program("/tmp/sshd").into()), Origin::Child);
+        let brought = Exec { in_writable_layer: true, ..program("/usr/sbin/sshd") };
+        assert_eq!(of_service(brought.into()), Origin::Child);
     }
 }

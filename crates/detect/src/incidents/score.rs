@@ -140,6 +140,7 @@ fn agreement(parts: &[Part]) -> Option<ScorePart> {
 fn origin(incident: &Incident) -> Option<ScorePart> {
     let (bits, what) = match incident.origin {
         Origin::Entered => (-4.0, "it was started from outside the container, as those who run it do"),
+        Origin::Login => (-4.0, "it was started by a login, as those who look after it do"),
         Origin::Start => (-2.0, "it belongs to the start of the container"),
         _ => return None,
     };
