@@ -179,11 +179,13 @@ impl Judging {
         let selection = Selection::new(config.collection.host, Vec::new());
         let settings = config.behaviour.settings();
         let mut restored = Restored::new(opened.contents, approved, settings.clone());
-        let sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;
+        let mut sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;
         let conditions = || Conditions::of(selection.clone(), &settings);
         let recorder = record.map(|path| restored.record(path, conditions(), schemas, &book.files)).transpose()?;
         let writer = Writer::start(opened.store)?;
         let incidents = IncidentBook::restore(std::mem::take(&mut restored.incidents));
+        // What was open is over, for receivers too.
+        sinks.restore(&restored.delivered, |uid| incidents.find(uid));
         let (detector, alerts) = restored.into_detector(&book.set);
         let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
         response.accept(&detector.accepted);

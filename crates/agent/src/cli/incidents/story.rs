@@ -197,6 +197,7 @@ pub(super) mod tests {
             object: what.into(),
             objects: 1,
             surprise: 2.0,
+            techniques: Vec::new(),
             findings: vec!["f".into()],
             first_seen_ns: AT + 5_000_000_000,
             last_seen_ns: AT + 5_000_000_000,
@@ -214,6 +215,7 @@ pub(super) mod tests {
             is_open: true,
             merged_into: None,
             origin: Origin::Child,
+            began_in: None,
             containers: vec!["web".into()],
             workloads: vec!["shop/web".into()],
             steps: vec![
