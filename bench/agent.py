@@ -1,4 +1,5 @@
-"""The agent as it is measured: the release binary, its default configuration, folders and a cgroup of its own."""
+"""The agent as it is measured: the release binary, its default configuration, folders and a cgroup of its own. It prints
+findings, each by itself."""
 
 import json
 import shutil
@@ -18,6 +19,8 @@ shipped = {rules}
 {trackers}
 [runtimes]
 containerd_socket = ""
+[alerts]
+deliver = "findings"
 [api]
 socket = "{folder}/api.sock"
 [metrics]

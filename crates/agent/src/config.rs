@@ -23,7 +23,7 @@ use ethogram_detect::Settings as ModelSettings;
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde::{Deserialize, Serialize};
 
-pub use alerts::{Alertmanager, Alerts, Facility, Http, Otlp, Syslog, Webhook, WebhookFormat};
+pub use alerts::{Alertmanager, Alerts, Deliver, Facility, Http, Otlp, Syslog, Webhook, WebhookFormat};
 pub use glob::Glob;
 pub use heartbeat::Heartbeat;
 pub use keys::Key;

@@ -178,16 +178,19 @@ impl Judging {
         }
         let selection = Selection::new(config.collection.host, Vec::new());
         let settings = config.model_settings();
-        let restored = Restored::new(opened.contents, approved, settings.clone());
-        let sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;
+        let mut restored = Restored::new(opened.contents, approved, settings.clone());
+        let mut sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;
         let conditions = || Conditions::of(selection.clone(), &settings);
         let recorder = record.map(|path| restored.record(path, conditions(), schemas, &book.files)).transpose()?;
         let writer = Writer::start(opened.store)?;
+        let delivered = std::mem::take(&mut restored.delivered);
         let (detector, alerts, incidents) = restored.into_detector(&book.set);
         let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
         response.accept(&detector.accepted);
         let judged = Judged::new(selection, detector, Judges::All);
         let (alerts, incidents) = (AlertBook::restore(alerts), IncidentBook::restore(incidents));
+        // What was open is over, for receivers too.
+        sinks.restore(&delivered, |uid| incidents.find(uid));
         let outlet = ServerOutlet::new(alerts, incidents, sinks, Arc::clone(&response), writer);
         Ok(Self { judged, outlet, response, recorder })
     }

@@ -1,7 +1,7 @@
 //! Where alerts go: each place has threads and a bounded queue of its own, so a slow one does not hold up the others.
 //!
-//! A report is sent once, when it is new. What its receiver cannot take waits in a spool on disk; only what goes to
-//! standard output does not, as its reader is there or is not.
+//! A finding is sent once, when it is new, an incident when it opens, escalates and closes. What its receiver cannot take
+//! waits in a spool on disk; only what goes to standard output does not, as its reader is there or is not.
 
 mod alertmanager;
 mod backoff;
@@ -10,6 +10,7 @@ mod file;
 mod format;
 mod heartbeat;
 mod http;
+mod incidents;
 mod queue;
 mod spool;
 mod syslog;
@@ -22,7 +23,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Finding, Heartbeat, Report, Severity, ocsf};
+use ethogram_model::{Finding, Heartbeat, Incident, Report, Severity, ocsf};
+use jiff::Timestamp;
 
 use self::{
     alertmanager::{Active, Alertmanager, Encoder},
@@ -30,12 +32,12 @@ use self::{
     format::{falco, otlp},
     heartbeat::Heartbeats,
     http::Client,
-    queue::{Closed, Delivery, Encode, Receiver, Sink},
+    queue::{Closed, Delivery, Encode, Receiver, Sink, Wanted},
     spool::Spool,
     syslog::SyslogServer,
 };
 use crate::{
-    config::{self, Alerts, WebhookFormat},
+    config::{self, Alerts, Deliver, WebhookFormat},
     metrics::SinkMetrics,
 };
 
@@ -86,13 +88,14 @@ impl Sinks {
     pub fn start(alerts: &Alerts, store: &Path, known: &[Finding]) -> Result<Self, SinkError> {
         let mut opening = Opening { alerts, folder: store.join("spool"), sinks: Vec::new() };
         if alerts.stdout {
-            opening.sinks.push(Sink::direct("stdout", alerts.severity, io::stdout())?);
+            opening.sinks.push(Sink::direct("stdout", opening.wanted(None, None), io::stdout())?);
         }
         if let Some(path) = &alerts.file {
             let file = RotatingFile::open(path, alerts.file_max_bytes, alerts.file_keep);
             let file = file.map_err(|source| SinkError::File { path: path.clone(), source })?;
             let heartbeats = alerts.heartbeat.get().map(|every| Heartbeats::new(every, file::heartbeat_line));
-            opening.add("file".to_owned(), None, file::line, file, heartbeats)?;
+            let wanted = opening.wanted(None, None);
+            opening.add("file".to_owned(), wanted, file::line, file, heartbeats)?;
         }
         for (name, webhook) in &alerts.webhook {
             let name = format!("webhook.{name}");
@@ -106,17 +109,18 @@ impl Sinks {
                 WebhookFormat::Falco => falco::heartbeat,
             };
             let heartbeats = webhook.heartbeat(alerts.heartbeat).get().map(|every| Heartbeats::new(every, write));
-            opening.add(name, webhook.severity, encode, receiver, heartbeats)?;
+            let wanted = opening.wanted(webhook.deliver, webhook.severity);
+            opening.add(name, wanted, encode, receiver, heartbeats)?;
         }
         for (name, alertmanager) in &alerts.alertmanager {
             let name = format!("alertmanager.{name}");
             let client = client(&name, &alertmanager.url.below("/api/v2/alerts"), &alertmanager.http())?;
             let encoder = Encoder { active: Active::default(), resolve_after: alertmanager.resolve_after.get() };
-            let least = opening.least(alertmanager.severity);
-            encoder.restore(known.iter().filter(|finding| finding.severity >= least));
+            let wanted = opening.wanted(alertmanager.deliver, alertmanager.severity);
+            encoder.restore(known.iter().filter(|finding| wanted.wants(finding.severity)));
             let receiver = Alertmanager::new(client, &encoder);
             let heartbeats = opening.heartbeats(alertmanager.heartbeat, format::alertmanager::heartbeat);
-            opening.add(name, alertmanager.severity, encoder, receiver, heartbeats)?;
+            opening.add(name, wanted, encoder, receiver, heartbeats)?;
         }
         for (name, syslog) in &alerts.syslog {
             let facility = syslog.facility;
@@ -124,19 +128,55 @@ impl Sinks {
             let receiver = SyslogServer::new(syslog.address.clone());
             let write = move |heartbeat: &Heartbeat| format::syslog::heartbeat(heartbeat, facility);
             let heartbeats = opening.heartbeats(syslog.heartbeat, write);
-            opening.add(format!("syslog.{name}"), syslog.severity, encode, receiver, heartbeats)?;
+            let wanted = opening.wanted(syslog.deliver, syslog.severity);
+            opening.add(format!("syslog.{name}"), wanted, encode, receiver, heartbeats)?;
         }
         for (name, collector) in &alerts.otlp {
             let name = format!("otlp.{name}");
             let receiver = Otlp(client(&name, &collector.endpoint.below("/v1/logs"), &collector.http())?);
             let heartbeats = opening.heartbeats(collector.heartbeat, otlp::heartbeat);
-            opening.add(name, collector.severity, otlp::encode, receiver, heartbeats)?;
+            let wanted = opening.wanted(collector.deliver, collector.severity);
+            opening.add(name, wanted, otlp::encode, receiver, heartbeats)?;
         }
         opening.warn_of_others();
         Ok(Self { sinks: opening.sinks })
     }
 
-    /// Hands a report to every place, without waiting for any.
+    /// Goes on with what each place had open, as [`Self::take_unsaved`] gave it: `ended` has what became of an incident
+    /// meanwhile. Of one that is not known any more nothing can be sent.
+    pub fn restore(&mut self, delivered: &BTreeMap<String, String>, ended: impl Fn(&str) -> Option<Arc<Incident>>) {
+        let at_ns = now_ns();
+        for sink in &mut self.sinks {
+            let Some(stored) = delivered.get(&sink.name) else { continue };
+            if let Err(error) = sink.incidents.restore(stored) {
+                tracing::warn!(sink = sink.name, "which incidents it has open cannot be read from the store: {error}");
+            }
+            for uid in sink.incidents.open() {
+                match ended(&uid) {
+                    Some(incident) => sink.send_incident(&incident, at_ns),
+                    None => sink.incidents.forget(&uid),
+                }
+            }
+        }
+    }
+
+    /// Which incidents each place has open, where that changed since the last call: to be stored with them.
+    pub fn take_unsaved(&mut self) -> BTreeMap<String, String> {
+        let unsaved = |sink: &mut Sink| Some((sink.name.clone(), sink.incidents.take_unsaved()?));
+        self.sinks.iter_mut().filter_map(unsaved).collect()
+    }
+
+    /// Hands what became of incidents to every place that is to have it, without waiting for any, and what there was no
+    /// room for before.
+    pub fn send_incidents(&mut self, incidents: &[Arc<Incident>]) {
+        let at_ns = now_ns();
+        for sink in &mut self.sinks {
+            sink.send_waiting(at_ns);
+            incidents.iter().for_each(|incident| sink.send_incident(incident, at_ns));
+        }
+    }
+
+    /// Hands a finding to every place that is to have it, without waiting for any.
     pub fn send(&self, report: &Report) {
         for sink in &self.sinks {
             sink.send(report);
@@ -176,7 +216,8 @@ impl Sinks {
 
     /// Waits until all that was sent is where it should be, but no longer than `patience` in all. What a receiver does not
     /// take until then waits in its spool for the next start.
-    pub fn finish(self, patience: Duration) {
+    pub fn finish(mut self, patience: Duration) {
+        self.send_incidents(&[]);
         let deadline = Instant::now() + patience;
         // All queues are closed first, so that all places finish at the same time.
         let ends: Vec<Closed> = self.sinks.into_iter().map(Sink::close).collect();
@@ -195,7 +236,7 @@ impl Opening<'_> {
     fn add(
         &mut self,
         name: String,
-        severity: Option<Severity>,
+        wanted: Wanted,
         encode: impl Encode,
         receiver: impl Receiver,
         heartbeats: Option<Heartbeats>,
@@ -206,8 +247,7 @@ impl Opening<'_> {
         if spool.waiting() > 0 {
             tracing::info!(sink = name, "{} alerts from before wait to be delivered", spool.waiting());
         }
-        let least = self.least(severity);
-        self.sinks.push(Sink::spooled(&name, least, spool, encode, receiver, heartbeats)?);
+        self.sinks.push(Sink::spooled(&name, wanted, spool, encode, receiver, heartbeats)?);
         Ok(())
     }
 
@@ -221,9 +261,12 @@ impl Opening<'_> {
         Some(Heartbeats::new(every, write))
     }
 
-    /// The least severe reports that a receiver gets.
-    fn least(&self, asked_for: Option<Severity>) -> Severity {
-        asked_for.map_or(self.alerts.severity, |severity| severity.max(self.alerts.severity))
+    /// What a receiver is to be sent, which may have asked for its own.
+    fn wanted(&self, deliver: Option<Deliver>, severity: Option<Severity>) -> Wanted {
+        Wanted {
+            deliver: deliver.unwrap_or(self.alerts.deliver),
+            least: severity.map_or(self.alerts.severity, |severity| severity.max(self.alerts.severity)),
+        }
     }
 
     /// What waits for a receiver that was taken out of the configuration is not thrown away.
@@ -235,6 +278,10 @@ impl Opening<'_> {
             }
         }
     }
+}
+
+fn now_ns() -> u64 {
+    u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or_default()
 }
 
 fn client(sink: &str, url: &str, settings: &config::Http) -> Result<Client, SinkError> {

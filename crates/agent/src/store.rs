@@ -25,6 +25,8 @@ const PROFILES: TableDefinition<'_, &str, &str> = TableDefinition::new("profiles
 const ALERTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("alerts");
 /// When first seen and uid, to the incident as JSON.
 const INCIDENTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("incidents");
+/// Place of alerts to the incidents that it has open, as JSON.
+const DELIVERED: TableDefinition<'_, &str, &str> = TableDefinition::new("delivered");
 /// What was accepted by its id, as JSON.
 const ACCEPTED: TableDefinition<'_, &str, &str> = TableDefinition::new("accepted");
 /// What is known of the store itself.
@@ -51,6 +53,8 @@ pub struct Contents {
     pub kept: Vec<StoredFinding>,
     /// The incidents, oldest first.
     pub incidents: Vec<Incident>,
+    /// Place of alerts to the incidents that it has open, as JSON.
+    pub delivered: BTreeMap<String, String>,
     /// What was accepted.
     pub accepted: Vec<Acceptance>,
 }
@@ -76,6 +80,8 @@ pub struct Batch {
     pub gone: BTreeSet<(u64, Arc<str>)>,
     /// Incidents that are new or have gone on, by when they were first seen, and uid; none where there is no room any more.
     pub incidents: BTreeMap<(u64, Arc<str>), Option<Arc<Incident>>>,
+    /// Place of alerts to the incidents that it has open, as JSON, where that changed.
+    pub delivered: BTreeMap<String, String>,
     /// What was accepted by its id; none where it was revoked.
     pub accepted: BTreeMap<String, Option<Acceptance>>,
 }
@@ -83,8 +89,9 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to save.
     pub fn is_empty(&self) -> bool {
-        let Self { profiles, alerts, gone, incidents, accepted } = self;
-        profiles.is_empty() && alerts.is_empty() && gone.is_empty() && incidents.is_empty() && accepted.is_empty()
+        let Self { profiles, alerts, gone, incidents, delivered, accepted } = self;
+        let has_incidents = !incidents.is_empty() || !delivered.is_empty();
+        profiles.is_empty() && alerts.is_empty() && gone.is_empty() && !has_incidents && accepted.is_empty()
     }
 
     /// Adds what came later: it counts where both have something. Of more alerts than a store holds, some are left out.
@@ -95,6 +102,7 @@ impl Batch {
         self.gone.extend(later.gone);
         self.alerts.extend(later.alerts);
         self.incidents.extend(later.incidents);
+        self.delivered.extend(later.delivered);
         self.accepted.extend(later.accepted);
         while self.alerts.len() > Store::MAX_ALERTS {
             self.alerts.pop_first();
@@ -212,6 +220,10 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
                 Some(json) => drop(incidents.insert(key, json.as_str())?),
                 None => drop(incidents.remove(key)?),
             }
+        }
+        let mut delivered = transaction.open_table(DELIVERED)?;
+        for (place, json) in &batch.delivered {
+            delivered.insert(place.as_str(), json.as_str())?;
         }
         let mut accepted = transaction.open_table(ACCEPTED)?;
         for (id, acceptance) in &batch.accepted {

@@ -38,6 +38,9 @@ pub struct Incident {
     pub cluster: Option<Cluster>,
     /// Where it came from.
     pub origin: Origin,
+    /// The container in which it began, as it was known then; none on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_in: Option<Place>,
     /// Containers that it touched, in that order, by name; `host` for the host.
     pub containers: Vec<String>,
     /// Their workloads, in the same order.
@@ -160,6 +163,19 @@ impl Origin {
     }
 }
 
+/// The container in which an incident began. A text is empty where that is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its name, or its short id where it has none.
+    pub container: String,
+    /// Its image.
+    pub image: String,
+    /// The namespace of its pod.
+    pub namespace: String,
+    /// Its pod.
+    pub pod: String,
+}
+
 /// A program that took part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
@@ -209,6 +225,9 @@ pub struct Part {
     pub objects: u64,
     /// How surprising it is, in bits, where a profile found it.
     pub surprise: f64,
+    /// ATT&CK techniques of its findings: `T1611`.
+    #[serde(default)]
+    pub techniques: Vec<String>,
     /// The findings' uids, at most [`Part::MAX_FINDINGS`].
     pub findings: Vec<String>,
     /// Nanoseconds since the Unix epoch.
@@ -220,6 +239,8 @@ pub struct Part {
 impl Part {
     /// Findings that are named.
     pub const MAX_FINDINGS: usize = 16;
+    /// Techniques that are named.
+    pub const MAX_TECHNIQUES: usize = 8;
 }
 
 /// What connects two steps where one did not start the other.
@@ -284,6 +305,7 @@ impl Incident {
             recurrences: None,
             cluster: None,
             origin,
+            began_in: None,
             containers: Vec::new(),
             workloads: Vec::new(),
             steps: Vec::new(),

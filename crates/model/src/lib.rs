@@ -33,10 +33,12 @@ pub use context::{Container, Context, Exec, Image, Mount, Pod, Process, Users};
 pub use event::{Event, FileId, FileIdentity, Header};
 pub use finding::{Finding, Priority, RuleMatch, Score, ScorePart, Severity};
 pub use heartbeat::Heartbeat;
-pub use incident::{Cluster, Incident, IncidentUpdate, Link, LinkKind, Origin, Part, Recurrence, Recurrences, Step};
+pub use incident::{
+    Cluster, Incident, IncidentUpdate, Link, LinkKind, Origin, Part, Place, Recurrence, Recurrences, Step,
+};
 pub use incident_graph::{IncidentGraph, Node as IncidentNode, NodeKind};
 pub use relevance::FieldTest;
-pub use report::Report;
+pub use report::{IncidentChange, IncidentReport, Report};
 pub use schema::layout;
 pub use schema::{BehaviourSpec, BehaviourWords, EventSchema, Field, FieldKind, ObjectKind, Param, TrackerSchema};
 pub use stored::StoredFinding;

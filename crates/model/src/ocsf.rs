@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::{Container, Exec, Finding, Heartbeat, Incident, Report, render::rfc3339};
+use crate::{Container, Exec, Finding, Heartbeat, Incident, IncidentReport, Report, render::rfc3339};
 
 /// A report as an event of OCSF.
 pub fn from_report(report: &Report) -> Json {
     match report {
         Report::Finding(finding) => from_finding(finding),
+        Report::Incident(report) => from_incident_report(report),
     }
 }
 
@@ -104,8 +105,22 @@ pub fn from_finding(finding: &Finding) -> Json {
 /// incident's own uid is there and in `metadata.correlation_uid`.
 /// <https://schema.ocsf.io/classes/incident_finding>
 pub fn from_incident(incident: &Incident) -> Json {
-    let (activity_id, activity) = incident.activity();
-    let (status_id, status) = if incident.is_open { (1, "New") } else { (5, "Closed") };
+    incident_finding(incident, incident.activity())
+}
+
+/// The same of what a receiver gets: its activity is why it is sent. `unmapped.change` has that in one word.
+fn from_incident_report(report: &IncidentReport) -> Json {
+    let mut out = incident_finding(&report.incident, report.change.activity());
+    out["time"] = millis(report.at_ns).into();
+    out["time_dt"] = rfc3339(report.at_ns).into();
+    out["message"] = report.sentence().into();
+    out["unmapped"]["change"] = report.change.name().into();
+    out
+}
+
+fn incident_finding(incident: &Incident, (activity_id, activity): (u8, &str)) -> Json {
+    // Nobody works on it as far as is known here, so that what is open is new.
+    let (status_id, status) = if activity_id == 3 { (5, "Closed") } else { (1, "New") };
     let of_part = |part: &crate::Part| {
         let info = |uid: &String| json!({ "uid": uid, "title": part.what, "desc": part.why });
         part.findings.iter().map(info).collect::<Vec<_>>()

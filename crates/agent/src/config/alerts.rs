@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::{Headers, Heartbeat, Period, Receiver, SyslogAddress, Url};
 
 const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
+const DELIVERED: [&str; 2] = ["incidents", "findings"];
 const FACILITIES: [&str; 12] = [
     "user", "daemon", "auth", "authpriv", "local0", "local1", "local2", "local3", "local4", "local5", "local6",
     "local7",
 ];
 
-/// Where alerts go. To standard output, the file and webhooks they go as OCSF Detection Findings, one JSON object each.
+/// Where alerts go. To standard output, the file and webhooks they go as OCSF Incident Findings or Detection Findings, one
+/// JSON object each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 #[schemars(deny_unknown_fields)]
@@ -29,6 +31,10 @@ pub struct Alerts {
     /// Full files that are kept: `FILE.1` is the latest.
     #[schemars(range(max = 1000))]
     pub file_keep: u32,
+    /// What is sent: "incidents", one message when an incident opens, when it is more severe than before, and when it is
+    /// over; or "findings", each finding when it is new. Each receiver can have its own.
+    #[schemars(with = "String", extend("enum" = DELIVERED))]
+    pub deliver: Deliver,
     /// The lowest severity that is sent anywhere: "informational", "low", "medium", "high" or "critical". Each receiver
     /// can have a higher one.
     #[schemars(with = "String", extend("enum" = SEVERITIES))]
@@ -61,6 +67,7 @@ impl Default for Alerts {
             file: None,
             file_max_bytes: 64 << 20,
             file_keep: 4,
+            deliver: Deliver::Incidents,
             severity: Severity::Informational,
             spool_max_bytes: 64 << 20,
             heartbeat: Heartbeat::every_secs(5 * 60),
@@ -90,11 +97,22 @@ impl Alerts {
     }
 }
 
+/// What is sent as alerts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Deliver {
+    /// Incidents: when they open, escalate and close.
+    #[default]
+    Incidents,
+    /// Findings, each by itself.
+    Findings,
+}
+
 /// How alerts are written for a webhook.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WebhookFormat {
-    /// As OCSF Detection Findings.
+    /// As OCSF has them.
     #[default]
     Ocsf,
     /// As Falco writes its own.
@@ -141,6 +159,10 @@ macro_rules! http_receiver {
             /// system trusts.
             #[serde(default)]
             pub ca_file: Option<PathBuf>,
+            /// What is sent there, if not what `alerts.deliver` says: "incidents" or "findings".
+            #[serde(default)]
+            #[schemars(with = "Option<String>", extend("enum" = DELIVERED))]
+            pub deliver: Option<Deliver>,
             /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
             #[serde(default)]
             #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]
@@ -180,7 +202,8 @@ http_receiver! {
     pub struct Alertmanager {
         /// Its address, such as `http://127.0.0.1:9093`; `/api/v2/alerts` is added.
         pub url: Url,
-        /// How long after it was last seen an alert is resolved. Until then it is active, and sent again every minute.
+        /// How long after it was last seen a finding's alert is resolved. Until then it is active, and sent again every
+        /// minute. An incident's is active until the incident is over, and for so long where the agent is gone.
         #[serde(default = "an_hour")]
         pub resolve_after: Period,
     }
@@ -220,6 +243,10 @@ pub struct Syslog {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = FACILITIES))]
     pub facility: Facility,
+    /// What is sent there, if not what `alerts.deliver` says: "incidents" or "findings".
+    #[serde(default)]
+    #[schemars(with = "Option<String>", extend("enum" = DELIVERED))]
+    pub deliver: Option<Deliver>,
     /// The lowest severity that is sent there, if not all that `alerts.severity` lets through.
     #[serde(default)]
     #[schemars(with = "Option<String>", extend("enum" = SEVERITIES))]

@@ -66,7 +66,8 @@ impl ServerOutlet {
     fn save(&mut self, save: Save) {
         let Unsaved { alerts, gone } = self.alerts.take_unsaved();
         let incidents = self.incidents.take_unsaved();
-        let mut batch = Batch { alerts, gone, incidents, accepted: save.accepted, ..Batch::default() };
+        let (delivered, accepted) = (self.sinks.take_unsaved(), save.accepted);
+        let mut batch = Batch { alerts, gone, incidents, delivered, accepted, ..Batch::default() };
         for (uid, profile) in save.profiles {
             match profile.map(|profile| serde_json::to_string(&profile)).transpose() {
                 Ok(json) => _ = batch.profiles.insert(uid, json),
@@ -92,15 +93,18 @@ impl Outlet for ServerOutlet {
                     self.response.consider(finding);
                     self.streams.alert(finding);
                     self.alerts.raise(finding);
+                    self.sinks.send(&report);
                 }
+                // The engine sends them as they change; what of that is reported is decided for each receiver.
+                Report::Incident(_) => {}
             }
-            self.sinks.send(&report);
         }
         // What goes on is updated, and not raised again.
         for update in effects.updates {
             self.sinks.seen(&update.uid, update.last_seen_ns);
             self.alerts.update(update);
         }
+        self.sinks.send_incidents(&effects.incidents);
         for incident in effects.incidents {
             self.streams.incident(&incident);
             self.incidents.put(incident);

@@ -22,12 +22,14 @@ pub(super) struct Restored {
     pub(super) alerts: Vec<Finding>,
     kept: Vec<StoredFinding>,
     incidents: Vec<Incident>,
+    /// Which of these each place of alerts had open.
+    pub(super) delivered: BTreeMap<String, String>,
 }
 
 impl Restored {
     /// `approved` are profiles from files, which take the place of those in the store.
     pub(super) fn new(contents: Contents, approved: Vec<Profile>, settings: Settings) -> Self {
-        let Contents { mut profiles, alerts, kept, incidents, accepted } = contents;
+        let Contents { mut profiles, alerts, kept, incidents, delivered, accepted } = contents;
         let mut model = model(settings, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
         for profile in approved {
             let uid = profile.workload.uid.clone();
@@ -41,7 +43,7 @@ impl Restored {
         let groups = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
         // What was open then is not: nothing connects with it any more.
         let incidents = incidents.into_iter().map(|incident| Incident { is_open: false, ..incident }).collect();
-        Self { model, profiles, groups, accepted, alerts, kept, incidents }
+        Self { model, profiles, groups, accepted, alerts, kept, incidents, delivered }
     }
 
     /// A recording that begins with all of it.

@@ -1,8 +1,9 @@
 //! An Alertmanager, and what it has to be reminded of.
 //!
-//! An alert is resolved once its `endsAt` has passed. It is some time after the alert was delivered or last seen, and every minute
-//! all that are active are sent again: so they stay active while they go on, and an Alertmanager that lost its memory has
-//! them back.
+//! An alert is resolved once its `endsAt` has passed. A finding's is some time after it was delivered or last seen, an incident's
+//! some time after it was sent last, until the incident is over. Every minute all that are active are sent again: so they
+//! stay active, and an Alertmanager that lost its memory has them back. What is over is sent again for a while, too: an
+//! Alertmanager whose clock is behind takes it for active at first.
 
 use std::{
     collections::BTreeMap,
@@ -16,34 +17,51 @@ use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::{
-    format::alertmanager::{encode, ending, uid},
+    format::alertmanager::{IncidentAlerts, decode, encode, ending, key},
     http::Client,
     queue::{Delivery, Encode, Receiver},
 };
 
 /// How often it is reminded.
 const REMINDED_EVERY: Duration = Duration::from_secs(60);
+/// How long it is reminded of what is over.
+const REMINDED_OF_END: Duration = Duration::from_secs(5 * 60);
 /// Alerts that it is reminded of; of more, those that end first are left to end.
 const MAX_ACTIVE: usize = 1024;
 /// Alerts in one request.
 const TOGETHER: usize = 64;
 
-/// The alerts that are active, shared by who hears of them and who sends them.
-#[derive(Clone, Default)]
-pub(super) struct Active(Arc<Mutex<BTreeMap<String, Alert>>>);
+/// Alerts by their uid and severity.
+type Alerts = BTreeMap<(String, String), Alert>;
 
-/// An alert as it is sent, and when it ends.
+/// The alerts that it is reminded of, shared by who hears of them and who sends them.
+#[derive(Clone, Default)]
+pub(super) struct Active(Arc<Mutex<Alerts>>);
+
+/// An alert as it is sent, and for how long.
 struct Alert {
-    text: Vec<u8>,
-    ends: Timestamp,
+    json: Json,
+    lasts: Lasts,
+}
+
+/// How long an alert is sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lasts {
+    /// It is over, and has its end.
+    Over { until: Timestamp },
+    /// It is active until then.
+    Until(Timestamp),
+    /// It is active until something else is heard of it.
+    Open,
 }
 
 impl Active {
-    fn begin(&self, uid: &str, text: Vec<u8>, ends: Timestamp) {
+    fn put(&self, json: &Json, lasts: Lasts) {
+        let Some((uid, severity)) = key(json) else { return };
         let mut alerts = self.0.lock();
-        alerts.insert(uid.to_owned(), Alert { text, ends });
+        alerts.insert((uid.to_owned(), severity.to_owned()), Alert { json: json.clone(), lasts });
         if alerts.len() > MAX_ACTIVE
-            && let Some(first) = alerts.iter().min_by_key(|(_, alert)| alert.ends).map(|(uid, _)| uid.clone())
+            && let Some(first) = alerts.iter().min_by_key(|(_, alert)| alert.lasts).map(|(key, _)| key.clone())
         {
             alerts.remove(&first);
         }
@@ -51,16 +69,29 @@ impl Active {
 
     /// What is not known as active is new, or over.
     fn extend(&self, uid: &str, ends: Timestamp) {
-        if let Some(alert) = self.0.lock().get_mut(uid) {
-            alert.ends = alert.ends.max(ends);
+        let mut alerts = self.0.lock();
+        let of_uid = alerts.range_mut((uid.to_owned(), String::new())..).take_while(|((known, _), _)| known == uid);
+        for (_, alert) in of_uid {
+            if let Lasts::Until(known) = &mut alert.lasts {
+                *known = ends.max(*known);
+            }
         }
     }
 
-    /// Those that have not ended. The others are forgotten.
-    fn list(&self, now: Timestamp) -> Vec<Json> {
+    /// What is sent again: those that have not ended, `open_until` then where it is not known when they do, and those that are
+    /// over since not long ago. The others are forgotten.
+    fn list(&self, now: Timestamp, open_until: Timestamp) -> Vec<Json> {
         let mut alerts = self.0.lock();
-        alerts.retain(|_, alert| alert.ends > now);
-        alerts.values().filter_map(|alert| ending(&alert.text, alert.ends)).collect()
+        alerts.retain(|_, alert| match alert.lasts {
+            Lasts::Over { until } | Lasts::Until(until) => until > now,
+            Lasts::Open => true,
+        });
+        let again = |alert: &Alert| match alert.lasts {
+            Lasts::Over { .. } => alert.json.clone(),
+            Lasts::Until(ends) => ending(&alert.json, ends),
+            Lasts::Open => ending(&alert.json, open_until),
+        };
+        alerts.values().map(again).collect()
     }
 
     fn is_empty(&self) -> bool {
@@ -68,7 +99,7 @@ impl Active {
     }
 }
 
-/// Writes findings as alerts, and keeps those active that go on.
+/// Writes reports as alerts, and keeps those of findings active that go on.
 pub(super) struct Encoder {
     pub(super) active: Active,
     pub(super) resolve_after: Duration,
@@ -80,8 +111,10 @@ impl Encoder {
         let now = Timestamp::now();
         for finding in findings {
             let ends = after(seen_at(finding.last_seen_ns), self.resolve_after);
-            if ends > now {
-                self.active.begin(&finding.uid, encode(&Report::from(finding.clone())), ends);
+            if ends > now
+                && let Some(json) = decode(&encode(&Report::from(finding.clone())))
+            {
+                self.active.put(&json, Lasts::Until(ends));
             }
         }
     }
@@ -130,25 +163,51 @@ impl Alertmanager {
     }
 }
 
-impl Receiver for Alertmanager {
-    fn deliver(&mut self, alert: &[u8]) -> Delivery {
-        // From now on, and not from when it was seen: one that waited is to be active, too.
-        let ends = after(Timestamp::now(), self.resolve_after);
-        let Some(json) = ending(alert, ends) else {
-            return Delivery::Refused("the spool holds another's alert".into());
-        };
-        let outcome = self.post(std::slice::from_ref(&json));
-        if let (Delivery::Delivered, Some(uid)) = (&outcome, uid(&json)) {
-            self.active.begin(uid, alert.to_vec(), ends);
+impl Alertmanager {
+    /// From now on, and not from when it was seen: one that waited is to be active, too.
+    fn active_until(&self) -> Timestamp {
+        after(Timestamp::now(), self.resolve_after)
+    }
+
+    fn deliver_finding(&mut self, alert: &Json) -> Delivery {
+        let ends = self.active_until();
+        let outcome = self.post(&[ending(alert, ends)]);
+        if outcome == Delivery::Delivered {
+            self.active.put(alert, Lasts::Until(ends));
         }
         outcome
+    }
+
+    fn deliver_incident(&mut self, alerts: &IncidentAlerts) -> Delivery {
+        let IncidentAlerts { over, active, .. } = alerts;
+        let sent: Vec<Json> =
+            over.iter().cloned().chain(active.iter().map(|json| ending(json, self.active_until()))).collect();
+        let outcome = self.post(&sent);
+        if outcome == Delivery::Delivered {
+            let until = after(Timestamp::now(), REMINDED_OF_END);
+            over.iter().for_each(|json| self.active.put(json, Lasts::Over { until }));
+            active.iter().for_each(|json| self.active.put(json, Lasts::Open));
+        }
+        outcome
+    }
+}
+
+impl Receiver for Alertmanager {
+    fn deliver(&mut self, alert: &[u8]) -> Delivery {
+        if let Ok(alerts) = serde_json::from_slice::<IncidentAlerts>(alert) {
+            return self.deliver_incident(&alerts);
+        }
+        match decode(alert) {
+            Some(json) => self.deliver_finding(&json),
+            None => Delivery::Refused("the spool holds another's alert".into()),
+        }
     }
 
     /// An alert that always fires, and is resolved where none comes any more. It is not reminded of.
     fn heartbeat(&mut self, heartbeat: &[u8], next: Duration) -> Delivery {
         let ends = after(Timestamp::now(), next.saturating_mul(HEARTBEATS));
-        ending(heartbeat, ends)
-            .map_or_else(|| Delivery::Refused("it is no alert".into()), |json| self.post(std::slice::from_ref(&json)))
+        decode(heartbeat)
+            .map_or_else(|| Delivery::Refused("it is no alert".into()), |json| self.post(&[ending(&json, ends)]))
     }
 
     fn remind(&mut self) -> Delivery {
@@ -156,7 +215,7 @@ impl Receiver for Alertmanager {
             return Delivery::Delivered;
         }
         self.reminded = Instant::now();
-        let alerts = self.active.list(Timestamp::now());
+        let alerts = self.active.list(Timestamp::now(), self.active_until());
         let outcomes = alerts.chunks(TOGETHER).map(|some| self.post(some));
         outcomes.into_iter().find(|outcome| *outcome != Delivery::Delivered).unwrap_or(Delivery::Delivered)
     }
@@ -177,9 +236,14 @@ fn after(time: Timestamp, period: Duration) -> Timestamp {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use ethogram_model::{IncidentChange, Severity};
+    use serde_json::json;
+
     use super::*;
     use crate::sink::{
-        format::tests::{behaviour, rule_match},
+        format::tests::{behaviour, incident_report, rule_match},
         tests::Web,
     };
 
@@ -217,7 +281,7 @@ mod tests {
         assert_eq!((&again["labels"], &again["startsAt"]), (&first["labels"], &first["startsAt"]));
         assert!(time(&again["endsAt"]) > after(Timestamp::now(), HOUR * 2));
 
-        assert!(receiver.active.list(Timestamp::MAX).is_empty());
+        assert!(receiver.active.list(Timestamp::MAX, Timestamp::MAX).is_empty());
         assert_eq!(receiver.next_reminder(), None);
     }
 
@@ -227,17 +291,54 @@ mod tests {
         let now = u64::try_from(Timestamp::now().as_nanosecond()).unwrap();
         let fresh = Finding { last_seen_ns: now, ..rule_match() };
         encoder.restore([behaviour(), fresh].iter());
-        let active = encoder.active.list(Timestamp::now());
-        assert_eq!(active.iter().map(|a| uid(a).unwrap()).collect::<Vec<_>>(), ["0a1b"]);
+        let active = encoder.active.list(Timestamp::now(), Timestamp::MAX);
+        assert_eq!(active.iter().map(|a| key(a).unwrap().0).collect::<Vec<_>>(), ["0a1b"]);
     }
 
     #[test]
     fn of_too_many_those_that_end_first_are_left() {
         let active = Active::default();
         let at = |s| Timestamp::from_second(s).unwrap();
-        (0..2000).for_each(|n| active.begin(&n.to_string(), Vec::new(), at(n)));
+        let alert = |n: i64| json!({ "labels": { "uid": n.to_string(), "severity": "low" } });
+        active.put(&alert(-1), Lasts::Open);
+        (0..2000).for_each(|n| active.put(&alert(n), Lasts::Until(at(n))));
         let alerts = active.0.lock();
         assert_eq!(alerts.len(), MAX_ACTIVE);
-        assert_eq!(alerts.values().map(|a| a.ends).min(), Some(at(2000 - MAX_ACTIVE as i64)));
+        assert_eq!(alerts.values().map(|a| a.lasts).min(), Some(Lasts::Until(at(2001 - MAX_ACTIVE as i64))));
+        assert_eq!(alerts.values().map(|a| a.lasts).max(), Some(Lasts::Open));
+    }
+
+    #[test]
+    fn an_incident_is_active_until_it_is_over_and_never_twice() {
+        let web = Web::start();
+        let encoder = Encoder { active: Active::default(), resolve_after: HOUR };
+        let client = Client::new(&web.url(), &crate::config::Http::default()).unwrap();
+        let mut receiver = Alertmanager::new(client, &encoder);
+        receiver.remind_every = Duration::ZERO;
+        let mut sent = |change| {
+            assert_eq!(receiver.deliver(&encoder.encode(&incident_report(change).into())), Delivery::Delivered);
+            assert_eq!(receiver.remind(), Delivery::Delivered);
+            let state = |alert: &Json| {
+                let severity = alert["labels"]["severity"].as_str().unwrap().to_owned();
+                (severity, time(&alert["endsAt"]) > Timestamp::now())
+            };
+            // What is reminded of is what was sent, and what is over.
+            let bodies = web.bodies();
+            let [first, again] = [&bodies[bodies.len() - 2], &bodies[bodies.len() - 1]]
+                .map(|body| alerts(body).iter().map(state).collect::<BTreeSet<_>>());
+            assert!(first.is_subset(&again), "{first:?} {again:?}");
+            (first.into_iter().collect::<Vec<_>>(), again.iter().filter(|(_, is_active)| *is_active).count())
+        };
+        let alert = |severity: &str, is_active| (severity.to_owned(), is_active);
+        assert_eq!(sent(IncidentChange::Opened), (vec![alert("high", true)], 1));
+        let from = Severity::Medium;
+        let escalated = vec![alert("high", true), alert("medium", false)];
+        assert_eq!(sent(IncidentChange::Escalated { from }), (escalated, 1));
+        assert_eq!(sent(IncidentChange::Closed { from: Severity::High }), (vec![alert("high", false)], 0));
+        // A finding's alert that an older agent left in the spool is still one.
+        assert_eq!(receiver.deliver(&encode(&behaviour().into())), Delivery::Delivered);
+        assert_eq!(alerts(web.bodies().last().unwrap()).len(), 1);
+        // Both are over in time.
+        assert!(receiver.active.list(after(Timestamp::now(), HOUR * 2), Timestamp::MAX).is_empty());
     }
 }

@@ -2,6 +2,7 @@
 
 pub(super) mod alertmanager;
 pub(super) mod falco;
+mod incident;
 pub(super) mod otlp;
 pub(super) mod syslog;
 
@@ -38,7 +39,10 @@ pub(super) fn host_name() -> String {
 pub(super) mod tests {
     use std::{collections::BTreeMap, sync::Arc};
 
-    use ethogram_model::{Container, Exec, Finding, Heartbeat, Image, Pod, Priority, Process, RuleMatch, Severity};
+    use ethogram_model::{
+        Container, Exec, Finding, Heartbeat, Image, Incident, IncidentChange, IncidentReport, Origin, Part, Place, Pod,
+        Priority, Process, RuleMatch, Severity,
+    };
     use serde_json::json;
 
     #[test]
@@ -96,6 +100,67 @@ pub(super) mod tests {
             first_seen_ns: 1_767_225_600_123_456_789,
             last_seen_ns: 1_767_225_600_123_456_789,
         }
+    }
+
+    /// An incident of two parts, with names that a container could choose to do harm.
+    pub(in crate::sink) fn incident() -> Incident {
+        let part = |what: &str, severity, techniques: &[&str]| Part {
+            step: Some(0),
+            what: what.into(),
+            why: "never before".into(),
+            analytic: "behaviour.execute".into(),
+            severity,
+            confidence: 90,
+            operation: "execute".into(),
+            executable: "/bin/sh".into(),
+            object: "/usr/bin/curl".into(),
+            objects: 1,
+            surprise: 3.0,
+            techniques: techniques.iter().map(|&technique| technique.to_owned()).collect(),
+            findings: vec!["f1".into()],
+            first_seen_ns: 1_767_225_600_123_456_789,
+            last_seen_ns: 1_767_225_600_123_456_789,
+        };
+        Incident {
+            title: "web: /bin/sh started by a service: /bin/sh ran /usr/bin/curl, and 1 more".into(),
+            severity: Severity::High,
+            confidence: 90,
+            bits: 9.5,
+            began_in: Some(Place {
+                container: "web".into(),
+                image: "images.example:5000/shop/web:1.2".into(),
+                namespace: "shop".into(),
+                pod: "web-7d4b9".into(),
+            }),
+            containers: vec!["web".into(), "db".into()],
+            workloads: vec!["shop/web".into(), "shop/db".into()],
+            parts: vec![
+                part("/bin/sh ran /usr/bin/curl", Severity::High, &["T1105"]),
+                part("/bin/sh wrote /tmp/a\"]\n\u{1b}[2J", Severity::Low, &[]),
+            ],
+            findings: 3,
+            techniques: vec!["T1105".into()],
+            last_seen_ns: 1_767_225_660_123_456_789,
+            ..Incident::begun("6c62272e07bb014262b821756295c58d".into(), Origin::Child, 1_767_225_600_123_456_789)
+        }
+    }
+
+    /// That incident as a receiver gets it, two minutes after it began.
+    pub(in crate::sink) fn incident_report(change: IncidentChange) -> IncidentReport {
+        let incident = Incident { is_open: !matches!(change, IncidentChange::Closed { .. }), ..incident() };
+        IncidentReport { incident: Arc::new(incident), change, at_ns: 1_767_225_720_123_456_789 }
+    }
+
+    /// The longest incident that there can be, with texts that a container chose.
+    pub(in crate::sink) fn longest_incident() -> Incident {
+        let evil = "\n<0>1 - - - - - - \u{202e}\"]\\é".repeat(20);
+        let mut incident = incident();
+        let part = Part { what: evil.clone(), techniques: vec!["T1105".into(); 8], ..incident.parts[0].clone() };
+        incident.parts = vec![part; Incident::MAX_PARTS];
+        (incident.title, incident.containers) = (evil.clone(), vec![evil.clone(); Incident::MAX_STEPS]);
+        (incident.workloads, incident.techniques) = (incident.containers.clone(), vec!["T1105".into(); 64]);
+        let container = Place { container: evil.clone(), image: evil.clone(), namespace: evil.clone(), pod: evil };
+        Incident { began_in: Some(container), ..incident }
     }
 
     /// A heartbeat of an agent that runs for an hour.

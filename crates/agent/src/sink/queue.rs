@@ -13,16 +13,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Heartbeat, Report, Severity, ocsf};
+use ethogram_model::{Heartbeat, Incident, Report, Severity, ocsf};
 
 use super::{
     SinkError,
     backoff::Backoff,
     counters::{Reason, SinkCounters},
     heartbeat::{Heartbeats, Schedule},
+    incidents::SentIncidents,
     spool::{Next, Spool},
 };
-use crate::{metrics::SinkMetrics, threads};
+use crate::{config::Deliver, metrics::SinkMetrics, threads};
 
 /// Reports that may wait for one place's thread.
 pub(super) const QUEUE: usize = 1024;
@@ -95,12 +96,31 @@ impl<F: Fn(&Report) -> Vec<u8> + Send + 'static> Encode for F {
     }
 }
 
+/// What a place is to be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) deliver: Deliver,
+    /// The least severe of it.
+    pub(super) least: Severity,
+}
+
+impl Wanted {
+    pub(super) fn wants(self, finding_of: Severity) -> bool {
+        self.deliver == Deliver::Findings && finding_of >= self.least
+    }
+
+    fn incidents(self) -> SentIncidents {
+        SentIncidents::new((self.deliver == Deliver::Incidents).then_some(self.least))
+    }
+}
+
 /// One place.
 pub(super) struct Sink {
     pub(super) name: String,
     queue: SyncSender<News>,
     queued: Arc<AtomicU64>,
-    least: Severity,
+    wanted: Wanted,
+    pub(super) incidents: SentIncidents,
     pub(super) follows: bool,
     pub(super) counters: Arc<SinkCounters>,
     spool: Option<Arc<Spool>>,
@@ -112,7 +132,7 @@ pub(super) struct Sink {
 
 impl Sink {
     /// A place that is written to directly, each report as one line: what it cannot take is lost and counted.
-    pub(super) fn direct(name: &str, least: Severity, to: impl Write + Send + 'static) -> Result<Self, SinkError> {
+    pub(super) fn direct(name: &str, wanted: Wanted, to: impl Write + Send + 'static) -> Result<Self, SinkError> {
         let (queue, news) = sync_channel(QUEUE);
         let (end, ended) = sync_channel(1);
         let (counters, queued) = (Arc::new(SinkCounters::default()), Arc::new(AtomicU64::new(0)));
@@ -127,14 +147,25 @@ impl Sink {
             // There may be no thread that waits for it.
             let _ = end.try_send(());
         })?;
-        let name = name.to_owned();
-        Ok(Self { name, queue, queued, least, follows: false, counters, spool: None, heartbeats: None, ended })
+        let (name, incidents) = (name.to_owned(), wanted.incidents());
+        Ok(Self {
+            name,
+            queue,
+            queued,
+            wanted,
+            incidents,
+            follows: false,
+            counters,
+            spool: None,
+            heartbeats: None,
+            ended,
+        })
     }
 
     /// A receiver, with what waits for it in a spool.
     pub(super) fn spooled(
         name: &str,
-        least: Severity,
+        wanted: Wanted,
         spool: Spool,
         encode: impl Encode,
         receiver: impl Receiver,
@@ -171,20 +202,43 @@ impl Sink {
             drop(to_empty);
             let _ = end.try_send(());
         })?;
-        let (name, spool) = (name.to_owned(), Some(spool));
-        Ok(Self { name, queue, queued, least, follows, counters, spool, heartbeats: schedule, ended })
+        let (name, spool, incidents) = (name.to_owned(), Some(spool), wanted.incidents());
+        Ok(Self { name, queue, queued, wanted, incidents, follows, counters, spool, heartbeats: schedule, ended })
     }
 
-    /// Hands over a report, if it is severe enough, without waiting.
+    /// Hands over a finding, if the place is to have it, without waiting.
     pub(super) fn send(&self, report: &Report) {
-        if report.severity() < self.least {
-            return;
-        }
-        self.queued.fetch_add(1, Relaxed);
-        if self.queue.try_send(News::Raised(report.clone())).is_err() {
-            self.queued.fetch_sub(1, Relaxed);
+        if self.wanted.wants(report.severity()) && !self.enqueue(report.clone()) {
             self.counters.dropped(Reason::QueueFull, 1);
         }
+    }
+
+    /// Hands over what became of an incident, if the place is to have that, without waiting.
+    pub(super) fn send_incident(&mut self, incident: &Arc<Incident>, at_ns: u64) {
+        if !self.incidents.put(incident) {
+            self.counters.dropped(Reason::QueueFull, 1);
+        }
+        self.send_waiting(at_ns);
+    }
+
+    /// Hands over what there was no room for.
+    pub(super) fn send_waiting(&mut self, at_ns: u64) {
+        while let Some(report) = self.incidents.next(at_ns) {
+            if !self.enqueue(report.clone().into()) {
+                return;
+            }
+            self.incidents.was_sent(&report);
+        }
+    }
+
+    /// Whether there was room for it.
+    fn enqueue(&self, report: Report) -> bool {
+        self.queued.fetch_add(1, Relaxed);
+        let taken = self.queue.try_send(News::Raised(report)).is_ok();
+        if !taken {
+            self.queued.fetch_sub(1, Relaxed);
+        }
+        taken
     }
 
     /// Passes on that a finding goes on. What is missed is made up for when it goes on again.

@@ -1,4 +1,5 @@
 mod heartbeats;
+mod incidents;
 mod web;
 
 use std::{
@@ -21,9 +22,13 @@ fn finding(n: usize) -> Report {
     Finding { uid: n.to_string(), reason: "a line\nbreak".into(), ..behaviour() }.into()
 }
 
-/// Sinks as a configuration has them.
+/// All findings.
+const WANTED: Wanted = Wanted { deliver: Deliver::Findings, least: Severity::Informational };
+
+/// Sinks as a configuration has them, which get findings where it does not say what.
 fn start(store: &TempDir, config: &str) -> Result<Sinks, SinkError> {
-    let alerts: Alerts = toml::from_str(&format!("stdout = false\n{config}")).unwrap();
+    let deliver = if config.contains("deliver = ") { "" } else { "deliver = 'findings'\n" };
+    let alerts: Alerts = toml::from_str(&format!("stdout = false\n{deliver}{config}")).unwrap();
     Sinks::start(&alerts, store.path(), &[])
 }
 
@@ -75,7 +80,7 @@ fn alerts_are_appended_to_the_file_one_a_line() {
 #[test]
 fn a_stuck_place_counts_what_it_misses_and_hinders_no_other() {
     let gate = Gate::default();
-    let stuck = Sink::direct("stuck", Severity::Informational, gate.clone()).unwrap();
+    let stuck = Sink::direct("stuck", WANTED, gate.clone()).unwrap();
     let store = tempfile::tempdir().unwrap();
     let path = store.path().join("a");
     let mut sinks = start(&store, &format!("file = {path:?}")).unwrap();
@@ -98,7 +103,7 @@ fn a_stuck_place_counts_what_it_misses_and_hinders_no_other() {
 #[test]
 fn a_place_that_fails_is_counted() {
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let sink = Sink::direct("full", Severity::Informational, full).unwrap();
+    let sink = Sink::direct("full", WANTED, full).unwrap();
     let counters = Arc::clone(&sink.counters);
     let sinks = Sinks { sinks: vec![sink] };
     (0..3).for_each(|n| sinks.send(&finding(n)));
@@ -194,7 +199,7 @@ fn a_receiver_that_never_answers_times_out_and_hinders_no_other() {
     let client = Client::new(&web.url(), &config::Http::default()).unwrap().with_timeout(Duration::from_millis(300));
     let spool = Spool::open(&store.path().join("spool/stuck"), 1 << 20).unwrap();
     let encode = |report: &Report| ocsf::from_report(report).to_string().into_bytes();
-    sinks.sinks.insert(0, Sink::spooled("stuck", Severity::Low, spool, encode, Webhook(client), None).unwrap());
+    sinks.sinks.insert(0, Sink::spooled("stuck", WANTED, spool, encode, Webhook(client), None).unwrap());
     let begin = Instant::now();
     sinks.send(&finding(1));
     eventually("the other", || fs::read_to_string(&path).unwrap().lines().count() == 1);

@@ -15,7 +15,9 @@ use ethogram_model::{Finding, StoredFinding};
 use jiff::Timestamp;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
-use super::{ACCEPTED, ALERTS, Batch, Contents, INCIDENTS, META, Opened, PROFILES, Store, StoreError, VERSION, save};
+use super::{
+    ACCEPTED, ALERTS, Batch, Contents, DELIVERED, INCIDENTS, META, Opened, PROFILES, Store, StoreError, VERSION, save,
+};
 
 const FILE: &str = "ethogram.redb";
 /// The copy that is tried. A crash may leave it behind; the next start replaces it.
@@ -162,6 +164,13 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
             incidents.push(incident.map_err(|e| Unfit::Damaged(format!("an incident in it: {e}")))?);
         }
     }
+    let mut delivered = BTreeMap::new();
+    if let Ok(table) = transaction.open_table(DELIVERED) {
+        for entry in table.iter()? {
+            let (place, json) = entry?;
+            delivered.insert(place.value().to_owned(), json.value().to_owned());
+        }
+    }
     let mut accepted = Vec::new();
     if let Ok(table) = transaction.open_table(ACCEPTED) {
         for entry in table.iter()? {
@@ -170,7 +179,7 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
             accepted.push(acceptance.map_err(|e| Unfit::Damaged(format!("an acceptance in it: {e}")))?);
         }
     }
-    Ok(Contents { profiles, alerts, kept, incidents, accepted })
+    Ok(Contents { profiles, alerts, kept, incidents, delivered, accepted })
 }
 
 thread_local! {

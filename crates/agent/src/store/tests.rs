@@ -101,6 +101,23 @@ fn the_oldest_alerts_make_room() {
 }
 
 #[test]
+fn what_receivers_have_open_is_kept_and_the_later_word_counts() {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    let delivered =
+        |sink: &str, open: &str| Batch { delivered: [(sink.to_owned(), open.to_owned())].into(), ..Batch::default() };
+    store.save(&delivered("webhook.siem", "{\"a\":\"High\"}")).unwrap();
+    let mut later = delivered("webhook.siem", "{}");
+    later.merge(delivered("stdout", "{\"b\":\"Low\"}"));
+    assert!(!later.is_empty());
+    store.save(&later).unwrap();
+    drop(store);
+    let kept = Store::open(folder.path()).unwrap().contents.delivered;
+    let expected = [("stdout", "{\"b\":\"Low\"}"), ("webhook.siem", "{}")];
+    assert_eq!(kept, expected.map(|(sink, open)| (sink.to_owned(), open.to_owned())).into());
+}
+
+#[test]
 fn evidence_is_kept_as_text() {
     let folder = tempdir().unwrap();
     let mut store = Store::open(folder.path()).unwrap().store;

@@ -61,10 +61,12 @@ fn a_webhook_gets_heartbeats_while_the_agent_runs_and_none_while_it_is_stopped()
 fn a_webhook_gets_none_where_they_are_off() {
     let (port, quiet) = (free_port(), free_port());
     let (receiver, none) = (Receiver::listen(port), Receiver::listen(quiet));
-    let _server = start(format!(
-        "[alerts]\nheartbeat = \"off\"\n[alerts.webhook.a]\nurl = \"http://127.0.0.1:{port}/\"\nheartbeat = \"1s\"\n\
+    let receivers = format!(
+        "[alerts.webhook.a]\nurl = \"http://127.0.0.1:{port}/\"\nheartbeat = \"1s\"\n\
          [alerts.webhook.b]\nurl = \"http://127.0.0.1:{quiet}/\"\n"
-    ));
+    );
+    let alerts = "heartbeat = \"off\"";
+    let _server = Server::start(&Settings { alerts, receivers, ..Settings::default() });
     await_more(&receiver, 3);
     let heartbeats = none.taken().iter().filter(|taken| taken["class_uid"] == 6002).count();
     assert_eq!(heartbeats, 0);

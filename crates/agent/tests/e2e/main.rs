@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 mod behaviour;
+mod delivered;
 mod doctor;
 mod evasions;
 mod falco;

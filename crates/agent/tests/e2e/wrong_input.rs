@@ -75,6 +75,11 @@ fn configurations() {
     refuse("[metrics]\nlisten = 8528\n", &["metrics", "listen"]);
     refuse("[behaviour\n", &["ethogram.toml"]);
     refuse("[alerts.webhook.siem]\nurl = \"siem\"\n", &["alerts.webhook.siem.url", "URL"]);
+    refuse("[alerts]\ndeliver = \"all\"\n", &["alerts.deliver", "all", "incidents", "findings"]);
+    refuse(
+        "[alerts.syslog.x]\naddress = \"udp://127.0.0.1:514\"\ndeliver = \"incident\"\n",
+        &["alerts.syslog.x.deliver", "incidents"],
+    );
     refuse("[alerts.otlp.x]\nendpiont = \"http://a/\"\n", &["alerts.otlp.x", "endpoint"]);
     expect_refusal(&["server", "--config", "/absent/ethogram.toml"], &["/absent/ethogram.toml"]);
     let a_folder = folder.path().to_str().unwrap();

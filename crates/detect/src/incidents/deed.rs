@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ethogram_model::{Exec, Finding, Incident, Link, Origin, Part, Step, render};
+use ethogram_model::{Exec, Finding, Incident, Link, Origin, Part, Place, Step, render};
 
 use super::{
     known::Shape,
@@ -41,7 +41,8 @@ impl Deed {
             _ => Origin::Unknown,
         };
         let uid = uid::of(["incident", &finding.uid, &finding.first_seen_ns.to_string()]);
-        let incident = Incident { medium_bits, ..Incident::begun(uid, origin, finding.first_seen_ns) };
+        let begun = Incident::begun(uid, origin, finding.first_seen_ns);
+        let incident = Incident { medium_bits, began_in: place(finding), ..begun };
         Self { incident, flows: Vec::new(), shape: Shape::default(), is_dirty: true, was_reported: false }
     }
 
@@ -227,6 +228,11 @@ fn fold(part: &mut Part, finding: &Finding) {
     if finding.severity > part.severity {
         (part.severity, part.why) = (finding.severity, cut(&finding.reason, MAX_TEXT));
     }
+    for technique in &finding.techniques {
+        if !part.techniques.contains(technique) && part.techniques.len() < Part::MAX_TECHNIQUES {
+            part.techniques.push(technique.clone());
+        }
+    }
     part.confidence = part.confidence.max(finding.confidence);
     part.surprise = part.surprise.max(surprise(finding));
     part.first_seen_ns = part.first_seen_ns.min(finding.first_seen_ns);
@@ -234,6 +240,18 @@ fn fold(part: &mut Part, finding: &Finding) {
     if part.findings.len() < Part::MAX_FINDINGS && !part.findings.contains(&finding.uid) {
         part.findings.push(finding.uid.clone());
     }
+}
+
+/// The container that a finding is of.
+fn place(finding: &Finding) -> Option<Place> {
+    let container = finding.container.as_deref()?;
+    let pod = container.pod.as_ref();
+    Some(Place {
+        container: cut(container.display_name(), MAX_TEXT),
+        image: cut(container.image.as_ref().map_or("", |image| &image.name), MAX_TEXT),
+        namespace: cut(pod.map_or("", |pod| &pod.namespace), MAX_TEXT),
+        pod: cut(pod.map_or("", |pod| &pod.name), MAX_TEXT),
+    })
 }
 
 fn part_of(finding: &Finding, step: Option<usize>) -> Part {
@@ -251,6 +269,7 @@ fn part_of(finding: &Finding, step: Option<usize>) -> Part {
         object: cut(&finding.object, MAX_TEXT),
         objects: 1,
         surprise: surprise(finding),
+        techniques: finding.techniques.iter().take(Part::MAX_TECHNIQUES).cloned().collect(),
         findings: vec![finding.uid.clone()],
         first_seen_ns: finding.first_seen_ns,
         last_seen_ns: finding.last_seen_ns,

@@ -193,6 +193,7 @@ pub(super) fn part(severity: Severity) -> Part {
         object: String::new(),
         objects: 1,
         surprise: 0.0,
+        techniques: Vec::new(),
         findings: Vec::new(),
         first_seen_ns: START,
         last_seen_ns: START,
@@ -362,6 +363,7 @@ fn a_hop_into_another_container_connects_and_a_visit_of_somebody_else_does_not()
     let open = judge.open();
     assert_eq!((open.len(), &open[0].containers[..]), (2, &["web".to_owned(), "store".to_owned()][..]));
     assert_eq!(open[0].links[0].kind, LinkKind::Connection);
+    assert_eq!(open[0].began_in.as_ref().unwrap().container, "web", "wherever it goes on");
 }
 
 #[test]
@@ -412,6 +414,26 @@ fn like_parts_are_one_with_a_count() {
     let parts: Vec<_> = open[0].parts.iter().map(|part| (&*part.object, part.objects)).collect();
     assert_eq!(parts, [("/var/lib/base/*", 12), ("/etc/passwd", 1)]);
     assert_eq!(open[0].findings, 13);
+}
+
+#[test]
+fn a_part_has_the_techniques_of_its_findings_and_of_no_other() {
+    let (web, mut judge) = (Place::new(7, "web"), Judge::default());
+    let shell = web.run(&[], 100, "/bin/sh", 0);
+    for (n, (object, technique)) in
+        [("/etc/a", "T1003"), ("/etc/b", "T1552"), ("/etc/a", "T1003"), ("/srv/c", "T1105")].into_iter().enumerate()
+    {
+        let finding = finding(&web, &shell, n as u64, ("write", object), Severity::Medium);
+        judge.incidents.take(
+            &Finding { techniques: vec![technique.into()], ..finding },
+            None,
+            Some(10),
+            Budget::default(),
+        );
+    }
+    let open = judge.open();
+    let techniques: Vec<&[String]> = open[0].parts.iter().map(|part| &part.techniques[..]).collect();
+    assert_eq!(techniques, [&["T1003".to_owned(), "T1552".to_owned()][..], &["T1105".to_owned()][..]]);
 }
 
 #[test]

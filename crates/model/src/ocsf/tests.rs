@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use jsonschema::Validator;
 
 use super::*;
-use crate::{Image, Origin, Part, Pod, Priority, Process, RuleMatch, Score, ScorePart, Severity};
+use crate::{Image, IncidentChange, Origin, Part, Pod, Priority, Process, RuleMatch, Score, ScorePart, Severity};
 
 fn schema() -> Validator {
     let schema: Json = serde_json::from_str(include_str!("../../tests/ocsf-1.3.0.json")).unwrap();
@@ -122,8 +122,7 @@ fn incident_schema() -> Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-#[test]
-fn an_incident_is_what_the_specification_says() {
+fn incident() -> Incident {
     let part = Part {
         step: Some(0),
         what: "/bin/sh read /etc/shadow".into(),
@@ -136,11 +135,12 @@ fn an_incident_is_what_the_specification_says() {
         object: "/etc/shadow".into(),
         objects: 1,
         surprise: 3.0,
+        techniques: vec!["T1003".into()],
         findings: vec!["f1".into(), "f2".into()],
         first_seen_ns: 1_767_225_600_000_000_000,
         last_seen_ns: 1_767_225_600_000_000_000,
     };
-    let begun = Incident {
+    Incident {
         title: "web: /bin/sh started by a service: read /etc/shadow".into(),
         severity: Severity::High,
         confidence: 80,
@@ -153,7 +153,12 @@ fn an_incident_is_what_the_specification_says() {
         techniques: vec!["T1003".into()],
         last_seen_ns: 1_767_225_660_000_000_000,
         ..Incident::begun("6c62272e07bb014262b821756295c58d".into(), Origin::Child, 1_767_225_600_000_000_000)
-    };
+    }
+}
+
+#[test]
+fn an_incident_is_what_the_specification_says() {
+    let begun = incident();
     let goes_on = Incident { findings: 2, techniques: Vec::new(), ..begun.clone() };
     let ended = Incident { is_open: false, ..goes_on.clone() };
     let schema = incident_schema();
@@ -165,6 +170,29 @@ fn an_incident_is_what_the_specification_says() {
         let mut wrong = event;
         wrong["finding_info"] = json!({});
         assert!(!errors(&schema, &wrong).is_empty(), "the schema is in force");
+    }
+}
+
+#[test]
+fn what_a_receiver_gets_of_an_incident_has_why_it_is_sent() {
+    let from = Severity::Medium;
+    // A receiver hears of it first when it has several findings, and that it is over when the agent starts again.
+    let seen = Arc::new(Incident { findings: 5, ..incident() });
+    let merged = Arc::new(Incident { is_open: false, merged_into: Some("0a1b".into()), ..incident() });
+    let schema = incident_schema();
+    for (incident, change, activity, status, sentence) in [
+        (&seen, IncidentChange::Opened, 1, 1, "Incident of high severity: web: "),
+        (&seen, IncidentChange::Escalated { from }, 2, 1, "Incident is of high severity now, not medium: web: "),
+        (&seen, IncidentChange::Closed { from }, 3, 5, "Incident is over: web: "),
+        (&merged, IncidentChange::Closed { from }, 3, 5, "Incident goes on as part of incident 0a1b: web: "),
+    ] {
+        let report = IncidentReport { incident: Arc::clone(incident), change, at_ns: 1_767_225_700_000_000_000 };
+        let event = from_report(&report.into());
+        assert_eq!(errors(&schema, &event), [""; 0], "{event:#}");
+        assert_eq!((&event["activity_id"], &event["type_uid"]), (&json!(activity), &json!(200_500 + activity)));
+        assert_eq!((&event["status_id"], &event["time"]), (&json!(status), &json!(1_767_225_700_000_u64)));
+        assert_eq!(event["unmapped"]["change"], change.name());
+        assert!(event["message"].as_str().unwrap().starts_with(sentence), "{event:#}");
     }
 }
 

@@ -199,6 +199,7 @@ pub(super) mod tests {
             object: what.into(),
             objects: 1,
             surprise: 2.0,
+            techniques: Vec::new(),
             findings: vec!["f".into()],
             first_seen_ns: AT + 5_000_000_000,
             last_seen_ns: AT + 5_000_000_000,

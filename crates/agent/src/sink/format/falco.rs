@@ -1,18 +1,23 @@
 //! As Falco writes its alerts with `json_output`, so that what receives Falco's receives these.
 
 use ethogram_model::{
-    Finding, Heartbeat, Priority, Report, Value,
+    Finding, Heartbeat, IncidentReport, Priority, Report, Value,
     render::{escape, rfc3339, value_json},
     vocabulary::{CONTEXT, Subject},
 };
 use serde_json::{Map, Value as Json, json};
 
-use super::{description, host_name, priority, rule_name};
+use super::{
+    description, host_name,
+    incident::{self, Began},
+    priority, rule_name,
+};
 
 /// A report as Falco posts an alert.
 pub(in crate::sink) fn encode(report: &Report) -> Vec<u8> {
     match report {
         Report::Finding(finding) => alert(finding, &host_name()).to_string().into_bytes(),
+        Report::Incident(report) => incident(report, &host_name()).to_string().into_bytes(),
     }
 }
 
@@ -60,6 +65,52 @@ fn alert(finding: &Finding, host_name: &str) -> Json {
         "output_fields": fields,
         "priority": priority,
         "rule": rule_name(finding),
+        "source": "syscall",
+        "tags": tags,
+        "time": time,
+    })
+}
+
+/// An incident as one alert of a rule that Falco does not have.
+fn incident(report: &IncidentReport, host_name: &str) -> Json {
+    let incident = &*report.incident;
+    let time = rfc3339(report.at_ns);
+    let priority = Priority::from(incident.severity).name();
+    let began = Began::of(incident);
+    let place = if began.container.is_empty() { "host" } else { "container" };
+    let techniques = incident.techniques.iter().map(String::as_str);
+    let tags: Vec<&str> = ["incident", place].into_iter().chain(techniques).collect();
+    let (parts, left) = incident::parts(incident);
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: Json| drop(fields.insert(name.to_owned(), value));
+    set("evt.time", report.at_ns.into());
+    for (name, text) in [
+        ("container.name", began.container),
+        ("container.image", began.image),
+        ("k8s.ns.name", began.namespace),
+        ("k8s.pod.name", began.pod),
+        ("ethogram.workload", began.workload),
+        ("ethogram.merged_into", incident.merged_into.as_deref().unwrap_or_default()),
+    ] {
+        if !text.is_empty() {
+            set(name, text.into());
+        }
+    }
+    set("ethogram.uid", incident.uid.as_str().into());
+    set("ethogram.status", report.change.name().into());
+    set("ethogram.severity", incident.severity.name().into());
+    set("ethogram.containers", json!(incident::some(&incident.containers)));
+    set("ethogram.findings", incident.findings.into());
+    set("ethogram.parts", parts.into_iter().map(incident::as_json).collect());
+    set("ethogram.parts_unlisted", left.into());
+    let of_day = time.get(11..29).unwrap_or_default();
+    json!({
+        "uuid": uuid(&incident.uid),
+        "hostname": host_name,
+        "output": format!("{of_day}: {priority} {}", escape(&report.sentence())),
+        "output_fields": fields,
+        "priority": priority,
+        "rule": incident::NAME,
         "source": "syscall",
         "tags": tags,
         "time": time,
@@ -117,8 +168,79 @@ fn uuid(uid: &str) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::tests::{beat, behaviour, rule_match};
+    use ethogram_model::{IncidentChange, Severity};
+
+    use super::super::tests::{beat, behaviour, incident_report, longest_incident, rule_match};
     use super::*;
+
+    #[test]
+    fn an_incident_is_one_record_with_its_parts() {
+        let opened = incident_report(IncidentChange::Opened);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&incident(&opened, "node-1")).unwrap(), @r#"
+        {
+          "uuid": "6c62272e-07bb-0142-62b8-21756295c58d",
+          "hostname": "node-1",
+          "output": "00:02:00.123456789: Error Incident of high severity: web: /bin/sh started by a service: /bin/sh ran /usr/bin/curl, and 1 more",
+          "output_fields": {
+            "evt.time": 1767225720123456789,
+            "container.name": "web",
+            "container.image": "images.example:5000/shop/web:1.2",
+            "k8s.ns.name": "shop",
+            "k8s.pod.name": "web-7d4b9",
+            "ethogram.workload": "shop/web",
+            "ethogram.uid": "6c62272e07bb014262b821756295c58d",
+            "ethogram.status": "opened",
+            "ethogram.severity": "High",
+            "ethogram.containers": [
+              "web",
+              "db"
+            ],
+            "ethogram.findings": 3,
+            "ethogram.parts": [
+              {
+                "what": "/bin/sh ran /usr/bin/curl",
+                "severity": "High",
+                "technique": "T1105"
+              },
+              {
+                "what": "/bin/sh wrote /tmp/a\"]\n\u001b[2J",
+                "severity": "Low",
+                "technique": ""
+              }
+            ],
+            "ethogram.parts_unlisted": 0
+          },
+          "priority": "Error",
+          "rule": "Incident",
+          "source": "syscall",
+          "tags": [
+            "incident",
+            "container",
+            "T1105"
+          ],
+          "time": "2026-01-01T00:02:00.123456789Z"
+        }
+        "#);
+        let from = Severity::Low;
+        let merged = IncidentReport {
+            incident: ethogram_model::Incident {
+                merged_into: Some("0a1b".into()),
+                began_in: None,
+                ..super::super::tests::incident()
+            }
+            .into(),
+            change: IncidentChange::Closed { from },
+            at_ns: 1_767_225_720_123_456_789,
+        };
+        let merged = incident(&merged, "node-1");
+        let fields = &merged["output_fields"];
+        assert_eq!((&fields["ethogram.status"], &fields["ethogram.merged_into"]), (&json!("closed"), &json!("0a1b")));
+        assert!(fields.get("container.name").is_none() && merged["tags"][1] == "host", "{merged:#}");
+        let long = IncidentReport { incident: longest_incident().into(), ..opened };
+        let long = incident(&long, "node-1");
+        assert!(long.to_string().len() < 64 << 10, "{}", long.to_string().len());
+        assert!(!long["output"].as_str().unwrap().chars().any(char::is_control));
+    }
 
     #[test]
     fn a_behaviour_is_written_with_the_names_that_falco_has() {

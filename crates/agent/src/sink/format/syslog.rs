@@ -3,12 +3,16 @@
 use std::fmt::Write;
 
 use ethogram_model::{
-    Finding, Heartbeat, Priority, Report,
+    Finding, Heartbeat, IncidentReport, Priority, Report,
     render::{escape, rfc3339},
 };
 use jiff::Timestamp;
 
-use super::{description, host_name, priority, rule_name};
+use super::{
+    description, host_name,
+    incident::{self, Began},
+    priority, rule_name,
+};
 use crate::config::Facility;
 
 /// Bytes that a text of a message may have. What is longer is cut: a datagram has to hold it all.
@@ -23,6 +27,7 @@ const ELEMENT: &str = "ethogram@32473";
 pub(in crate::sink) fn encode(report: &Report, facility: Facility) -> Vec<u8> {
     match report {
         Report::Finding(finding) => message(finding, facility, &host_name(), std::process::id()).into_bytes(),
+        Report::Incident(report) => incident(report, facility, &host_name(), std::process::id()).into_bytes(),
     }
 }
 
@@ -41,6 +46,28 @@ fn beat(heartbeat: &Heartbeat, facility: Facility, pid: u32) -> String {
 fn message(finding: &Finding, facility: Facility, host_name: &str, pid: u32) -> String {
     let header = header(facility, priority(finding), finding.first_seen_ns, host_name, pid, &finding.analytic);
     structured(header, parameters(finding), &description(finding))
+}
+
+fn incident(report: &IncidentReport, facility: Facility, host_name: &str, pid: u32) -> String {
+    let incident = &*report.incident;
+    let priority = Priority::from(incident.severity);
+    let header = header(facility, priority, report.at_ns, host_name, pid, "incident");
+    let began = Began::of(incident);
+    let parameters = [
+        ("uid", incident.uid.as_str()),
+        ("status", report.change.name()),
+        ("merged_into", incident.merged_into.as_deref().unwrap_or_default()),
+        ("severity", incident.severity.name()),
+        ("workload", began.workload),
+        ("container", began.container),
+        ("image", began.image),
+        ("namespace", began.namespace),
+        ("pod", began.pod),
+        ("techniques", &incident.techniques.join(", ")),
+        ("parts", &incident::story(incident, "; ")),
+    ];
+    let known = parameters.into_iter().filter(|(_, value)| !value.is_empty());
+    structured(header, known, &escape(&report.sentence()))
 }
 
 fn header(facility: Facility, priority: Priority, time_ns: u64, host_name: &str, pid: u32, id: &str) -> String {
@@ -110,8 +137,22 @@ fn cut(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{beat, behaviour, rule_match};
+    use ethogram_model::{IncidentChange, Severity};
+
+    use super::super::tests::{beat, behaviour, incident_report, longest_incident, rule_match};
     use super::*;
+
+    #[test]
+    fn an_incident_is_one_short_line_whatever_the_names_are() {
+        let opened = incident_report(IncidentChange::Opened);
+        insta::assert_snapshot!(incident(&opened, Facility::Local0, "node-1", 7), @r#"<131>1 2026-01-01T00:02:00.123456Z node-1 ethogram 7 incident [ethogram@32473 uid="6c62272e07bb014262b821756295c58d" status="opened" severity="High" workload="shop/web" container="web" image="images.example:5000/shop/web:1.2" namespace="shop" pod="web-7d4b9" techniques="T1105" parts="/bin/sh ran /usr/bin/curl (high, T1105); /bin/sh wrote /tmp/a\"\]\\n\\u{1b}[2J (low)"] ﻿Incident of high severity: web: /bin/sh started by a service: /bin/sh ran /usr/bin/curl, and 1 more"#);
+        let over = incident_report(IncidentChange::Closed { from: Severity::High });
+        let over = incident(&over, Facility::Local0, "node-1", 7);
+        assert!(over.contains(" status=\"closed\" ") && over.contains("Incident is over: web: "), "{over}");
+        let long = IncidentReport { incident: longest_incident().into(), ..opened };
+        let long = incident(&long, Facility::User, "node-1", 1);
+        assert!(!long.chars().any(char::is_control) && long.len() < 16_384, "{}", long.len());
+    }
 
     #[test]
     fn a_heartbeat_is_a_message_of_the_least_severity_that_is_kept() {

@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) locked: bool,
     /// Files of profiles.
     pub(crate) profiles: Vec<PathBuf>,
+    /// The section `[alerts]`, as it is written.
+    pub(crate) alerts: &'static str,
     /// Sections of the configuration with receivers of alerts.
     pub(crate) receivers: String,
 }
@@ -55,6 +57,7 @@ impl Default for Settings {
             rules: Vec::new(),
             locked: false,
             profiles: Vec::new(),
+            alerts: "deliver = \"findings\"",
             receivers: String::new(),
         }
     }
@@ -107,7 +110,7 @@ impl Server {
             "[behaviour]\nlearning_period = \"{}ms\"\nprofiles = {:?}\n[trackers]\nhigh_overhead = {:?}\n[collection]\nhost = {}\navoid = {:?}\n\
              [runtimes]\ndocker_socket = {:?}\ncontainerd_socket = {:?}\n\
              [rules]\nshipped = {}\nfiles = {:?}\n\
-             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n{}\n\
+             [api]\nsocket = {:?}\n[metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n[store]\npath = {:?}\n[alerts]\n{}\n{}\n\
              [response]\n{}\n",
             settings.learning_period.as_millis(),
             settings.profiles,
@@ -120,6 +123,7 @@ impl Server {
             settings.rules,
             at("api.sock"),
             at("store"),
+            settings.alerts,
             settings.receivers,
             settings.response,
         );
