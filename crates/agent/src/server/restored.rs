@@ -7,7 +7,7 @@ use ethogram_detect::{
     rules::{File, RuleSet, Rules},
 };
 use ethogram_engine::recording::{Before, Conditions};
-use ethogram_model::{Finding, Incident, StoredFinding, TrackerSchema};
+use ethogram_model::{AnnotatedIncident, Finding, StoredFinding, TrackerSchema};
 
 use crate::{record::Recorder, store::Contents};
 
@@ -21,7 +21,7 @@ pub(super) struct Restored {
     accepted: Vec<Acceptance>,
     pub(super) alerts: Vec<Finding>,
     kept: Vec<StoredFinding>,
-    pub(super) incidents: Vec<Incident>,
+    pub(super) incidents: Vec<AnnotatedIncident>,
 }
 
 impl Restored {
