@@ -275,6 +275,27 @@ async fn incidents_are_offered_without_waiting_and_annotated_once_quiet() {
     assert_eq!(counters.metrics().requests["outdated"], 1);
 }
 
+proptest::proptest! {
+    #[test]
+    fn whatever_comes_is_an_answer_within_bounds_or_none(bytes: Vec<u8>, verdict: String, reason: String, item: String) {
+        _ = answer::Answer::read(&bytes);
+        let text = json!({ "verdict": verdict, "reason": reason.repeat(9), "look_at": [item] }).to_string();
+        let body = json!({ "choices": [{ "message": { "content": text } }] }).to_string();
+        if let Ok(answer) = answer::Answer::read(body.as_bytes()) {
+            proptest::prop_assert!(answer.reason.chars().count() <= Triage::MAX_REASON);
+        }
+    }
+
+    #[test]
+    fn no_sign_of_a_name_is_sent(name: String) {
+        let named = Incident { steps: vec![step(None, 1, &name)], containers: vec![name], ..incident() };
+        let document = prompt::document(&named);
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=,+@*~^%()".contains(c);
+        let marked = strings(&document, false).into_iter().filter(|(_, is_marked)| *is_marked);
+        proptest::prop_assert!(marked.into_iter().all(|(text, _)| text.chars().all(plain)));
+    }
+}
+
 #[test]
 fn it_is_off_without_a_url_and_a_token_that_is_not_there_is_named() {
     assert!(Triager::configured(&config::Triage::default()).unwrap().is_none());

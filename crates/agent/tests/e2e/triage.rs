@@ -86,7 +86,7 @@ fn a_model_changes_nothing_however_it_answers() {
     server.await_judging(seconds(30));
 
     // One incident for each way in which the model answers, each in a folder of its own.
-    for ((at, (name, result)), folder) in BEHAVIOURS.iter().enumerate().zip(["srv", "data", "root", "www", "etc"]) {
+    for ((at, (name, result)), folder) in BEHAVIOURS.iter().enumerate().zip(["etc", "data", "root", "www", "srv"]) {
         behaviour.store(at, Ordering::SeqCst);
         let before = count(&server, result);
         web.exec(&["touch", &format!("/{folder}/{name} {INJECTION}")]);
