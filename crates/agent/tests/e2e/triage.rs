@@ -76,7 +76,9 @@ fn a_model_changes_nothing_however_it_answers() {
          [triage]\nurl = \"http://127.0.0.1:{port}\"\nmodel = \"small\"\ntimeout = \"1s\"\n"
     );
     let (learning_period, record) = (seconds(4), true);
-    let settings = Settings { learning_period, record, receivers, shipped_rules: true, ..Settings::default() };
+    let response = "mode = 'dry-run'\n[[response.action]]\nrule = 'behaviour.write'\ndo = 'freeze'".to_owned();
+    let settings =
+        Settings { learning_period, record, receivers, response, shipped_rules: true, ..Settings::default() };
     let mut server = Server::start(&settings);
     let mut follow = ethogram(["incidents", "--follow", "-o", "json"]);
     follow.arg("--socket").arg(&server.http.socket);
@@ -145,7 +147,16 @@ fn a_model_changes_nothing_however_it_answers() {
         one["unmapped"].as_object_mut().unwrap().remove("triage");
         assert_eq!(one.to_string(), last[&uid(&one)]);
     }
-    assert_eq!(server.http.get("/v1/responses"), json!([]));
+    // What would be done is what the findings ask for, also about what the model takes for maintenance.
+    let responses = server.http.get("/v1/responses");
+    let is_for = |incident: &Value, finding: &Value| {
+        incident["finding_info_list"].as_array().unwrap().iter().any(|info| info["uid"] == *finding)
+    };
+    let responses = responses.as_array().unwrap();
+    assert!(responses.iter().all(|r| r["outcome"] == "dry-run" && r["undone"].is_null()), "{responses:?}");
+    assert!(responses.iter().any(|response| is_for(&mild, &response["finding"])), "{responses:?}");
+    let about_some = |response: &Value| all.as_array().unwrap().iter().any(|one| is_for(one, &response["finding"]));
+    assert!(responses.iter().all(about_some), "{responses:?}");
     assert_eq!(server.http.get("/v1/accepted"), json!([]));
 
     // A replay knows no model, and gives the same alerts and incidents; the receiver got just these alerts.
