@@ -123,14 +123,23 @@ fn unusual(incident: &Incident) -> Vec<String> {
     parts.sort_by_key(|part| std::cmp::Reverse(part.severity));
     let mut lines: Vec<String> = Vec::new();
     for part in parts {
-        // What was seen comes first, and stands above.
-        let why = part.why.split_once("; ").map_or(part.why.as_str(), |(_, why)| why);
-        let line = cut(&render::escape(why), MAX_TEXT);
+        let line = cut(&render::escape(&reason(part)), MAX_TEXT);
         if !line.is_empty() && !lines.contains(&line) && lines.len() < MAX_LINES / 2 {
             lines.push(line);
         }
     }
     lines
+}
+
+/// Why a part is unusual, without what was seen, which stands above, and without the numbers of its score.
+fn reason(part: &Part) -> Cow<'_, str> {
+    const NEVER: &str = ", which this workload never did";
+    let why = part.why.strip_prefix(part.what.as_str()).unwrap_or(&part.why);
+    let why = why.rfind("; score ").and_then(|end| why.get(..end)).unwrap_or(why);
+    match why.strip_prefix(NEVER) {
+        Some(rest) => format!("this workload never did that{rest}").into(),
+        None => why.trim_start_matches([';', ',', ' ']).into(),
+    }
 }
 
 fn attack(incident: &Incident) -> Vec<String> {

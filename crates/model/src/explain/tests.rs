@@ -124,6 +124,17 @@ fn what_a_rule_knows_is_not_said_to_be_only_new() {
 }
 
 #[test]
+fn why_it_is_unusual_is_said_without_what_was_seen_and_without_numbers() {
+    let what = "sh -c 'cat x; touch y; score 9' was started";
+    let of = |why: &str| reason(&Part { why: why.into(), ..part(what, "", "", "", Severity::Low) }).into_owned();
+    let why =
+        format!("{what}, which this workload never did in 4 s of learning; usual: id; score 3.0 bits, threshold 2.0");
+    assert_eq!(of(&why), "this workload never did that in 4 s of learning; usual: id");
+    assert_eq!(of("fd.name in (/etc/shadow)"), "fd.name in (/etc/shadow)");
+    assert_eq!(of(what), "");
+}
+
+#[test]
 fn on_the_host_files_are_listed_there() {
     let host = Incident { containers: vec!["host".into()], is_open: false, ..incident(Origin::Child) };
     let text = text(&host);
