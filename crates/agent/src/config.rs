@@ -13,6 +13,7 @@ mod receivers;
 mod response;
 mod tls;
 mod trackers;
+mod triage;
 
 use std::{
     net::SocketAddr,
@@ -33,6 +34,10 @@ pub use receivers::{Headers, Receiver, SyslogAddress, Url};
 pub use response::{Act, Action, Mode, Policy, PolicyOperation, Response, Ruling};
 pub use tls::Tls;
 pub use trackers::{ParamValue, Trackers};
+pub use triage::Triage;
+
+/// Severities as they are written.
+const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 
 /// The configuration of `ethogram server`. Every key has a default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +60,9 @@ pub struct Config {
     pub alerts: Alerts,
     /// What is done about findings, besides alerts.
     pub response: Response,
+    /// Which language model writes a note beside each incident. It is off without `url`, and decides nothing: docs/triage.md says
+    /// what is sent, and what an answer may do.
+    pub triage: Triage,
     /// Where profiles and alerts are kept.
     pub store: Store,
     /// Where the HTTP API listens.
@@ -343,6 +351,7 @@ impl Config {
             return Err(("store.path", "must not be empty"));
         }
         self.alerts.check()?;
+        self.triage.check()?;
         self.response.check()
     }
 }

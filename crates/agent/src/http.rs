@@ -1,5 +1,6 @@
 //! A small HTTP/1.1 client: over a unix socket, TCP or TLS, everything bounded.
 
+mod endpoint;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod tls;
@@ -7,6 +8,7 @@ mod unix;
 
 use std::{io, path::Path, time::Duration};
 
+use ethogram_model::render::escape;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Request, StatusCode,
@@ -22,7 +24,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, rustls::pki_types::ServerName};
 
-pub(crate) use tls::{certificates, connector as tls_connector};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use tls::certificates;
+use tls::connector as tls_connector;
 #[cfg(test)]
 pub(crate) use unix::tests;
 pub(crate) use unix::{Lines, UnixClient};
@@ -38,6 +42,17 @@ pub(crate) struct Response {
     pub(crate) body: Bytes,
     /// Whether the body was longer than what was asked for.
     pub(crate) is_cut: bool,
+}
+
+impl Response {
+    /// Characters of an answer that are shown where it is a refusal.
+    const MAX_SHOWN: usize = 200;
+
+    /// The first words of a refusal, behind a colon.
+    pub(crate) fn first_words(&self) -> String {
+        let text: String = String::from_utf8_lossy(&self.body).chars().take(Self::MAX_SHOWN).collect();
+        if text.trim().is_empty() { String::new() } else { format!(": {}", escape(text.trim())) }
+    }
 }
 
 /// Why there is no answer.
@@ -61,6 +76,9 @@ pub(crate) enum HttpError {
     /// The path asked for is none.
     #[error("not a request path: {0}")]
     Path(#[source] hyper::http::Error),
+    /// The request cannot be made: its token cannot be read.
+    #[error("{0}")]
+    Request(#[source] io::Error),
 }
 
 /// How a server is reached.

@@ -25,3 +25,4 @@ mod server;
 pub mod sink;
 pub mod store;
 mod threads;
+mod triage;

@@ -134,6 +134,15 @@ pub struct OutletMetrics {
     pub stream_dropped: u64,
 }
 
+/// What became of incidents that a language model was to annotate.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TriageMetrics {
+    /// Incidents by what became of them.
+    pub requests: BTreeMap<&'static str, u64>,
+    /// Seconds that requests took, all together.
+    pub seconds: f64,
+}
+
 /// All that is measured, at one moment. Counters only ever grow.
 #[derive(Debug, Clone, Default)]
 pub struct MetricsSnapshot {
@@ -147,6 +156,8 @@ pub struct MetricsSnapshot {
     pub responses: BTreeMap<(&'static str, &'static str), u64>,
     /// What was recorded, and what was lost of it, by what; empty where nothing is recorded.
     pub recording: BTreeMap<&'static str, u64>,
+    /// Of triage; none where it is off.
+    pub triage: Option<TriageMetrics>,
 }
 
 impl MetricsSnapshot {
@@ -189,6 +200,15 @@ impl MetricsSnapshot {
             for (what, n) in &self.recording {
                 page.sample(&[("what", what)], *n);
             }
+        }
+        if let Some(triage) = &self.triage {
+            let help = "Incidents that a language model was to annotate, by what became of them.";
+            page.family("ethogram_triage_requests", Kind::Counter, help);
+            for (result, n) in &triage.requests {
+                page.sample(&[("result", result)], *n);
+            }
+            page.family("ethogram_triage_seconds", Kind::Counter, "Seconds that requests to it took, all together.");
+            page.sample(&[], triage.seconds);
         }
         page.family("ethogram_containers", Kind::Gauge, "Containers running now.");
         page.sample(&[], self.engine.containers);

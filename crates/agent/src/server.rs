@@ -47,6 +47,7 @@ use crate::{
     sink::Sinks,
     store::{Store, Writer},
     threads,
+    triage::{Triager, Worker},
 };
 
 /// A handle on the server's engine and on its outlet.
@@ -161,6 +162,8 @@ struct Judging {
     outlet: ServerOutlet,
     response: Arc<Response>,
     recorder: Option<Recorder>,
+    /// What asks a language model about incidents.
+    triage: Option<Worker>,
 }
 
 impl Judging {
@@ -183,16 +186,18 @@ impl Judging {
         let conditions = || Conditions::of(selection.clone(), &settings);
         let recorder = record.map(|path| restored.record(path, conditions(), schemas, &book.files)).transpose()?;
         let writer = Writer::start(opened.store)?;
+        let triage = Triager::configured(&config.triage).context("configuration, [triage]")?;
+        let (triager, triage) = triage.unzip();
         let delivered = std::mem::take(&mut restored.delivered);
         let (detector, alerts, incidents) = restored.into_detector(&book.set);
         let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
         response.accept(&detector.accepted);
         let judged = Judged::new(selection, detector, Judges::All);
-        let (alerts, incidents) = (AlertBook::restore(alerts), IncidentBook::restore(incidents));
+        let (alerts, incidents) = (AlertBook::restore(alerts), IncidentBook::restore(incidents, triager));
         // What was open is over, for receivers too.
-        sinks.restore(&delivered, |uid| incidents.find(uid));
+        sinks.restore(&delivered, |uid| incidents.find(uid).map(|found| found.incident));
         let outlet = ServerOutlet::new(alerts, incidents, sinks, Arc::clone(&response), writer);
-        Ok(Self { judged, outlet, response, recorder })
+        Ok(Self { judged, outlet, response, recorder, triage })
     }
 }
 
@@ -210,7 +215,7 @@ impl Running {
     fn start(setup: Setup, record: Option<&Path>) -> anyhow::Result<Self> {
         let always = setup.of_profiles();
         let Setup { config, trackers, schemas, starts, origin, book, needs, approved } = setup;
-        let Judging { judged, outlet, response, recorder } =
+        let Judging { judged, outlet, response, recorder, triage } =
             Judging::restore(&config, &schemas, &book, approved, record)?;
         let (ring_bytes, avoid) = (config.collection.ring_bytes, config.collection.avoid.clone());
         let plan = Plan { ring_bytes, avoid, trackers, starts, recorder };
@@ -231,6 +236,9 @@ impl Running {
         let watching = tokio::spawn(Arc::clone(&keeper).watch());
         let backend = Arc::new(Server::new(&pipeline, &config, subscriptions, keeper, Arc::clone(&response)));
         tokio::spawn(heartbeat::beat(pipeline.control.clone(), Arc::clone(&pipeline.collector)));
+        if let Some(worker) = triage {
+            tokio::spawn(annotate(worker, pipeline.control.clone()));
+        }
         if response.has_policies() {
             tokio::spawn(publish_containers(pipeline.control.clone(), Arc::clone(&response)));
         }
@@ -246,6 +254,15 @@ impl Running {
         tokio::task::spawn_blocking(move || response.finish()).await?;
         Ok(())
     }
+}
+
+/// Notes what a language model writes about incidents beside these, and nowhere else.
+async fn annotate(worker: Worker, control: ServerControl) {
+    let deliver = |uid: String, triage| {
+        let control = control.clone();
+        async move { control.ask_outlet(move |outlet| outlet.incidents.annotate(&uid, triage)).await.ok() }
+    };
+    worker.run(deliver).await;
 }
 
 /// Publishes which containers there are, those that no runtime knows included.

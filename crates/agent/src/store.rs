@@ -14,7 +14,7 @@ use std::{
 };
 
 use ethogram_detect::Acceptance;
-use ethogram_model::{Finding, Incident, StoredFinding};
+use ethogram_model::{AnnotatedIncident, Finding, StoredFinding};
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition};
 
 pub use writer::Writer;
@@ -27,6 +27,8 @@ const ALERTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("ale
 const INCIDENTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("incidents");
 /// Place of alerts to the incidents that it has open, as JSON.
 const DELIVERED: TableDefinition<'_, &str, &str> = TableDefinition::new("delivered");
+/// The same key, to what a model wrote about the incident, as JSON.
+const TRIAGE: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("triage");
 /// What was accepted by its id, as JSON.
 const ACCEPTED: TableDefinition<'_, &str, &str> = TableDefinition::new("accepted");
 /// What is known of the store itself.
@@ -52,7 +54,7 @@ pub struct Contents {
     /// The same as they are kept.
     pub kept: Vec<StoredFinding>,
     /// The incidents, oldest first.
-    pub incidents: Vec<Incident>,
+    pub incidents: Vec<AnnotatedIncident>,
     /// Place of alerts to the incidents that it has open, as JSON.
     pub delivered: BTreeMap<String, String>,
     /// What was accepted.
@@ -79,7 +81,7 @@ pub struct Batch {
     /// Alerts for which there is no room any more.
     pub gone: BTreeSet<(u64, Arc<str>)>,
     /// Incidents that are new or have gone on, by when they were first seen, and uid; none where there is no room any more.
-    pub incidents: BTreeMap<(u64, Arc<str>), Option<Arc<Incident>>>,
+    pub incidents: BTreeMap<(u64, Arc<str>), Option<AnnotatedIncident>>,
     /// Place of alerts to the incidents that it has open, as JSON, where that changed.
     pub delivered: BTreeMap<String, String>,
     /// What was accepted by its id; none where it was revoked.
@@ -214,11 +216,17 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
             evicted += 1;
         }
         let mut incidents = transaction.open_table(INCIDENTS)?;
-        for ((first_seen_ns, uid), incident) in &batch.incidents {
+        let mut triage = transaction.open_table(TRIAGE)?;
+        for ((first_seen_ns, uid), annotated) in &batch.incidents {
             let key = (*first_seen_ns, &**uid);
-            match incident.as_ref().and_then(|incident| serde_json::to_string(incident).ok()) {
+            match annotated.as_ref().and_then(|annotated| serde_json::to_string(&annotated.incident).ok()) {
                 Some(json) => drop(incidents.insert(key, json.as_str())?),
                 None => drop(incidents.remove(key)?),
+            }
+            let noted = annotated.as_ref().and_then(|annotated| annotated.triage.as_ref());
+            match noted.and_then(|noted| serde_json::to_string(noted).ok()) {
+                Some(json) => drop(triage.insert(key, json.as_str())?),
+                None => drop(triage.remove(key)?),
             }
         }
         let mut delivered = transaction.open_table(DELIVERED)?;

@@ -3,8 +3,8 @@
 use std::{pin::Pin, sync::Arc};
 
 use axum::{extract::State, response::Response};
-use ethogram_model::{Incident, IncidentGraph, Severity, ocsf};
-use serde::Deserialize;
+use ethogram_model::{AnnotatedIncident, Incident, IncidentGraph, Severity, explain::Explanation, ocsf};
+use serde::{Deserialize, Serialize};
 use tokio_stream::{Stream, StreamExt};
 use utoipa::{IntoParams, ToSchema};
 
@@ -26,16 +26,16 @@ pub type IncidentStream = Pin<Box<dyn Stream<Item = Arc<Incident>> + Send>>;
 /// The incidents.
 pub trait Incidents: Send + Sync + 'static {
     /// Those that are wanted, oldest first; of more than the limit, the latest.
-    fn incidents(&self, filter: IncidentFilter) -> impl Answers<Vec<Arc<Incident>>>;
+    fn incidents(&self, filter: IncidentFilter) -> impl Answers<Vec<AnnotatedIncident>>;
     /// The one of this uid, or whose uid begins so.
-    fn incident(&self, uid: String) -> impl Answers<Arc<Incident>>;
+    fn incident(&self, uid: String) -> impl Answers<AnnotatedIncident>;
     /// How they begin, go on and end, from now on.
     fn subscribe_incidents(&self, filter: IncidentFilter) -> impl Answers<IncidentStream>;
     /// Accepts all parts of an incident as normal, each with its object, for so many nanoseconds or for good.
     fn accept_incident(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> impl Answers<Vec<Accepted>>;
 }
 
-resource!(Incidents: incidents, incident, incident_graph, accept_incident);
+resource!(Incidents: incidents, incident, incident_graph, explain_incident, accept_incident);
 
 /// Which incidents are wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -92,6 +92,9 @@ pub(super) struct IncidentQuery {
 }
 
 /// Incidents as OCSF Incident Findings, oldest first.
+///
+/// What a language model wrote about one, where triage is configured, is in `unmapped.triage`, unless they are followed: it comes
+/// later than the incident.
 #[utoipa::path(get, path = "/v1/incidents", params(IncidentQuery), responses(
     (status = 200, content(
         (Vec<serde_json::Value> = "application/json"),
@@ -112,15 +115,19 @@ pub(super) async fn incidents<B: Incidents>(
     let filter = IncidentFilter { container, severity, since_ns, until_ns, is_open, limit };
     if !follow {
         let incidents = agent.incidents(filter).await?;
-        return Ok(stream::list(tokio_stream::iter(incidents).map(|incident| ocsf(&incident))));
+        return Ok(stream::list(tokio_stream::iter(incidents).map(|one| one.to_ocsf().to_string())));
     }
     // Asked for in this order, none is missed; what is sent again says no less than before.
     let later = agent.subscribe_incidents(filter.clone()).await?;
-    let earlier = tokio_stream::iter(agent.incidents(filter).await?);
+    // An annotation comes later than what is followed: it is no part of it.
+    let earlier = agent.incidents(filter).await?.into_iter().map(|one| one.incident);
+    let earlier = tokio_stream::iter(earlier);
     Ok(stream::lines(earlier.chain(later).map(|incident| ocsf(&incident))))
 }
 
 /// An incident as an OCSF Incident Finding.
+///
+/// What a language model wrote about it, where triage is configured, is in `unmapped.triage`. Its texts are untrusted.
 #[utoipa::path(get, path = "/v1/incidents/{uid}", params(("uid" = String, Path, description = "The incident, or the start of its uid")),
     responses(
         (status = 200, content((serde_json::Value = "application/json"))),
@@ -130,7 +137,7 @@ pub(super) async fn incident<B: Incidents>(
     State(agent): State<Arc<B>>,
     PathPart(uid): PathPart,
 ) -> Answered<axum::Json<serde_json::Value>> {
-    Ok(axum::Json(ocsf::from_incident(&*agent.incident(uid).await?)))
+    Ok(axum::Json(agent.incident(uid).await?.to_ocsf()))
 }
 
 /// An incident's provenance graph: programs, what they did it to, and what connects them.
@@ -143,7 +150,32 @@ pub(super) async fn incident_graph<B: Incidents>(
     State(agent): State<Arc<B>>,
     PathPart(uid): PathPart,
 ) -> Answered<axum::Json<IncidentGraph>> {
-    Ok(axum::Json(IncidentGraph::of(&*agent.incident(uid).await?)))
+    Ok(axum::Json(IncidentGraph::of(&agent.incident(uid).await?.incident)))
+}
+
+/// An incident in plain words.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedIncident {
+    /// The incident.
+    pub uid: String,
+    /// What happened, why that is unusual, what speaks for an attack and what for ordinary life, and what to look at next. Lines
+    /// that begin with four blanks and `$` are commands.
+    pub text: String,
+}
+
+/// An incident in plain words, without a language model.
+#[utoipa::path(get, path = "/v1/incidents/{uid}/explain", params(("uid" = String, Path, description = "The incident, or the start of its uid")),
+    responses(
+        (status = 200, body = ExplainedIncident),
+        (status = 404, description = "No such incident", body = Problem, content_type = "application/problem+json"),
+    ))]
+pub(super) async fn explain_incident<B: Incidents>(
+    State(agent): State<Arc<B>>,
+    PathPart(uid): PathPart,
+) -> Answered<axum::Json<ExplainedIncident>> {
+    let incident = agent.incident(uid).await?.incident;
+    let text = Explanation::of(&incident).text();
+    Ok(axum::Json(ExplainedIncident { uid: incident.uid.clone(), text }))
 }
 
 /// How an incident is accepted.

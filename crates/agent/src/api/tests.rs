@@ -267,6 +267,15 @@ async fn incidents_are_listed_shown_and_followed() {
     let one = json_of(&fake, request("GET", "/v1/incidents/i2", ""), StatusCode::OK).await;
     assert_eq!((&one["class_uid"], &one["severity"]), (&json!(2005), &json!("High")));
     json_of(&fake, request("GET", "/v1/incidents/x", ""), StatusCode::NOT_FOUND).await;
+    let text = json_of(&fake, request("GET", "/v1/incidents/i2/explain", ""), StatusCode::OK).await;
+    assert!(text["text"].as_str().unwrap().contains("$ ethogram incidents show i2\n"), "{text}");
+    json_of(&fake, request("GET", "/v1/incidents/x/explain", ""), StatusCode::NOT_FOUND).await;
+    // A model's verdict is beside an incident: neither what it is nor which are asked for goes by it.
+    for (uid, severity, shown) in [("i1", "Low", "Informational"), ("i2", "High", "High")] {
+        let one = json_of(&fake, request("GET", &format!("/v1/incidents/{uid}"), ""), StatusCode::OK).await;
+        assert_eq!((&one["severity"], &one["unmapped"]["triage"]["shown_severity"]), (&json!(severity), &json!(shown)));
+    }
+    assert_eq!(ids("?severity=low").await, ["i1", "i2"]);
     let graph = json_of(&fake, request("GET", "/v1/incidents/i2/graph", ""), StatusCode::OK).await;
     assert_eq!(graph, json!({ "nodes": [], "edges": [] }));
     json_of(&fake, request("GET", "/v1/incidents/x/graph", ""), StatusCode::NOT_FOUND).await;
@@ -282,11 +291,9 @@ async fn incidents_are_listed_shown_and_followed() {
     let response = ask(&fake, request("GET", "/v1/incidents?follow=true&severity=high", "")).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/x-ndjson");
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    assert_eq!(
-        body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(),
-        2,
-        "the earlier and the later one"
-    );
+    let followed = String::from_utf8(body.to_vec()).unwrap();
+    assert_eq!(followed.lines().count(), 2, "the earlier and the later one");
+    assert!(!followed.contains("triage"), "who follows gets what the engine sends");
 }
 
 #[tokio::test]
@@ -363,6 +370,7 @@ async fn health_containers_metrics_and_description_are_served() {
         ("/v1/incidents/{uid}", "get"),
         ("/v1/incidents/{uid}/accept", "post"),
         ("/v1/incidents/{uid}/graph", "get"),
+        ("/v1/incidents/{uid}/explain", "get"),
         ("/v1/responses/{id}", "delete"),
         ("/healthz", "get"),
         ("/metrics", "get"),

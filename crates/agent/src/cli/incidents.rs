@@ -2,12 +2,14 @@
 
 mod again;
 mod drawing;
+mod explain;
 mod story;
+mod triage;
 
 use std::borrow::Cow;
 
 use clap::{Args, Subcommand, ValueEnum};
-use ethogram_model::{Incident, IncidentGraph, Severity, render};
+use ethogram_model::{Incident, IncidentGraph, Severity, Triage, render};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -17,7 +19,7 @@ use super::{
     profile::moment,
 };
 use crate::{
-    api::Accepted,
+    api::{Accepted, ExplainedIncident},
     config::Period,
     output::{self, Align},
 };
@@ -35,6 +37,7 @@ Examples:
   ethogram incidents --follow                          as they begin, go on and end
   ethogram incidents show 3f1c                         how one began, what it did, and why that is unusual
   ethogram incidents show 3f1c --graph svg >3f1c.svg   the same as a picture
+  ethogram incidents explain 3f1c                      the same in plain words, and what to look at next
   ethogram incidents accept 3f1c --for 30d             it is normal: none of what is unusual about it raises an alert
                                                        for a month; ethogram alerts accepted says what that swallowed")]
 pub struct IncidentsArgs {
@@ -81,6 +84,17 @@ pub enum IncidentsAction {
         #[arg(long, value_enum, value_name = "FORMAT")]
         graph: Option<GraphFormat>,
     },
+    /// Explain one in plain words, and say what to look at next
+    ///
+    /// Where triage is configured, this is what a language model wrote about it. Otherwise it is made of the incident alone: what
+    /// happened, why that is unusual, what speaks for an attack and what for ordinary life, and commands to look further.
+    Explain {
+        /// The incident's id, or the start of it
+        id: String,
+        /// Without what a model wrote
+        #[arg(long)]
+        no_model: bool,
+    },
     /// Say that one is normal: each of its alerts is accepted with its object, and nothing else
     Accept {
         /// The incident's id, or the start of it
@@ -119,8 +133,11 @@ pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Res
         let incident: Json = client.get(&format!("/v1/incidents/{}", encode(id))).await?;
         return Ok(output::print(&match args.output {
             ListFormat::Json => format!("{incident}\n"),
-            ListFormat::Table => story::text(&story_of(&incident)?, width),
+            ListFormat::Table => story::text(&story_of(&incident)?, triage_of(&incident).as_ref(), width),
         })?);
+    }
+    if let Some(IncidentsAction::Explain { id, no_model }) = &args.action {
+        return explain(client, id, *no_model, args.output, width).await;
     }
     if let Some(IncidentsAction::Accept { id, period, reason }) = &args.action {
         let body = json!({ "for": period, "reason": reason });
@@ -130,7 +147,7 @@ pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Res
     let print = |incident: &Json| -> anyhow::Result<()> {
         Ok(output::print(&match args.output {
             ListFormat::Json => format!("{incident}\n"),
-            ListFormat::Table => row(&story_of(incident)?, width),
+            ListFormat::Table => row(&story_of(incident)?, triage_of(incident).as_ref(), width),
         })?)
     };
     let header = || match args.output {
@@ -145,9 +162,10 @@ pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Res
     if args.output == ListFormat::Json {
         return all.iter().try_for_each(print);
     }
-    let all: Vec<Incident> = all.iter().map(story_of).collect::<anyhow::Result<_>>()?;
+    let all: Vec<(Incident, Option<Triage>)> =
+        all.iter().map(|incident| Ok((story_of(incident)?, triage_of(incident)))).collect::<anyhow::Result<_>>()?;
     let (shown, folded) = again::fold(all, args.all);
-    shown.iter().try_for_each(|incident| output::print(&row(incident, width)))?;
+    shown.iter().try_for_each(|(incident, triage)| output::print(&row(incident, triage.as_ref(), width)))?;
     match folded {
         0 => Ok(()),
         n => Ok(output::print(&format!("{n} more came again or are alike: ethogram incidents --all\n"))?),
@@ -157,6 +175,28 @@ pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Res
 /// What an OCSF incident says that is ours.
 fn story_of(incident: &Json) -> anyhow::Result<Incident> {
     Ok(serde_json::from_value(incident["unmapped"]["incident"].clone())?)
+}
+
+/// What a model wrote about it; what cannot be read is as if there were nothing.
+fn triage_of(incident: &Json) -> Option<Triage> {
+    serde_json::from_value(incident["unmapped"]["triage"].clone()).ok()
+}
+
+async fn explain(client: &Client, id: &str, no_model: bool, format: ListFormat, width: usize) -> anyhow::Result<()> {
+    if !no_model {
+        let incident: Json = client.get(&format!("/v1/incidents/{}", encode(id))).await?;
+        if let Some(triage) = triage_of(&incident) {
+            return Ok(output::print(&match format {
+                ListFormat::Json => format!("{}\n", incident["unmapped"]["triage"]),
+                ListFormat::Table => triage::explanation(&story_of(&incident)?, &triage, width),
+            })?);
+        }
+    }
+    let explained: ExplainedIncident = client.get(&format!("/v1/incidents/{}/explain", encode(id))).await?;
+    Ok(output::print(&match format {
+        ListFormat::Json => format!("{}\n", json!(explained)),
+        ListFormat::Table => explain::text(&explained.text, width),
+    })?)
 }
 
 fn path(args: &IncidentsArgs) -> String {
@@ -178,14 +218,15 @@ fn path(args: &IncidentsArgs) -> String {
 }
 
 /// One line: when, how severe, and what in one sentence.
-fn row(incident: &Incident, width: usize) -> String {
+fn row(incident: &Incident, triage: Option<&Triage>, width: usize) -> String {
+    let (severity, before) = triage::listed(incident, triage);
     let cells = [
         moment(&render::rfc3339(incident.first_seen_ns)),
-        incident.severity.name().into(),
+        severity.name().into(),
         if incident.is_open { "open" } else { "closed" }.into(),
         (incident.parts.len() as u64 + incident.unlisted).to_string().into(),
         incident.uid.get(..8).unwrap_or(&incident.uid).to_owned().into(),
-        again::title(incident).into(),
+        (before + &again::title(incident)).into(),
     ];
     output::row(&LAYOUT, &cells, width)
 }

@@ -6,9 +6,8 @@ use ethogram_model::Severity;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Headers, Heartbeat, Period, Receiver, SyslogAddress, Url};
+use super::{Headers, Heartbeat, Period, Receiver, SEVERITIES, SyslogAddress, Url};
 
-const SEVERITIES: [&str; 5] = ["informational", "low", "medium", "high", "critical"];
 const DELIVERED: [&str; 2] = ["incidents", "findings"];
 const FACILITIES: [&str; 12] = [
     "user", "daemon", "auth", "authpriv", "local0", "local1", "local2", "local3", "local4", "local5", "local6",

@@ -29,6 +29,7 @@ fn snapshot() -> MetricsSnapshot {
         },
         responses: [(("kill", "done"), 2)].into(),
         recording: [("events", 9)].into(),
+        triage: Some(TriageMetrics { requests: [("ok", 2)].into(), seconds: 1.5 }),
     }
 }
 
@@ -93,6 +94,12 @@ fn the_older_format_is_as_promised() {
     # HELP ethogram_recording_total What was recorded, and what the disk was too slow for, by what.
     # TYPE ethogram_recording_total counter
     ethogram_recording_total{what="events"} 9
+    # HELP ethogram_triage_requests_total Incidents that a language model was to annotate, by what became of them.
+    # TYPE ethogram_triage_requests_total counter
+    ethogram_triage_requests_total{result="ok"} 2
+    # HELP ethogram_triage_seconds_total Seconds that requests to it took, all together.
+    # TYPE ethogram_triage_seconds_total counter
+    ethogram_triage_seconds_total 1.5
     # HELP ethogram_containers Containers running now.
     # TYPE ethogram_containers gauge
     ethogram_containers 3

@@ -6,9 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{Incident, IncidentUpdate, evidence};
+use ethogram_model::{AnnotatedIncident, Incident, IncidentUpdate, Triage, evidence};
 
-use crate::api::IncidentFilter;
+use crate::{
+    api::IncidentFilter,
+    metrics::TriageMetrics,
+    triage::{Triager, shape},
+};
 
 /// Incidents kept, and bytes of them as JSON.
 const MAX_COUNT: usize = 1_000;
@@ -25,28 +29,54 @@ pub(super) struct IncidentBook {
     bytes: usize,
     unsaved: BTreeSet<Arc<str>>,
     gone: BTreeSet<Key>,
+    /// Who is asked what it takes an incident for; none where triage is off.
+    triager: Option<Triager>,
 }
 
 struct Entry {
     incident: Arc<Incident>,
+    /// What a model wrote about it as it is now.
+    triage: Option<Arc<Triage>>,
+    /// The shape in which it was last offered to be triaged.
+    offered: String,
     bytes: usize,
+}
+
+impl Entry {
+    fn annotated(&self) -> AnnotatedIncident {
+        AnnotatedIncident { incident: Arc::clone(&self.incident), triage: self.triage.clone() }
+    }
 }
 
 impl IncidentBook {
     /// Goes on with those that were stored.
-    pub(super) fn restore(incidents: Vec<Incident>) -> Self {
-        let mut book = Self::default();
-        incidents.into_iter().for_each(|incident| book.insert(Arc::new(incident)));
+    pub(super) fn restore(incidents: Vec<AnnotatedIncident>, triager: Option<Triager>) -> Self {
+        let mut book = Self { triager, ..Self::default() };
+        for AnnotatedIncident { incident, triage } in incidents {
+            book.insert(incident, triage, String::new());
+        }
         book
     }
 
     /// An incident begins, goes on or ends.
     pub(super) fn put(&mut self, incident: Arc<Incident>) {
         if incident.merged_into.is_some() {
+            self.triager.iter().for_each(|triager| triager.offer(&incident, ""));
             return self.remove(&incident.uid);
         }
+        let (mut triage, mut offered) = (None, String::new());
+        let known = self.by_uid.get(incident.uid.as_str());
+        if self.triager.is_some() || known.is_some_and(|known| known.triage.is_some()) {
+            let shape = shape(&incident);
+            // What was written about another shape says nothing of this one.
+            triage = known.and_then(|known| known.triage.clone()).filter(|triage| triage.shape == shape);
+            if known.is_none_or(|known| known.offered != shape) && triage.is_none() {
+                self.triager.iter().for_each(|triager| triager.offer(&incident, &shape));
+            }
+            offered = shape;
+        }
         self.unsaved.insert(incident.uid.as_str().into());
-        self.insert(incident);
+        self.insert(incident, triage, offered);
         while self.by_uid.len() > MAX_COUNT || self.bytes > MAX_BYTES {
             let Some(uid) = self.first_to_go() else { return };
             self.remove(&uid);
@@ -62,14 +92,26 @@ impl IncidentBook {
         }
     }
 
-    fn insert(&mut self, incident: Arc<Incident>) {
+    /// Notes what a model wrote about an incident. Returns whether that still is of the shape that it was asked about.
+    pub(super) fn annotate(&mut self, uid: &str, triage: Triage) -> bool {
+        let Some(entry) = self.by_uid.get(uid).filter(|entry| shape(&entry.incident) == triage.shape) else {
+            return false;
+        };
+        let (incident, offered) = (Arc::clone(&entry.incident), entry.offered.clone());
+        self.unsaved.insert(uid.into());
+        self.insert(incident, Some(Arc::new(triage)), offered);
+        true
+    }
+
+    fn insert(&mut self, incident: Arc<Incident>, triage: Option<Arc<Triage>>, offered: String) {
         self.remove(&incident.uid);
-        let (uid, bytes): (Arc<str>, _) = (incident.uid.as_str().into(), evidence::size(&*incident));
+        let uid: Arc<str> = incident.uid.as_str().into();
+        let bytes = evidence::size(&*incident) + triage.as_ref().map_or(0, |triage| evidence::size(&**triage));
         let key = (incident.first_seen_ns, Arc::clone(&uid));
         self.gone.remove(&key);
         self.by_time.insert(key);
         self.bytes += bytes;
-        self.by_uid.insert(uid, Entry { incident, bytes });
+        self.by_uid.insert(uid, Entry { incident, triage, offered, bytes });
     }
 
     fn remove(&mut self, uid: &str) {
@@ -91,36 +133,41 @@ impl IncidentBook {
         theirs.min_by_key(|(_, entry)| key(&entry.incident)).map(|(uid, _)| Arc::clone(uid))
     }
 
+    /// What became of incidents that were to be triaged; none where that is off.
+    pub(super) fn triage_metrics(&self) -> Option<TriageMetrics> {
+        self.triager.as_ref().map(|triager| triager.counters.metrics())
+    }
+
     /// What the store has not got yet.
-    pub(super) fn take_unsaved(&mut self) -> BTreeMap<Key, Option<Arc<Incident>>> {
+    pub(super) fn take_unsaved(&mut self) -> BTreeMap<Key, Option<AnnotatedIncident>> {
         let gone = std::mem::take(&mut self.gone).into_iter().map(|key| (key, None));
         let mut all: BTreeMap<_, _> = gone.collect();
         for uid in std::mem::take(&mut self.unsaved) {
             if let Some(entry) = self.by_uid.get(&uid) {
-                all.insert((entry.incident.first_seen_ns, uid), Some(Arc::clone(&entry.incident)));
+                all.insert((entry.incident.first_seen_ns, uid), Some(entry.annotated()));
             }
         }
         all
     }
 
     /// The incident of that uid, or whose uid begins so where it is the only one.
-    pub(super) fn find(&self, uid: &str) -> Option<Arc<Incident>> {
+    pub(super) fn find(&self, uid: &str) -> Option<AnnotatedIncident> {
         if let Some(entry) = self.by_uid.get(uid) {
-            return Some(Arc::clone(&entry.incident));
+            return Some(entry.annotated());
         }
         let from = (Bound::Included(uid), Bound::Unbounded);
         let mut hits = self.by_uid.range::<str, _>(from).take_while(|(known, _)| known.starts_with(uid));
         match (hits.next(), hits.next()) {
-            (Some((_, only)), None) if uid.len() >= 4 => Some(Arc::clone(&only.incident)),
+            (Some((_, only)), None) if uid.len() >= 4 => Some(only.annotated()),
             _ => None,
         }
     }
 
     /// Those that are wanted, oldest first; of more than the limit, the latest.
-    pub(super) fn list(&self, filter: &IncidentFilter) -> Vec<Arc<Incident>> {
+    pub(super) fn list(&self, filter: &IncidentFilter) -> Vec<AnnotatedIncident> {
         let latest_first = self.by_time.iter().rev().filter_map(|(_, uid)| self.by_uid.get(uid));
-        let wanted = latest_first.map(|entry| &entry.incident).filter(|incident| filter.wants(incident));
-        let mut found: Vec<_> = wanted.take(filter.limit).cloned().collect();
+        let wanted = latest_first.filter(|entry| filter.wants(&entry.incident)).map(Entry::annotated);
+        let mut found: Vec<_> = wanted.take(filter.limit).collect();
         found.reverse();
         found
     }
@@ -129,7 +176,7 @@ impl IncidentBook {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use ethogram_model::{Origin, Severity};
+    use ethogram_model::{Origin, Severity, Verdict};
 
     use super::*;
 
@@ -154,14 +201,15 @@ mod tests {
         book.put(incident("abcd2", "web", 6, Severity::Low));
         book.put(incident("abcd1", "web", 4, Severity::High));
         assert!(book.find("abcd").is_none(), "it is not clear which");
-        assert_eq!(book.find("abcd1").unwrap().severity, Severity::High);
-        let listed: Vec<_> = book.list(&all()).iter().map(|incident| incident.uid.clone()).collect();
+        assert_eq!(book.find("abcd1").unwrap().incident.severity, Severity::High);
+        let listed: Vec<_> = book.list(&all()).iter().map(|one| one.incident.uid.clone()).collect();
         assert_eq!(listed, ["abcd1", "abcd2"]);
         let unsaved = book.take_unsaved();
         let kept: Vec<_> = unsaved.iter().map(|((at, uid), incident)| (*at, &**uid, incident.is_some())).collect();
         assert_eq!(kept, [(4, "abcd1", true), (5, "abcd1", false), (6, "abcd2", true)]);
         assert!(book.take_unsaved().is_empty());
-        let merged = Incident { merged_into: Some("abcd1".into()), ..Incident::clone(&book.find("abcd2").unwrap()) };
+        let known = book.find("abcd2").unwrap().incident;
+        let merged = Incident { merged_into: Some("abcd1".into()), ..Incident::clone(&known) };
         book.put(Arc::new(merged));
         assert!(book.find("abcd2").is_none(), "it is part of the other");
     }
@@ -174,5 +222,43 @@ mod tests {
         (0..3_000).for_each(|n| book.put(incident(&format!("web{n}"), "web", 10 + n, Severity::Low)));
         assert_eq!(book.by_uid.len(), MAX_COUNT);
         assert!(book.find("store").is_some() && book.find("first").is_some() && book.find("web0").is_none());
+    }
+    fn triage(incident: &Incident) -> Triage {
+        Triage {
+            verdict: Verdict::Maintenance,
+            reason: "a job".into(),
+            look_at: Vec::new(),
+            model: "small".into(),
+            prompt: "00".into(),
+            shape: shape(incident),
+            asked_ns: 5,
+            cached: false,
+        }
+    }
+
+    #[test]
+    fn an_annotation_lies_beside_an_incident_for_as_long_as_that_is_the_same() {
+        let mut book = IncidentBook::default();
+        let medium = incident("abcd1", "web", 5, Severity::Medium);
+        book.put(Arc::clone(&medium));
+        book.take_unsaved();
+        let before = book.bytes;
+        assert!(book.annotate("abcd1", triage(&medium)));
+        let unsaved = book.take_unsaved();
+        let stored = unsaved.into_values().next().flatten().unwrap();
+        assert_eq!(stored.incident, medium, "nothing of it is changed");
+        assert!(stored.triage.is_some() && book.bytes > before);
+        // It goes on, and ends: that is the same deed.
+        let over = Incident { is_open: false, last_seen_ns: 90, findings: 2, ..Incident::clone(&medium) };
+        book.put(Arc::new(over));
+        assert!(book.find("abcd1").unwrap().triage.is_some());
+        let restored = IncidentBook::restore(book.list(&all()), None);
+        assert!(restored.find("abcd1").unwrap().triage.is_some());
+        // It gets worse: what was written before does not speak for that.
+        book.put(incident("abcd1", "web", 5, Severity::High));
+        assert!(book.find("abcd1").unwrap().triage.is_none());
+        assert_eq!(book.bytes, evidence::size(&*book.find("abcd1").unwrap().incident));
+        assert!(!book.annotate("abcd1", triage(&medium)), "the answer came too late");
+        assert!(!book.annotate("gone", triage(&medium)));
     }
 }

@@ -7,7 +7,7 @@ use ethogram_detect::{
     rules::{File, RuleSet, Rules},
 };
 use ethogram_engine::recording::{Before, Conditions};
-use ethogram_model::{Finding, Incident, StoredFinding, TrackerSchema};
+use ethogram_model::{AnnotatedIncident, Finding, Incident, StoredFinding, TrackerSchema};
 
 use crate::{record::Recorder, store::Contents};
 
@@ -21,7 +21,7 @@ pub(super) struct Restored {
     accepted: Vec<Acceptance>,
     pub(super) alerts: Vec<Finding>,
     kept: Vec<StoredFinding>,
-    incidents: Vec<Incident>,
+    incidents: Vec<AnnotatedIncident>,
     /// Which of these each place of alerts had open.
     pub(super) delivered: BTreeMap<String, String>,
 }
@@ -42,7 +42,11 @@ impl Restored {
         let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
         let groups = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
         // What was open then is not: nothing connects with it any more.
-        let incidents = incidents.into_iter().map(|incident| Incident { is_open: false, ..incident }).collect();
+        let incidents = incidents.into_iter().map(|AnnotatedIncident { incident, triage }| AnnotatedIncident {
+            incident: Arc::new(Incident { is_open: false, ..Incident::clone(&incident) }),
+            triage,
+        });
+        let incidents = incidents.collect();
         Self { model, profiles, groups, accepted, alerts, kept, incidents, delivered }
     }
 
@@ -58,20 +62,20 @@ impl Restored {
         rules: &[File],
     ) -> anyhow::Result<Recorder> {
         let (accepted, groups, alerts) = (&self.accepted[..], &self.groups[..], &self.alerts[..]);
-        let incidents = &self.incidents[..];
-        let before = Before { profiles: Some(&self.profiles), rules, accepted, groups, alerts, incidents };
+        let incidents: Vec<Incident> = self.incidents.iter().map(|kept| Incident::clone(&kept.incident)).collect();
+        let before = Before { profiles: Some(&self.profiles), rules, accepted, groups, alerts, incidents: &incidents };
         Ok(Recorder::create(path, conditions, trackers, &before)?)
     }
 
     /// A detector that goes on from there by these rules, the alerts, and the incidents.
-    pub(super) fn into_detector(self, rules: &Arc<RuleSet>) -> (Detector, Vec<StoredFinding>, Vec<Incident>) {
+    pub(super) fn into_detector(self, rules: &Arc<RuleSet>) -> (Detector, Vec<StoredFinding>, Vec<AnnotatedIncident>) {
         let mut rules = Rules::new(Arc::clone(rules));
         let begun = Instant::now();
         rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let mut detector = Detector { model: self.model, rules, ..Detector::default() };
         self.groups.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
         self.alerts.iter().for_each(|alert| detector.restore_alert(alert));
-        self.incidents.iter().for_each(|incident| detector.restore_incident(incident));
+        self.incidents.iter().for_each(|kept| detector.restore_incident(&kept.incident));
         self.accepted.into_iter().for_each(|acceptance| detector.restore_acceptance(acceptance));
         (detector, self.kept, self.incidents)
     }

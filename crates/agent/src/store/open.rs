@@ -8,15 +8,16 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
-    sync::Once,
+    sync::{Arc, Once},
 };
 
-use ethogram_model::{Finding, StoredFinding};
+use ethogram_model::{AnnotatedIncident, Finding, StoredFinding};
 use jiff::Timestamp;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
 use super::{
-    ACCEPTED, ALERTS, Batch, Contents, DELIVERED, INCIDENTS, META, Opened, PROFILES, Store, StoreError, VERSION, save,
+    ACCEPTED, ALERTS, Batch, Contents, DELIVERED, INCIDENTS, META, Opened, PROFILES, Store, StoreError, TRIAGE,
+    VERSION, save,
 };
 
 const FILE: &str = "ethogram.redb";
@@ -157,11 +158,16 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
     }
     let mut incidents = Vec::new();
     // Older agents made no such tables.
+    let noted = transaction.open_table(TRIAGE).ok();
     if let Ok(table) = transaction.open_table(INCIDENTS) {
         for entry in table.iter()? {
-            let (_, json) = entry?;
+            let (key, json) = entry?;
             let incident = serde_json::from_str(json.value());
-            incidents.push(incident.map_err(|e| Unfit::Damaged(format!("an incident in it: {e}")))?);
+            let incident = incident.map_err(|e| Unfit::Damaged(format!("an incident in it: {e}")))?;
+            let triage = noted.as_ref().map(|table| table.get(key.value())).transpose()?.flatten();
+            // An annotation that cannot be read is none: nothing depends on it.
+            let triage = triage.and_then(|json| serde_json::from_str(json.value()).ok());
+            incidents.push(AnnotatedIncident { incident: Arc::new(incident), triage });
         }
     }
     let mut delivered = BTreeMap::new();

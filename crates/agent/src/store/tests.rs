@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{Container, Severity};
+use ethogram_model::{Container, Incident, Origin, Severity, Triage, Verdict};
 use tempfile::{TempDir, tempdir};
 
 use super::*;
@@ -84,6 +84,45 @@ fn forgotten_profiles_are_gone_and_findings_that_go_on_are_not_doubled() {
     let contents = Store::open(folder.path()).unwrap().contents;
     assert_eq!((contents.profiles.len(), contents.alerts.len()), (6, 20));
     assert_eq!(contents.alerts[3].count, 9);
+}
+
+#[test]
+fn an_annotation_lies_beside_its_incident_and_goes_with_it() {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    let incident = |n: u64| Arc::new(Incident::begun(format!("i{n}"), Origin::Child, n));
+    let triage = Arc::new(Triage {
+        verdict: Verdict::Unclear,
+        reason: "\u{1b}[2J".into(),
+        look_at: vec!["it".into()],
+        model: "small".into(),
+        prompt: "00".into(),
+        shape: "11".into(),
+        asked_ns: 5,
+        cached: true,
+    });
+    let annotated = |n| AnnotatedIncident { incident: incident(n), triage: Some(Arc::clone(&triage)) };
+    let key = |n: u64| (n, Arc::<str>::from(format!("i{n}")));
+    let all = [annotated(1), annotated(2), annotated(3)];
+    let incidents = (1..).zip(all.clone()).map(|(n, one)| (key(n), Some(one))).collect();
+    store.save(&Batch { incidents, ..Batch::default() }).unwrap();
+    drop(store);
+    let opened = Store::open(folder.path()).unwrap();
+    assert_eq!(opened.contents.incidents, all);
+
+    // One goes on as another, and one goes; what cannot be read of a third is no damage.
+    let mut store = opened.store;
+    let incidents = BTreeMap::from([(key(1), Some(AnnotatedIncident::from(incident(1)))), (key(2), None)]);
+    store.save(&Batch { incidents, ..Batch::default() }).unwrap();
+    let database = store.database.as_ref().unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TRIAGE).unwrap().insert((3, "i3"), "{\"verdict\":\"benign\"}").unwrap();
+    assert_eq!(transaction.open_table(TRIAGE).unwrap().len().unwrap(), 1);
+    transaction.commit().unwrap();
+    drop(store);
+    let opened = Store::open(folder.path()).unwrap();
+    assert!(opened.set_aside.is_none());
+    assert_eq!(opened.contents.incidents, [incident(1), incident(3)].map(AnnotatedIncident::from));
 }
 
 #[test]

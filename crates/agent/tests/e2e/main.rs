@@ -30,4 +30,5 @@ mod runtimes;
 mod sandbox;
 mod sinks;
 mod support;
+mod triage;
 mod wrong_input;

@@ -93,6 +93,8 @@ fn receivers_of_alerts() {
     let lines = "[alerts.webhook.siem]\nurl = \"http://127.0.0.1:1/\"\ntoken_file = \"/absent/token\"\n";
     expect_refusal(&["server", "--config", &at(lines)], &["alerts.webhook.siem", "/absent/token"]);
     assert!(!folder.path().join("api.sock").exists(), "nothing is left half started");
+    let lines = "[triage]\nurl = \"http://127.0.0.1:1/\"\nmodel = \"x\"\ntoken_file = \"/absent/token\"\n";
+    expect_refusal(&["server", "--config", &at(lines)], &["[triage]", "/absent/token"]);
     let lines = "[alerts]\nfile = \"/absent/alerts\"\n";
     expect_refusal(&["server", "--config", &at(lines)], &["/absent/alerts", "[alerts]"]);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ethogram_agent::metrics::{
     Counters, EngineMetrics, Format, MetricsSnapshot, OutletMetrics, ProcessMetrics, SinkMetrics, TrackerState,
+    TriageMetrics,
 };
 
 use crate::page::{code, sentence, table, titled};
@@ -74,6 +75,7 @@ fn sample() -> MetricsSnapshot {
             ..OutletMetrics::default()
         },
         responses: BTreeMap::from([(("x", "x"), 1)]),
+        triage: Some(TriageMetrics { requests: BTreeMap::from([("x", 1)]), seconds: 1.0 }),
         ..MetricsSnapshot::default()
     }
 }

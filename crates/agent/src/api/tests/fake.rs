@@ -6,7 +6,9 @@ use std::{
 };
 
 use ethogram_detect::{Acceptance, Width};
-use ethogram_model::{Container, Finding, Incident, Origin, Severity, StoredFinding};
+use ethogram_model::{
+    AnnotatedIncident, Container, Finding, Incident, Origin, Severity, StoredFinding, Triage, Verdict,
+};
 use serde_json::json;
 use tokio::sync::mpsc::{self, Sender};
 use tokio_stream::wrappers::ReceiverStream;
@@ -248,15 +250,16 @@ impl Events for Fake {
 }
 
 impl Incidents for Fake {
-    async fn incidents(&self, filter: IncidentFilter) -> Answer<Vec<Arc<Incident>>> {
+    async fn incidents(&self, filter: IncidentFilter) -> Answer<Vec<AnnotatedIncident>> {
         let all = [incident("i1", Severity::Low), incident("i2", Severity::High)];
-        let wanted = all.into_iter().filter(|incident| filter.wants(incident));
+        let wanted = all.into_iter().filter(|incident| filter.wants(incident)).map(annotated);
         Ok(wanted.rev().take(filter.limit).collect::<Vec<_>>().into_iter().rev().collect())
     }
 
-    async fn incident(&self, uid: String) -> Answer<Arc<Incident>> {
+    async fn incident(&self, uid: String) -> Answer<AnnotatedIncident> {
         match uid.as_str() {
-            "i2" => Ok(incident("i2", Severity::High)),
+            "i1" => Ok(annotated(incident("i1", Severity::Low))),
+            "i2" => Ok(annotated(incident("i2", Severity::High))),
             _ => Err(Refusal::unknown("incident", &uid, ["i1", "i2"])),
         }
     }
@@ -272,6 +275,21 @@ impl Incidents for Fake {
     async fn subscribe_incidents(&self, _: IncidentFilter) -> Answer<IncidentStream> {
         Ok(Box::pin(tokio_stream::iter([incident("i3", Severity::High)])))
     }
+}
+
+/// An incident that a model took for maintenance.
+fn annotated(incident: Arc<Incident>) -> AnnotatedIncident {
+    let triage = Triage {
+        verdict: Verdict::Maintenance,
+        reason: "a job".into(),
+        look_at: vec!["the crontab".into()],
+        model: "small".into(),
+        prompt: "00".into(),
+        shape: "11".into(),
+        asked_ns: 1,
+        cached: false,
+    };
+    AnnotatedIncident { incident, triage: Some(Arc::new(triage)) }
 }
 
 /// An incident of the container `web`.

@@ -8,9 +8,9 @@ use crate::cli::profile::moment;
 
 /// Those that have a line of their own, and how many have none. An incident is folded into an earlier one that is shown and no less
 /// severe, where it is that one again or is like it.
-pub(super) fn fold(all: Vec<Incident>, keeps_all: bool) -> (Vec<Incident>, usize) {
+pub(super) fn fold<T>(all: Vec<(Incident, T)>, keeps_all: bool) -> (Vec<(Incident, T)>, usize) {
     let severities: BTreeMap<String, Severity> =
-        all.iter().map(|incident| (incident.uid.clone(), incident.severity)).collect();
+        all.iter().map(|(incident, _)| (incident.uid.clone(), incident.severity)).collect();
     let before = all.len();
     let is_folded = |incident: &Incident| {
         let again = incident.recurrence_of.as_ref().map(|recurrence| &recurrence.of);
@@ -18,7 +18,7 @@ pub(super) fn fold(all: Vec<Incident>, keeps_all: bool) -> (Vec<Incident>, usize
         let mut firsts = again.into_iter().chain(alike).filter(|of| **of != incident.uid);
         firsts.any(|of| severities.get(of).is_some_and(|severity| *severity >= incident.severity))
     };
-    let shown: Vec<_> = all.into_iter().filter(|incident| keeps_all || !is_folded(incident)).collect();
+    let shown: Vec<_> = all.into_iter().filter(|(incident, _)| keeps_all || !is_folded(incident)).collect();
     let folded = before - shown.len();
     (shown, folded)
 }
@@ -106,8 +106,9 @@ mod tests {
         let elsewhere =
             Incident { recurrence_of: Some(Recurrence { of: "gone".into(), is_news: false }), ..alike.clone() };
         let elsewhere = Incident { uid: "d".into(), cluster: None, ..elsewhere };
-        let all = vec![first(), of("a", Severity::High), of("b", Severity::Critical), alike, elsewhere];
-        let uids = |all: &[Incident]| all.iter().map(|i| i.uid.clone()).collect::<Vec<_>>();
+        let all = [first(), of("a", Severity::High), of("b", Severity::Critical), alike, elsewhere];
+        let all = all.map(|incident| (incident, ())).to_vec();
+        let uids = |all: &[(Incident, ())]| all.iter().map(|(i, ())| i.uid.clone()).collect::<Vec<_>>();
         let (shown, folded) = fold(all.clone(), false);
         assert_eq!((uids(&shown), folded), (vec![first().uid, "b".into(), "d".into()], 2));
         assert_eq!(fold(all, true).0.len(), 5);

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{Incident, LinkKind, Part, Severity, Step, render};
+use ethogram_model::{Incident, LinkKind, Part, Severity, Step, Triage, render};
 
-use super::again;
+use super::{again, triage};
 use crate::cli::wrap::wrapped;
 
 /// Lines of all of it at most.
@@ -12,8 +12,9 @@ const MAX_LINES: usize = 40;
 /// Where the story's text begins: behind its time.
 const TIME: usize = 10;
 
-pub(super) fn text(incident: &Incident, width: usize) -> String {
+pub(super) fn text(incident: &Incident, triage: Option<&Triage>, width: usize) -> String {
     let mut lines = head(incident, width);
+    lines.extend(triage.into_iter().flat_map(|triage| triage::lines(triage, width)));
     lines.push(String::new());
     let (next, room) = (next(incident), MAX_LINES.saturating_sub(lines.len() + 2));
     lines.extend(story(incident, width, room));
@@ -168,7 +169,7 @@ fn cut(line: &str, width: usize) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 pub(super) mod tests {
-    use ethogram_model::{Link, Origin, ScorePart};
+    use ethogram_model::{Link, Origin, ScorePart, Verdict};
 
     use super::*;
 
@@ -234,7 +235,7 @@ pub(super) mod tests {
 
     #[test]
     fn it_is_read_from_top_to_bottom() {
-        let shown = super::text(&incident(), 100);
+        let shown = super::text(&incident(), None, 100);
         insta::assert_snapshot!(shown, @r"
         web: /bin/sh started by a service: /bin/cat read /etc/shadow, and 1 more
         High, open, 2026-01-01 12:00:00 to 12:01:30 UTC, findings: 2, id 3f1c72272e07bb014262b821756295c5
@@ -260,11 +261,12 @@ pub(super) mod tests {
         long.title = "x".repeat(2_000);
         long.steps = (0..64).map(|n| step((n > 0).then(|| n - 1), 7, "/bin/sh", "")).collect();
         long.parts = (0..64).map(|n| part(n, "much", [Severity::Low, Severity::High][n % 2])).collect();
-        let shown = super::text(&long, 80);
+        let hostile = triage::tests::triage(Verdict::Maintenance, &"\u{1b}[2J x".repeat(99));
+        let shown = super::text(&long, Some(&hostile), 80);
         assert!(shown.lines().count() <= MAX_LINES, "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         // A parent that is not before its child, as no incident of ours has it, is no loop.
         long.steps.iter_mut().for_each(|step| step.parent = Some(63));
-        assert!(super::text(&long, 80).lines().count() <= MAX_LINES);
+        assert!(super::text(&long, Some(&hostile), 80).lines().count() <= MAX_LINES);
     }
 }

@@ -46,17 +46,22 @@ async fn measure(server: &Server) -> Answer<MetricsSnapshot> {
             incident_graph_bytes: incidents.graph_bytes() as u64,
         }
     };
-    let of_outlet = |outlet: &mut ServerOutlet| OutletMetrics {
-        alerts: outlet.alerts.raised().clone(),
-        sinks: outlet.sinks.metrics(),
-        stream_dropped: outlet.streams.dropped(),
+    let of_outlet = |outlet: &mut ServerOutlet| {
+        let alerts = OutletMetrics {
+            alerts: outlet.alerts.raised().clone(),
+            sinks: outlet.sinks.metrics(),
+            stream_dropped: outlet.streams.dropped(),
+        };
+        (alerts, outlet.incidents.triage_metrics())
     };
+    let (outlet, triage) = server.ask_outlet(of_outlet).await?;
     Ok(MetricsSnapshot {
         trackers: trackers.collect(),
         engine: server.control.ask(of_engine).await.map_err(|_| Refusal::Gone)?,
-        outlet: server.ask_outlet(of_outlet).await?,
+        outlet,
         responses: server.response.totals(),
         recording: server.recording.as_ref().map(|r| recorded(r.totals())).unwrap_or_default(),
+        triage,
     })
 }
 

@@ -1,9 +1,7 @@
 //! Incidents.
 
-use std::sync::Arc;
-
 use ethogram_detect::{Acceptance, Decision, Width};
-use ethogram_model::Incident;
+use ethogram_model::AnnotatedIncident;
 
 use crate::{
     api::{Accepted, Answer, IncidentFilter, IncidentStream, Incidents},
@@ -13,19 +11,18 @@ use crate::{
 };
 
 impl Incidents for Server {
-    async fn incidents(&self, filter: IncidentFilter) -> Answer<Vec<Arc<Incident>>> {
+    async fn incidents(&self, filter: IncidentFilter) -> Answer<Vec<AnnotatedIncident>> {
         self.ask_outlet(move |outlet| outlet.incidents.list(&filter)).await
     }
 
-    async fn incident(&self, uid: String) -> Answer<Arc<Incident>> {
+    async fn incident(&self, uid: String) -> Answer<AnnotatedIncident> {
         let asked = uid.clone();
         let found = self.ask_outlet(move |outlet| outlet.incidents.find(&asked)).await?;
         found.ok_or_else(|| Refusal::unknown("incident", &uid, [""; 0]))
     }
 
     async fn accept_incident(&self, uid: String, for_ns: Option<u64>, reason: Option<String>) -> Answer<Vec<Accepted>> {
-        let incident = self.incident(uid).await?;
-        let parts = Arc::clone(&incident);
+        let parts = self.incident(uid).await?.incident;
         let alerts = self.ask_outlet(move |outlet| {
             let uids = parts.parts.iter().flat_map(|part| &part.findings);
             uids.filter_map(|uid| outlet.alerts.find(uid)).collect::<Vec<_>>()
