@@ -20,14 +20,23 @@ def _seconds(value):
     return "-" if value is None else f"{value:.2f} s"
 
 
+def fleet_of(result):
+    return result.get("fleet", fleets.NAMES[0])
+
+
+def is_first(result):
+    """Of the first fleet: what it says has no name of a fleet in it."""
+    return fleet_of(result) == fleets.NAMES[0]
+
+
 def figures(result):
     """By judge, and by the lowest severity that one looks at."""
-    rows = []
+    rows, whose = [], "" if is_first(result) else f"{fleet_of(result)}: "
     for grade, words in GRADES.items():
         for judge, name in NAMES.items():
             f = result["judges"][judge]["figures"][grade]
             rows.append((
-                f"{name}, {words}", f"{f['found']} of {f['attacks']}, {_percent(f['recall'])}", _percent(f["precision"]), f["ordinary_day"],
+                f"{whose}{name}, {words}", f"{f['found']} of {f['attacks']}, {_percent(f['recall'])}", _percent(f["precision"]), f["ordinary_day"],
                 f"{_seconds(f['seconds_median'])}, {_seconds(f['seconds_most'])}",
             ))
     return table(("alerts", "attacks found", "precision", "alerts on the ordinary day", "time to alert: median, longest"), rows)
@@ -111,8 +120,8 @@ def write(folder, result):
 def summary(result):
     """What both find together, in one sentence."""
     f, i = result["judges"]["both"]["figures"]["Informational"], result["incidents"]
-    fleet = fleets.load(result.get("fleet", fleets.NAMES[0]))
-    where = "in the benchmark" if fleet.NAME == fleets.NAMES[0] else "with a second fleet that was never used for tuning"
+    fleet = fleets.load(fleet_of(result))
+    where = "in the benchmark" if is_first(result) else "with a second fleet that was never used for tuning"
     return (
         f"{where}, rules and behaviour model together find {f['found']} of {f['attacks']} attacks, in {number(i['per_attack'])} incidents "
         f"each, and raise an alert {_seconds(f['seconds_median'])} after the attack began (median); an ordinary day of {fleet.DESCRIPTION} has "
@@ -120,12 +129,15 @@ def summary(result):
     )
 
 
+def picture(result):
+    """The file of the picture, beside the page."""
+    return "detection.svg" if is_first(result) else f"detection-{fleet_of(result)}.svg"
+
+
 def publish(page, result):
     """The rest of the page about it shows the same run; what is of a further fleet has its name."""
-    name = result.get("fleet", fleets.NAMES[0])
-    first = name == fleets.NAMES[0]
-    page.with_name(page.stem + ("" if first else f"-{name}") + ".svg").write_text(svg(result))
-    mark = "" if first else f"{name}: "
+    page.with_name(picture(result)).write_text(svg(result))
+    mark = "" if is_first(result) else f"{fleet_of(result)}: "
     replace(page, f"{mark}attacks", attacks(result))
     replace(page, f"{mark}incidents", incidents(result))
     replace(page, f"{mark}false positives", false_positives(result))

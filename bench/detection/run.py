@@ -1,10 +1,12 @@
 """The run: a day that is learnt, a day of ordinary life, and a day on which there are attacks as well. Its record is judged after it."""
 
+import http.client
 import json
 import re
 import subprocess
 import threading
 import time
+from contextlib import suppress
 
 from ..agent import Agent
 from ..api import Api
@@ -43,10 +45,11 @@ class Incidents:
         self.thread.start()
 
     def _read(self, api):
-        for event in api.follow("/v1/incidents?follow=true", timeout=None):
-            for part in event["unmapped"]["incident"]["parts"]:
-                for uid in part["findings"]:
-                    self.opened.setdefault(uid, time.time())
+        with suppress(OSError, http.client.HTTPException, ValueError):  # It ends with the agent.
+            for event in api.follow("/v1/incidents?follow=true", timeout=None):
+                for part in event["unmapped"]["incident"]["parts"]:
+                    for uid in part["findings"]:
+                        self.opened.setdefault(uid, time.time())
 
 
 def behaviour(bench, day_minutes):

@@ -29,6 +29,11 @@ def page(result):
     return report.figures(result)
 
 
+def page_of_another(result):
+    """With its picture, which is there once it was run."""
+    return f"{report.figures(result)}\n\n![The same three days of the second fleet]({report.picture(result)})"
+
+
 def summary(result):
     return report.summary(result)
 
@@ -54,5 +59,5 @@ class OfFleet:
     def run(self, bench):
         return run(bench, self.fleet)
 
-    tables, page, summary = staticmethod(tables), staticmethod(page), staticmethod(summary)
+    tables, page, summary = staticmethod(tables), staticmethod(page_of_another), staticmethod(summary)
     publish, goals = staticmethod(publish), staticmethod(goals)

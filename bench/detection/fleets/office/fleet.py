@@ -1,5 +1,6 @@
 """The office's services."""
 
+import os
 import subprocess
 
 from ....containers import LABEL, docker
@@ -22,6 +23,8 @@ COMMANDS = {
 }
 USERS = {"api": "api", "database": "postgres"}
 PEOPLE = {"anna": 1000, "bert": 1001, "carla": 1002}
+# That of the daemon in which the fleet runs.
+SOCKET = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
 DATA = "ethogram-bench-office-data"
 
 
@@ -64,7 +67,7 @@ class Fleet(fleet.Fleet):
     def options(self, name):
         mounts = {
             "gateway": [f"{self.folder}/certs:/etc/haproxy/certs"], "database": [f"{DATA}:/var/lib/postgresql"],
-            "batch": [f"{self.images.repository}:{REPOSITORY}:ro", "/var/run/docker.sock:/var/run/docker.sock"],
+            "batch": [f"{self.images.repository}:{REPOSITORY}:ro", f"{SOCKET}:/var/run/docker.sock"],
             "login": [f"{self.images.repository}:{REPOSITORY}:ro"],
         }
         options = [word for mount in mounts.get(name, []) for word in ("--volume", mount)]
