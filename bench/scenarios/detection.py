@@ -26,12 +26,12 @@ def tables(result):
 
 
 def page(result):
-    return report.figures(result)
+    return "\n\n".join([*report.not_attacked(result), report.figures(result)])
 
 
 def page_of_another(result):
     """With its picture, which is there once it was run."""
-    return f"{report.figures(result)}\n\n![The same three days of the second fleet]({report.picture(result)})"
+    return f"{page(result)}\n\n![The same three days of the second fleet]({report.picture(result)})"
 
 
 def summary(result):

@@ -1,7 +1,9 @@
 """Whose an alert is, and what comes out of it, from alerts and processes made up here."""
 
 import json
+import tempfile
 import unittest
+from pathlib import Path
 from unittest.mock import Mock
 from xml.etree import ElementTree
 
@@ -148,6 +150,17 @@ class Run(unittest.TestCase):
             self.assertEqual(*days)
             self.assertEqual(days[0], sorted(days[0]))
             self.assertTrue(all(0 <= hour < 24 for hour, _ in days[0]))
+
+    def test_an_attack_left_a_trace_if_the_record_has_its_processes_or_its_objects_in_its_time(self):
+        itself = lambda token, **more: attack(token, how="itself", starts=False, objects=[r"shell\.php"], **more)
+        known = [attack(starts=True), itself("step-02"), itself("step-03", begin=300.0), itself("step-04", container="bench-app")]
+        line = json.dumps({**event("open", 101, 7), "container": {"name": "bench-web"}, "file": "/www/shell.php"})
+        with tempfile.TemporaryDirectory() as folder:
+            binary = Path(folder) / "ethogram"
+            binary.write_text(f"#!/bin/sh\ncat <<'END'\n{line}\nEND\n")
+            binary.chmod(0o755)
+            found = run.traced(Mock(binary=binary), "live.egr", {"attacks": known}, Processes(FAMILY))
+        self.assertEqual(found, {"step-01", "step-02"})
 
     def test_what_is_wrong_with_the_bench_is_reported(self):
         truth = {"attacks": [{"token": "step-01", "name": "a"}, {"token": "step-02", "name": "b"}], "not_launched": [{"name": "c", "error": "no"}]}

