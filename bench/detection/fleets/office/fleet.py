@@ -83,9 +83,6 @@ class Fleet(fleet.Fleet):
             raise RuntimeError(f"{name}: {script}: {done.stderr.decode(errors='replace').strip()[-300:]}")
         return done
 
-    def exec_as_root(self, name, script):
-        docker("exec", "--user", "root", f"bench-{name}", "bash", "-c", script)
-
     def deploy_changed(self, name, more):
         """Another version, in which somebody changed files."""
         made = self.image
