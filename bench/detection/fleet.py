@@ -9,6 +9,8 @@ from ..containers import LABEL, Container, docker
 from .images import Tools
 
 DOCKER_NETWORK = "ethogram-bench-fleet"
+# Seconds that a deed may take: what waits for something that an attack holds must not hold all others up.
+PATIENCE = 20
 
 
 class Fleet:
@@ -74,7 +76,8 @@ class Fleet:
 
     def exec(self, name, script):
         """A person's look inside, or a script of the host's."""
-        return subprocess.run(["docker", "exec", f"bench-{name}", self.shell, "-c", script], capture_output=True, stdin=subprocess.DEVNULL)
+        return subprocess.run(["docker", "exec", f"bench-{name}", self.shell, "-c", script], capture_output=True, stdin=subprocess.DEVNULL,
+                              timeout=PATIENCE)
 
     def pid(self, name):
         """The host's number for its first process, once it has one: life may be restarting it."""

@@ -96,13 +96,13 @@ class Fleet(fleet.Fleet):
         """A container that lives for as long as a dump takes."""
         docker("run", "--rm", "--label", LABEL, "--name", "bench-dump", "--network", fleet.DOCKER_NETWORK, "--volume",
                f"{self.folder}/backups:/backups", "--env", "PGPASSWORD=quarterly", "ethogram-bench-batch:latest", "pg_dump", "-h", "database",
-               "-U", "reports", "-f", "/backups/office.sql", "office")
+               "-U", "reports", "--lock-wait-timeout=5s", "-f", "/backups/office.sql", "office", timeout=fleet.PATIENCE)
 
     def archive(self):
         """The files of a volume, packed by a container without a network."""
         docker("run", "--rm", "--label", LABEL, "--name", "bench-archive", "--network", "none", "--volume", f"{DATA}:/from:ro", "--volume",
                f"{self.folder}/backups:/backups", "ethogram-bench-batch:latest", "bash", "-c",
-               "tar -czf /backups/data.tar.gz --warning=no-file-changed -C /from . || [ $? = 1 ]")
+               "tar -czf /backups/data.tar.gz --warning=no-file-changed -C /from . || [ $? = 1 ]", timeout=fleet.PATIENCE)
 
     def __exit__(self, *_):
         super().__exit__()
