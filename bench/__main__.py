@@ -11,6 +11,7 @@ from pathlib import Path
 
 from . import containers, cpu
 from .bench import Bench
+from .detection import fleets
 from .results import Results
 
 # In the order of the table.
@@ -28,6 +29,7 @@ def arguments():
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--long", action="store_true", help="more rounds, and 500 containers: about an hour")
     length.add_argument("--brief", action="store_true", help="only whether the bench itself works: its figures say nothing")
+    parser.add_argument("--fleet", choices=fleets.NAMES, default=fleets.NAMES[0], help="detection: which services live and are attacked")
     parser.add_argument("--judge", action="store_true", help="detection: judge the kept run again, and make no new one")
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"where figures go; the Markdown goes beside it ({TARGET}/results.json)")
     parser.add_argument("--update-docs", "--update-readme", action="store_true",
@@ -39,6 +41,10 @@ def arguments():
         parser.error(f"there is no scenario {unknown[0]!r}: there are {', '.join(SCENARIOS)}")
     if given.judge and given.scenario != ["detection"]:
         parser.error("--judge is for detection alone")
+    if given.fleet != fleets.NAMES[0]:
+        if given.scenario != ["detection"]:
+            parser.error("--fleet is for detection alone")
+        given.scenario = [f"detection-{given.fleet}"]
     if given.brief and given.update_docs:
         parser.error("figures of --brief are not for the documentation")
     # Figures that say nothing are not put beside those that do.
@@ -52,6 +58,7 @@ def main():
     # Ended from outside, what was started is ended as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     modules = {name: importlib.import_module(f".scenarios.{name}", __package__) for name in SCENARIOS}
+    modules |= {f"detection-{name}": modules["detection"].OfFleet(name) for name in fleets.NAMES[1:]}
     # Until this process ends. Two at a time would measure, and remove, each other.
     alone = open(LOCK, "w")
     try:
@@ -93,7 +100,8 @@ def measure(name, module, given, results):
             containers.remove_containers()
     seconds = round(time.monotonic() - begin)
     print(f"==> {name}: {seconds} s", file=sys.stderr, flush=True)
-    words = ["script/bench", *given.scenario, *([] if given.length == "default" else [f"--{given.length}"]), *(["--judge"] if given.judge else [])]
+    scenarios = ["detection", "--fleet", given.fleet] if given.fleet != fleets.NAMES[0] else given.scenario
+    words = ["script/bench", *scenarios, *([] if given.length == "default" else [f"--{given.length}"]), *(["--judge"] if given.judge else [])]
     entry = {"command": " ".join(words), "seconds": seconds, "figures": figures, "left_out": bench.contenders.left_out}
     results.put(name, entry)
     return True

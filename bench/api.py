@@ -53,9 +53,9 @@ class Api:
         connection.getresponse()
         return connection
 
-    def follow(self, path):
-        """The lines of a stream, until the caller closes it; raises TimeoutError where five seconds bring none."""
-        connection = _Connection(self.path, 5)
+    def follow(self, path, timeout=5):
+        """The lines of a stream, until the caller closes it; raises TimeoutError where so many seconds bring none."""
+        connection = _Connection(self.path, timeout)
         connection.request("GET", path)
         answer = connection.getresponse()
         try:

@@ -33,7 +33,10 @@ def remove_all():
     remove_containers()
     if networks := docker("network", "ls", *MINE).split():
         docker("network", "rm", *networks)
-    if images := set(docker("images", *MINE).split()):
+    if volumes := docker("volume", "ls", *MINE).split():
+        docker("volume", "rm", "--force", *volumes)
+    # The newest first, as they are listed: others may be made from an older one.
+    if images := dict.fromkeys(docker("images", *MINE).split()):
         docker("rmi", "--force", *images)
 
 

@@ -1,4 +1,4 @@
-"""The services, as containers of one network that leads nowhere else."""
+"""The services of a fleet, as containers of one network that leads nowhere else."""
 
 import shutil
 import subprocess
@@ -6,83 +6,67 @@ import time
 from pathlib import Path
 
 from ..containers import LABEL, Container, docker
-from . import ADDRESSES, NETWORK, SERVICES, address
-from .images import Images
+from .images import Tools
 
-COMMANDS = {
-    "web": ["nginx", "-c", "/etc/nginx.conf"],
-    "proxy": ["nginx", "-c", "/etc/proxy/proxy.conf"],
-    "store": ["redis-server", "/etc/redis.conf"],
-    "broker": ["mosquitto", "-c", "/etc/mosquitto.conf"],
-    "app": ["python3", "/app.py", "shop"],
-    "worker": ["python3", "/jobs/worker.py"],
-    "names": ["dnsmasq", "--user=root", "--no-resolv", "--no-daemon", "--hostsdir=/etc/names", "--log-facility=-"],
-    "bastion": ["dropbear", "-F", "-R", "-E", "-s"],
-}
+DOCKER_NETWORK = "ethogram-bench-fleet"
+# Seconds that a deed may take: what waits for something that an attack holds must not hold all others up.
+PATIENCE = 20
 
 
 class Fleet:
-    """Runs until it is left."""
+    """Runs until it is left. Each fleet says what its services are."""
+
+    # Where they are, and with what they begin.
+    network = None
+    commands = {}
+    # Ports of the attacker's machine.
+    strangers = (80, 443, 3333, 4444)
+    shell = "sh"
+    # Of which an attacker makes a container.
+    rogue_image = ""
 
     def __init__(self, packages, work, hour_seconds):
         self.packages, self.folder = packages, Path(work).resolve()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.hour_seconds = hour_seconds
-        self.images = Images(packages, self.folder)
+        self.tools = Tools(self.folder)
         self.containers, self.versions = {}, {}
-        docker("network", "create", "--internal", "--subnet", f"{NETWORK}.0/24", "--label", LABEL, "ethogram-bench-fleet")
+        docker("network", "create", "--internal", "--subnet", self.network.subnet, "--label", LABEL, DOCKER_NETWORK)
         try:
-            self._write_files()
-            self.images.make("backup")
-            for name in ADDRESSES:
+            self.prepare()
+            for name in self.network.hosts:
                 self.deploy(name)
         except BaseException:
             self.__exit__()
             raise
 
-    def _write_files(self):
-        """What is mounted: configuration and data outlive a container."""
-        for name in ("app", "store", "worker", "backups"):
-            (self.folder / name).mkdir()
-        self.key = self.folder / "key"
-        keygen = [self.packages / "usr/bin/dropbearkey", "-t", "ed25519", "-f", self.key]
-        made = subprocess.run(keygen, capture_output=True, text=True, check=True).stdout
-        public = next(line for line in made.splitlines() if line.startswith("ssh-"))
-        self._write("ssh/authorized_keys", public + "\n", 0o600)
-        (self.folder / "ssh").chmod(0o700)
-        self._write("names/fleet", "".join(f"{NETWORK}.{last} {name}\n" for name, last in ADDRESSES.items()))
-        proxy = (SERVICES / "proxy.conf").read_text()
-        for word, name in (("WEB", "web"), ("APP", "app"), ("ADDRESS", "proxy")):
-            proxy = proxy.replace(word, address(name))
-        self._write("proxy/proxy.conf", proxy)
-        self._write("secrets/shop", "correct horse battery staple\n")
+    def prepare(self):
+        """Makes what is mounted, and images that are no service."""
 
-    def _write(self, path, text, mode=0o644):
+    def image(self, name, version):
+        """The image of that version of a service."""
+        raise NotImplementedError
+
+    def options(self, name):
+        """Options for the container of a service."""
+        return []
+
+    def write(self, path, text, mode=0o644):
         file = self.folder / path
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
         file.chmod(mode)
 
-    def _options(self, name):
-        mounts = {
-            "app": ["app:/data", "secrets:/run/secrets:ro"], "store": ["store:/data"], "worker": ["worker:/data"],
-            "proxy": ["proxy:/etc/proxy"], "names": ["names:/etc/names"], "bastion": ["ssh:/root/.ssh"],
-        }
-        options = [word for mount in mounts.get(name, []) for word in ("--volume", f"{self.folder}/{mount}")]
-        if name == "worker":  # As runners of jobs often are.
-            options += ["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined", "--env", f"HOUR={self.hour_seconds}"]
-        return [*options, "--name", f"bench-{name}", "--network", "ethogram-bench-fleet", "--ip", address(name), "--dns", address("names"),
-                "--stop-timeout", "1", "--init=false"]
-
     def deploy(self, name):
         """Its next version takes the place of the one before."""
         self.versions[name] = self.versions.get(name, 0) + 1
-        image = self.images.make(name, self.versions[name])
+        image = self.image(name, self.versions[name])
         if name in self.containers:
             docker("stop", "--time", "1", f"bench-{name}")
             self.containers.pop(name).remove()
-        self.containers[name] = Container(image, *COMMANDS[name], options=self._options(name))
+        options = ["--name", f"bench-{name}", "--network", DOCKER_NETWORK, "--ip", self.network.address(name), "--stop-timeout", "1", "--init=false"]
+        self.containers[name] = Container(image, *self.commands[name], options=[*self.options(name), *options])
 
     def restart(self, name):
         docker("restart", "--time", "1", f"bench-{name}")
@@ -92,13 +76,8 @@ class Fleet:
 
     def exec(self, name, script):
         """A person's look inside, or a script of the host's."""
-        return subprocess.run(["docker", "exec", f"bench-{name}", "sh", "-c", script], capture_output=True, stdin=subprocess.DEVNULL)
-
-    def backup(self):
-        folders = ["--volume", f"{self.folder}/app:/from/app:ro", "--volume", f"{self.folder}/store:/from/store:ro"]
-        command = ["tar", "-czf", "/backups/latest.tar.gz", "/from"]
-        docker("run", "--rm", "--label", LABEL, "--name", "bench-backup", "--network", "none", *folders,
-               "--volume", f"{self.folder}/backups:/backups", "ethogram-bench-backup:latest", *command)
+        return subprocess.run(["docker", "exec", f"bench-{name}", self.shell, "-c", script], capture_output=True, stdin=subprocess.DEVNULL,
+                              timeout=PATIENCE)
 
     def pid(self, name):
         """The host's number for its first process, once it has one: life may be restarting it."""
@@ -123,4 +102,4 @@ class Fleet:
     def __exit__(self, *_):
         for container in self.containers.values():
             container.remove()
-        docker("network", "rm", "ethogram-bench-fleet")
+        docker("network", "rm", DOCKER_NETWORK)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from statistics import median
 
 from .attribution import SEVERITIES, attribute, seconds
 
@@ -36,12 +37,36 @@ def last(lines):
     return list(by_uid.values())
 
 
+def first_shown(lines):
+    """Of each finding, when an incident first had it: the time of the event by which it came."""
+    found = {}
+    for line in lines:
+        event = json.loads(line)
+        for part in event["unmapped"]["incident"]["parts"]:
+            for uid in part["findings"]:
+                found.setdefault(uid, seconds(event["time_dt"]))
+    return found
+
+
+def times_to_open(shown, owner, truth, delivery=None, opened=None):
+    """Of each attack that is in an incident: seconds from its launch until an incident with it was first printed. `opened` says by
+    finding when the live agent did so; what only a replay gave is taken to come as late as alerts do at the median."""
+    usual = median(delivery.values()) if delivery else 0.0
+    begins = {attack["token"]: attack["begin"] for attack in truth["attacks"]}
+    came = {}
+    for uid, time in shown.items():
+        if token := owner.get(uid):
+            came[token] = min(came.get(token, float("inf")), (opened or {}).get(uid, time + usual))
+    return {token: max(0.0, time - begins[token]) for token, time in came.items()}
+
+
 def _share(part, whole):
     return part / whole if whole else None
 
 
-def judged(incidents, alerts, truth, processes):
-    """`alerts` are the findings by their uid. An incident is of the attacks that its findings are about."""
+def judged(lines, alerts, truth, processes, delivery=None, opened=None):
+    """`lines` are incidents as they are printed, `alerts` the findings. An incident is of the attacks that its findings are about."""
+    incidents = last(lines)
     owner = {alert.uid: attribute(alert, truth["attacks"], processes) for alert in alerts}
     floor = SEVERITIES.index("Medium")
     of_attack, ordinary, mixed = defaultdict(list), [], []
@@ -59,6 +84,7 @@ def judged(incidents, alerts, truth, processes):
         day = int((incident.begin - truth["begin"]) // truth["day_seconds"]) + 1
         if not attacks and day > 1:
             ordinary.append({"day": day, "severity": incident.severity, "title": incident.title})
+    delays = times_to_open(first_shown(lines), owner, truth, delivery, opened).values()
     whole = all_of = 0
     for token, found in of_attack.items():
         whole += max(n for _, n in found)
@@ -73,4 +99,5 @@ def judged(incidents, alerts, truth, processes):
         "precision_medium": _share(len(with_attack), len(with_attack) + len(false)),
         "ordinary_day": sum(o["day"] == 2 for o in ordinary), "ordinary_day_medium": sum(o["day"] == 2 for o in false),
         "ordinary": ordinary,
+        "seconds_median": median(delays) if delays else None, "seconds_most": max(delays) if delays else None,
     }

@@ -7,41 +7,41 @@ import sys
 import time
 
 from ..containers import LABEL, docker
-from . import SERVICES, clients
+from . import SERVICES
 from .attacks import METADATA, OUTSIDE
 
 BREACH = signal.SIGRTMIN + 5
 
 
 class Launcher:
-    def __init__(self, fleet):
-        self.fleet = fleet
+    """`ways` are those of the fleet: each takes this, the attack's token and its order, and may return when the attack began."""
+
+    def __init__(self, fleet, ways):
+        self.fleet, self.ways = fleet, ways
         self.outside = {}
 
     def launch(self, number, attack):
         """Starts it. Its token is an argument of its first program, by which the record of the run shows its processes."""
         token = f"step-{number:02}"
         truth = {"token": token, "name": attack.name, "service": attack.service, "container": f"bench-{attack.service}",
-                 "how": attack.how if attack.how != "breach" or attack.order[0] == "run" else "itself",
-                 "objects": list(attack.objects), "lasts": attack.lasts}
+                 "how": attack.how if attack.how != "breach" else "run" if attack.starts else "itself",
+                 "objects": list(attack.objects), "lasts": attack.lasts, "starts": attack.starts}
         if attack.how == "deploy":
             self.fleet.deploy(attack.service)
             time.sleep(0.5)
         if attack.how in ("breach", "deploy"):
             pid = self.fleet.pid(attack.service)
-            self._reach_outside(pid)
+            self.reach_outside(pid)
             truth["begin"] = time.time()
             self._breach(_child(pid) if attack.worker else pid, token, attack.order)
-        elif attack.how == "ssh":
+        elif attack.how == "container":
             truth["begin"] = time.time()
-            clients.ssh(self.fleet, f"{attack.order[0]}; : {token}")
-        elif attack.how == "store":
-            truth["begin"] = time.time()
-            for words in attack.order:
-                clients.store(*words)
+            self._container(attack.service, token, *attack.order)
         else:
-            truth["begin"] = time.time()
-            self._container(token, attack.order[0])
+            for service in attack.reached:
+                self.reach_outside(self.fleet.pid(service))
+            begin = time.time()
+            truth["begin"] = self.ways[attack.how](self, token, attack.order) or begin
         return truth
 
     def _breach(self, pid, token, order):
@@ -50,12 +50,12 @@ class Launcher:
             file.write("\n".join([verb, token, *rest]))
         os.kill(pid, BREACH)
 
-    def _container(self, token, script):
-        docker("run", "--detach", "--label", LABEL, "--name", "bench-rogue", "--network", "none", "ethogram-bench-backup:latest",
+    def _container(self, name, token, script, *options):
+        docker("run", "--detach", "--label", LABEL, "--name", f"bench-{name}", "--network", "none", *options, self.fleet.rogue_image,
                "sh", "-c", script, token)
-        self._reach_outside(int(docker("inspect", "--format", "{{.State.Pid}}", "bench-rogue")))
+        self.reach_outside(int(docker("inspect", "--format", "{{.State.Pid}}", f"bench-{name}")))
 
-    def _reach_outside(self, pid):
+    def reach_outside(self, pid):
         """Strange addresses answer inside of the container's network, from a process outside of the container."""
         net = os.readlink(f"/proc/{pid}/ns/net")
         if net in self.outside:
@@ -63,10 +63,11 @@ class Launcher:
         enter = ["nsenter", f"--net=/proc/{pid}/ns/net"]
         for address in (OUTSIDE, METADATA):
             subprocess.run([*enter, "ip", "address", "add", f"{address}/32", "dev", "lo"], check=True, capture_output=True)
-        command = [*enter, sys.executable, "-B", SERVICES / "outside.py", self.fleet.images.payload]
+        command = [*enter, sys.executable, "-B", SERVICES / "outside.py", self.fleet.tools.payload, *map(str, self.fleet.strangers)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
-        process.stdout.readline()
         self.outside[net] = process
+        if not process.stdout.readline():
+            raise RuntimeError(f"the attacker's machine has no place in that network: {self.fleet.strangers} are its ports")
 
     def stop(self):
         for process in self.outside.values():

@@ -2,7 +2,7 @@
 
 from xml.sax.saxutils import escape
 
-from . import ADDRESSES
+from . import fleets
 
 LEFT, WIDTH, ROW, TOP = 92, 1060, 34, 46
 DAYS = ("learnt", "an ordinary day", "attacked")
@@ -22,7 +22,8 @@ def finders(result, token):
 def svg(result):
     truth = result["truth"]
     span = len(DAYS) * truth["day_seconds"]
-    rows = ["ordinary life", *ADDRESSES, "rogue"]
+    rows = ["ordinary life", *fleets.load(result.get("fleet", fleets.NAMES[0])).NETWORK.hosts]
+    rows += sorted({attack["service"] for attack in truth["attacks"]} - set(rows))
     height = TOP + ROW * len(rows) + 46
     x = lambda time: LEFT + (WIDTH - LEFT - 20) * min(1, max(0, (time - truth["begin"]) / span))
     y = lambda row: TOP + ROW * rows.index(row) + ROW / 2

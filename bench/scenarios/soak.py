@@ -4,8 +4,8 @@ import time
 
 from .. import cpu
 from ..agent import Agent
-from ..detection import clients
-from ..detection.fleet import Fleet
+from ..detection.clients import Clients
+from ..detection.fleets import shop
 from ..detection.life import Life
 from ..goals import Goal, number, table
 
@@ -20,10 +20,10 @@ EVERY_SECONDS = 10
 def run(bench):
     minutes = bench.amount(2, 60, 180)
     packages = (bench.work / "detection" / "packages").resolve()
-    with Fleet(packages, bench.work / "soak" / "fleet", DAY_SECONDS / 24) as fleet:
-        fleet.await_answer(lambda: clients.get("proxy", "/shop/item/1") == 200 and clients.store("PING") and clients.resolve("web"))
+    with shop.Fleet(packages, bench.work / "soak" / "fleet", DAY_SECONDS / 24) as fleet:
+        fleet.await_answer(shop.answers)
         with Agent() as agent:
-            asking, life = clients.Clients(SEED), Life(fleet, DAY_SECONDS, bench.log)
+            asking, life = Clients(shop.ask, SEED), Life(shop.of_day, fleet, DAY_SECONDS, bench.log)
             try:
                 samples = _watch(bench, agent, minutes * 60)
             finally:

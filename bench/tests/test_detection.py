@@ -1,12 +1,13 @@
 """Whose an alert is, and what comes out of it, from alerts and processes made up here."""
 
 import json
+import tempfile
 import unittest
+from pathlib import Path
 from unittest.mock import Mock
 from xml.etree import ElementTree
 
-from bench.detection import incidents, life, run
-from bench.detection.attacks import ATTACKS
+from bench.detection import fleets, incidents, report, run
 from bench.detection.attribution import Alert, Processes, attribute, seconds
 from bench.detection.judges import figures, findings, judged
 from bench.detection.picture import MARKS, svg
@@ -30,6 +31,7 @@ def attack(token="step-01", begin=100.0, **more):
     return {**usual, **more}
 
 
+FLEETS = [fleets.load(name) for name in fleets.NAMES]
 # A fleet of which nothing is asked.
 NOBODY = Mock()
 FAMILY = [
@@ -119,11 +121,13 @@ class Figures(unittest.TestCase):
 
 class Run(unittest.TestCase):
     def test_attacks_have_names_of_their_own_and_ways_to_be_known(self):
-        names = [a.name for a in ATTACKS]
-        self.assertEqual(len(names), len(set(names)))
-        for a in ATTACKS:
-            begins_a_program = a.order[0] == "run" or a.how in ("ssh", "container")
-            self.assertTrue(begins_a_program or a.objects, a.name)
+        for fleet in FLEETS:
+            names = [a.name for a in fleet.ATTACKS]
+            self.assertEqual(len(names), len(set(names)))
+            for a in fleet.ATTACKS:
+                self.assertTrue(a.starts or a.objects, a.name)
+                self.assertIn(a.how, {"breach", "deploy", "container", *fleet.WAYS}, a.name)
+                self.assertTrue(a.service in fleet.NETWORK.hosts or a.how == "container", a.name)
 
     def test_what_is_counted_in_days_is_scaled(self):
         wanted = '[behaviour]\nlearning_period = "240s"\nforget_after = "7200s"\n[incidents]\nper_day = 360\n'
@@ -141,26 +145,46 @@ class Run(unittest.TestCase):
         self.assertEqual((count("circle"), count("path")), (2 + len(MARKS), 1 + 1))
 
     def test_the_same_day_is_the_same_each_time(self):
-        days = [[(hour, what) for hour, what, _ in life.of_day(2, NOBODY)] for _ in range(2)]
-        self.assertEqual(*days)
-        self.assertEqual(days[0], sorted(days[0]))
-        self.assertTrue(all(0 <= hour < 24 for hour, _ in days[0]))
+        for fleet in FLEETS:
+            days = [[(hour, what) for hour, what, _ in fleet.of_day(2, NOBODY)] for _ in range(2)]
+            self.assertEqual(*days)
+            self.assertEqual(days[0], sorted(days[0]))
+            self.assertTrue(all(0 <= hour < 24 for hour, _ in days[0]))
+
+    def test_an_attack_left_a_trace_if_the_record_has_its_processes_or_its_objects_in_its_time(self):
+        itself = lambda token, **more: attack(token, how="itself", starts=False, objects=[r"shell\.php"], **more)
+        known = [attack(starts=True), itself("step-02"), itself("step-03", begin=300.0), itself("step-04", container="bench-app")]
+        line = json.dumps({**event("open", 101, 7), "container": {"name": "bench-web"}, "file": "/www/shell.php"})
+        with tempfile.TemporaryDirectory() as folder:
+            binary = Path(folder) / "ethogram"
+            binary.write_text(f"#!/bin/sh\ncat <<'END'\n{line}\nEND\n")
+            binary.chmod(0o755)
+            found = run.traced(Mock(binary=binary), "live.egr", {"attacks": known}, Processes(FAMILY))
+        self.assertEqual(found, {"step-01", "step-02"})
+
+    def test_what_is_wrong_with_the_bench_is_reported(self):
+        truth = {"attacks": [{"token": "step-01", "name": "a"}, {"token": "step-02", "name": "b"}], "not_launched": [{"name": "c", "error": "no"}]}
+        words = " ".join(report.not_attacked({"truth": truth, "without_trace": ["step-02"]}))
+        self.assertIn("c: no", words)
+        self.assertIn("RECORD: b.", words)
+        self.assertEqual(report.not_attacked({"truth": {"attacks": []}, "without_trace": []}), [])
 
 
 
-def incident(uid, findings, day=3, severity="High", merged=None):
+def incident(uid, findings, day=3, severity="High", merged=None, last=None):
     begin = f"1970-01-01T00:{(day - 1) * 4:02}:30Z"
+    last = begin if last is None else at(last)
     parts = [{"findings": findings}]
     story = {"uid": uid, "parts": parts, **({"merged_into": merged} if merged else {})}
-    return json.dumps({"severity": severity, "message": uid, "start_time_dt": begin, "unmapped": {"incident": story}})
+    return json.dumps({"severity": severity, "message": uid, "start_time_dt": begin, "time_dt": last, "unmapped": {"incident": story}})
 
 
 class Incidents(unittest.TestCase):
     TRUTH = {"begin": 0.0, "day_seconds": 240.0, "attacks": [attack(), attack("step-02", 500.0, container="bench-app", objects=["/y"])]}
     ALERTS = [alert(100, 10, uid="a"), alert(101, 11, uid="b"), alert(501, 0, "/y", "bench-app", uid="c"), alert(300, 99, uid="d")]
 
-    def judged(self, *lines):
-        return incidents.judged(incidents.last(lines), self.ALERTS, self.TRUTH, Processes(FAMILY))
+    def judged(self, *lines, **more):
+        return incidents.judged(lines, self.ALERTS, self.TRUTH, Processes(FAMILY), **more)
 
     def test_each_attack_in_one_incident_is_pure_and_complete(self):
         of = self.judged(incident("i", ["a"]), incident("i", ["a", "b"]), incident("j", ["c"]), incident("k", ["d"], day=2, severity="Low"))
@@ -176,6 +200,15 @@ class Incidents(unittest.TestCase):
     def test_what_became_part_of_another_is_not_counted(self):
         of = self.judged(incident("i", ["a"]), incident("j", ["b"]), incident("j", ["b"], merged="i"), incident("i", ["a", "b"]))
         self.assertEqual((of["incidents"], of["completeness"]), (1, 1))
+
+    def test_an_attack_is_open_once_an_incident_with_it_is_printed(self):
+        lines = incident("i", ["d"], last=99), incident("i", ["d", "b"], last=101), incident("i", ["d", "b", "a"], last=103), incident("j", ["c"], last=510)
+        of = self.judged(*lines)
+        self.assertEqual((of["seconds_median"], of["seconds_most"]), (5.75, 10.25))
+        of = self.judged(*lines, delivery={"x": 0.5}, opened={"c": 504.0})
+        self.assertEqual((of["seconds_median"], of["seconds_most"]), (2.875, 4.0))
+        of = self.judged(incident("k", ["d"]))
+        self.assertEqual((of["seconds_median"], of["seconds_most"]), (None, None))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -25,10 +26,17 @@ static char *line(char **rest)
 	return found;
 }
 
-static void run(char *token, char *script)
+// `apart`: of a child that is gone at once, and that the service never gets to see, where it does not expect to have any.
+static void run(char *token, char *script, int apart)
 {
-	if (fork())
+	pid_t child = fork();
+	if (child) {
+		if (apart)
+			waitpid(child, NULL, 0);
 		return;
+	}
+	if (apart && fork())
+		_exit(0);
 	setsid();
 	sigset_t none;
 	sigemptyset(&none);
@@ -66,7 +74,9 @@ static void obey(int number)
 	order[size > 0 ? size : 0] = 0;
 	char *rest = order, *verb = line(&rest), *token = line(&rest);
 	if (!strcmp(verb, "run")) {
-		run(token, rest);
+		run(token, rest, 0);
+	} else if (!strcmp(verb, "apart")) {
+		run(token, rest, 1);
 	} else if (!strcmp(verb, "read")) {
 		fd = open(line(&rest), O_RDONLY | O_CLOEXEC);
 		while (fd >= 0 && read(fd, kept, sizeof kept) > 0)
