@@ -29,6 +29,10 @@ impl Outlet for () {
 pub(crate) type OutletQuestion<O> = Box<dyn FnOnce(&mut O) + Send>;
 
 /// What this thread takes.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all of them are effects, and a box would be an allocation for each"
+)]
 pub(crate) enum Order<O> {
     /// What a step of the engine leads to.
     Effects(Effects),
