@@ -18,6 +18,11 @@ def seconds(text):
     return datetime.fromisoformat(whole + "+00:00").timestamp() + float(f"0.{rest or 0}")
 
 
+def is_of_fleet(containers):
+    """Whether one of these is the bench's, or none is known: what other containers of the machine do meanwhile is not judged."""
+    return not any(containers) or any(name.startswith("bench-") or name == "host" for name in containers)
+
+
 @dataclass(frozen=True)
 class Alert:
     uid: str

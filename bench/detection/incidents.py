@@ -25,6 +25,11 @@ class Incident:
         return cls(story["uid"], event["severity"], event["message"], seconds(event["start_time_dt"]), findings)
 
 
+def containers(line):
+    """The names of the containers that an incident touched."""
+    return json.loads(line)["unmapped"]["incident"]["containers"]
+
+
 def last(lines):
     """The last state of each; those that became part of another are not counted."""
     by_uid = {}

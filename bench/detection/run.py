@@ -11,7 +11,7 @@ from contextlib import suppress
 from ..agent import Agent
 from ..api import Api
 from . import incidents
-from .attribution import LATE, Alert, Processes, seconds
+from .attribution import LATE, Alert, Processes, is_of_fleet, seconds
 from .clients import Clients
 from .judges import JUDGES, NAMES, figures, findings, judged
 from .launch import Launcher
@@ -185,11 +185,13 @@ def judge(bench, folder, truth, said, anew=False):
         if name == "both" and not anew:
             same = printed == (folder / "live.jsonl").read_text()
         alerts = [Alert.of(json.loads(line)) for line in printed.splitlines()]
+        alerts = [alert for alert in alerts if is_of_fleet([alert.container])]
         by_attack, others = judged(alerts, truth, tree)
         grades = {grade: figures(by_attack, others, truth, grade, said["delivery"]) for grade in ("Informational", "Medium", "High")}
         if name == "both":
             printed = replay(bench, recording, "-o", "incidents", *options, *conditions)
             (folder / "incidents.jsonl").write_text(printed)
-            stories = incidents.judged(printed.splitlines(), alerts, truth, tree, said["delivery"], said.get("opened"))
+            lines = [line for line in printed.splitlines() if is_of_fleet(incidents.containers(line))]
+            stories = incidents.judged(lines, alerts, truth, tree, said["delivery"], said.get("opened"))
         judges[name] = {"figures": grades, "found": findings(by_attack), "others": others}
     return {"judges": judges, "incidents": stories, "replay_is_the_same": same, "without_trace": sorted({a["token"] for a in truth["attacks"]} - launched)}

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 from xml.etree import ElementTree
 
 from bench.detection import fleets, incidents, report, run
-from bench.detection.attribution import Alert, Processes, attribute, seconds
+from bench.detection.attribution import Alert, Processes, attribute, is_of_fleet, seconds
 from bench.detection.judges import figures, findings, judged
 from bench.detection.picture import MARKS, svg
 
@@ -48,6 +48,10 @@ FAMILY = [
 
 
 class Attribution(unittest.TestCase):
+    def test_what_others_of_the_machine_do_is_not_judged(self):
+        self.assertTrue(all(map(is_of_fleet, (["bench-web"], ["host"], [], [""], ["other", "bench-web"]))))
+        self.assertFalse(is_of_fleet(["other"]))
+
     def test_times_have_nanoseconds(self):
         self.assertAlmostEqual(seconds("1970-01-01T00:01:00.250000001Z"), 60.25)
         self.assertEqual(seconds("1970-01-01T00:01:00Z"), 60)

@@ -159,6 +159,9 @@ pub struct Accepted {
     /// What it is done to, generalised; left out where whatever that is is accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
+    /// The uid of the alert that it was made from. Those of earlier versions have none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub finding: String,
     /// The title of the alert that it was made from.
     pub title: String,
     /// Why it is normal.
@@ -187,6 +190,7 @@ impl From<&Acceptance> for Accepted {
             workload: a.workload.clone(),
             executable: a.executable.clone(),
             object: a.object.clone(),
+            finding: a.finding.clone(),
             title: a.title.clone(),
             reason: a.reason.clone(),
             since: render::rfc3339(a.since_ns),

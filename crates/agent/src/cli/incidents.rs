@@ -133,7 +133,10 @@ pub(super) async fn answer(args: &IncidentsArgs, client: &Client) -> anyhow::Res
         let incident: Json = client.get(&format!("/v1/incidents/{}", encode(id))).await?;
         return Ok(output::print(&match args.output {
             ListFormat::Json => format!("{incident}\n"),
-            ListFormat::Table => story::text(&story_of(&incident)?, triage_of(&incident).as_ref(), width),
+            ListFormat::Table => {
+                let all: Vec<Accepted> = client.get("/v1/accepted").await?;
+                story::text(&story_of(&incident)?, &all, triage_of(&incident).as_ref(), width)
+            }
         })?);
     }
     if let Some(IncidentsAction::Explain { id, no_model }) = &args.action {

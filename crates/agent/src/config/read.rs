@@ -161,6 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn the_old_name_of_the_budget_counts_and_is_written_nowhere() {
+        let budget = |text: &str| parse(text).ok().unwrap().model_settings().incidents_per_day;
+        assert_eq!((budget(""), budget("[incidents]\nper_day = 3\n")), (1, 3));
+        assert_eq!(budget("[behaviour]\nalerts_per_day = 5\n"), 5);
+        let all = toml::to_string(&Config::default()).unwrap();
+        assert!(!all.contains("alerts_per_day") && all.contains("per_day = 1"), "{all}");
+    }
+
+    #[test]
     fn what_is_set_counts_and_the_rest_stays() {
         let text = "[behaviour]\nlearning_period = '20s'\n[metrics]\nlisten = ''\n[trackers]\nenabled = ['open']\n\
                     [trackers.tcp]\nmin_ms = 5\nipv6 = false\n";

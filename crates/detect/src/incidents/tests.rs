@@ -8,6 +8,7 @@ use ethogram_model::{
 };
 
 mod again;
+mod wrong_input;
 
 use super::{
     Budget, Incidents,

@@ -5,15 +5,20 @@ use std::fmt::Write;
 use ethogram_model::{Incident, LinkKind, Part, Severity, Step, Triage, render};
 
 use super::{again, triage};
-use crate::cli::wrap::wrapped;
+use crate::{
+    api::Accepted,
+    cli::{profile::moment, wrap::wrapped},
+};
 
 /// Lines of all of it at most.
 const MAX_LINES: usize = 40;
 /// Where the story's text begins: behind its time.
 const TIME: usize = 10;
 
-pub(super) fn text(incident: &Incident, triage: Option<&Triage>, width: usize) -> String {
+/// `accepted` is all that was accepted, of this incident and of others.
+pub(super) fn text(incident: &Incident, accepted: &[Accepted], triage: Option<&Triage>, width: usize) -> String {
     let mut lines = head(incident, width);
+    lines.extend(swallowed(incident, accepted).map(|line| cut(&line, width)));
     lines.extend(triage.into_iter().flat_map(|triage| triage::lines(triage, width)));
     lines.push(String::new());
     let (next, room) = (next(incident), MAX_LINES.saturating_sub(lines.len() + 2));
@@ -40,6 +45,19 @@ fn head(incident: &Incident, width: usize) -> Vec<String> {
     lines.extend(few(wrapped(&format!("{bits:.1} bits: {}", reasons.join("; ")), width), 5));
     lines.extend(again::of(incident));
     lines.into_iter().map(|line| cut(&line, width)).collect()
+}
+
+/// What of it was accepted, and what raised no alert since because of that.
+fn swallowed(incident: &Incident, accepted: &[Accepted]) -> Option<String> {
+    let is_of_it = |one: &&Accepted| incident.parts.iter().any(|part| part.findings.contains(&one.finding));
+    let own: Vec<&Accepted> = accepted.iter().filter(is_of_it).collect();
+    let matched: u64 = own.iter().map(|one| one.matched).sum();
+    let last = own.iter().filter_map(|one| one.last_matched.as_deref()).max();
+    let last = last.map_or(String::new(), |last| format!(", last {} UTC", moment(last)));
+    let n = own.len();
+    (n > 0).then(|| {
+        format!("accepted: {n} of its alerts; since then {matched} findings raised none because of that{last}")
+    })
 }
 
 /// The first of these lines; where there are more, the last one says so.
@@ -235,7 +253,7 @@ pub(super) mod tests {
 
     #[test]
     fn it_is_read_from_top_to_bottom() {
-        let shown = super::text(&incident(), None, 100);
+        let shown = super::text(&incident(), &[], None, 100);
         insta::assert_snapshot!(shown, @r"
         web: /bin/sh started by a service: /bin/cat read /etc/shadow, and 1 more
         High, open, 2026-01-01 12:00:00 to 12:01:30 UTC, findings: 2, id 3f1c72272e07bb014262b821756295c5
@@ -262,11 +280,36 @@ pub(super) mod tests {
         long.steps = (0..64).map(|n| step((n > 0).then(|| n - 1), 7, "/bin/sh", "")).collect();
         long.parts = (0..64).map(|n| part(n, "much", [Severity::Low, Severity::High][n % 2])).collect();
         let hostile = triage::tests::triage(Verdict::Maintenance, &"\u{1b}[2J x".repeat(99));
-        let shown = super::text(&long, Some(&hostile), 80);
+        let shown = super::text(&long, &[], Some(&hostile), 80);
         assert!(shown.lines().count() <= MAX_LINES, "{shown}");
         assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
         // A parent that is not before its child, as no incident of ours has it, is no loop.
         long.steps.iter_mut().for_each(|step| step.parent = Some(63));
-        assert!(super::text(&long, Some(&hostile), 80).lines().count() <= MAX_LINES);
+        assert!(super::text(&long, &[], Some(&hostile), 80).lines().count() <= MAX_LINES);
+    }
+
+    #[test]
+    fn what_was_accepted_of_it_says_what_it_swallowed_and_that_of_others_does_not() {
+        let accepted = |finding: &str, matched, last: Option<&str>| Accepted {
+            id: "a".into(),
+            analytic: "behaviour.read".into(),
+            workload: "shop/web".into(),
+            executable: "/bin/cat".into(),
+            object: None,
+            finding: finding.into(),
+            title: String::new(),
+            reason: None,
+            since: String::new(),
+            until: None,
+            matched,
+            last_matched: last.map(str::to_owned),
+            last_object: None,
+        };
+        let own = [accepted("f", 2, Some("2026-01-02T08:00:00.000000000Z")), accepted("f", 1, None)];
+        let shown = super::text(&incident(), &own, None, 100);
+        let line = "accepted: 2 of its alerts; since then 3 findings raised none because of that, last 2026-01-02 08:00:00 UTC";
+        assert!(shown.contains(line.get(..99).unwrap()), "{shown}");
+        let others = super::text(&incident(), &[accepted("g", 5, None), accepted("", 5, None)], None, 100);
+        assert!(!others.contains("accepted"), "{others}");
     }
 }
