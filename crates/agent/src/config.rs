@@ -118,11 +118,15 @@ pub struct Incidents {
     /// much a score has to be for that is calibrated for each workload, on an equal share, by what was normal of it
     /// while it was learnt. Incidents with a part of high severity or above are not held back.
     pub per_day: u32,
+    /// Bytes that open incidents and what connects them may take. Beyond, the weakest of the workload with most become
+    /// summaries, and are closed then. At least 65536.
+    #[schemars(range(min = 65_536, max = 1_073_741_824))]
+    pub max_bytes: u32,
 }
 
 impl Default for Incidents {
     fn default() -> Self {
-        Self { per_day: 1 }
+        Self { per_day: 1, max_bytes: 4 << 20 }
     }
 }
 
@@ -136,6 +140,7 @@ impl Config {
         ModelSettings {
             learning_period_ns: learning_period.as_ns(),
             incidents_per_day: alerts_per_day.unwrap_or(self.incidents.per_day),
+            incident_bytes: usize::try_from(self.incidents.max_bytes).unwrap_or(usize::MAX),
             forget_after_ns: forget_after.as_ns(),
             habituation: *habituation,
             is_locked: *locked,
@@ -349,6 +354,9 @@ impl Config {
         }
         if self.store.path.as_os_str().is_empty() {
             return Err(("store.path", "must not be empty"));
+        }
+        if !(1 << 16..=1 << 30).contains(&self.incidents.max_bytes) {
+            return Err(("incidents.max_bytes", "must be from 65536 to 1073741824"));
         }
         self.alerts.check()?;
         self.triage.check()?;

@@ -52,6 +52,12 @@ pub struct Detector {
 }
 
 impl Detector {
+    /// One that goes on from this model, by these rules.
+    pub fn new(model: Model, rules: Rules) -> Self {
+        let incidents = Incidents::new(model.settings());
+        Self { model, rules, incidents, ..Self::default() }
+    }
+
     /// Takes a decision.
     pub fn decide(&mut self, decision: Decision) {
         match decision {

@@ -20,7 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ethogram_model::{Event, Finding, Incident, IncidentUpdate, Severity};
 
-use crate::{learning::Bits, update::FindingUpdate};
+use crate::{Settings, learning::Bits, update::FindingUpdate};
 use joining::Joining;
 use known::Known;
 use ordinary::Ordinary;
@@ -44,6 +44,8 @@ pub struct IncidentCounters {
     pub merged: u64,
     /// Ended after a while without a new part.
     pub closed: u64,
+    /// Cut down to a summary because there was too much.
+    pub summarized: u64,
     /// Ended because there were too many.
     pub evicted: u64,
     /// Connections that were not kept because there were too many.
@@ -68,6 +70,11 @@ impl Default for Budget {
 }
 
 impl Incidents {
+    /// None yet. Open ones, and what connects them, take so many bytes at most.
+    pub fn new(settings: &Settings) -> Self {
+        Self { open: Joining::new(settings.incident_bytes), ..Self::default() }
+    }
+
     /// A finding was raised by an event; by none where the agent itself is concerned. `init` is the pid of what the event's
     /// container was started with, where that is known.
     pub fn take(&mut self, finding: &Finding, event: Option<&Event>, init: Option<u32>, budget: Budget) {
@@ -133,9 +140,9 @@ impl Incidents {
         self.open.open_by_severity()
     }
 
-    /// Bytes that the graph takes, and what is known of incidents before, roughly.
+    /// Bytes that open incidents, what connects them, and what is known of those before take, roughly.
     pub fn graph_bytes(&self) -> usize {
-        self.open.graph_bytes() + self.ordinary.bytes() + self.known.bytes()
+        self.open.bytes() + self.ordinary.bytes() + self.known.bytes()
     }
 
     /// What became of them so far.

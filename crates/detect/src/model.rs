@@ -105,6 +105,11 @@ impl Model {
         Self { settings, thresholds, ..Self::default() }
     }
 
+    /// How it learns and judges.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// Goes on with a stored profile. When it is full, the profile unseen for longest is given up.
     ///
     /// # Errors

@@ -8,6 +8,8 @@ pub struct Settings {
     /// How many incidents a day of medium severity and above ordinary life of a host may lead to, and how many alerts a day that
     /// of a workload. Those with a part of high severity and above do not count.
     pub incidents_per_day: u32,
+    /// Bytes that open incidents and what connects them take; beyond, the weakest become summaries, and then go.
+    pub incident_bytes: usize,
     /// After how long a behaviour that is not seen any more is forgotten, nanoseconds.
     pub forget_after_ns: u64,
     /// Whether nothing is learnt: a workload is judged by the profile that it has, and one that has none raises an alert.
@@ -31,6 +33,7 @@ impl Default for Settings {
         Self {
             learning_period_ns: 24 * 3_600_000_000_000,
             incidents_per_day: 1,
+            incident_bytes: 4 << 20,
             forget_after_ns: 30 * 24 * 3_600_000_000_000,
             is_locked: false,
             habituation: false,

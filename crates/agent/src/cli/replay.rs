@@ -85,7 +85,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
         None => recording.rules.clone(),
     };
     let loaded = RuleSet::load_what_is_right(&files, &recording.schemas());
-    let mut detector = Detector { model, rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
+    let mut detector = Detector::new(model, Rules::new(Arc::new(loaded.set)));
     recording.groups.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
     recording.alerts.iter().for_each(|alert| detector.restore_alert(alert));
     recording.incidents.iter().for_each(|incident| detector.restore_incident(incident));

@@ -72,7 +72,7 @@ impl Restored {
         let mut rules = Rules::new(Arc::clone(rules));
         let begun = Instant::now();
         rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
-        let mut detector = Detector { model: self.model, rules, ..Detector::default() };
+        let mut detector = Detector::new(self.model, rules);
         self.groups.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
         self.alerts.iter().for_each(|alert| detector.restore_alert(alert));
         self.incidents.iter().for_each(|kept| detector.restore_incident(&kept.incident));

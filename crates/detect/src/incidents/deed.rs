@@ -17,6 +17,9 @@ const COOLING: f64 = 0.8;
 const WINDOW_NS: u64 = 10_000_000_000;
 /// With so many bits left, what a service does itself still belongs to it.
 const WARM_BITS: f64 = 4.0;
+/// Parts of a summary, and bytes of texts that they keep each.
+const SUMMARY_PARTS: usize = 8;
+const SUMMARY_TEXT: usize = 80;
 /// Bytes of texts that a part keeps each.
 const MAX_TEXT: usize = 400;
 
@@ -27,6 +30,10 @@ pub(super) struct Deed {
     pub(super) flows: Vec<Flow>,
     /// What each of its findings is, without what differs from one time to the next.
     pub(super) shape: Shape,
+    /// What it takes, roughly, bytes.
+    pub(super) bytes: usize,
+    /// Whether it was cut down to a summary to make room.
+    pub(super) is_summary: bool,
     /// Whether it changed since it was last reported.
     pub(super) is_dirty: bool,
     /// Whether it was ever reported.
@@ -43,7 +50,15 @@ impl Deed {
         let uid = uid::of(["incident", &finding.uid, &finding.first_seen_ns.to_string()]);
         let begun = Incident::begun(uid, origin, finding.first_seen_ns);
         let incident = Incident { medium_bits, began_in: place(finding), ..begun };
-        Self { incident, flows: Vec::new(), shape: Shape::default(), is_dirty: true, was_reported: false }
+        Self {
+            incident,
+            flows: Vec::new(),
+            shape: Shape::default(),
+            bytes: 0,
+            is_summary: false,
+            is_dirty: true,
+            was_reported: false,
+        }
     }
 
     /// Whether what a service does itself still belongs to it.
@@ -183,10 +198,46 @@ impl Deed {
         self.rate();
     }
 
+    /// Cuts it down to its worst parts and their programs' names, to make room: the rest is counted.
+    pub(super) fn summarize(&mut self) {
+        let incident = &mut self.incident;
+        let mut severities: Vec<_> = incident.parts.iter().map(|part| part.severity).collect();
+        severities.sort_unstable_by(|a, b| b.cmp(a));
+        let least = severities.get(SUMMARY_PARTS - 1).copied();
+        let mut left = SUMMARY_PARTS;
+        incident.parts.retain(|part| {
+            let stays = left > 0 && least.is_none_or(|least| part.severity >= least);
+            left -= usize::from(stays);
+            incident.unlisted += if stays { 0 } else { part.findings.len() as u64 };
+            stays
+        });
+        incident.parts.iter_mut().for_each(|part| part.why = cut(&part.why, SUMMARY_TEXT));
+        incident.steps.iter_mut().for_each(|step| step.args = cut(&step.args, SUMMARY_TEXT));
+        (self.is_summary, self.is_dirty) = (true, true);
+        self.rate();
+    }
+
     fn rate(&mut self) {
+        self.bytes = bytes(&self.incident);
         score::rate(&mut self.incident, &self.flows);
         self.incident.title = title(&self.incident);
     }
+}
+
+/// What an incident takes in memory, roughly.
+fn bytes(incident: &Incident) -> usize {
+    let part = |part: &Part| {
+        let texts = [&part.what, &part.why, &part.analytic, &part.operation, &part.executable, &part.object];
+        let findings: usize = part.findings.iter().map(|uid| uid.len() + 24).sum();
+        size_of::<Part>() + texts.iter().map(|text| text.len()).sum::<usize>() + findings
+    };
+    let step = |step: &Step| size_of::<Step>() + step.container.len() + step.program.len() + step.args.len();
+    let names = incident.containers.iter().chain(&incident.workloads).chain(&incident.techniques);
+    size_of::<Incident>()
+        + incident.title.len()
+        + names.map(|name| name.len() + 24).sum::<usize>()
+        + incident.parts.iter().map(part).sum::<usize>()
+        + incident.steps.iter().map(step).sum::<usize>()
 }
 
 /// Whether a finding is one more of a part: the same program did the same to another object in the same place.

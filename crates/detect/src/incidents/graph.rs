@@ -69,6 +69,8 @@ pub(super) struct Graph {
     /// Whose an address is, by container.
     addresses: BTreeMap<IpAddr, VecDeque<u64>>,
     counts: BTreeMap<Id, usize>,
+    /// Bytes of the files' paths.
+    path_bytes: usize,
     /// Entries for which there was no room.
     pub(super) refused: u64,
 }
@@ -81,8 +83,8 @@ impl Graph {
 
     /// What it takes, roughly, bytes.
     pub(super) fn bytes(&self) -> usize {
-        let files: usize = self.files.keys().map(|(_, path)| path.len() + 96).sum();
-        files
+        self.path_bytes
+            + self.files.len() * 96
             + self.programs.len() * 96
             + self.hops.values().map(|hops| 64 + hops.len() * 56).sum::<usize>()
             + self.addresses.len() * 96
@@ -116,7 +118,8 @@ impl Graph {
     pub(super) fn wrote(&mut self, container: u64, path: &str, node: Node) {
         let key = (container, path.into());
         if self.files.contains_key(&key) || self.has_room(node.incident) {
-            self.files.insert(key, node);
+            let is_new = self.files.insert(key, node).is_none();
+            self.path_bytes += if is_new { path.len() } else { 0 };
         }
     }
 
@@ -189,6 +192,7 @@ impl Graph {
     pub(super) fn forget(&mut self, incident: Id) {
         self.programs.retain(|_, member| member.node.incident != incident);
         self.files.retain(|_, node| node.incident != incident);
+        self.path_bytes = self.files.keys().map(|(_, path)| path.len()).sum();
         self.hops.retain(|_, hops| {
             hops.retain(|hop| hop.node.incident != incident);
             !hops.is_empty()

@@ -12,10 +12,12 @@ use super::{
     lineage::{ExecId, Lineage},
     score::Flow,
 };
-use crate::channels::behaviour::Behaviour;
+use crate::{channels::behaviour::Behaviour, learning::Bits};
 
 /// Incidents open at once; beyond, the coldest of the workload with most is closed.
 pub(super) const MAX_OPEN: usize = 256;
+/// Bytes of open incidents and what connects them.
+pub(super) const MAX_BYTES: usize = 4 << 20;
 /// So many of them at once.
 const AT_ONCE: usize = 16;
 /// After so long without a new part an incident is closed. Nanoseconds.
@@ -24,8 +26,10 @@ pub(super) const CLOSE_NS: u64 = 30 * 60 * 1_000_000_000;
 const HOP_NS: u64 = 10_000_000_000;
 
 /// All incidents that are open.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Joining {
+    /// Bytes that all of it may take.
+    max_bytes: usize,
     open: BTreeMap<Id, Deed>,
     pub(super) graph: Graph,
     next: Id,
@@ -34,7 +38,24 @@ pub(super) struct Joining {
     counters: IncidentCounters,
 }
 
+impl Default for Joining {
+    fn default() -> Self {
+        Self::new(MAX_BYTES)
+    }
+}
+
 impl Joining {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            open: BTreeMap::new(),
+            graph: Graph::default(),
+            next: 0,
+            ended: Vec::new(),
+            counters: IncidentCounters::default(),
+        }
+    }
+
     /// A finding was raised by an event; by none where the agent itself is concerned. `init` is the pid of what the event's
     /// container was started with, where that is known; from `medium_bits` on one that begins is of medium severity.
     pub(super) fn take(&mut self, finding: &Finding, event: Option<&Event>, init: Option<u32>, medium_bits: f64) -> Id {
@@ -59,7 +80,7 @@ impl Joining {
             self.learn_address(event);
             self.note(event, true);
         }
-        self.make_room();
+        self.make_room(now_ns);
         id
     }
 
@@ -294,13 +315,32 @@ impl Joining {
         self.ended.push((deed.incident, deed.shape));
     }
 
-    /// Where too many are open, the mildest and coldest of the workload with most go, some at once.
-    fn make_room(&mut self) {
+    /// Where there is too much, incidents of the workload with most become summaries and then go, the weakest first; a severe
+    /// one goes after all that are milder.
+    fn make_room(&mut self, now_ns: u64) {
+        while self.bytes() > self.max_bytes {
+            let mut bytes_of: BTreeMap<&str, usize> = BTreeMap::new();
+            self.open.values().for_each(|deed| *bytes_of.entry(owner(deed)).or_default() += deed.bytes);
+            let most = bytes_of.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(owner, _)| owner.to_owned());
+            let theirs = self.open.iter().filter(|(_, deed)| Some(owner(deed)) == most.as_deref());
+            // Of what is a summary already there is nothing more to be cut.
+            let key = |deed: &Deed| (deed.is_summary, deed.incident.severity, Bits::of_float(deed.energy(now_ns)));
+            let Some(id) = theirs.min_by_key(|(_, deed)| key(deed)).map(|(id, _)| *id) else { return };
+            match self.open.get_mut(&id).filter(|deed| !deed.is_summary) {
+                Some(deed) => {
+                    deed.summarize();
+                    self.counters.summarized += 1;
+                }
+                None => {
+                    self.counters.evicted += 1;
+                    self.close(id);
+                }
+            }
+        }
         if self.open.len() <= MAX_OPEN {
             return;
         }
-        let owner = |deed: &Deed| deed.incident.workloads.first().cloned().unwrap_or_default();
-        let mut by_owner: BTreeMap<String, Vec<Id>> = BTreeMap::new();
+        let mut by_owner: BTreeMap<&str, Vec<Id>> = BTreeMap::new();
         self.open.iter().for_each(|(id, deed)| by_owner.entry(owner(deed)).or_default().push(*id));
         let Some(mut theirs) = by_owner.into_values().max_by_key(Vec::len) else { return };
         let key = |id: &Id| self.open.get(id).map(|deed| (deed.incident.severity, deed.incident.last_seen_ns));
@@ -341,15 +381,20 @@ impl Joining {
         counts
     }
 
-    /// Bytes that the graph takes, roughly.
-    pub(super) fn graph_bytes(&self) -> usize {
-        self.graph.bytes()
+    /// Bytes that the graph and the incidents take, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        self.graph.bytes() + self.open.values().map(|deed| deed.bytes).sum::<usize>()
     }
 
     /// What became of them so far.
     pub(super) fn counters(&self) -> IncidentCounters {
         IncidentCounters { refused: self.graph.refused, ..self.counters }
     }
+}
+
+/// Whose it is.
+fn owner(deed: &Deed) -> &str {
+    deed.incident.workloads.first().map_or("", String::as_str)
 }
 
 /// What connects a finding with an incident.

@@ -37,6 +37,6 @@ impl Ordinary {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.joining.graph_bytes()
+        self.joining.bytes()
     }
 }

@@ -1,7 +1,5 @@
 //! How much likelier an incident is an attack than ordinary life, with reasons: log-odds in bits, which add up.
 
-use std::collections::BTreeSet;
-
 use ethogram_model::{Incident, Origin, Part, ScorePart, Severity};
 
 use crate::channels::behaviour::peers;
@@ -40,6 +38,7 @@ pub(super) fn rate(incident: &mut Incident, flows: &[Flow]) {
     reasons.extend(surprise(&incident.parts));
     reasons.extend(tactics(&incident.parts));
     reasons.extend(agreement(&incident.parts));
+    reasons.extend(usual_lineage(incident));
     for flow in flows {
         let what = match flow {
             Flow::DroppedAndRun => "a file that it wrote was run",
@@ -111,14 +110,49 @@ fn tactic(part: &Part) -> Option<Tactic> {
     })
 }
 
+/// How many steps of an attack it has. What comes in the order in which attacks go on counts twice as much as what does not.
 fn tactics(parts: &[Part]) -> Option<ScorePart> {
-    let all: BTreeSet<Tactic> = parts.iter().filter_map(tactic).collect();
+    let mut by_time: Vec<&Part> = parts.iter().collect();
+    by_time.sort_by_key(|part| part.first_seen_ns);
+    let mut all: Vec<Tactic> = Vec::new();
+    for tactic in by_time.into_iter().filter_map(tactic) {
+        if !all.contains(&tactic) {
+            all.push(tactic);
+        }
+    }
     let more = all.len().checked_sub(1).filter(|more| *more > 0)?;
-    let what = format!("it has {} steps of an attack: {}", all.len(), in_words(&all));
-    Some(ScorePart { bits: 2.0 * f64::from(u32::try_from(more).unwrap_or(0)), what })
+    let in_order = longest_in_order(&all).saturating_sub(1);
+    let order = if in_order == more { "in the order of one" } else { "not all in the order of one" };
+    let what = format!("it has {} steps of an attack, {order}: {}", all.len(), in_words(&all));
+    Some(ScorePart { bits: (in_order + more) as f64, what })
 }
 
-fn in_words(all: &BTreeSet<Tactic>) -> String {
+/// How many of them, from left to right, follow each other.
+fn longest_in_order(all: &[Tactic]) -> usize {
+    let mut longest: Vec<usize> = Vec::with_capacity(all.len());
+    for (at, tactic) in all.iter().enumerate() {
+        let before = all.iter().zip(&longest).take(at).filter(|(other, _)| *other < tactic).map(|(_, n)| *n).max();
+        longest.push(before.unwrap_or(0) + 1);
+    }
+    longest.into_iter().max().unwrap_or(0)
+}
+
+/// Most of the programs on the way to it are usual there: it is a known way that does something new.
+fn usual_lineage(incident: &Incident) -> Option<ScorePart> {
+    let runs = |part: &&Part| part.operation == "execute";
+    let is_new = |program: &str| {
+        let of_step = |at: usize| incident.steps.get(at).is_some_and(|step| step.program == program);
+        incident.parts.iter().filter(runs).any(|part| part.step.is_some_and(of_step))
+    };
+    let all = incident.steps.len();
+    let usual = incident.steps.iter().filter(|step| !is_new(&step.program)).count();
+    (incident.origin.is_by_a_service() && all >= 2 && 2 * usual > all).then(|| ScorePart {
+        bits: -1.0,
+        what: format!("{usual} of the {all} programs of its lineage are usual there"),
+    })
+}
+
+fn in_words(all: &[Tactic]) -> String {
     let word = |tactic: &Tactic| match tactic {
         Tactic::Execution => "programs are run",
         Tactic::Persistence => "what decides what runs is changed",
@@ -149,4 +183,61 @@ fn origin(incident: &Incident) -> Option<ScorePart> {
 
 fn tenths(bits: f64) -> f64 {
     (bits * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use ethogram_model::Step;
+
+    use super::*;
+    use crate::incidents::tests::part;
+
+    fn incident(parts: &[(&str, &str, Option<usize>)]) -> Incident {
+        let part = |(at, (operation, object, step)): (usize, &(&str, &str, Option<usize>))| Part {
+            operation: (*operation).into(),
+            object: (*object).into(),
+            step: *step,
+            first_seen_ns: 1 + at as u64,
+            ..part(Severity::Medium)
+        };
+        let mut incident = Incident::begun("1".into(), Origin::Child, 1);
+        incident.parts = parts.iter().enumerate().map(part).collect();
+        incident
+    }
+
+    fn bits(incident: &Incident, about: &str) -> Option<f64> {
+        let mut rated = incident.clone();
+        rate(&mut rated, &[]);
+        rated.reasons.iter().find(|reason| reason.what.contains(about)).map(|reason| reason.bits)
+    }
+
+    #[test]
+    fn steps_in_the_order_of_an_attack_count_more() {
+        let of = |operations: &[(&str, &str, Option<usize>)]| bits(&incident(operations), "steps of an attack");
+        let (run, read, send) =
+            (("execute", "/bin/sh", None), ("read", "/etc/shadow", None), ("connect", "203.0.113.9:443", None));
+        assert_eq!(of(&[run, read, send]), Some(4.0));
+        assert_eq!(of(&[send, read, run]), Some(2.0));
+        assert_eq!(of(&[run, run, run]), None, "one step is no way");
+    }
+
+    #[test]
+    fn a_known_way_that_does_something_new_counts_less_than_new_programs() {
+        let step = |program: &str| Step {
+            parent: None,
+            container: "web".into(),
+            pid: 1,
+            program: program.into(),
+            args: String::new(),
+            is_service: false,
+            started_ns: 1,
+        };
+        let steps = || ["/bin/sh", "/usr/bin/backup", "/usr/bin/curl"].map(step).to_vec();
+        let known = Incident { steps: steps(), ..incident(&[("execute", "/usr/bin/curl", Some(2))]) };
+        assert_eq!(bits(&known, "of its lineage are usual"), Some(-1.0));
+        let new = [("execute", "/bin/sh", Some(0)), ("execute", "/usr/bin/curl", Some(2))];
+        assert_eq!(bits(&Incident { steps: steps(), ..incident(&new) }, "of its lineage are usual"), None);
+        let service = Incident { origin: Origin::Service, ..known };
+        assert_eq!(bits(&service, "of its lineage are usual"), None);
+    }
 }

@@ -17,6 +17,9 @@ pub struct Conditions {
     /// How many incidents a day ordinary life may lead to. Older recordings do not say, or say it of alerts.
     #[serde(default, rename = "alerts_per_day")]
     pub incidents_per_day: Option<u32>,
+    /// Bytes that open incidents take.
+    #[serde(default)]
+    pub incident_bytes: Option<usize>,
     /// After how long a behaviour is forgotten, nanoseconds.
     #[serde(default)]
     pub forget_after_ns: Option<u64>,
@@ -35,6 +38,7 @@ impl Conditions {
             selection,
             learning_period_ns: settings.learning_period_ns,
             incidents_per_day: Some(settings.incidents_per_day),
+            incident_bytes: Some(settings.incident_bytes),
             forget_after_ns: Some(settings.forget_after_ns),
             habituation: settings.habituation,
             is_locked: settings.is_locked,
@@ -47,6 +51,7 @@ impl Conditions {
         Settings {
             learning_period_ns: self.learning_period_ns,
             incidents_per_day: self.incidents_per_day.unwrap_or(usual.incidents_per_day),
+            incident_bytes: self.incident_bytes.unwrap_or(usual.incident_bytes),
             forget_after_ns: self.forget_after_ns.unwrap_or(usual.forget_after_ns),
             habituation: self.habituation,
             is_locked: self.is_locked,

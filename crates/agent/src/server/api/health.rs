@@ -87,6 +87,8 @@ fn became(counters: IncidentCounters) -> BTreeMap<&'static str, u64> {
         ("begun", counters.begun),
         ("merged", counters.merged),
         ("closed", counters.closed),
+        ("repeated", counters.repeated),
+        ("summarized", counters.summarized),
         ("evicted", counters.evicted),
         ("connection_refused", counters.refused),
     ])

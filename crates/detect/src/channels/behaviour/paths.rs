@@ -1,5 +1,7 @@
 //! Paths as a tree, in which a directory with too many different children becomes `directory/*`.
 
+mod novelty;
+
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,6 @@ const MANY: usize = 16;
 const MANY_TEMPORARY: usize = 4;
 /// Files in one place that a new one is compared with.
 const MOST_COMPARED: usize = 64;
-/// Windows of time in which a folder was used, from which on it says by itself how surprising something new in it is.
-const ENOUGH_WINDOWS: u32 = 4;
 /// The segment that stands for any.
 const ANY: &str = "*";
 
@@ -107,55 +107,6 @@ impl PathTree {
     /// Counts what was noted. How much that was.
     pub(crate) fn flush_counts(&mut self, window: u64) -> u64 {
         self.top.flush_counts(window)
-    }
-
-    /// A path that it did not hold until now came in that window: something new below each of its folders.
-    pub(crate) fn note_new(&mut self, path: &str, window: u64) {
-        let mut directory = Some(&mut self.top);
-        let (mut segments, _) = split(path);
-        while let Some(known) = directory {
-            known.novelty.add(window);
-            directory =
-                segments.next().and_then(|name| known.directories.get_mut(&*known_as(&known.directories, name)));
-        }
-    }
-
-    /// How surprising something new is in the innermost folder of a path of which enough is known, and which one that is.
-    pub(crate) fn novelty_around<'p>(&self, path: &'p str) -> Option<(&'p str, Novelty)> {
-        let mut found = None;
-        let mut directory = &self.top;
-        let (segments, _) = split(path);
-        let mut end = 0;
-        for segment in segments {
-            let Some(next) = directory.directories.get(&*known_as(&directory.directories, segment)) else { break };
-            directory = next;
-            end += segment.len();
-            if directory.novelty.windows().0 >= ENOUGH_WINDOWS {
-                found = path.get(..end).map(|folder| (folder, directory.novelty));
-            }
-            end += 1;
-        }
-        found.filter(|(folder, _)| !folder.is_empty())
-    }
-
-    /// How surprising something new is, by folder.
-    pub(crate) fn novelties(&self) -> BTreeMap<String, Novelty> {
-        let mut all = BTreeMap::new();
-        self.top.novelties(&mut String::new(), &mut all);
-        all
-    }
-
-    /// Takes that over, for the folders that there are.
-    pub(crate) fn set_novelties(&mut self, all: &BTreeMap<String, Novelty>) {
-        for (folder, novelty) in all {
-            let mut directory = Some(&mut self.top);
-            for segment in folder.split_terminator('/') {
-                directory = directory.and_then(|known| known.directories.get_mut(segment));
-            }
-            if let Some(known) = directory {
-                known.novelty = *novelty;
-            }
-        }
     }
 
     /// Adds all that it was seen of.
@@ -319,19 +270,6 @@ impl Directory {
             self.novelty.touch(window);
         }
         all
-    }
-
-    fn novelties(&self, at: &mut String, all: &mut BTreeMap<String, Novelty>) {
-        if self.novelty != Novelty::default() {
-            all.insert(at.clone(), self.novelty);
-        }
-        for (name, directory) in &self.directories {
-            let own = at.len();
-            at.push_str(name);
-            at.push('/');
-            directory.novelties(at, all);
-            at.truncate(own);
-        }
     }
 
     fn add_to(&self, all: &mut Seen) {

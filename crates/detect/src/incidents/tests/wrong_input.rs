@@ -65,3 +65,31 @@ fn clocks_that_jump_close_nothing_too_early_and_leave_nothing_open_for_ever() {
     judge.collect();
     assert!(judge.incidents.open() >= 1);
 }
+
+#[test]
+fn without_room_the_weakest_of_who_has_most_becomes_a_summary_and_then_goes() {
+    let (web, store) = (Place::new(7, "web"), Place::new(8, "store"));
+    let settings = crate::Settings { incident_bytes: 1 << 16, ..crate::Settings::default() };
+    let mut judge = Judge { incidents: Incidents::new(&settings), ..Judge::default() };
+    let shell = store.run(&[], 100, "/bin/sh", 0);
+    judge.find(&store, &shell, 0, ("read", "/etc/shadow"), Severity::High);
+    let flood = |judge: &mut Judge, pid, severity| {
+        let process = web.run(&[], pid, "/bin/sh", 1);
+        for n in 0..40 {
+            judge.find(&web, &process, 1, ("write", &format!("/d{n}/{}", "x".repeat(200))), severity);
+        }
+    };
+    flood(&mut judge, 200, Severity::Medium);
+    assert_eq!(judge.incidents.counters().summarized, 0, "there is room");
+    (201..210).for_each(|pid| flood(&mut judge, pid, Severity::Medium));
+    let counters = judge.incidents.counters();
+    assert!(counters.summarized > 0 && counters.evicted == 0, "{counters:?}");
+    let cut: Vec<_> = judge.open().into_iter().filter(|incident| incident.unlisted > 0).collect();
+    assert!(
+        cut.iter().all(|incident| incident.findings == incident.unlisted + incident.parts.len() as u64),
+        "{cut:#?}"
+    );
+    (300..400).for_each(|pid| flood(&mut judge, pid, Severity::Medium));
+    assert!(judge.incidents.counters().evicted > 0 && judge.incidents.open.bytes() <= 1 << 16);
+    assert!(judge.open().iter().any(|incident| incident.workloads == ["store"]), "the neighbour's stays as it is");
+}

@@ -1,0 +1,74 @@
+//! How often there is something new below a folder: in how many of the windows in which it was used.
+
+use std::collections::BTreeMap;
+
+use super::{Directory, PathTree, known_as, split};
+use crate::learning::Novelty;
+
+/// Windows of time in which a folder was used, from which on it says by itself how surprising something new in it is.
+const ENOUGH_WINDOWS: u32 = 4;
+impl PathTree {
+    /// A path that it did not hold until now came in that window: something new below each of its folders.
+    pub(crate) fn note_new(&mut self, path: &str, window: u64) {
+        let mut directory = Some(&mut self.top);
+        let (mut segments, _) = split(path);
+        while let Some(known) = directory {
+            known.novelty.add(window);
+            directory =
+                segments.next().and_then(|name| known.directories.get_mut(&*known_as(&known.directories, name)));
+        }
+    }
+
+    /// How surprising something new is in the innermost folder of a path of which enough is known, and which one that is.
+    pub(crate) fn novelty_around<'p>(&self, path: &'p str) -> Option<(&'p str, Novelty)> {
+        let mut found = None;
+        let mut directory = &self.top;
+        let (segments, _) = split(path);
+        let mut end = 0;
+        for segment in segments {
+            let Some(next) = directory.directories.get(&*known_as(&directory.directories, segment)) else { break };
+            directory = next;
+            end += segment.len();
+            if directory.novelty.windows().0 >= ENOUGH_WINDOWS {
+                found = path.get(..end).map(|folder| (folder, directory.novelty));
+            }
+            end += 1;
+        }
+        found.filter(|(folder, _)| !folder.is_empty())
+    }
+
+    /// How surprising something new is, by folder.
+    pub(crate) fn novelties(&self) -> BTreeMap<String, Novelty> {
+        let mut all = BTreeMap::new();
+        self.top.novelties(&mut String::new(), &mut all);
+        all
+    }
+
+    /// Takes that over, for the folders that there are.
+    pub(crate) fn set_novelties(&mut self, all: &BTreeMap<String, Novelty>) {
+        for (folder, novelty) in all {
+            let mut directory = Some(&mut self.top);
+            for segment in folder.split_terminator('/') {
+                directory = directory.and_then(|known| known.directories.get_mut(segment));
+            }
+            if let Some(known) = directory {
+                known.novelty = *novelty;
+            }
+        }
+    }
+}
+
+impl Directory {
+    fn novelties(&self, at: &mut String, all: &mut BTreeMap<String, Novelty>) {
+        if self.novelty != Novelty::default() {
+            all.insert(at.clone(), self.novelty);
+        }
+        for (name, directory) in &self.directories {
+            let own = at.len();
+            at.push_str(name);
+            at.push('/');
+            directory.novelties(at, all);
+            at.truncate(own);
+        }
+    }
+}
