@@ -32,8 +32,6 @@ pub(super) struct Deed {
     pub(super) shape: Shape,
     /// What it takes, roughly, bytes.
     pub(super) bytes: usize,
-    /// Whether it was cut down to a summary to make room.
-    pub(super) is_summary: bool,
     /// Whether it changed since it was last reported.
     pub(super) is_dirty: bool,
     /// Whether it was ever reported.
@@ -55,7 +53,6 @@ impl Deed {
             flows: Vec::new(),
             shape: Shape::default(),
             bytes: 0,
-            is_summary: false,
             is_dirty: true,
             was_reported: false,
         }
@@ -198,6 +195,11 @@ impl Deed {
         self.rate();
     }
 
+    /// Whether there is nothing to be cut.
+    pub(super) fn is_summary(&self) -> bool {
+        self.incident.parts.len() <= SUMMARY_PARTS
+    }
+
     /// Cuts it down to its worst parts and their programs' names, to make room: the rest is counted.
     pub(super) fn summarize(&mut self) {
         let incident = &mut self.incident;
@@ -213,7 +215,7 @@ impl Deed {
         });
         incident.parts.iter_mut().for_each(|part| part.why = cut(&part.why, SUMMARY_TEXT));
         incident.steps.iter_mut().for_each(|step| step.args = cut(&step.args, SUMMARY_TEXT));
-        (self.is_summary, self.is_dirty) = (true, true);
+        self.is_dirty = true;
         self.rate();
     }
 

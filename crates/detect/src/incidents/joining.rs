@@ -323,10 +323,9 @@ impl Joining {
             self.open.values().for_each(|deed| *bytes_of.entry(owner(deed)).or_default() += deed.bytes);
             let most = bytes_of.into_iter().max_by_key(|(_, bytes)| *bytes).map(|(owner, _)| owner.to_owned());
             let theirs = self.open.iter().filter(|(_, deed)| Some(owner(deed)) == most.as_deref());
-            // Of what is a summary already there is nothing more to be cut.
-            let key = |deed: &Deed| (deed.is_summary, deed.incident.severity, Bits::of_float(deed.energy(now_ns)));
+            let key = |deed: &Deed| (deed.is_summary(), deed.incident.severity, Bits::of_float(deed.energy(now_ns)));
             let Some(id) = theirs.min_by_key(|(_, deed)| key(deed)).map(|(id, _)| *id) else { return };
-            match self.open.get_mut(&id).filter(|deed| !deed.is_summary) {
+            match self.open.get_mut(&id).filter(|deed| !deed.is_summary()) {
                 Some(deed) => {
                     deed.summarize();
                     self.counters.summarized += 1;

@@ -81,7 +81,7 @@ fn without_room_the_weakest_of_who_has_most_becomes_a_summary_and_then_goes() {
     };
     flood(&mut judge, 200, Severity::Medium);
     assert_eq!(judge.incidents.counters().summarized, 0, "there is room");
-    (201..210).for_each(|pid| flood(&mut judge, pid, Severity::Medium));
+    (201..204).for_each(|pid| flood(&mut judge, pid, Severity::Medium));
     let counters = judge.incidents.counters();
     assert!(counters.summarized > 0 && counters.evicted == 0, "{counters:?}");
     let cut: Vec<_> = judge.open().into_iter().filter(|incident| incident.unlisted > 0).collect();
