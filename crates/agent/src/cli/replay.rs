@@ -1,13 +1,6 @@
 //! `ethogram replay`: a recording through the same engine again, or as another format.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
-    io::BufReader,
-    path::Path,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, fs::File, io::BufReader, path::Path, sync::Arc, time::Instant};
 
 use ethogram_detect::{
     Detector, Model,
@@ -18,7 +11,7 @@ use ethogram_engine::{
     judged::Judges,
     recording::{OpenError, Played, Player},
 };
-use ethogram_model::{Event, TrackerSchema, nearest::suggestion, ocsf, render};
+use ethogram_model::{Event, Incident, TrackerSchema, nearest::suggestion, ocsf, render};
 
 use super::{ReplayArgs, ReplayFormat, args::Judge};
 use crate::{
@@ -95,14 +88,21 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let judges = if args.only == Some(Judge::Rules) { Judges::Rules } else { Judges::All };
     let mut out = Lines::new(args.output_file.as_deref())?;
     let begun = Instant::now();
-    let (mut alerts, mut incidents, mut written) = (0_u64, BTreeSet::new(), Ok(()));
+    let (mut alerts, mut incidents, mut written) = (0_u64, BTreeMap::<String, Arc<Incident>>::new(), Ok(()));
     // How alerts went on is not printed: each is one line, as it was raised.
     let played = recording.play(Judged::new(selection, detector, judges), |effects| {
         alerts += effects.reports.len() as u64;
-        incidents.extend(effects.incidents.iter().map(|incident| incident.uid.clone()));
+        let mut changed = effects.incidents;
+        incidents.extend(changed.iter().map(|incident| (incident.uid.clone(), Arc::clone(incident))));
+        for update in effects.incident_updates {
+            if let Some(incident) = incidents.get_mut(&update.uid) {
+                Arc::make_mut(incident).update(update);
+                changed.push(Arc::clone(incident));
+            }
+        }
         written = match args.output {
             ReplayFormat::Incidents => {
-                effects.incidents.iter().try_for_each(|incident| out.write(&ocsf::from_incident(incident)))
+                changed.iter().try_for_each(|incident| out.write(&ocsf::from_incident(incident)))
             }
             _ => effects.reports.iter().try_for_each(|report| out.write(&ocsf::from_report(report))),
         };

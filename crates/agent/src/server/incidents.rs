@@ -83,13 +83,13 @@ impl IncidentBook {
         }
     }
 
-    /// One that there is went on without a new part.
-    pub(super) fn update(&mut self, update: IncidentUpdate) {
-        if let Some(entry) = self.by_uid.get(&*update.uid) {
-            let mut incident = Incident::clone(&entry.incident);
-            incident.update(update);
-            self.put(Arc::new(incident));
-        }
+    /// One that there is went on without a new part. Gives it as it is now.
+    pub(super) fn update(&mut self, update: IncidentUpdate) -> Option<Arc<Incident>> {
+        let mut incident = Incident::clone(&self.by_uid.get(&*update.uid)?.incident);
+        incident.update(update);
+        let incident = Arc::new(incident);
+        self.put(Arc::clone(&incident));
+        Some(incident)
     }
 
     /// Notes what a model wrote about an incident. Returns whether that still is of the shape that it was asked about.

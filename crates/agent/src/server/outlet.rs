@@ -109,7 +109,11 @@ impl Outlet for ServerOutlet {
             self.streams.incident(&incident);
             self.incidents.put(incident);
         }
-        effects.incident_updates.into_iter().for_each(|update| self.incidents.update(update));
+        for update in effects.incident_updates {
+            if let Some(incident) = self.incidents.update(update) {
+                self.streams.incident(&incident);
+            }
+        }
         if effects.accepted.is_some() {
             self.accepted = effects.accepted;
         }

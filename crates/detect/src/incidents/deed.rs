@@ -48,14 +48,7 @@ impl Deed {
         let uid = uid::of(["incident", &finding.uid, &finding.first_seen_ns.to_string()]);
         let begun = Incident::begun(uid, origin, finding.first_seen_ns);
         let incident = Incident { medium_bits, began_in: place(finding), ..begun };
-        Self {
-            incident,
-            flows: Vec::new(),
-            shape: Shape::default(),
-            bytes: 0,
-            is_dirty: true,
-            was_reported: false,
-        }
+        Self { incident, flows: Vec::new(), shape: Shape::default(), bytes: 0, is_dirty: true, was_reported: false }
     }
 
     /// Whether what a service does itself still belongs to it.

@@ -211,14 +211,16 @@ impl Known {
         }
         let recurrences = known.map(|known| known.recurrences.clone()).unwrap_or_default();
         let likeness = Likeness::of(incident);
+        // Two of one workload may be two deeds, however alike they are.
+        let workload = incident.workloads.first().cloned().unwrap_or_default();
         let is_alike = |(uid, memory): &(&String, &Memory)| {
-            **uid != incident.uid && memory.first == **uid && memory.likeness.is_alike(&likeness)
+            memory.workload != workload && memory.first == **uid && memory.likeness.is_alike(&likeness)
         };
         let first = self.all.iter().find(is_alike).map_or_else(|| incident.uid.clone(), |(uid, _)| uid.clone());
         self.forget(&incident.uid);
         let findings = incident.parts.iter().flat_map(|part| &part.findings).cloned().collect();
         let mut memory = Memory {
-            workload: incident.workloads.first().cloned().unwrap_or_default(),
+            workload,
             shape,
             likeness,
             severity: incident.severity,

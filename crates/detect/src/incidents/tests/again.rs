@@ -84,6 +84,9 @@ fn what_is_alike_in_many_containers_is_one_cluster() {
     assert_eq!((update.incidents, update.containers), (14, 14));
     let other = visit(&mut judge, &Place::new(7, "web"), 900, 1_000, &["/etc/shadow"], Severity::High);
     assert_eq!(other.cluster, None);
+    // Two deeds of one workload stay two.
+    let near = visit(&mut judge, &Place::new(7, "web"), 901, 2_000, &["/etc/shadow-"], Severity::High);
+    assert_eq!((near.cluster.clone(), near.recurrence_of.clone()), (None, None));
 }
 
 #[test]
