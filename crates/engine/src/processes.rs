@@ -159,6 +159,7 @@ impl Processes {
         let is_init = namespace_pid == 1 && subject.pid != 1;
         let comes_from_outside = before.as_ref().is_some_and(|before| before.exec.container_cgroup == 0);
         exec.is_entrypoint = has_facts && comes_from_outside && exec.container_cgroup != 0 && (is_first || is_init);
+        exec.is_in_init = exec.is_entrypoint || replaced.is_some_and(|ran| ran.is_in_init);
         let mut process = Process {
             pid: subject.pid,
             start_ns: subject.start_ns,

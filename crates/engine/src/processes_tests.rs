@@ -294,14 +294,15 @@ fn the_first_program_of_a_container_is_its_start_whatever_it_is() {
     assert_eq!(script.replaced, None);
     // What it becomes, and what it starts, is not: the script started it.
     let service = run(CONTAINER_MOUNTS, b"nginx\0/\0").take_in(CONTAINER, &mut processes);
-    assert!(!service.exec.is_entrypoint);
+    assert!(!service.exec.is_entrypoint && service.exec.is_in_init);
     assert_eq!(service.replaced.as_ref(), Some(&script.exec));
     let worker = fork(8, 10).take_in(CONTAINER, &mut processes);
     assert_eq!(worker.replaced, service.replaced, "a fork is what its parent is");
     // Neither is what enters later.
     fork(7, 9).take(&mut processes);
     let entered = Made::new("exec", 9).with("_mount_namespace", CONTAINER_MOUNTS).with("process.namespace_pid", 12);
-    assert!(!entered.take_in(CONTAINER, &mut processes).exec.is_entrypoint);
+    let entered = entered.take_in(CONTAINER, &mut processes);
+    assert!(!entered.exec.is_entrypoint && !entered.exec.is_in_init);
     // One that was there before the agent has begun; but the leader of its pid namespace is its start in any case.
     let mut processes = entering();
     processes.begin(CONTAINER);

@@ -215,6 +215,9 @@ pub struct Exec {
     /// Whether it is the first program of its container: what the runtime has put there, be it a script, an init or a wrapper.
     #[serde(default)]
     pub is_entrypoint: bool,
+    /// Whether it runs in the process that the container was started with: its first program, or what that became.
+    #[serde(default)]
+    pub is_in_init: bool,
     /// Whether it is the container runtime's own: on its way into a container, or, on the host, the copy of itself in memory that it
     /// runs from.
     #[serde(default)]
@@ -267,6 +270,14 @@ pub struct Exec {
     /// What tests of rules gave of its arguments and variables before secrets were masked in them. For judging alone.
     #[serde(skip)]
     pub answers: Option<Arc<Answers>>,
+}
+
+impl Exec {
+    /// Whether its start was seen, and with that whether it is what its container was started with. Recordings of older agents
+    /// do not say.
+    pub fn was_seen_to_start(&self) -> bool {
+        self.called_ns != 0 && self.mount_namespace != 0
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod paths;
 pub(crate) mod peers;
 pub mod places;
 mod programs;
+pub(crate) mod purpose;
 pub mod read;
 mod renamed;
 mod room;
@@ -307,6 +308,15 @@ impl BehaviourChannel {
             (behaviour.kind == ObjectKind::Peer).then(|| self.operations.get(behaviour.operation)).flatten();
         let does = operation.and_then(|operation| operation.executables.get(&*behaviour.executable));
         does.is_some_and(|does| does.objects.newer_than(time_ns.saturating_sub(SWEEP_NS)) >= SWEEP_PEERS)
+    }
+
+    /// Whether it is one more file of a folder in which the executable keeps many, all the time: a database's data, a build's
+    /// objects. What can be run is never that.
+    pub(crate) fn is_own_data(&self, behaviour: &Behaviour<'_>) -> bool {
+        let operation =
+            (behaviour.kind == ObjectKind::Path).then(|| self.operations.get(behaviour.operation)).flatten();
+        let does = operation.and_then(|operation| operation.executables.get(&*behaviour.executable));
+        !places::is_code(&behaviour.object) && does.is_some_and(|does| does.objects.is_own_data(behaviour))
     }
 
     /// Whether the workload runs that executable.

@@ -61,11 +61,11 @@ impl<'p> Lineage<'p> {
         let outside = all().nth(inside.len());
         inside.reverse();
         let is_whole = outside.is_some() || inside.len() <= process.ancestors.len();
-        let is_below_init = inside.iter().any(|exec| exec.is_entrypoint || init == Some(exec.pid));
+        let is_below_init = inside.iter().any(|exec| exec.is_entrypoint || exec.is_in_init || init == Some(exec.pid));
         if let (Some(first), Some(_)) = (inside.first(), container)
             && is_whole
             && !is_below_init
-            && (init.is_some() || !first.terminal.is_empty())
+            && (init.is_some() || !first.terminal.is_empty() || first.was_seen_to_start())
         {
             return Self { all: inside, begin: 0, origin: Origin::Entered };
         }
@@ -152,6 +152,20 @@ mod tests {
     fn what_comes_from_outside_begins_there_however_long_it_stays() {
         let chain = [exec(41, "id", 9_000), exec(40, "sh", 500), runtime()];
         assert_eq!(of(&chain, 9_000), (vec!["sh".into(), "id".into()], Origin::Entered));
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_known_without_the_container_s_first_process() {
+        let of = |first: Exec| {
+            let process = Process { exec: first.into(), ancestors: vec![runtime()], ..Process::default() };
+            let container = Container { cgroup_id: CGROUP, ..Container::default() };
+            Lineage::of(&process, Some(&container), None, 9_000 * SECOND).origin
+        };
+        let seen = Exec { mount_namespace: 7, ..Exec::clone(&exec(40, "sh", 8_999)) };
+        assert_eq!(of(seen.clone()), Origin::Entered);
+        assert_eq!(of(Exec { is_entrypoint: true, ..seen.clone() }), Origin::Start);
+        assert_eq!(of(Exec { is_in_init: true, ..seen.clone() }), Origin::Start, "what that became");
+        assert_eq!(of(Exec { called_ns: 0, ..seen }), Origin::Service, "it was there before the agent");
     }
 
     #[test]

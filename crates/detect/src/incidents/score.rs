@@ -61,6 +61,10 @@ pub(super) fn rate(incident: &mut Incident, flows: &[Flow]) {
         Severity::Informational if by_score == Severity::Low => Severity::Informational,
         _ => by_score.min(Severity::High),
     };
+    // What a rule knows to be bad is no less for where it came from.
+    let of_rules = incident.parts.iter().filter(|part| part.analytic.starts_with("rule."));
+    let known = of_rules.map(|part| part.severity).max().filter(|severity| *severity >= Severity::Medium);
+    incident.severity = known.map_or(incident.severity, |known| incident.severity.max(known));
     let surest = incident.parts.iter().filter(|part| part.severity == worst).map(|part| part.confidence).max();
     incident.confidence = surest.unwrap_or(0);
     incident.reasons = reasons;
@@ -102,7 +106,8 @@ fn tactic(part: &Part) -> Option<Tactic> {
         // The own network is where a service has its peers.
         "connect" | "send" if !peers::is_public(&part.object) => return None,
         "execute" => Tactic::Execution,
-        "read" => Tactic::Credentials,
+        // What is mild was read for another purpose.
+        "read" if part.severity >= Severity::Medium => Tactic::Credentials,
         "write" | "link" | "rename" if part.severity >= Severity::High => Tactic::Persistence,
         "connect" | "send" | "listen" => Tactic::Command,
         _ if part.severity >= Severity::High => Tactic::Escalation,
@@ -219,6 +224,17 @@ mod tests {
         assert_eq!(of(&[run, read, send]), Some(4.0));
         assert_eq!(of(&[send, read, run]), Some(2.0));
         assert_eq!(of(&[run, run, run]), None, "one step is no way");
+    }
+
+    #[test]
+    fn what_a_rule_knows_is_no_less_for_where_it_came_from_and_what_is_only_new_is() {
+        let of = |analytic: &str| {
+            let part = Part { analytic: analytic.into(), ..part(Severity::Medium) };
+            let mut entered = Incident { origin: Origin::Entered, parts: vec![part], ..incident(&[]) };
+            rate(&mut entered, &[]);
+            entered.severity
+        };
+        assert_eq!((of("rule.log_emptied"), of("behaviour.execute")), (Severity::Medium, Severity::Low));
     }
 
     #[test]

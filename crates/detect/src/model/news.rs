@@ -11,11 +11,14 @@ use crate::{
         Behaviour, BehaviourChannel, Dedup, Fit, Raise,
         assessment::Assessment,
         finding::{self, Known, USUAL},
-        peers, places,
+        peers, places, purpose,
         score::Scored,
     },
     learning::Seen,
-    subject::program::{OUTSIDE, label},
+    subject::{
+        program::{OUTSIDE, label},
+        system_program,
+    },
     uid,
     update::OTHERS,
 };
@@ -34,6 +37,8 @@ struct News<'b, 'e> {
     is_suspect: bool,
     /// It is one new peer after another.
     is_sweep: bool,
+    /// It is one more file of a folder in which its program keeps files of its own.
+    is_own_data: bool,
     /// It says how much is new of normal behaviour.
     is_tested: bool,
     /// The profile learns what is new.
@@ -93,6 +98,9 @@ impl Model {
         // What starts the container runs programs and sets things up; that it did not until now says that no start was seen.
         let is_of_start = profile.lifecycle.is_starting() && session.is_none() && self.is_below_init(event);
         let is_run_by_start = is_of_start && behaviour.kind == ObjectKind::Executable;
+        if session.is_some() && sets_up(behaviour, event) {
+            assessment = assessment.of_setup_from_outside();
+        }
         let first = channel.first_of_kind(behaviour).filter(|_| session.is_none() && !is_run_by_start);
         if let Some(what) = first {
             assessment = assessment.raise_severity(what);
@@ -118,7 +126,20 @@ impl Model {
         );
         let is_suspect = self.quarantine.holds(event);
         let by = by(event);
-        Some(News { behaviour, event, assessment, scored, by, session, is_suspect, is_sweep, is_tested, learns })
+        let is_own_data = channel.is_own_data(behaviour);
+        Some(News {
+            behaviour,
+            event,
+            assessment,
+            scored,
+            by,
+            session,
+            is_suspect,
+            is_sweep,
+            is_own_data,
+            is_tested,
+            learns,
+        })
     }
 
     /// It counts as seen, and as new where that says something of the workload.
@@ -168,7 +189,8 @@ impl Model {
             return Some(Judgement::Accepted);
         }
         let is_strict = self.settings.is_locked || lifecycle.is_approved();
-        if !news.is_severe() && !is_strict && news.scored.bits() < held.threshold {
+        let is_unsurprising = news.is_own_data || news.scored.bits() < held.threshold;
+        if !news.is_severe() && !is_strict && is_unsurprising {
             return Some(Judgement::Unsurprising);
         }
         let session = news.interactive().filter(|_| !news.is_severe());
@@ -320,6 +342,16 @@ impl Model {
             (shown_by + u64::from(held.profile.channels.behaviour.shows(behaviour)), others + 1)
         })
     }
+}
+
+/// Whether it is what people do to a container from outside by its own programs: they configure its service, make users, install
+/// packages.
+fn sets_up(behaviour: &Behaviour<'_>, event: &Event) -> bool {
+    let Some(process) = event.context.process.as_deref() else { return false };
+    let is_setup = places::is_setup(&behaviour.object, behaviour.sensitivity, &behaviour.executable);
+    behaviour.kind != ObjectKind::SensitivePath
+        && system_program::name(&process.exec).is_some()
+        && (is_setup || purpose::installs(&process.exec))
 }
 
 /// By which user something was done, and below which program, in few characters.

@@ -32,6 +32,7 @@ impl Session {
         let first = inside.last().filter(|_| is_whole)?;
         let is_init = match init {
             Some(pid) => first.pid == pid,
+            None if first.was_seen_to_start() => first.is_in_init,
             None => first.terminal.is_empty() || container.command.is_empty() || first.args == container.command,
         };
         let (program, is_interactive) = (first.path.clone(), !first.terminal.is_empty());

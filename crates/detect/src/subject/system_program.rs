@@ -45,6 +45,11 @@ pub(crate) fn name(exec: &Exec) -> Option<&str> {
     Some(file)
 }
 
+/// Whether a program runs what its arguments or its input say.
+pub(crate) fn is_interpreter(path: &str) -> bool {
+    INTERPRETERS.contains(&bare(last(path))) || MANY.contains(&last(path))
+}
+
 /// Whether its file is not what the image has: written in the container, without a name, or on a mount of a container that can
 /// be written to.
 fn is_brought(exec: &Exec) -> bool {

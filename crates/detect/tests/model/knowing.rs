@@ -176,6 +176,25 @@ fn what_is_not_seen_for_long_is_forgotten() {
 }
 
 #[test]
+fn one_more_file_of_a_programs_own_folder_is_learnt_and_what_can_be_run_there_is_raised() {
+    let (mut model, web) = (model(), web());
+    for window in 0..10 {
+        for name in ["base/1", "wal/2", "global/3", "stat/4", "commit/5"] {
+            judge(&mut model, [web.write("/bin/db", &format!("/srv/db/{name}"), window * WINDOW)]);
+        }
+        judge(&mut model, [web.write("/bin/db", "/srv/state", window * WINDOW)]);
+    }
+    model.advance(START + 2 * LEARNING);
+    let db = |path: &str| web.write("/bin/db", path, LATER);
+    assert_eq!(judge(&mut model, [db("/srv/db/control"), db("/srv/db/subtrans/0"), db("/srv/db/wal/tmp")]), []);
+    assert_eq!(judge(&mut model, [db("/srv/db/control")]), [], "it is known by now");
+    one(judge(&mut model, [db("/srv/db/wal/shell.php")]));
+    one(judge(&mut model, [db("/srv/db/.hidden")]));
+    one(judge(&mut model, [db("/srv/README")]));
+    one(judge(&mut model, [web.write("/bin/sh", "/srv/db/other", LATER)]));
+}
+
+#[test]
 fn what_is_new_where_there_is_often_something_new_surprises_nobody_and_beside_it_does() {
     let (mut model, web) = (model(), web());
     for window in 0..10 {

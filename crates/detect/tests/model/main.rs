@@ -9,6 +9,7 @@ mod habits;
 mod knowing;
 mod other_paths;
 mod properties;
+mod purpose;
 mod scenarios;
 #[path = "../../src/rules/tests/stopwatch.rs"]
 mod stopwatch;

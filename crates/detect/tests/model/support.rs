@@ -117,7 +117,7 @@ pub(crate) fn web() -> Sandbox {
 }
 
 /// A program running in the container; `sh@/bin/busybox` is busybox called as sh.
-fn exec(cgroup: u64, program: &str) -> Arc<Exec> {
+pub(crate) fn exec(cgroup: u64, program: &str) -> Arc<Exec> {
     let (name, path) = match program.split_once('@') {
         Some((name, path)) => (name, path),
         None => (program.rsplit('/').next().unwrap(), program),

@@ -2,8 +2,8 @@
 
 use ethogram_model::{Event, Exec, ObjectKind, Severity};
 
-use super::{Behaviour, peers, places};
-use crate::subject::{program::is_in_writable_layer, system_program};
+use super::{Behaviour, peers, places, purpose};
+use crate::subject::program::is_in_writable_layer;
 
 /// How severe a behaviour is, how sure that is, and what makes it so.
 #[derive(Clone)]
@@ -31,19 +31,6 @@ fn why_brought(exec: &Exec) -> Option<&'static str> {
     exec.is_path_cut.then_some("the program lies so deep that its path is cut")
 }
 
-/// Programs that look at all processes, and at their environments for a name or a session.
-const LIST_PROCESSES: [&str; 10] =
-    ["ps", "top", "htop", "pgrep", "pkill", "w", "systemd", "systemctl", "systemd-detect-virt", "ischroot"];
-
-/// Whether a list of processes, which is the image's or the host's and unchanged, looks at the environment of one.
-fn is_of_a_list(behaviour: &Behaviour<'_>, event: &Event) -> bool {
-    behaviour.object.starts_with("/proc/")
-        && behaviour.object.ends_with("/environ")
-        && event.context.process.as_deref().is_some_and(|process| {
-            system_program::name(&process.exec).is_some_and(|name| LIST_PROCESSES.contains(&name))
-        })
-}
-
 impl Assessment {
     pub(crate) fn of(behaviour: &Behaviour<'_>, event: &Event) -> Self {
         let (severity, confidence, because) = match behaviour.kind {
@@ -56,10 +43,16 @@ impl Assessment {
             }
             ObjectKind::Executable => match event.context.process.as_ref().and_then(|p| why_brought(&p.exec)) {
                 Some(because) => (Severity::High, 80, Some(because.to_owned())),
+                None if purpose::runs_its_helper(event) => {
+                    (Severity::Low, 40, Some("it is a helper that lies beside the program".to_owned()))
+                }
                 None => (Severity::Medium, 70, None),
             },
-            ObjectKind::SensitivePath if is_of_a_list(behaviour, event) => {
+            ObjectKind::SensitivePath if purpose::lists_processes(behaviour, event) => {
                 (Severity::Low, 40, Some("a list of processes looks at their environments".to_owned()))
+            }
+            ObjectKind::SensitivePath if purpose::reads_its_own(behaviour, event) => {
+                (Severity::Low, 40, Some("the program of the system is there to read it".to_owned()))
             }
             ObjectKind::SensitivePath => {
                 (Severity::High, 80, behaviour.sensitivity.map(|what| format!("it gives away {what}")))
@@ -87,6 +80,12 @@ impl Assessment {
         // Who did it is half of a behaviour.
         let confidence = if behaviour.is_vague { confidence / 2 } else { confidence };
         Self { severity, confidence, because }
+    }
+
+    /// The same where people set the container up from outside, with its own programs.
+    pub(crate) fn of_setup_from_outside(self) -> Self {
+        let because = "it is set up from outside the container, by its own programs";
+        Self { severity: self.severity.min(Severity::Medium), because: Some(because.to_owned()), ..self }
     }
 
     /// The same where its executable never did anything like it.

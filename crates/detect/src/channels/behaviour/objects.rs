@@ -127,6 +127,11 @@ impl Objects {
         is_in_tree(behaviour).then(|| self.paths.novelty_around(&behaviour.object)).flatten()
     }
 
+    /// Whether a path lies in a folder, or right below one, in which there are many others all the time.
+    pub(crate) fn is_own_data(&self, behaviour: &Behaviour<'_>) -> bool {
+        is_in_tree(behaviour) && self.paths.is_own_data(&behaviour.object)
+    }
+
     /// The same for a workload that takes another's place: windows begin anew.
     pub(super) fn inherited(&self) -> Self {
         let mut objects = self.clone();

@@ -7,6 +7,9 @@ use crate::subject::program::{file_name, manages_users};
 /// What reading this file gives away; nothing for an ordinary one.
 pub fn secret(path: &str) -> Option<&'static str> {
     let name = file_name(path);
+    if has(path, ".ssh") && is_public(name) {
+        return None;
+    }
     Some(match path {
         "/etc/shadow" | "/etc/shadow-" | "/etc/gshadow" | "/etc/gshadow-" => "password hashes",
         "/etc/sudoers" => "rules for sudo",
@@ -33,6 +36,11 @@ pub fn secret(path: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether a file of ssh holds nothing but public keys.
+fn is_public(name: &str) -> bool {
+    ["authorized_keys", "known_hosts"].iter().any(|public| name.starts_with(public)) || name.ends_with(".pub")
+}
+
 /// What files in /etc decide that nothing else is said of.
 const SET_UP: &str = "how the system is set up";
 
@@ -50,7 +58,7 @@ pub(crate) fn is_setup(path: &str, sensitivity: Option<&str>, executable: &str) 
     match sensitivity {
         Some(GIVEN) => true,
         Some(SET_UP) if is_of_service || matches!(path, "/etc/localtime" | "/etc/timezone") => true,
-        Some(_) => manages_users(executable) && below(path, "/etc"),
+        Some(_) => manages_users(executable) && (below(path, "/etc") || below(path, "/home")),
         None => false,
     }
 }
@@ -123,6 +131,17 @@ pub fn is_sink(path: &str) -> bool {
         || path.starts_with("anon_inode:")
 }
 
+/// Whether a file is of a kind that can be run or loaded, as its name says.
+pub(crate) fn is_code(path: &str) -> bool {
+    const ENDINGS: [&str; 28] = [
+        "php", "php3", "php5", "phtml", "phar", "jsp", "jspx", "war", "jar", "class", "asp", "aspx", "cgi", "sh",
+        "bash", "py", "pyc", "pl", "pm", "rb", "lua", "js", "mjs", "so", "ko", "exe", "elf", "wasm",
+    ];
+    let name = file_name(path);
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    name.starts_with('.') || name.contains(".so.") || ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
+}
+
 /// Whether programs put files there that are gone soon.
 pub fn is_temporary(path: &str) -> bool {
     ["/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm", "/proc", "/var/cache"]
@@ -172,6 +191,8 @@ mod tests {
         for (secret_path, ordinary) in [
             ("/etc/shadow", "/etc/passwd"),
             ("/root/.ssh/id_rsa", "/root/.sshrc"),
+            ("/root/.ssh/work", "/root/.ssh/authorized_keys"),
+            ("/root/.ssh/id_ed25519", "/root/.ssh/id_ed25519.pub"),
             ("/home/u/.ssh/config", "/home/u/ssh/config"),
             ("/run/secrets/db", "/run/secretsdb"),
             ("/var/run/secrets/kubernetes.io/serviceaccount/token", "/var/run/nginx.pid"),
@@ -211,6 +232,7 @@ mod tests {
             ("/run/secrets/database", "/usr/bin/cat"),
             ("/etc/passwd", "/usr/sbin/usermod"),
             ("/etc/shadow", "/usr/sbin/usermod"),
+            ("/home/new/.bashrc", "/usr/sbin/useradd"),
         ] {
             assert!(is_setup(path, by), "{path} {by}");
         }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Directory, PathTree, known_as, split};
+use super::{ANY, Directory, PathTree, known_as, places, split};
 use crate::learning::Novelty;
 
 /// Windows of time in which a folder was used, from which on it says by itself how surprising something new in it is.
 const ENOUGH_WINDOWS: u32 = 4;
+/// Names in a folder from which on it is where a program keeps files of its own.
+const MANY_OWN: usize = 4;
+
 impl PathTree {
     /// A path that it did not hold until now came in that window: something new below each of its folders.
     pub(crate) fn note_new(&mut self, path: &str, window: u64) {
@@ -35,6 +38,24 @@ impl PathTree {
             end += 1;
         }
         found.filter(|(folder, _)| !folder.is_empty())
+    }
+
+    /// Whether the folder of a path, or the one that this lies in, holds many names and is used all the time.
+    pub(crate) fn is_own_data(&self, path: &str) -> bool {
+        let mut on_the_way = vec![(String::new(), &self.top)];
+        let (segments, _) = split(path);
+        for segment in segments {
+            let Some((at, directory)) = on_the_way.last() else { break };
+            let Some(next) = directory.directories.get(&*known_as(&directory.directories, segment)) else { break };
+            on_the_way.push((format!("{at}{segment}/"), next));
+        }
+        let holds_many = |(at, directory): &(String, &Directory)| {
+            let names = directory.files.len() + directory.directories.len();
+            let is_merged = directory.files.contains_key(ANY) || directory.directories.contains_key(ANY);
+            let is_own = at.len() > 1 && !places::is_common_parent(at.trim_end_matches('/'));
+            is_own && (names >= MANY_OWN || is_merged) && directory.novelty.windows().0 >= ENOUGH_WINDOWS
+        };
+        on_the_way.iter().rev().take(2).any(holds_many)
     }
 
     /// How surprising something new is, by folder.
