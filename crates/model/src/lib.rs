@@ -38,7 +38,7 @@ pub use heartbeat::Heartbeat;
 pub use incident::{
     Cluster, Incident, IncidentUpdate, Link, LinkKind, Origin, Part, Place, Recurrence, Recurrences, Step,
 };
-pub use incident_graph::{IncidentGraph, Node as IncidentNode, NodeKind};
+pub use incident_graph::{Edge as IncidentEdge, IncidentGraph, Node as IncidentNode, NodeKind};
 pub use relevance::FieldTest;
 pub use report::{IncidentChange, IncidentReport, Report};
 pub use schema::layout;

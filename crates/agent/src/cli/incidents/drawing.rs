@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use ethogram_model::{IncidentGraph, IncidentNode, NodeKind, Severity, render};
+use ethogram_model::{IncidentEdge, IncidentGraph, IncidentNode, NodeKind, Severity, render};
 
 /// Places in points.
 const ROW: usize = 34;
@@ -51,7 +51,7 @@ pub(super) fn svg(graph: &IncidentGraph) -> String {
          font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
     );
     let places = places(graph, programs);
-    for edge in &graph.edges {
+    for edge in joined(graph) {
         let (Some(from), Some(to)) = (places.get(edge.from), places.get(edge.to)) else { continue };
         let color = edge.severity.map_or("#8a8a8a", color);
         let (x1, y1) = if edge.to < programs { (from.0 + 8, from.1 + 10) } else { (from.0 + from.2, from.1) };
@@ -66,15 +66,18 @@ pub(super) fn svg(graph: &IncidentGraph) -> String {
             to.1,
             escaped(&format!("{}. {}", edge.what, edge.why))
         );
-        if edge.to >= programs {
-            _ = writeln!(
-                out,
-                "<text x=\"{}\" y=\"{}\" fill=\"{color}\" text-anchor=\"end\" font-size=\"11\">{}</text>",
-                to.0 - 8,
-                to.1 - 4,
-                escaped(&shortened(&edge.what, 24))
-            );
-        }
+    }
+    // One text for all that was done to an object: those of several programs would lie on each other.
+    for (at, (x, y, _)) in places.iter().enumerate().skip(programs) {
+        let to_it = || graph.edges.iter().filter(|edge| edge.to == at);
+        let color = to_it().filter_map(|edge| edge.severity).max().map_or("#8a8a8a", color);
+        _ = writeln!(
+            out,
+            "<text x=\"{}\" y=\"{}\" fill=\"{color}\" text-anchor=\"end\" font-size=\"11\">{}</text>",
+            x - 8,
+            y - 4,
+            escaped(&shortened(&distinct(to_it().map(|edge| &*edge.what)), 36))
+        );
     }
     for (at, (node, (x, y, width))) in graph.nodes.iter().zip(&places).enumerate() {
         let worst = graph.edges.iter().filter(|edge| edge.to == at).filter_map(|edge| edge.severity).max();
@@ -94,6 +97,32 @@ pub(super) fn svg(graph: &IncidentGraph) -> String {
         );
     }
     out + "</svg>\n"
+}
+
+/// The edges, those between the same two nodes as one; none from a program to itself.
+fn joined(graph: &IncidentGraph) -> Vec<IncidentEdge> {
+    let mut all: Vec<IncidentEdge> = Vec::new();
+    for edge in graph.edges.iter().filter(|edge| edge.from != edge.to) {
+        match all.iter_mut().find(|known| (known.from, known.to) == (edge.from, edge.to)) {
+            Some(known) => {
+                known.what = distinct([&*known.what, &*edge.what].into_iter());
+                known.severity = known.severity.max(edge.severity);
+            }
+            None => all.push(edge.clone()),
+        }
+    }
+    all
+}
+
+/// Texts behind each other, each once.
+fn distinct<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for text in texts.flat_map(|text| text.split(", ")) {
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all.join(", ")
 }
 
 /// Left edge, middle and width of each node.
@@ -195,6 +224,20 @@ mod tests {
         let tags = svg.matches('<').count();
         assert_eq!(tags, svg.matches('>').count(), "{svg}");
         assert!(dot.lines().all(|line| !line.trim_start().starts_with("n9")), "{dot}");
+    }
+
+    #[test]
+    fn what_is_done_to_one_object_is_one_text_and_what_to_another_is_another() {
+        let mut several = incident();
+        let first = several.parts.last().unwrap().clone();
+        for operation in ["write", "read", "write"] {
+            several.parts.push(ethogram_model::Part { operation: operation.into(), ..first.clone() });
+        }
+        let drawn = svg(&IncidentGraph::of(&several));
+        let texts: Vec<&str> = drawn.lines().filter(|line| line.contains("text-anchor=\"end\"")).collect();
+        let objects: std::collections::BTreeSet<&str> = several.parts.iter().map(|part| &*part.object).collect();
+        assert_eq!(texts.len(), objects.len(), "{drawn}");
+        assert!(texts.iter().any(|text| text.contains(">read, write<")), "{texts:?}");
     }
 
     #[test]
