@@ -7,7 +7,10 @@ use ethogram_model::{Incident, LinkKind, Part, Severity, Step, Triage, render};
 use super::{again, triage};
 use crate::{
     api::Accepted,
-    cli::{profile::moment, wrap::wrapped},
+    cli::{
+        profile::moment,
+        wrap::{few, wrapped},
+    },
 };
 
 /// Lines of all of it at most.
@@ -58,18 +61,6 @@ fn swallowed(incident: &Incident, accepted: &[Accepted]) -> Option<String> {
     (n > 0).then(|| {
         format!("accepted: {n} of its alerts; since then {matched} findings raised none because of that{last}")
     })
-}
-
-/// The first of these lines; where there are more, the last one says so.
-fn few(mut lines: Vec<String>, most: usize) -> Vec<String> {
-    if lines.len() > most {
-        lines.truncate(most);
-        if let Some(last) = lines.last_mut() {
-            last.pop();
-            last.push('…');
-        }
-    }
-    lines
 }
 
 /// Each program below the one that started it, with what it did. The mildest parts give way where there are too many lines.

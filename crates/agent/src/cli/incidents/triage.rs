@@ -3,7 +3,7 @@
 
 use ethogram_model::{Incident, Severity, Triage, render};
 
-use crate::cli::wrap::wrapped;
+use crate::cli::wrap::{few, wrapped};
 
 /// Lines that a story has for it.
 const MAX_REASON_LINES: usize = 4;
@@ -23,10 +23,10 @@ pub(super) fn listed(incident: &Incident, triage: Option<&Triage>) -> (Severity,
 pub(super) fn lines(triage: &Triage, width: usize) -> Vec<String> {
     let cached = if triage.cached { ", of one like it" } else { "" };
     let head = format!("triage by {}{cached}: {}: ", model(triage), triage.verdict.name());
-    let mut lines = few(&(head + &render::escape(&triage.reason)), width, MAX_REASON_LINES);
+    let mut lines = few(wrapped(&(head + &render::escape(&triage.reason)), width), MAX_REASON_LINES);
     if !triage.look_at.is_empty() {
         let all: Vec<_> = triage.look_at.iter().map(|item| render::escape(item)).collect();
-        lines.extend(few(&format!("it suggests to look at: {}", all.join("; ")), width, MAX_LOOK_AT_LINES));
+        lines.extend(few(wrapped(&format!("it suggests to look at: {}", all.join("; ")), width), MAX_LOOK_AT_LINES));
     }
     lines
 }
@@ -66,18 +66,6 @@ pub(super) fn indented(mark: &str, text: &str, width: usize) -> Vec<String> {
 
 fn model(triage: &Triage) -> String {
     render::escape(&triage.model).chars().take(MAX_MODEL).collect()
-}
-
-fn few(text: &str, width: usize, most: usize) -> Vec<String> {
-    let mut lines = wrapped(text, width);
-    if lines.len() > most {
-        lines.truncate(most);
-        if let Some(last) = lines.last_mut() {
-            last.pop();
-            last.push('…');
-        }
-    }
-    lines
 }
 
 #[cfg(test)]
