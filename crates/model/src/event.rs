@@ -278,38 +278,66 @@ fn until_empty(bytes: &[u8]) -> &[u8] {
 /// Joins a directory, written leaf first, and a path that was asked for. Where `..` is kept, it is seen that the path goes up.
 fn path_at<'a>(record: &'a [u8], references: &[u8], keeps_parents: bool) -> Value<'a> {
     let Some((base, asked)) = references.split_at_checked(4) else { return Value::Absent };
-    let base = tail(record, base).map_or(Value::Absent, path);
     let asked = tail(record, asked).map(until_nul).unwrap_or_default();
-    let mut all = match base {
-        Value::Text(base) if !asked.starts_with(b"/") => base.into_owned(),
-        _ => Vec::new(),
+    let is_absolute = asked.starts_with(b"/");
+    let base = match tail(record, base).filter(|_| !is_absolute).map(path) {
+        Some(Value::Text(base)) => base,
+        _ => Cow::default(),
     };
-    if all.is_empty() && asked.is_empty() {
+    if base.is_empty() && asked.is_empty() {
         return Value::Absent;
     }
-    let relative = !asked.starts_with(b"/") && !all.starts_with(b"/");
-    if !all.ends_with(b"/") && !asked.is_empty() && !asked.starts_with(b"/") && !all.is_empty() {
-        all.push(b'/');
-    }
-    all.extend_from_slice(asked);
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in all.split(|b| *b == b'/').filter(|p| !p.is_empty() && *p != b".") {
-        if part != b".." || keeps_parents {
-            parts.push(part);
-        } else if !relative || parts.len() > 1 {
-            parts.pop();
+    let is_rooted = is_absolute || base.starts_with(b"/");
+    let mut joined = Vec::with_capacity(base.len() + asked.len() + 1);
+    for part in base.split(|b| *b == b'/').chain(asked.split(|b| *b == b'/')).filter(|p| !p.is_empty() && *p != b".") {
+        if part == b".." && !keeps_parents {
+            // Where a path begins that has no root is not known: nothing leads up from there.
+            match memchr::memrchr(b'/', &joined) {
+                Some(slash) => joined.truncate(slash),
+                None if is_rooted => joined.clear(),
+                None => {}
+            }
+            continue;
         }
+        if is_rooted || !joined.is_empty() {
+            joined.push(b'/');
+        }
+        joined.extend_from_slice(part);
     }
-    let joined = parts.join(&b'/');
-    Value::Text(Cow::Owned(if relative { joined } else { [b"/".as_slice(), &joined].concat() }))
+    if is_rooted && joined.is_empty() {
+        joined.push(b'/');
+    }
+    Value::Text(Cow::Owned(joined))
 }
 
 /// A path as asked for, if that is not how it was resolved: with all `..`, which lead elsewhere where links are on the way.
 fn requested_path<'a>(record: &'a [u8], references: &[u8]) -> Value<'a> {
     let Some((resolved, asked)) = references.split_at_checked(4) else { return Value::Absent };
-    let resolved = tail(record, resolved).map_or(Value::Absent, path);
-    let asked = path_at(record, asked, true);
-    if asked == resolved { Value::Absent } else { asked }
+    if asked.chunks(4).all(|reference| tail(record, reference).is_none()) {
+        return Value::Absent;
+    }
+    let resolved = tail(record, resolved).unwrap_or_default();
+    let plain = asked.get(4..).and_then(|asked| tail(record, asked)).map(until_nul).unwrap_or_default();
+    if is_path(resolved, plain) {
+        return Value::Absent;
+    }
+    match path_at(record, asked, true) {
+        Value::Text(asked) if path(resolved) != Value::Text(Cow::Borrowed(&asked)) => Value::Text(asked),
+        _ => Value::Absent,
+    }
+}
+
+/// Whether names that the kernel wrote leaf first are this path from the root, without a `.` or a slash too many.
+fn is_path(names: &[u8], path: &[u8]) -> bool {
+    let Some(names) = until_empty(names).strip_suffix(b"\0/") else { return false };
+    let mut rest = path;
+    for name in names.split(|b| *b == 0) {
+        match rest.strip_suffix(name).and_then(|rest| rest.strip_suffix(b"/")) {
+            Some(before) if !name.is_empty() && name != b"." => rest = before,
+            _ => return false,
+        }
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]
@@ -430,6 +458,13 @@ mod tests {
         assert_eq!(requested(b"x\0etc\0/\0", b"/tmp/link/x\0"), "/tmp/link/x");
         assert_eq!(requested(b"x\0etc\0/\0", b"/etc/./x\0"), "");
         assert_eq!(requested(b"x\0etc\0/\0", b""), "");
+        assert_eq!(requested(b"x\0etc\0/\0", b"/etc/x\0"), "");
+        assert_eq!(requested(b"x\0etc\0/\0", b"//etc/x\0"), "");
+        assert_eq!(requested(b"x\0etc\0/\0", b"/srv/etc/x\0"), "/srv/etc/x");
+        assert_eq!(requested(b"x\0etc\0/\0", b"/c/x\0"), "/c/x");
+        assert_eq!(requested(b"x\0etc\0/\0", b"/etc/../etc/x\0"), "/etc/../etc/x");
+        assert_eq!(requested(b"etc\0srv\0", b"srv/etc\0"), "");
+        assert_eq!(requested(b"/\0", b"/\0"), "");
     }
 
     #[test]
