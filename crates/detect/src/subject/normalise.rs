@@ -21,13 +21,13 @@ const OF_SYSTEM: [&str; 10] = ["usr", "opt", "lib", "lib64", "bin", "sbin", "etc
 /// Generalises each segment of a path. Borrows where nothing changes, and gives the same when given its own result.
 pub fn path(path: &str) -> Cow<'_, str> {
     let path = cut(path);
-    let folders = if is_of_system(&path) { 0 } else { path.matches('/').count() };
+    let folders = if is_of_system(&path) { 0 } else { memchr::memchr_iter(b'/', path.as_bytes()).count() };
     let part = |(i, name)| if i < folders { numbered(segment(name)) } else { segment(name) };
-    if path.split('/').enumerate().all(|one| matches!(part(one), Cow::Borrowed(_))) {
+    if names(&path).enumerate().all(|one| matches!(part(one), Cow::Borrowed(_))) {
         return path;
     }
     let mut out = String::with_capacity(path.len());
-    for (i, name) in path.split('/').enumerate() {
+    for (i, name) in names(&path).enumerate() {
         if i > 0 {
             out.push('/');
         }
@@ -50,7 +50,14 @@ pub(crate) fn numbered_folders(pattern: &str) -> Cow<'_, str> {
 }
 
 fn is_of_system(path: &str) -> bool {
-    OF_SYSTEM.contains(&path.trim_start_matches('/').split('/').next().unwrap_or_default())
+    names(path.trim_start_matches('/')).next().is_some_and(|top| OF_SYSTEM.contains(&top))
+}
+
+/// The names that slashes part. Every event's path is looked at, and the standard library is slow at this.
+fn names(path: &str) -> impl Iterator<Item = &str> {
+    let mut start = 0;
+    let ends = memchr::memchr_iter(b'/', path.as_bytes()).chain([path.len()]);
+    ends.map(move |end| &path[std::mem::replace(&mut start, end + 1)..end])
 }
 
 /// Generalises a folder's name: one with a number behind a separator is one of many, `job-17`, `7_1`.

@@ -49,5 +49,5 @@ pub(crate) fn manages_users(label: &str) -> bool {
 
 /// The last segment of a path.
 pub(crate) fn file_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
+    memchr::memrchr(b'/', path.as_bytes()).map_or(path, |slash| &path[slash + 1..])
 }

@@ -20,7 +20,7 @@ const OF_RUNTIMES: [&[u8]; 8] = [
 /// Where a path of the event lies, where it lies elsewhere than in the container: as the kernel says, or where that sees only what
 /// a process asked for, by what the runtime has mounted there.
 pub(crate) fn real_path(event: &Event, (path, real): (usize, usize)) -> Option<Cow<'_, [u8]>> {
-    let by_mount = || mounted(event, &text(event, path)?).filter(|_| is_unresolved(event)).map(Cow::Owned);
+    let by_mount = || mounted(event, &text(event, path).filter(|_| is_unresolved(event))?).map(Cow::Owned);
     let lies = text(event, real).or_else(by_mount);
     lies.filter(|path| !OF_RUNTIMES.iter().any(|folder| path.starts_with(folder)))
 }

@@ -44,58 +44,86 @@ pub(crate) fn parse(name: &str) -> Option<(IpAddr, u16)> {
     Some((peer.ip(), peer.port()))
 }
 
-/// What stands for many peers like one.
-struct Wider {
-    pattern: String,
-    /// How many it takes.
-    many: usize,
-    /// How the names of all that it stands for begin. Names are in order, so only those are looked at.
-    beginning: String,
-    /// How they end.
-    ending: String,
-}
-
-/// What stands for many peers like this one, from narrow to wide.
-fn wider(address: IpAddr, port: u16) -> Vec<Wider> {
-    let mut out = Vec::with_capacity(3);
-    if port >= FIRST_EPHEMERAL {
-        let beginning = name(address, 0).trim_end_matches('0').to_owned();
-        let (pattern, ending) = (format!("{beginning}{EPHEMERAL}"), String::new());
-        out.push(Wider { pattern, many: MANY_PORTS, beginning, ending });
-    }
-    let many = if is_private(address) { MANY_IN_PRIVATE } else { MANY_IN_PUBLIC };
-    out.push(match address {
-        IpAddr::V4(a) => {
-            let [a, b, c, _] = a.octets();
-            let (pattern, beginning) = (format!("{a}.{b}.{c}.0/24:{port}"), format!("{a}.{b}.{c}."));
-            Wider { pattern, many, beginning, ending: format!(":{port}") }
-        }
-        IpAddr::V6(a) => {
-            let prefix = std::net::Ipv6Addr::from_bits(a.to_bits() >> 64 << 64);
-            // How the names of a network begin depends on which zeros are left out.
-            let beginning = match a.segments() {
-                [0, ..] => "[".to_owned(),
-                [first, ..] => format!("[{first:x}:"),
-            };
-            Wider { pattern: format!("[{prefix}/64]:{port}"), many, beginning, ending: format!("]:{port}") }
-        }
-    });
-    out.push(Wider {
-        pattern: format!("*:{port}"),
-        many: MANY_ANYWHERE,
-        beginning: String::new(),
-        ending: format!(":{port}"),
-    });
-    out
+/// What stands for many peers like one, from narrow to wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wider {
+    /// Any ephemeral port of the address.
+    Ports,
+    /// The network, with the port.
+    Network,
+    /// Any address with the port.
+    Anywhere,
 }
 
 impl Wider {
-    /// Which of these it stands for.
-    fn covers<'p>(&self, peers: &'p BTreeMap<String, Seen>) -> Vec<&'p String> {
-        let named = peers.range(self.beginning.clone()..).map(|(name, _)| name);
-        let named = named.take_while(|name| name.starts_with(&self.beginning)).filter(|n| n.ends_with(&self.ending));
+    /// Those that can stand for peers with this port.
+    fn all(port: u16) -> impl Iterator<Item = Self> {
+        let ports = (port >= FIRST_EPHEMERAL).then_some(Self::Ports);
+        ports.into_iter().chain([Self::Network, Self::Anywhere])
+    }
+
+    /// As what the peer is kept then.
+    fn pattern(self, address: IpAddr, port: u16) -> String {
+        match (self, address) {
+            (Self::Ports, _) => format!("{}{EPHEMERAL}", self.beginning(address)),
+            (Self::Network, IpAddr::V4(a)) => {
+                let [a, b, c, _] = a.octets();
+                format!("{a}.{b}.{c}.0/24:{port}")
+            }
+            (Self::Network, IpAddr::V6(a)) => {
+                format!("[{}/64]:{port}", std::net::Ipv6Addr::from_bits(a.to_bits() >> 64 << 64))
+            }
+            (Self::Anywhere, _) => format!("*:{port}"),
+        }
+    }
+
+    /// How many it takes.
+    fn many(self, address: IpAddr) -> usize {
+        match self {
+            Self::Ports => MANY_PORTS,
+            Self::Network if is_private(address) => MANY_IN_PRIVATE,
+            Self::Network => MANY_IN_PUBLIC,
+            Self::Anywhere => MANY_ANYWHERE,
+        }
+    }
+
+    /// How the names of all begin that it stands for. Names are in order, so only those are looked at.
+    fn beginning(self, address: IpAddr) -> String {
+        match (self, address) {
+            (Self::Ports, IpAddr::V4(a)) => format!("{a}:"),
+            (Self::Ports, IpAddr::V6(a)) => format!("[{a}]:"),
+            (Self::Network, IpAddr::V4(a)) => {
+                let [a, b, c, _] = a.octets();
+                format!("{a}.{b}.{c}.")
+            }
+            // How the names of a network begin depends on which zeros are left out.
+            (Self::Network, IpAddr::V6(a)) => match a.segments() {
+                [0, ..] => "[".to_owned(),
+                [first, ..] => format!("[{first:x}:"),
+            },
+            (Self::Anywhere, _) => String::new(),
+        }
+    }
+
+    /// How they end.
+    fn ending(self, address: IpAddr, port: u16) -> String {
+        match (self, address) {
+            (Self::Ports, _) => String::new(),
+            (Self::Network, IpAddr::V6(_)) => format!("]:{port}"),
+            _ => format!(":{port}"),
+        }
+    }
+
+    /// Which of these it stands for, where it stands for a peer like this one.
+    fn covers<'p>(self, address: IpAddr, port: u16, peers: &'p BTreeMap<String, Seen>) -> Vec<&'p String> {
+        let (beginning, ending) = (self.beginning(address), self.ending(address, port));
+        let pattern = self.pattern(address, port);
+        let named = peers.range(beginning.clone()..).map(|(name, _)| name);
+        let named = named.take_while(|name| name.starts_with(&beginning)).filter(|name| name.ends_with(&ending));
         let is_like = |held: &str| {
-            parse(held).is_some_and(|(address, port)| wider(address, port).iter().any(|w| w.pattern == self.pattern))
+            parse(held).is_some_and(|(address, port)| {
+                Self::all(port).any(|wider| wider == self) && self.pattern(address, port) == pattern
+            })
         };
         named.filter(|held| is_like(held)).collect()
     }
@@ -106,21 +134,21 @@ pub(crate) fn known_as<'a>(peers: &BTreeMap<String, Seen>, peer: &'a str) -> Cow
     if peers.contains_key(peer) {
         return Cow::Borrowed(peer);
     }
-    let like = parse(peer).map(|(address, port)| wider(address, port)).unwrap_or_default();
-    let held = like.into_iter().map(|like| like.pattern).find(|name| peers.contains_key(name));
-    held.map_or(Cow::Borrowed(peer), Cow::Owned)
+    let Some((address, port)) = parse(peer) else { return Cow::Borrowed(peer) };
+    let mut patterns = Wider::all(port).map(|wider| wider.pattern(address, port));
+    patterns.find(|pattern| peers.contains_key(pattern)).map_or(Cow::Borrowed(peer), Cow::Owned)
 }
 
 /// Adds a peer, and replaces it and its like by what stands for them where they have become many.
 pub(crate) fn insert(peers: &mut BTreeMap<String, Seen>, peer: &str, seen: Seen) {
     peers.entry(peer.to_owned()).or_default().add(seen);
     let Some((address, port)) = parse(peer) else { return };
-    for wider in wider(address, port) {
-        let covered: Vec<String> = wider.covers(peers).into_iter().cloned().collect();
-        if covered.len() > wider.many {
+    for wider in Wider::all(port) {
+        let covered: Vec<String> = wider.covers(address, port, peers).into_iter().cloned().collect();
+        if covered.len() > wider.many(address) {
             let mut all = Seen::default();
             covered.iter().filter_map(|held| peers.remove(held)).for_each(|s| all.add(s));
-            peers.entry(wider.pattern).or_default().add(all);
+            peers.entry(wider.pattern(address, port)).or_default().add(all);
             return;
         }
     }
@@ -220,8 +248,8 @@ mod tests {
         // Beyond the first, each port is looked for among all peers by its ending alone.
         let peers = learnt((1..=4_096).map(|port| format!("10.0.0.5:{port}")));
         assert_eq!(peers.len(), 4_096);
-        let all = wider("10.0.0.5".parse().unwrap(), 4_096);
-        let covered: Vec<_> = all.iter().map(|wider| wider.covers(&peers).len()).collect();
+        let (address, port) = ("10.0.0.5".parse().unwrap(), 4_096);
+        let covered: Vec<_> = Wider::all(port).map(|wider| wider.covers(address, port, &peers).len()).collect();
         assert_eq!(covered, [1, 1]);
     }
 

@@ -7,32 +7,61 @@ use crate::subject::program::{file_name, manages_users};
 /// What reading this file gives away; nothing for an ordinary one.
 pub fn secret(path: &str) -> Option<&'static str> {
     let name = file_name(path);
-    if has(path, ".ssh") && is_public(name) {
+    let folder = folder_of_secrets(path);
+    if folder == Some(".ssh") && is_public(name) {
         return None;
     }
-    Some(match path {
-        "/etc/shadow" | "/etc/shadow-" | "/etc/gshadow" | "/etc/gshadow-" => "password hashes",
-        "/etc/sudoers" => "rules for sudo",
-        "/proc/kcore" | "/dev/mem" | "/dev/kmem" | "/dev/port" => "the machine's memory",
-        _ if below(path, "/etc/sudoers.d") => "rules for sudo",
-        _ if below(path, "/run/secrets") || below(path, "/var/run/secrets") => GIVEN,
-        _ if below(path, "/etc/ssl/private") || below(path, "/etc/kubernetes") => "private keys",
-        _ if below(path, "/var/lib/kubelet") => "secrets of the node",
-        _ if is_disk(path) => "a disk",
-        _ if has(path, ".ssh") || has(path, ".gnupg") => "private keys",
-        _ if has(path, ".aws") || has(path, ".azure") || has(path, "gcloud") => "credentials for a cloud",
-        _ if path.ends_with("/.docker/config.json") => "credentials for registries",
-        _ if path.ends_with("/.kube/config") => "credentials for a cluster",
-        _ if path.starts_with("/proc/") && name == "environ" => "the environment of a process",
-        _ if path.starts_with("/proc/") && name == "mem" => "the memory of a process",
-        _ => match name {
-            "docker.sock" | "containerd.sock" | "crio.sock" | "podman.sock" => "control over all containers",
-            "id_rsa" | "id_dsa" | "id_ecdsa" | "id_ed25519" => "private keys",
-            ".netrc" | ".pgpass" | ".git-credentials" | ".my.cnf" | ".npmrc" | ".pypirc" => "stored passwords",
-            _ if name.starts_with("ssh_host_") && name.ends_with("_key") => "private keys",
-            _ if name.ends_with(".key") || name.ends_with(".kdbx") => "private keys",
-            _ => return None,
-        },
+    let by_place = by_place(path).or_else(|| match folder? {
+        ".ssh" | ".gnupg" => Some("private keys"),
+        _ => Some("credentials for a cloud"),
+    });
+    by_place.or_else(|| by_name(path, name))
+}
+
+/// The same by the folder of the system in which it lies.
+fn by_place(path: &str) -> Option<&'static str> {
+    let (top, rest) = path.strip_prefix('/')?.split_once('/')?;
+    Some(match (top, rest) {
+        ("etc", "shadow" | "shadow-" | "gshadow" | "gshadow-") => "password hashes",
+        ("etc", "sudoers") => "rules for sudo",
+        ("etc", _) if below(rest, "sudoers.d") => "rules for sudo",
+        ("etc", _) if below(rest, "ssl/private") || below(rest, "kubernetes") => "private keys",
+        ("run", _) if below(rest, "secrets") => GIVEN,
+        ("var", _) if below(rest, "run/secrets") => GIVEN,
+        ("var", _) if below(rest, "lib/kubelet") => "secrets of the node",
+        ("proc", "kcore") | ("dev", "mem" | "kmem" | "port") => "the machine's memory",
+        ("dev", device) if is_disk(device) => "a disk",
+        _ => return None,
+    })
+}
+
+/// The folder on the path, or that it leads to, in which users keep secrets; that of ssh before others.
+fn folder_of_secrets(path: &str) -> Option<&'static str> {
+    let mut found = None;
+    for folder in path.as_bytes().split(|byte| *byte == b'/') {
+        match folder {
+            b".ssh" => return Some(".ssh"),
+            b".gnupg" => found = Some(".gnupg"),
+            b".aws" | b".azure" | b"gcloud" => found = found.or(Some(".aws")),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The same by what it is called, wherever it lies.
+fn by_name(path: &str, name: &str) -> Option<&'static str> {
+    Some(match name {
+        "config.json" if path.ends_with("/.docker/config.json") => "credentials for registries",
+        "config" if path.ends_with("/.kube/config") => "credentials for a cluster",
+        "environ" if path.starts_with("/proc/") => "the environment of a process",
+        "mem" if path.starts_with("/proc/") => "the memory of a process",
+        "docker.sock" | "containerd.sock" | "crio.sock" | "podman.sock" => "control over all containers",
+        "id_rsa" | "id_dsa" | "id_ecdsa" | "id_ed25519" => "private keys",
+        ".netrc" | ".pgpass" | ".git-credentials" | ".my.cnf" | ".npmrc" | ".pypirc" => "stored passwords",
+        _ if name.starts_with("ssh_host_") && name.ends_with("_key") => "private keys",
+        _ if name.ends_with(".key") || name.ends_with(".kdbx") => "private keys",
+        _ => return None,
     })
 }
 
@@ -164,15 +193,14 @@ fn below(path: &str, directory: &str) -> bool {
 
 /// Whether a directory of that name is on the path, or is what it leads to.
 fn has(path: &str, directory: &str) -> bool {
-    path.split('/').any(|s| s == directory)
+    path.as_bytes().split(|byte| *byte == b'/').any(|name| name == directory.as_bytes())
 }
 
 fn is_shared_library(path: &str) -> bool {
     below(path, "/usr/lib") && (path.ends_with(".so") || path.contains(".so."))
 }
 
-fn is_disk(path: &str) -> bool {
-    let Some(name) = path.strip_prefix("/dev/") else { return false };
+fn is_disk(name: &str) -> bool {
     ["sd", "vd", "xvd", "hd"].iter().any(|kind| {
         name.strip_prefix(kind)
             .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()) && rest.len() <= 4)
