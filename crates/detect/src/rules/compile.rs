@@ -87,6 +87,11 @@ pub(super) enum Compared {
     Test(Arc<Test>),
     /// One of the slot's patterns, by its bit of what is found.
     Pattern(usize),
+    /// A regular expression, where the slot has what it requires, which has this bit.
+    Expression {
+        bit: usize,
+        test: Arc<Test>,
+    },
     /// Any of these bits of a field's number.
     Bits(usize, u64),
     /// A field's number is one of these; one without a name is compared as a text.

@@ -3,7 +3,10 @@
 use ethogram_model::Event;
 
 use super::{
-    compile::{Compared, Node, Predicate, Program, Slot, patterns::is_set},
+    compile::{
+        Compared, Node, Predicate, Program, Slot,
+        patterns::{is_set, set},
+    },
     condition::Op,
     facts::Facts,
     value::Value,
@@ -56,6 +59,8 @@ enum Known {
     OfObject,
     /// What is the same for all events of this habit.
     OfHabit,
+    /// What is the same for all events of who did it.
+    OfSubject,
 }
 
 impl<'e> Case<'e> {
@@ -96,13 +101,14 @@ impl<'e> Case<'e> {
         decided.get_mut(..known.len()).unwrap_or_default().copy_from_slice(known);
     }
 
-    /// The rules that hold, each with its node, in their order.
-    pub(super) fn all_that_hold(&mut self) -> Vec<(usize, usize)> {
+    /// The rules that hold, each with its node, in their order. `open` are the steps that may hold, where that is known.
+    pub(super) fn all_that_hold(&mut self, open: Option<&[u64]>) -> Vec<(usize, usize)> {
         let program = self.program;
         let mut holding = Vec::new();
         let mut at = 0;
         while let Some(step) = program.steps.get(at) {
-            at = match (self.holds(step.node), step.rule) {
+            let may_hold = open.is_none_or(|open| is_set(open, at));
+            at = match (may_hold && self.holds(step.node), step.rule) {
                 (true, Some(rule)) => {
                     holding.push((rule, step.node));
                     at + 1
@@ -113,6 +119,21 @@ impl<'e> Case<'e> {
         }
         holding.sort_unstable();
         holding
+    }
+
+    /// Which steps may hold for any event of who did this one, a bit each.
+    pub(super) fn open_for_subject(&mut self) -> Box<[u64]> {
+        self.known = Known::OfSubject;
+        let program = self.program;
+        let mut open = vec![0; program.steps.len().div_ceil(64)];
+        // Those that stand behind a step first: without any of them it need not be taken.
+        for (at, step) in program.steps.iter().enumerate().rev() {
+            let leads_on = step.rule.is_some() || (at + 1..step.otherwise).any(|next| is_set(&open, next));
+            if leads_on && self.decide(step.node) != NO {
+                set(&mut open, at);
+            }
+        }
+        open.into()
     }
 
     /// Whether a node of the program holds.
@@ -202,7 +223,11 @@ impl<'e> Case<'e> {
                 let value = self.value(predicate.slot);
                 value.is_there().then(|| test.holds(value))
             }
-            Compared::Pattern(number) => self.pattern(predicate.slot, *number),
+            Compared::Pattern(bit) => self.pattern(predicate.slot, *bit),
+            Compared::Expression { bit, test } => {
+                let may_hold = self.pattern(predicate.slot, *bit);
+                may_hold.map(|may_hold| may_hold && test.holds(self.value(predicate.slot)))
+            }
             Compared::Slot(op, other) => {
                 let (a, b) = (self.read(predicate.slot), self.read(*other));
                 match (self.values.get(a), self.values.get(b)) {
@@ -222,6 +247,7 @@ impl<'e> Case<'e> {
         match self.known {
             Known::All => true,
             Known::OfObject => slot.is_of_object,
+            Known::OfSubject => slot.is_lasting,
             Known::OfHabit => predicate.asks_for_host || slot.of_habit.is_same_in_habit_of(self.event),
         }
     }

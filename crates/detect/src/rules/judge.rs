@@ -183,11 +183,20 @@ impl Rules {
             measure(program, event, facts, scratch, counts, clock);
         }
         let user = program.user.and_then(|at| raw(event, at).as_u64());
-        let decided = kind.subjects.of(event, user, program.lasting);
-        let mut case = Case::new(program, tested, facts, scratch, decided.as_deref().unwrap_or_default());
-        let mut holding = case.all_that_hold();
-        if let Some(decided) = decided {
-            case.copy_decided(decided);
+        let mut subject = kind.subjects.of(event, user, program.lasting);
+        if let Some(subject) = &mut subject {
+            if subject.is_known && subject.open_steps.is_none() {
+                let mut case = Case::new(program, tested, facts, scratch, &subject.decided);
+                subject.open_steps = Some(case.open_for_subject());
+                case.end(scratch);
+            }
+            subject.is_known = true;
+        }
+        let decided = subject.as_ref().map_or([].as_slice(), |subject| &subject.decided);
+        let mut case = Case::new(program, tested, facts, scratch, decided);
+        let mut holding = case.all_that_hold(subject.as_ref().and_then(|subject| subject.open_steps.as_deref()));
+        if let Some(subject) = subject {
+            case.copy_decided(&mut subject.decided);
         }
         holding.retain(|(rule, _)| !held.contains(rule));
         held.extend(holding.iter().map(|(rule, _)| *rule));
@@ -287,7 +296,7 @@ impl Rules {
         let kind = kinds.get(&address(&event.schema));
         let Some(program) = kind.and_then(|kind| kind.program(set)) else { return Vec::new() };
         let mut case = Case::new(program, event, facts, scratch, &[]);
-        let held = case.all_that_hold().into_iter();
+        let held = case.all_that_hold(None).into_iter();
         let names = held.filter_map(|(rule, _)| set.rule(rule).map(|r| Arc::clone(&r.name))).collect();
         case.end(scratch);
         names

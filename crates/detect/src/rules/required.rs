@@ -18,6 +18,16 @@ impl Required {
         Self { start: start.into(), part: longest.map(|run| Finder::new(run.as_bytes()).into_owned()) }
     }
 
+    /// What a match begins with; empty where that may be anything.
+    pub(super) fn start(&self) -> &[u8] {
+        &self.start
+    }
+
+    /// What a match has somewhere; empty where that may be anything.
+    pub(super) fn part(&self) -> &[u8] {
+        self.part.as_ref().map_or(&[], Finder::needle)
+    }
+
     /// Whether a text may match.
     pub(super) fn allows(&self, text: &[u8]) -> bool {
         text.starts_with(&self.start) && self.part.as_ref().is_none_or(|part| part.find(text).is_some())

@@ -14,10 +14,22 @@ pub(super) struct Subjects {
     places: Vec<Option<Subject>>,
 }
 
+/// What rules found of one process.
 #[derive(Debug)]
-struct Subject {
+pub(super) struct Subject {
     who: Who,
-    decided: Box<[u8]>,
+    /// What is known of the program's first nodes; zero where nothing is.
+    pub(super) decided: Box<[u8]>,
+    /// Whether an event of it was judged before. Most processes have only one of a kind, and then more is not worth it.
+    pub(super) is_known: bool,
+    /// Which steps of the program may still hold, a bit each. None where that was not found out.
+    pub(super) open_steps: Option<Box<[u64]>>,
+}
+
+impl Subject {
+    fn new(who: Who, count: usize) -> Self {
+        Self { who, decided: vec![0; count].into(), is_known: false, open_steps: None }
+    }
 }
 
 /// Who it is, by the places in memory of all that is known: a process that runs another program, or of which more is known, has others.
@@ -55,8 +67,8 @@ fn at<T>(what: Option<&Arc<T>>) -> *const T {
 }
 
 impl Subjects {
-    /// What was decided of who an event is of, `count` nodes; all zero where nothing was. None where it is not known who that is.
-    pub(super) fn of(&mut self, event: &Event, user: Option<u64>, count: usize) -> Option<&mut [u8]> {
+    /// What was found of who an event is of, of so many nodes. None where it is not known who that is.
+    pub(super) fn of(&mut self, event: &Event, user: Option<u64>, count: usize) -> Option<&mut Subject> {
         let process = event.context.process.as_ref()?;
         if self.places.is_empty() {
             self.places.resize_with(PLACES, || None);
@@ -64,14 +76,9 @@ impl Subjects {
         let address = at(Some(process)) as usize;
         // Allocations are aligned, so what is lowest is always the same.
         let place = self.places.get_mut((address >> 4 ^ address >> 12) % PLACES)?;
-        match place {
-            Some(subject) if subject.who.is(event, user) => {}
-            Some(subject) => {
-                subject.who = Who::of(event, user)?;
-                subject.decided.fill(0);
-            }
-            None => *place = Some(Subject { who: Who::of(event, user)?, decided: vec![0; count].into() }),
+        if !place.as_ref().is_some_and(|subject| subject.who.is(event, user)) {
+            *place = Some(Subject::new(Who::of(event, user)?, count));
         }
-        place.as_mut().map(|subject| &mut *subject.decided)
+        place.as_mut()
     }
 }

@@ -1,6 +1,6 @@
 //! Texts that many comparisons look for in one value: all are looked for at once, and each comparison is a bit of what was found.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, Anchored, Input, StartKind, automaton::OverlappingState};
 use rustc_hash::FxHashMap;
@@ -36,6 +36,13 @@ impl Patterns {
                 Test::Starts(text) if !text.is_empty() => starts.push((text.to_vec(), predicate)),
                 Test::Contains(text) if !text.needle().is_empty() => anywhere.push((text.needle().to_vec(), predicate)),
                 Test::OneOf(_) => sets.push(predicate),
+                // Most texts do not have what an expression requires, which costs less to find out.
+                Test::Pattern { required, .. } if !required.start().is_empty() => {
+                    starts.push((required.start().to_vec(), predicate));
+                }
+                Test::Pattern { required, .. } if !required.part().is_empty() => {
+                    anywhere.push((required.part().to_vec(), predicate));
+                }
                 _ => {}
             }
         }
@@ -91,7 +98,8 @@ pub(in crate::rules) fn is_set(found: &[u64], bit: usize) -> bool {
     found.get(bit / 64).is_some_and(|word| word >> (bit % 64) & 1 == 1)
 }
 
-fn set(found: &mut [u64], bit: usize) {
+/// Sets a bit.
+pub(in crate::rules) fn set(found: &mut [u64], bit: usize) {
     if let Some(word) = found.get_mut(bit / 64) {
         *word |= 1 << (bit % 64);
     }
@@ -109,7 +117,12 @@ fn automaton(
     let first = *bits;
     *bits += patterns.len();
     for (bit, (_, predicate)) in (first..).zip(patterns) {
-        predicate.test = Compared::Pattern(bit);
+        predicate.test = match &predicate.test {
+            Compared::Test(test) if matches!(**test, Test::Pattern { .. }) => {
+                Compared::Expression { bit, test: Arc::clone(test) }
+            }
+            _ => Compared::Pattern(bit),
+        };
     }
     Some((automaton, first))
 }

@@ -55,7 +55,7 @@ fn a_user_or_a_container_that_changes_is_seen() {
     assert_eq!(holding(&mut rules, &event), <[usize; 0]>::default());
 }
 
-const CONDITIONS: [&str; 12] = [
+const CONDITIONS: [&str; 14] = [
     "proc.name = cat",
     "proc.name in (cat, vi) and fd.name startswith /etc/",
     "not proc.name = cat and evt.is_open_write = true",
@@ -67,6 +67,8 @@ const CONDITIONS: [&str; 12] = [
     "evt.is_open_write = true and not fd.name pmatch (/etc, /tmp)",
     "fd.name in (/etc/shadow, /root/.ssh/id_rsa) and proc.cmdline exists",
     "proc.pid = 3",
+    "evt.is_open_write = true and fd.name regex '/etc/s[a-z]+'",
+    "fd.name startswith /e or fd.name startswith /root/. or fd.name startswith /etc/p or fd.name startswith /var",
     "fd.name startswith /root and fd.name contains ssh and fd.name contains id and fd.name contains / and fd.name contains r",
 ];
 const PROGRAMS: [&str; 3] = ["/bin/cat", "/bin/vi", "/usr/bin/dog"];
