@@ -10,7 +10,7 @@ use std::{
 
 use ethogram_detect::Workload;
 use ethogram_model::{Container, EventSchema};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::{
     concerned::Senders,
@@ -20,7 +20,7 @@ use crate::{
 
 /// Cgroups whose verdict is remembered: as many as are known at most, of which everyone has a share; the kernel's own table has as many.
 pub const MAX_FILTERED: usize = Walk::LIMIT;
-/// Ordinary objects that are remembered until they come a second time.
+/// Ordinary objects that are remembered; beyond, all are looked at anew.
 const MAX_MET: usize = 32_768;
 /// How long the kernel leaves out an object that was ordinary, nanoseconds. What lies at a path may change.
 const ORDINARY_NS: u64 = 60_000_000_000;
@@ -34,8 +34,8 @@ pub struct Collection {
     filtered: FxHashMap<u64, Filtered>,
     /// Makes numbers of workloads that an attacker who names a container cannot foresee.
     numbers: RandomState,
-    /// Ordinary objects met once. Most never come again, and then an entry in the kernel costs more than it spares.
-    met: FxHashSet<u64>,
+    /// How often each ordinary object came.
+    met: FxHashMap<u64, u32>,
     renewed_ns: u64,
     /// Verdicts on objects end sooner: one of them may be about a file that is known as guarded since.
     is_stale: bool,
@@ -138,11 +138,20 @@ impl Collection {
         }
     }
 
-    /// An event was of no use because of this object.
+    /// Whether an object is ordinary as far as is known: none of its events need be looked at for that.
+    pub(crate) fn is_ordinary(&self, object: u64) -> bool {
+        self.met.contains_key(&object)
+    }
+
+    /// An event was of no use because of this object. Most objects never come again, and then an entry in the kernel costs more
+    /// than it spares. One that keeps coming is followed, or had no room there: that is said less and less often.
     pub(crate) fn on_ordinary(&mut self, object: u64, changes: &mut Vec<KernelChange>) {
-        if !self.met.insert(object) {
+        let times = self.met.entry(object).or_default();
+        *times = times.saturating_add(1);
+        if *times > 1 && times.is_power_of_two() {
             changes.push(KernelChange::Ordinary(object));
-        } else if self.met.len() > MAX_MET {
+        }
+        if self.met.len() > MAX_MET {
             self.met.clear();
         }
     }
@@ -175,5 +184,34 @@ impl Collection {
         let image = container.image.as_ref().map(|image| image.name.as_str());
         let namespace = container.pod.as_ref().map(|pod| pod.namespace.as_str());
         self.numbers.hash_one((workload.uid, &container.runtime, image, namespace, container.privileged)).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ordinary_object_is_said_when_it_comes_again_and_then_less_and_less_often() {
+        let (mut collection, mut changes) = (Collection::default(), Vec::new());
+        assert!(!collection.is_ordinary(7));
+        let said: Vec<usize> = (1..=64)
+            .filter(|_| {
+                let before = changes.len();
+                collection.on_ordinary(7, &mut changes);
+                changes.len() > before
+            })
+            .collect();
+        assert_eq!(said, [2, 4, 8, 16, 32, 64]);
+        assert!(collection.is_ordinary(7) && !collection.is_ordinary(8));
+        collection.renew(&mut changes);
+        assert!(!collection.is_ordinary(7), "it may be another file by now");
+    }
+
+    #[test]
+    fn endless_ordinary_objects_take_bounded_memory() {
+        let (mut collection, mut changes) = (Collection::default(), Vec::new());
+        (0..1_000_000).for_each(|object| collection.on_ordinary(object, &mut changes));
+        assert!(collection.met.len() <= MAX_MET && changes.is_empty());
     }
 }

@@ -244,7 +244,7 @@ impl<C: Consumer> Engine<C> {
             }
             if is_collected
                 && let Some(object) = event.object()
-                && self.consumer.is_ordinary(&event)
+                && (collection.is_ordinary(object) || self.consumer.is_ordinary(&event))
             {
                 collection.on_ordinary(object, &mut effects.kernel);
             }
