@@ -118,7 +118,7 @@ impl Model {
         if !(Profile::OLDEST_VERSION..=Profile::VERSION).contains(&profile.version) {
             return Err(UnknownVersion { workload: profile.workload.name, version: profile.version });
         }
-        profile.migrate();
+        profile.migrate(self.settings.learning_period_ns);
         // While profiles were locked, nothing of it was learnt.
         if profile.is_empty() && !self.settings.is_locked && profile.lifecycle.approved_ns.is_none() {
             let alerted = std::mem::take(&mut profile.channels.behaviour.alerted);

@@ -30,7 +30,7 @@ pub struct Profile {
 
 impl Profile {
     /// Raised when the stored form changes.
-    pub const VERSION: u32 = 4;
+    pub const VERSION: u32 = 5;
     /// The oldest form that is understood: what it does not say has its default.
     pub const OLDEST_VERSION: u32 = 1;
 
@@ -58,10 +58,13 @@ impl Profile {
         heir
     }
 
-    /// Brings one of an older version up to this one.
-    pub(crate) fn migrate(&mut self) {
+    /// Brings one of an older version up to this one, which may have to learn something for so long.
+    pub(crate) fn migrate(&mut self, learning_period_ns: u64) {
         if self.version < 2 {
             self.lifecycle.watched_ns = self.lifecycle.learnt_ns;
+        }
+        if self.version < 5 {
+            self.lifecycle.begin_learning_code(learning_period_ns);
         }
         self.channels.migrate(self.version);
         // What a person wrote not to be judged is not.

@@ -375,7 +375,8 @@ pub enum ObjectKind {
     Path,
     /// A path that counts only when it is a sensitive one.
     SensitivePath,
-    /// A path that counts only where what is there decides what the system does, or is sensitive; as any path from then on.
+    /// A path that counts only where what is there decides what the system does, is sensitive, or is code; as any path from then
+    /// on.
     GuardedPath,
     /// An address and a port.
     Peer,

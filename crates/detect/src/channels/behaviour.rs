@@ -3,6 +3,7 @@
 mod alerted;
 mod alike;
 pub(crate) mod assessment;
+pub(crate) mod code;
 mod earlier;
 pub(crate) mod finding;
 mod objects;
@@ -29,7 +30,7 @@ use super::Channel;
 use crate::{
     Settings,
     learning::{Novelty, Seen},
-    subject::program::{OUTSIDE, UNKNOWN},
+    subject::program::{self, OUTSIDE, UNKNOWN},
 };
 pub use alerted::Alerted;
 pub(crate) use alerted::{Dedup, Raise};
@@ -96,7 +97,7 @@ pub enum Unjudged {
     /// All is judged.
     #[default]
     Nothing,
-    /// Ordinary paths are not. Secrets, and what decides what runs, are.
+    /// Ordinary paths are not. Secrets, code, and what decides what runs, are.
     Ordinary,
     /// Ordinary paths are not, and all else that the profile does not hold is judged by a sketch of what was seen.
     Sketched,
@@ -311,12 +312,24 @@ impl BehaviourChannel {
     }
 
     /// Whether it is one more file of a folder in which the executable keeps many, all the time: a database's data, a build's
-    /// objects. What can be run is never that.
+    /// objects. What can be run is never that, nor what is hidden.
     pub(crate) fn is_own_data(&self, behaviour: &Behaviour<'_>) -> bool {
         let operation =
             (behaviour.kind == ObjectKind::Path).then(|| self.operations.get(behaviour.operation)).flatten();
         let does = operation.and_then(|operation| operation.executables.get(&*behaviour.executable));
-        !places::is_code(&behaviour.object) && does.is_some_and(|does| does.objects.is_own_data(behaviour))
+        !behaviour.is_code()
+            && !program::file_name(&behaviour.object).starts_with('.')
+            && does.is_some_and(|does| does.objects.is_own_data(behaviour))
+    }
+
+    /// Whether it is code that agents of earlier versions took as known, as the names of other files beside it, or of all of them,
+    /// were given up.
+    pub(crate) fn was_known_among_others(&self, behaviour: &Behaviour<'_>) -> bool {
+        let Some(operation) = self.operations.get(behaviour.operation).filter(|_| behaviour.is_code()) else {
+            return false;
+        };
+        operation.unjudged != Unjudged::Nothing
+            || operation.executables.values().any(|executable| executable.objects.gave_up_around(behaviour))
     }
 
     /// Whether the workload runs that executable.
@@ -393,7 +406,8 @@ impl Operation {
 
     /// Whether it holds the behaviour.
     fn knows(&mut self, behaviour: &Behaviour<'_>, note: &impl Fn(&mut Seen)) -> bool {
-        if self.unjudged == Unjudged::All || self.unjudged != Unjudged::Nothing && !behaviour.is_guarded {
+        let is_ordinary = !behaviour.is_guarded && !behaviour.is_code();
+        if self.unjudged == Unjudged::All || self.unjudged != Unjudged::Nothing && is_ordinary {
             return true;
         }
         if self.sketch.as_ref().is_some_and(|sketch| sketch.contains(behaviour)) {
@@ -401,7 +415,7 @@ impl Operation {
         }
         let holds = |executable: &mut Executable| executable.objects.get_mut(behaviour).map(note);
         if behaviour.is_vague {
-            let mut candidates = self.executables.iter_mut().filter(|(name, _)| behaviour.may_be_by(name));
+            let mut candidates = self.executables.iter_mut().filter(|(n, _)| *n == UNKNOWN || behaviour.may_be_by(n));
             return candidates.find_map(|(_, executable)| holds(executable)).is_some();
         }
         // What an unknown executable did while it was learnt, every executable may do.

@@ -48,6 +48,9 @@ pub struct Lifecycle {
     /// Until when what is new and of less than high severity is learnt after the first such start, on the clock of `watched_ns`.
     #[serde(default)]
     lenient_until_ns: u64,
+    /// Until when code is learnt that an earlier version of the agent did not look at, on the same clock.
+    #[serde(default, skip_serializing_if = "super::seen::is_zero")]
+    code_until_ns: u64,
     /// How often something was seen of it.
     pub observations: u64,
     #[serde(default)]
@@ -244,6 +247,16 @@ impl Lifecycle {
         }
         let is_of_start = self.is_starting() && may_come_with_start;
         !is_odd && (is_of_start || self.predecessor.is_some())
+    }
+
+    /// It comes from an agent that did not look at some of the code that the workload writes.
+    pub(crate) fn begin_learning_code(&mut self, learning_period_ns: u64) {
+        self.code_until_ns = self.watched_ns.saturating_add(learning_period_ns);
+    }
+
+    /// Whether such code is learnt, and not judged.
+    pub(crate) fn learns_code(&self, is_locked: bool) -> bool {
+        !is_locked && !self.is_approved() && self.watched_ns < self.code_until_ns
     }
 
     /// A person has said that it is right.

@@ -136,6 +136,11 @@ impl Novelty {
         }
     }
 
+    /// The same for what is of another kind than all that was new.
+    pub(crate) fn without_news(self) -> Self {
+        Self { novel: 0, ..self }
+    }
+
     /// The same for a profile that begins with this one: its windows count from the beginning.
     pub(crate) fn of_another(self) -> Self {
         Self { last_active: 0, last_novel: 0, ..self }

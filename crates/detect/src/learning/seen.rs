@@ -21,7 +21,7 @@ pub struct Seen {
     pending_last_ns: u64,
 }
 
-fn is_zero(n: &u64) -> bool {
+pub(super) fn is_zero(n: &u64) -> bool {
     *n == 0
 }
 

@@ -43,6 +43,8 @@ struct News<'b, 'e> {
     is_tested: bool,
     /// The profile learns what is new.
     learns: bool,
+    /// It is learnt as an earlier version of the agent did not look at such code: it is not new to the workload.
+    is_overlooked: bool,
 }
 
 /// What becomes of it.
@@ -124,6 +126,9 @@ impl Model {
             may_come_with_start(behaviour),
             self.settings.is_locked,
         );
+        let is_overlooked = !learns
+            && profile.lifecycle.learns_code(self.settings.is_locked)
+            && was_overlooked(channel, behaviour, event);
         let is_suspect = self.quarantine.holds(event);
         let by = by(event);
         let is_own_data = channel.is_own_data(behaviour);
@@ -137,8 +142,9 @@ impl Model {
             is_suspect,
             is_sweep,
             is_own_data,
-            is_tested,
-            learns,
+            is_tested: is_tested && !is_overlooked,
+            learns: learns || is_overlooked,
+            is_overlooked,
         })
     }
 
@@ -148,7 +154,7 @@ impl Model {
         held.is_dirty = true;
         let lifecycle = &mut held.profile.lifecycle;
         lifecycle.count_seen(1);
-        if lifecycle.is_judged || news.learns && !news.is_suspect {
+        if !news.is_overlooked && (lifecycle.is_judged || news.learns && !news.is_suspect) {
             lifecycle.count_new();
         }
     }
@@ -352,6 +358,13 @@ fn sets_up(behaviour: &Behaviour<'_>, event: &Event) -> bool {
     behaviour.kind != ObjectKind::SensitivePath
         && system_program::name(&process.exec).is_some()
         && (is_setup || purpose::installs(&process.exec))
+}
+
+/// Whether it is code that earlier versions of the agent did not look at: beside names that were given up, or moved there.
+fn was_overlooked(channel: &BehaviourChannel, behaviour: &Behaviour<'_>, event: &Event) -> bool {
+    let is_moved = || event.schema.behaviours.iter().any(|spec| spec.kind == ObjectKind::GuardedPath);
+    let is_ordinary = behaviour.is_code() && behaviour.sensitivity.is_none();
+    is_ordinary && (is_moved() || channel.was_known_among_others(behaviour))
 }
 
 /// By which user something was done, and below which program, in few characters.

@@ -1,8 +1,8 @@
 //! Takes the accidental out of names: ids, numbers, dates and random suffixes become classes.
 //!
 //! A class stands for what varies from run to run: `<n>`, `<hex>`, `<uuid>`, `<date>`, and a random token is `*` beside
-//! other text, `<id>` alone. A segment that is just `*` comes from the profile's objects, never from here: a file really
-//! named so is `\*`.
+//! other text, `<id>` alone. A segment that is just `*`, or has `<any>`, comes from the profile's objects, never from here:
+//! a file really named so is `\*`, or has `<\any>`.
 
 use std::borrow::Cow;
 
@@ -91,6 +91,9 @@ pub fn argument(argument: &str) -> String {
 pub fn segment(segment: &str) -> Cow<'_, str> {
     if segment == "*" {
         return Cow::Owned("\\*".into());
+    }
+    if segment.contains("<any>") {
+        return Cow::Owned(segment.replace("<any>", "<\\any>"));
     }
     if is_number(segment) {
         return Cow::Owned(number(segment).into());

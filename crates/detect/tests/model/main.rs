@@ -3,6 +3,7 @@
 
 mod bounds;
 mod clock;
+mod code;
 mod commands;
 mod files;
 mod habits;

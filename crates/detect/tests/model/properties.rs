@@ -10,6 +10,7 @@ pub(crate) fn any_event() -> impl Strategy<Value = Event> {
     let path = prop_oneof![
         "(/[a-z0-9._*-]{0,8}){1,5}",
         "/(tmp|etc|srv|proc|var/lib)/[a-z]{1,2}[0-9]{0,6}(/[a-f0-9]{8,12})?",
+        "/(srv|tmp|srv/[a-c])/[a-z]{1,2}[.](php|PHP5|py|so[.]1|txt)",
         "(memfd|pipe|…/b):?\\PC{0,10}",
     ];
     let program = prop_oneof!["/bin/[a-c]", "[a-c]@/bin/busybox", "\\PC{1,20}"];

@@ -61,6 +61,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             field(path, FieldKind::Path, 20, 4),
             field("file.guarded_path", FieldKind::Path, 24, 4),
             field("file.real_path", FieldKind::Path, 28, 4),
+            field("file.old_path", FieldKind::Path, 32, 4),
         ]),
         [address, port] => {
             fields.push(field(address, FieldKind::Ip, 24, 16));
@@ -82,7 +83,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             kind,
             when: None,
             unless: Some("failed".into()),
-            from: None,
+            from: (kind == ObjectKind::GuardedPath).then(|| "file.old_path".into()),
             severity: None,
             words: None,
         }],
@@ -155,7 +156,7 @@ impl Sandbox {
     }
 
     fn on_path(&self, operation: &str, kind: ObjectKind, process: Option<Process>, path: &str, at: u64) -> Event {
-        self.event(schema(operation, kind), process, at, |record| put_path(record, path))
+        self.event(schema(operation, kind), process, at, |record| put_path(record, 20, path))
     }
 
     fn on_address(&self, operation: &str, kind: ObjectKind, by: &str, address: &str, port: u16, at: u64) -> Event {
@@ -194,6 +195,15 @@ impl Sandbox {
         self.on_path("write", ObjectKind::Path, process, path, at)
     }
 
+    /// `by` gives a file another name.
+    pub(crate) fn rename(&self, by: &str, from: &str, to: &str, at: u64) -> Event {
+        let mut event = self.on_path("write", ObjectKind::GuardedPath, Some(self.process(by)), to, at);
+        let mut record = event.record.to_vec();
+        put_path(&mut record, 32, from);
+        event.record = record.into();
+        event
+    }
+
     pub(crate) fn read(&self, by: &str, path: &str, at: u64) -> Event {
         self.on_path("read", ObjectKind::SensitivePath, Some(self.process(by)), path, at)
     }
@@ -229,8 +239,9 @@ pub(crate) fn by_name_only(mut event: Event, name: &str) -> Event {
     event
 }
 
-/// Writes a path into the tail as the kernel does: leaf first, each component ended by NUL, then the root.
-fn put_path(record: &mut Vec<u8>, path: &str) {
+/// Writes a path into the tail as the kernel does: leaf first, each component ended by NUL, then the root. Where it is, is in the
+/// record at `place`.
+fn put_path(record: &mut Vec<u8>, place: usize, path: &str) {
     let start = record.len();
     match path.strip_prefix('/') {
         Some(rest) => {
@@ -246,8 +257,8 @@ fn put_path(record: &mut Vec<u8>, path: &str) {
         }
     }
     let length = record.len() - start;
-    record[20..22].copy_from_slice(&(start as u16).to_le_bytes());
-    record[22..24].copy_from_slice(&(length as u16).to_le_bytes());
+    record[place..place + 2].copy_from_slice(&(start as u16).to_le_bytes());
+    record[place + 2..place + 4].copy_from_slice(&(length as u16).to_le_bytes());
 }
 
 /// Judges all, and gives what is new.

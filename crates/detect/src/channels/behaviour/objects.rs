@@ -115,6 +115,11 @@ impl Objects {
         }
     }
 
+    /// Adds all code of the kind of a behaviour's object, wherever it lies.
+    pub(crate) fn insert_anywhere(&mut self, behaviour: &Behaviour<'_>, seen: Seen) {
+        self.paths.insert_anywhere(&behaviour.object, seen);
+    }
+
     /// An object that it did not hold until now came in that window.
     pub(crate) fn note_new(&mut self, behaviour: &Behaviour<'_>, window: u64) {
         if is_in_tree(behaviour) {
@@ -125,6 +130,16 @@ impl Objects {
     /// How surprising something new is in the innermost folder around a path of which enough is known, and which one that is.
     pub(crate) fn novelty_around<'b>(&self, behaviour: &'b Behaviour<'_>) -> Option<(&'b str, Novelty)> {
         is_in_tree(behaviour).then(|| self.paths.novelty_around(&behaviour.object)).flatten()
+    }
+
+    /// Whether a behaviour's object is code, and none is among other paths that it holds.
+    pub(crate) fn is_first_code(&self, behaviour: &Behaviour<'_>) -> bool {
+        is_in_tree(behaviour) && behaviour.is_code() && !self.paths.holds_code()
+    }
+
+    /// Whether the names of the files beside a path were given up.
+    pub(crate) fn gave_up_around(&self, behaviour: &Behaviour<'_>) -> bool {
+        is_in_tree(behaviour) && self.paths.gave_up_around(&behaviour.object)
     }
 
     /// Whether a path lies in a folder, or right below one, in which there are many others all the time.

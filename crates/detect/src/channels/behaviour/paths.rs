@@ -1,12 +1,18 @@
-//! Paths as a tree, in which a directory with too many different children becomes `directory/*`.
+//! Paths as a tree, in which a directory with too many different children becomes `directory/*`. Code is counted by its
+//! ending, and becomes `directory/<any>.php`: what became many without it says nothing of it.
 
+mod merge;
 mod novelty;
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{alike, places};
+use super::{
+    alike,
+    code::{self, ANY, any_like},
+    places,
+};
 use crate::{
     learning::{Novelty, Seen},
     subject::normalise::{self, MAX_PATH},
@@ -18,8 +24,6 @@ const MANY: usize = 16;
 const MANY_TEMPORARY: usize = 4;
 /// Files in one place that a new one is compared with.
 const MOST_COMPARED: usize = 64;
-/// The segment that stands for any.
-const ANY: &str = "*";
 
 /// Normalised paths that were seen. Reads and writes as a map from pattern to what was seen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -47,20 +51,32 @@ impl PathTree {
     /// What was seen of the path, if a pattern covers it.
     pub(crate) fn get(&self, path: &str) -> Option<&Seen> {
         let (directories, file) = split(path);
+        if let Some(any) = self.anywhere(file) {
+            return self.top.files.get(&*any);
+        }
         let mut directory = &self.top;
         for segment in directories {
             directory = directory.directories.get(&*known_as(&directory.directories, segment))?;
         }
-        let name = known_as(&directory.files, file);
+        let name = file_known_as(&directory.files, file);
         directory
             .files
             .get(&*name)
             .or_else(|| directory.files.get(&alike(&directory.files, file, is_temporary(path))?.0))
     }
 
+    /// Whether the names of the files beside a path were given up.
+    pub(crate) fn gave_up_around(&self, path: &str) -> bool {
+        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        self.get(&format!("{folder}/{ANY}")).is_some()
+    }
+
     /// The same to be changed.
     pub(crate) fn get_mut(&mut self, path: &str) -> Option<&mut Seen> {
         let (directories, file) = split(path);
+        if let Some(any) = self.anywhere(file) {
+            return self.top.files.get_mut(&*any);
+        }
         let mut directory = &mut self.top;
         for segment in directories {
             directory = directory.directories.get_mut(&*known_as(&directory.directories, segment))?;
@@ -69,6 +85,18 @@ impl PathTree {
         let name = directory.file(file, is_temporary(path));
         self.len = self.len + directory.files.len() - before;
         directory.files.get_mut(&*name)
+    }
+
+    /// The pattern that covers code of this name wherever it lies, where it holds one.
+    fn anywhere<'a>(&self, file: &'a str) -> Option<Cow<'a, str>> {
+        code::pattern(file).filter(|any| self.top.files.contains_key(&**any))
+    }
+
+    /// Adds all code of the kind of this file, wherever it lies.
+    pub(crate) fn insert_anywhere(&mut self, path: &str, seen: Seen) {
+        let (_, file) = split(path);
+        self.top.files.entry(any_like(file).into_owned()).or_default().add(seen);
+        self.len = self.top.count();
     }
 
     /// Adds a path, and gives up the names of a directory's children where they have become too many.
@@ -114,25 +142,6 @@ impl PathTree {
         self.top.add_to(all);
     }
 
-    /// Gives up the names in the directory that has most of them. False when there is none with more than one.
-    pub(crate) fn shrink(&mut self) -> bool {
-        let Some(largest) = self.top.largest(&mut String::new()).filter(|l| l.children > 1) else { return false };
-        let mut directory = &mut self.top;
-        for segment in &largest.path {
-            match directory.directories.get_mut(segment) {
-                Some(next) => directory = next,
-                None => return false,
-            }
-        }
-        if largest.files {
-            directory.merge_files()
-        } else {
-            directory.merge_directories()
-        }
-        self.len = self.top.count();
-        true
-    }
-
     /// Every pattern with what was seen, in order.
     pub(crate) fn patterns(&self) -> Vec<(String, Seen)> {
         let mut out = Vec::with_capacity(self.len);
@@ -160,9 +169,9 @@ impl Directory {
             if is_new && name.contains(['<', '*']) {
                 self.take_in(&name);
             }
-            let many = self.files.len() > most_in(at);
-            if many {
-                self.merge_files();
+            let most = most_in(at);
+            if self.files.len() > most && self.kinds().get(&any_like(&name)).is_some_and(|alike| *alike > most) {
+                self.merge_files(|_, alike| alike > most);
                 return None;
             }
             return Some((before, self.files.len()));
@@ -184,7 +193,7 @@ impl Directory {
     /// The key under which a file is kept. One that differs from another only in what varies shows that it does: both are
     /// kept under their pattern from then on.
     fn file<'a>(&mut self, name: &'a str, is_temporary: bool) -> Cow<'a, str> {
-        let known = known_as(&self.files, name);
+        let known = file_known_as(&self.files, name);
         if self.files.contains_key(&*known) {
             return known;
         }
@@ -208,35 +217,6 @@ impl Directory {
         let seen: Vec<Seen> = covered.iter().filter_map(|name| self.files.remove(name)).collect();
         if let Some(all) = self.files.get_mut(pattern) {
             seen.into_iter().for_each(|seen| all.add(seen));
-        }
-    }
-
-    fn merge_files(&mut self) {
-        let mut all = Seen::default();
-        std::mem::take(&mut self.files).into_values().for_each(|seen| all.add(seen));
-        self.files.insert(ANY.to_owned(), all);
-    }
-
-    fn merge_directories(&mut self) {
-        let mut all = Self::default();
-        std::mem::take(&mut self.directories).into_values().for_each(|directory| all.absorb(directory));
-        self.directories.insert(ANY.to_owned(), all);
-    }
-
-    /// Takes over what another directory holds. Names that one of the two has given up, the other gives up too.
-    fn absorb(&mut self, other: Self) {
-        self.novelty = self.novelty.most(other.novelty);
-        for (name, seen) in other.files {
-            self.files.entry(name).or_default().add(seen);
-        }
-        if self.files.len() > 1 && self.files.contains_key(ANY) {
-            self.merge_files();
-        }
-        for (name, directory) in other.directories {
-            self.directories.entry(name).or_default().absorb(directory);
-        }
-        if self.directories.len() > 1 && self.directories.contains_key(ANY) {
-            self.merge_directories();
         }
     }
 
@@ -281,28 +261,6 @@ impl Directory {
         self.files.len() + self.directories.values().map(Self::count).sum::<usize>()
     }
 
-    /// The place below `at` with most names, of those whose names may be given up.
-    fn largest(&self, at: &mut String) -> Option<Largest> {
-        let mut largest = (most_in(at) < usize::MAX).then(|| Largest {
-            children: self.files.len().max(self.directories.len()),
-            files: self.files.len() >= self.directories.len(),
-            path: Vec::new(),
-        });
-        for (name, directory) in &self.directories {
-            let own = at.len();
-            at.push_str(name);
-            at.push('/');
-            if let Some(mut below) = directory.largest(at)
-                && largest.as_ref().is_none_or(|l| below.children > l.children)
-            {
-                below.path.insert(0, name.clone());
-                largest = Some(below);
-            }
-            at.truncate(own);
-        }
-        largest
-    }
-
     fn collect(&self, at: &mut String, out: &mut Vec<(String, Seen)>) {
         out.extend(self.files.iter().map(|(name, seen)| (format!("{at}{name}"), *seen)));
         for (name, directory) in &self.directories {
@@ -315,23 +273,25 @@ impl Directory {
     }
 }
 
-/// The place with most names.
-struct Largest {
-    children: usize,
-    files: bool,
-    path: Vec<String>,
-}
-
 /// The directories on a path, and the file's name. A path without a `/` has none.
 fn split(path: &str) -> (impl Iterator<Item = &str>, &str) {
     let (directories, file) = path.rsplit_once('/').map_or((None, path), |(d, f)| (Some(d), f));
     (directories.into_iter().flat_map(|d| d.split('/')), file)
 }
 
-/// The key under which a child is kept: `*`, its own name, or a class of names that it may belong to.
+/// The key under which a directory is kept: `*`, its own name, or a class of names that it may belong to.
 fn known_as<'a, T>(children: &BTreeMap<String, T>, name: &'a str) -> Cow<'a, str> {
-    if children.contains_key(ANY) {
-        return Cow::Borrowed(ANY);
+    kept_as(children, name, Cow::Borrowed(ANY))
+}
+
+/// The same of a file, for which `*` stands only where it is no code.
+fn file_known_as<'a>(files: &BTreeMap<String, Seen>, name: &'a str) -> Cow<'a, str> {
+    kept_as(files, name, any_like(name))
+}
+
+fn kept_as<'a, T>(children: &BTreeMap<String, T>, name: &'a str, any: Cow<'a, str>) -> Cow<'a, str> {
+    if children.contains_key(&*any) {
+        return any;
     }
     if children.contains_key(name) || !children.keys().any(|child| child.contains(['<', '*'])) {
         return Cow::Borrowed(name);

@@ -160,17 +160,6 @@ pub fn is_sink(path: &str) -> bool {
         || path.starts_with("anon_inode:")
 }
 
-/// Whether a file is of a kind that can be run or loaded, as its name says.
-pub(crate) fn is_code(path: &str) -> bool {
-    const ENDINGS: [&str; 28] = [
-        "php", "php3", "php5", "phtml", "phar", "jsp", "jspx", "war", "jar", "class", "asp", "aspx", "cgi", "sh",
-        "bash", "py", "pyc", "pl", "pm", "rb", "lua", "js", "mjs", "so", "ko", "exe", "elf", "wasm",
-    ];
-    let name = file_name(path);
-    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-    name.starts_with('.') || name.contains(".so.") || ending.is_some_and(|ending| ENDINGS.contains(&&*ending))
-}
-
 /// Whether programs put files there that are gone soon.
 pub fn is_temporary(path: &str) -> bool {
     ["/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm", "/proc", "/var/cache"]

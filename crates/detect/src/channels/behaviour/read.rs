@@ -6,7 +6,7 @@ use ethogram_model::{
     BehaviourSpec, BehaviourWords, Container, Event, ObjectKind, Process, Severity, Value, layout::BehaviourLayout,
 };
 
-use super::{earlier, peers, places, template};
+use super::{code, earlier, peers, places, template};
 use crate::subject::{
     names::Names,
     normalise,
@@ -87,6 +87,11 @@ impl<'e> Behaviour<'e> {
         self
     }
 
+    /// Whether its object is a file that can be run, or decides what is.
+    pub(crate) fn is_code(&self) -> bool {
+        self.kind == ObjectKind::Path && code::is_code(&self.object)
+    }
+
     /// Whether `executable`, as a profile holds it, may be the one that did this.
     pub fn may_be_by(&self, executable: &str) -> bool {
         if !self.is_vague {
@@ -139,7 +144,7 @@ fn is_guarded(kind: ObjectKind, path: &str) -> bool {
 fn is_of_interest(kind: ObjectKind, path: &str) -> bool {
     match kind {
         ObjectKind::SensitivePath => places::secret(path).is_some(),
-        ObjectKind::GuardedPath => places::control(path).is_some(),
+        ObjectKind::GuardedPath => places::control(path).is_some() || code::is_code(path),
         ObjectKind::Path => !places::is_sink(path),
         ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => true,
     }
@@ -186,7 +191,7 @@ fn read<'e>(
         ObjectKind::Path | ObjectKind::SensitivePath | ObjectKind::GuardedPath => {
             let path = text(layout, event)?;
             let before = layout.from.and_then(|field| owned_text(event.value_at(field)));
-            let stays = before.is_some_and(|before| folder(&before) == folder(&path));
+            let stays = before.is_some_and(|before| stays(&before, &path));
             let elsewhere = other_paths(layout, event).find(|path| is_guarded(spec.kind, path));
             if stays || (elsewhere.is_none() && !is_of_interest(spec.kind, &path)) {
                 return None;
@@ -235,6 +240,13 @@ fn at_any_home<'e>(actor: &str, path: Cow<'e, str>) -> Cow<'e, str> {
         Some((_, file)) if manages_users(actor) => format!("/home/<id>/{file}").into(),
         _ => path,
     }
+}
+
+/// Whether a file that is moved was as well where it was: in the same folder, and code of the same kind.
+fn stays(before: &str, path: &str) -> bool {
+    folder(before) == folder(path)
+        && (places::control(path).is_some()
+            || code::any_like(program::file_name(before)) == code::any_like(program::file_name(path)))
 }
 
 /// The folder of a path.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use ethogram_model::ObjectKind;
 
-use super::{Behaviour, BehaviourChannel, Executable, Objects, Sketch, Unjudged};
-use crate::{Settings, channels::Channel, learning::Seen};
+use super::{Behaviour, BehaviourChannel, Executable, Objects, Sketch, Unjudged, code};
+use crate::{Settings, channels::Channel, learning::Seen, subject::program::UNKNOWN};
 
 /// What became of a behaviour that is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,12 @@ impl BehaviourChannel {
         }
         if !fits && !behaviour.is_guarded {
             operation.unjudged = operation.unjudged.max(Unjudged::Ordinary);
+            if behaviour.is_code() {
+                // Code is judged all the same, so what there is too much of is known wherever it lies, of few kinds.
+                let anybody = operation.executables.entry(UNKNOWN.to_owned()).or_default();
+                anybody.novelty.add(window);
+                anybody.objects.insert_anywhere(behaviour, seen);
+            }
             return Fit::GivenUp;
         }
         if !fits {
@@ -75,7 +81,7 @@ impl BehaviourChannel {
     }
 
     /// Makes room for an ordinary path by giving up the ordinary paths that say least: seen once, by the executable with
-    /// most of them, the older half. What is guarded is never given up.
+    /// most of them, the older half. What is guarded is never given up, nor is code.
     fn evict(&mut self, behaviour: &Behaviour<'_>) -> bool {
         if behaviour.kind != ObjectKind::Path || behaviour.is_guarded {
             return false;
@@ -83,22 +89,12 @@ impl BehaviourChannel {
         let Some(operation) = self.operations.get_mut(behaviour.operation) else { return false };
         let largest = operation.executables.values_mut().max_by_key(|e| e.objects.shrinkable());
         let Some(executable) = largest else { return false };
-        let mut once: Vec<u64> = executable
-            .objects
-            .patterns()
-            .iter()
-            .filter(|(_, is_path, s)| *is_path && s.count == 1)
-            .map(|(.., s)| s.last_seen_ns)
-            .collect();
-        once.sort_unstable();
-        let Some(oldest) = once.get(once.len() / 2).copied() else { return false };
-        let paths: BTreeSet<String> = executable
-            .objects
-            .patterns()
-            .into_iter()
-            .filter(|(_, is_path, s)| *is_path && s.count == 1 && s.last_seen_ns <= oldest)
-            .map(|(path, ..)| path)
-            .collect();
+        let mut once = executable.objects.patterns();
+        once.retain(|(path, is_path, seen)| *is_path && seen.count == 1 && !code::is_code(path));
+        once.sort_by_key(|(.., seen)| seen.last_seen_ns);
+        let Some(oldest) = once.get(once.len() / 2).map(|(.., seen)| seen.last_seen_ns) else { return false };
+        once.retain(|(.., seen)| seen.last_seen_ns <= oldest);
+        let paths: BTreeSet<String> = once.into_iter().map(|(path, ..)| path).collect();
         let gone = executable.objects.retain(|pattern, _| !paths.contains(pattern));
         self.forgotten = self.forgotten.saturating_add(gone as u64);
         // What was given up may come again: that is no reason for an alert.

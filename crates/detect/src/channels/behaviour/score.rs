@@ -73,10 +73,15 @@ fn nearest(behaviour: &Behaviour<'_>, channel: &BehaviourChannel) -> (String, No
     };
     let executable = [&*behaviour.executable, UNKNOWN].into_iter().find_map(|name| operation.executables.get(name));
     let name = behaviour.operation;
+    let that = if behaviour.is_code() { " that can be run" } else { "" };
     if let Some((folder, novelty)) = executable.and_then(|executable| executable.objects.novelty_around(behaviour)) {
-        return (format!("something new to {name} came to {}", render::escape(folder)), novelty);
+        return (format!("something new to {name}{that} came to {}", render::escape(folder)), novelty);
     }
     match executable {
+        Some(executable) if executable.objects.is_first_code(behaviour) => {
+            let what = format!("something to {name}{that} was new to this executable");
+            (what, executable.novelty.without_news())
+        }
         Some(executable) => (format!("another object of {name} was new to this executable"), executable.novelty),
         None => (format!("another executable was new to {name}"), operation.novelty),
     }

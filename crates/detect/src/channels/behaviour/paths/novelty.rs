@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{ANY, Directory, PathTree, known_as, places, split};
+use super::{ANY, Directory, PathTree, code, known_as, places, split};
 use crate::learning::Novelty;
 
 /// Windows of time in which a folder was used, from which on it says by itself how surprising something new in it is.
@@ -22,22 +22,30 @@ impl PathTree {
         }
     }
 
-    /// How surprising something new is in the innermost folder of a path of which enough is known, and which one that is.
+    /// How surprising something new is in the innermost folder of a path of which enough is known, and which one that is. Of
+    /// code, other new files say nothing.
     pub(crate) fn novelty_around<'p>(&self, path: &'p str) -> Option<(&'p str, Novelty)> {
-        let mut found = None;
+        let mut found: Option<(&str, &Directory)> = None;
         let mut directory = &self.top;
-        let (segments, _) = split(path);
+        let (segments, file) = split(path);
         let mut end = 0;
         for segment in segments {
             let Some(next) = directory.directories.get(&*known_as(&directory.directories, segment)) else { break };
             directory = next;
             end += segment.len();
             if directory.novelty.windows().0 >= ENOUGH_WINDOWS {
-                found = path.get(..end).map(|folder| (folder, directory.novelty));
+                found = path.get(..end).map(|folder| (folder, directory));
             }
             end += 1;
         }
-        found.filter(|(folder, _)| !folder.is_empty())
+        let (folder, directory) = found.filter(|(folder, _)| !folder.is_empty())?;
+        let is_first = code::is_code(file) && !directory.holds_code();
+        Some((folder, if is_first { directory.novelty.without_news() } else { directory.novelty }))
+    }
+
+    /// Whether any code is held.
+    pub(crate) fn holds_code(&self) -> bool {
+        self.top.holds_code()
     }
 
     /// Whether the folder of a path, or the one that this lies in, holds many names and is used all the time.
@@ -80,6 +88,10 @@ impl PathTree {
 }
 
 impl Directory {
+    fn holds_code(&self) -> bool {
+        self.files.keys().any(|name| code::is_code(name)) || self.directories.values().any(Self::holds_code)
+    }
+
     fn novelties(&self, at: &mut String, all: &mut BTreeMap<String, Novelty>) {
         if self.novelty != Novelty::default() {
             all.insert(at.clone(), self.novelty);
