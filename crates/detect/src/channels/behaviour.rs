@@ -406,8 +406,8 @@ impl Operation {
 
     /// Whether it holds the behaviour.
     fn knows(&mut self, behaviour: &Behaviour<'_>, note: &impl Fn(&mut Seen)) -> bool {
-        let is_ordinary = !behaviour.is_guarded && !behaviour.is_code();
-        if self.unjudged == Unjudged::All || self.unjudged != Unjudged::Nothing && is_ordinary {
+        let is_ordinary = || !behaviour.is_guarded && !behaviour.is_code();
+        if self.unjudged == Unjudged::All || self.unjudged != Unjudged::Nothing && is_ordinary() {
             return true;
         }
         if self.sketch.as_ref().is_some_and(|sketch| sketch.contains(behaviour)) {

@@ -103,6 +103,9 @@ impl Model {
         if session.is_some() && sets_up(behaviour, event) {
             assessment = assessment.of_setup_from_outside();
         }
+        if purpose::reads_another_of_its_keys(channel, behaviour, event) {
+            assessment = assessment.of_another_key();
+        }
         let first = channel.first_of_kind(behaviour).filter(|_| session.is_none() && !is_run_by_start);
         if let Some(what) = first {
             assessment = assessment.raise_severity(what);
@@ -362,9 +365,8 @@ fn sets_up(behaviour: &Behaviour<'_>, event: &Event) -> bool {
 
 /// Whether it is code that earlier versions of the agent did not look at: beside names that were given up, or moved there.
 fn was_overlooked(channel: &BehaviourChannel, behaviour: &Behaviour<'_>, event: &Event) -> bool {
-    let is_moved = || event.schema.behaviours.iter().any(|spec| spec.kind == ObjectKind::GuardedPath);
     let is_ordinary = behaviour.is_code() && behaviour.sensitivity.is_none();
-    is_ordinary && (is_moved() || channel.was_known_among_others(behaviour))
+    is_ordinary && (purpose::gives_another_name(event) || channel.was_known_among_others(behaviour))
 }
 
 /// By which user something was done, and below which program, in few characters.

@@ -47,6 +47,11 @@ pub(crate) fn manages_users(label: &str) -> bool {
     label.strip_prefix("/usr/sbin/").is_some_and(|name| managers.contains(&name)) || label == "/usr/bin/perl (adduser)"
 }
 
+/// The folder of a path.
+pub(crate) fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
 /// The last segment of a path.
 pub(crate) fn file_name(path: &str) -> &str {
     memchr::memrchr(b'/', path.as_bytes()).map_or(path, |slash| &path[slash + 1..])

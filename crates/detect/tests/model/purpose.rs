@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use ethogram_detect::Model;
 use ethogram_model::{Event, Exec, Severity};
 
-use crate::support::{SECOND, Sandbox, exec, judge, learnt};
+use crate::support::{SECOND, START, Sandbox, exec, judge, learnt, model, web};
 
 const LATER: u64 = 60 * SECOND;
 
@@ -71,4 +72,65 @@ fn what_people_set_up_from_outside_is_less_than_the_same_by_a_service() {
     assert_eq!(from_outside("/usr/bin/tee", "/etc/pam.d/su"), Some(Severity::High));
     assert_eq!(from_outside("/tmp/postconf", "/etc/postfix/main.cf"), Some(Severity::High));
     assert_eq!(severity(|web| web.write("/usr/sbin/nginx", "/etc/postfix/main.cf", LATER)), Some(Severity::High));
+}
+
+const HAPROXY: &str = "/usr/sbin/haproxy";
+
+/// A model that has learnt a server with a key.
+fn server(by: &str, key: &str) -> (Model, Sandbox) {
+    let (mut model, web) = (model(), web());
+    judge(&mut model, [web.read(by, key, 0), web.listen(by, 443, 1)]);
+    model.advance(START + LATER);
+    (model, web)
+}
+
+fn read_later(by: &str, known: &str, key: &str) -> Option<Severity> {
+    let (mut model, web) = server(by, known);
+    judge(&mut model, [web.read(by, key, LATER)]).into_iter().map(|finding| finding.severity).max()
+}
+
+#[test]
+fn a_renewed_key_beside_the_one_that_a_server_has_is_mild() {
+    for (known, key) in [
+        ("/etc/ssl/private/shop.key", "/etc/ssl/private/shop-new.key"),
+        ("/etc/haproxy/tls/shop.key", "/etc/haproxy/tls/shop.new.key"),
+    ] {
+        assert!(read_later(HAPROXY, known, key) <= Some(Severity::Medium), "{known} {key}");
+    }
+}
+
+#[test]
+fn all_else_that_a_server_reads_is_as_grave_as_it_was() {
+    let tls = "/etc/ssl/private/shop.key";
+    for (by, known, key) in [
+        (HAPROXY, tls, "/etc/shadow"),
+        (HAPROXY, tls, "/etc/haproxy/other.key"),
+        (HAPROXY, tls, "/root/.aws/credentials"),
+        (HAPROXY, "/etc/shadow", "/etc/shadow-"),
+        (HAPROXY, "/home/u/.ssh/id_rsa", "/home/u/.ssh/id_ed25519"),
+        (HAPROXY, "/home/u/.ssh/a.key", "/home/u/.ssh/b.key"),
+        (HAPROXY, "/home/u/a.key", "/home/u/b.key"),
+        (HAPROXY, "/etc/kubernetes/pki/a.key", "/etc/kubernetes/pki/ca.key"),
+        (HAPROXY, "/run/secrets/a.key", "/run/secrets/b.key"),
+        ("/tmp/haproxy", tls, "/etc/ssl/private/new.key"),
+        ("/usr/bin/python3.11", tls, "/etc/ssl/private/new.key"),
+        ("nc@/bin/busybox", tls, "/etc/ssl/private/new.key"),
+    ] {
+        assert_eq!(read_later(by, known, key), Some(Severity::High), "{by} {known} {key}");
+    }
+
+    let (mut model, web) = server(HAPROXY, tls);
+    let new = "/etc/ssl/private/new.key";
+    let mut changed = web.read(HAPROXY, new, LATER);
+    let process = Arc::make_mut(changed.context.process.as_mut().unwrap());
+    Arc::make_mut(&mut process.exec).in_writable_layer = true;
+    let foreign = web.read("/usr/bin/cat", new, LATER);
+    for event in [changed, foreign] {
+        assert_eq!(judge(&mut model, [event])[0].severity, Severity::High);
+    }
+    // What serves nobody is no server.
+    let (mut model, web) = (self::model(), self::web());
+    judge(&mut model, [web.read("/usr/bin/openssl", tls, 0), web.listen(HAPROXY, 443, 1)]);
+    model.advance(START + LATER);
+    assert_eq!(judge(&mut model, [web.read("/usr/bin/openssl", new, LATER)])[0].severity, Severity::High);
 }

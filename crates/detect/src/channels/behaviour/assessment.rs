@@ -88,6 +88,12 @@ impl Assessment {
         Self { severity: self.severity.min(Severity::Medium), because: Some(because.to_owned()), ..self }
     }
 
+    /// The same where a server reads another of its keys.
+    pub(crate) fn of_another_key(self) -> Self {
+        let because = "the server read another key of this folder before";
+        Self { severity: self.severity.min(Severity::Medium), because: Some(because.to_owned()), ..self }
+    }
+
     /// The same where its executable never did anything like it.
     pub(crate) fn raise_severity(self, because: &str) -> Self {
         if self.severity != Severity::Medium {

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     learning::{Novelty, Seen},
-    subject::normalise::{self, MAX_PATH},
+    subject::{
+        normalise::{self, MAX_PATH},
+        program::folder,
+    },
 };
 
 /// Different files, or different directories, in one place from which they are treated as one.
@@ -67,8 +70,7 @@ impl PathTree {
 
     /// Whether the names of the files beside a path were given up.
     pub(crate) fn gave_up_around(&self, path: &str) -> bool {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        self.get(&format!("{folder}/{ANY}")).is_some()
+        self.get(&format!("{}/{ANY}", folder(path))).is_some()
     }
 
     /// The same to be changed.

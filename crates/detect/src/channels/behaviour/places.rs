@@ -65,6 +65,14 @@ fn by_name(path: &str, name: &str) -> Option<&'static str> {
     })
 }
 
+/// Whether it is a key with which a server shows who it is, and no user's, no cluster's and none of ssh.
+pub(crate) fn is_tls_key(path: &str) -> bool {
+    let is_of_others = ["/home", "/root", "/etc/ssh", "/etc/kubernetes"].iter().any(|folder| below(path, folder))
+        || [".ssh", ".gnupg"].iter().any(|folder| has(path, folder));
+    let is_named = below(path, "/etc/ssl/private") || path.ends_with(".key");
+    is_named && !is_of_others && secret(path) == Some("private keys")
+}
+
 /// Whether a file of ssh holds nothing but public keys.
 fn is_public(name: &str) -> bool {
     ["authorized_keys", "known_hosts"].iter().any(|public| name.starts_with(public)) || name.ends_with(".pub")

@@ -1,10 +1,13 @@
 //! What programs of the system are there for: that one does it says little. All of it holds only where the file is the image's or
 //! the host's, and unchanged, whatever a program calls itself.
 
-use ethogram_model::{Event, Exec};
+use ethogram_model::{Event, Exec, ObjectKind};
 
-use super::Behaviour;
-use crate::subject::{program::file_name, system_program};
+use super::{Behaviour, BehaviourChannel, places};
+use crate::subject::{
+    program::{file_name, folder},
+    system_program,
+};
 
 /// They look at all processes, and at their environments for a name or a session.
 const LIST_PROCESSES: &str = "ps top htop pgrep pkill w systemd systemctl systemd-detect-virt ischroot";
@@ -42,14 +45,35 @@ pub(super) fn reads_its_own(behaviour: &Behaviour<'_>, event: &Event) -> bool {
             .is_some_and(|name| readers.any(|(_, programs)| is_one_of(programs, name)))
 }
 
+/// A server reads another TLS key of a folder of which it read one before: its certificate was renewed, or there is one more.
+pub(crate) fn reads_another_of_its_keys(channel: &BehaviourChannel, behaviour: &Behaviour<'_>, event: &Event) -> bool {
+    let (executable, key) = (&*behaviour.executable, &*behaviour.object);
+    let is_key = behaviour.kind == ObjectKind::SensitivePath && places::is_tls_key(key) && !gives_another_name(event);
+    if !is_key || behaviour.is_vague || !exec(event).is_some_and(is_a_part) {
+        return false;
+    }
+    let mut operations = channel.operations.iter();
+    let serves = operations.any(|(name, operation)| {
+        operation.kind(name) == Some(ObjectKind::Port) && operation.executables.contains_key(executable)
+    });
+    let reads = channel.operations.get(behaviour.operation).and_then(|reads| reads.executables.get(executable));
+    let is_beside = |known: &str| places::is_tls_key(known) && folder(known) == folder(key);
+    serves && reads.is_some_and(|reads| reads.objects.names().any(is_beside))
+}
+
+/// Whether an event is a move, a link or a mount.
+pub(crate) fn gives_another_name(event: &Event) -> bool {
+    event.schema.behaviours.iter().any(|spec| spec.kind == ObjectKind::GuardedPath)
+}
+
 /// A program runs another that lies in the same folder, in which only what belongs together lies: the parts of a mail server, or of
 /// a database.
 pub(super) fn runs_its_helper(event: &Event) -> bool {
     let Some(process) = event.context.process.as_deref() else { return false };
     let Some(above) = process.replaced.as_ref().or_else(|| process.ancestors.first()) else { return false };
-    let folder = folder(&process.exec.path);
-    folder == self::folder(&above.path)
-        && !COMMON.contains(&folder)
+    let own = folder(&process.exec.path);
+    own == folder(&above.path)
+        && !COMMON.contains(&own)
         && process.exec.container_cgroup == above.container_cgroup
         && [&process.exec, above].iter().all(|exec| is_a_part(exec))
 }
@@ -63,10 +87,6 @@ fn is_a_part(exec: &Exec) -> bool {
 /// A program of the system brings other programs.
 pub(crate) fn installs(exec: &Exec) -> bool {
     system_program::name(exec).is_some_and(|name| is_one_of(INSTALL, name))
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 fn exec(event: &Event) -> Option<&Exec> {

@@ -10,7 +10,7 @@ use super::{code, earlier, peers, places, template};
 use crate::subject::{
     names::Names,
     normalise,
-    program::{self, OUTSIDE, UNKNOWN, is_called, is_in_writable_layer, is_outside, label, manages_users},
+    program::{OUTSIDE, UNKNOWN, file_name, folder, is_called, is_in_writable_layer, is_outside, label, manages_users},
     real_path::{other_paths, real_path},
 };
 
@@ -101,7 +101,7 @@ impl<'e> Behaviour<'e> {
             return true;
         }
         let called = executable.rsplit_once(" (").and_then(|(_, name)| name.strip_suffix(')'));
-        is_called(called.unwrap_or_else(|| program::file_name(executable)), &self.executable)
+        is_called(called.unwrap_or_else(|| file_name(executable)), &self.executable)
     }
 }
 
@@ -245,13 +245,7 @@ fn at_any_home<'e>(actor: &str, path: Cow<'e, str>) -> Cow<'e, str> {
 /// Whether a file that is moved was as well where it was: in the same folder, and code of the same kind.
 fn stays(before: &str, path: &str) -> bool {
     folder(before) == folder(path)
-        && (places::control(path).is_some()
-            || code::any_like(program::file_name(before)) == code::any_like(program::file_name(path)))
-}
-
-/// The folder of a path.
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+        && (places::control(path).is_some() || code::any_like(file_name(before)) == code::any_like(file_name(path)))
 }
 
 /// What did it, and whether that is vague. Nothing where it was the runtime, or cannot be named.
