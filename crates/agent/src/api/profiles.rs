@@ -126,6 +126,7 @@ pub(super) async fn list<B: Profiles>(State(agent): State<Arc<B>>) -> Answered<J
     responses(
         (status = 200, body = Object, description = "What it does: by operation, executable and pattern"),
         (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Several answer to that", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn show<B: Profiles>(
     State(agent): State<Arc<B>>,
@@ -138,6 +139,7 @@ pub(super) async fn show<B: Profiles>(
 #[utoipa::path(get, path = "/v1/profiles/{id}/file", params(("id" = String, Path, description = "The profile")), responses(
     (status = 200, body = String, content_type = "text/plain"),
     (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "Several answer to that", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn file<B: Profiles>(State(agent): State<Arc<B>>, PathPart(id): PathPart) -> Answered<Response> {
     let file = agent.profile_file(id).await?;
@@ -181,7 +183,7 @@ pub(super) async fn import<B: Profiles>(
     responses(
         (status = 200, body = ProfileSummary),
         (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Nothing was learnt yet", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Nothing was learnt yet, or several answer to that", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn approve<B: Profiles>(
     State(agent): State<Arc<B>>,
@@ -194,6 +196,7 @@ pub(super) async fn approve<B: Profiles>(
 #[utoipa::path(delete, path = "/v1/profiles/{id}", params(("id" = String, Path, description = "The profile")), responses(
     (status = 200, body = ProfileSummary, description = "The profile as it was"),
     (status = 404, description = "No such profile", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "Several answer to that", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn reset<B: Profiles>(
     State(agent): State<Arc<B>>,
@@ -218,6 +221,7 @@ pub(super) struct DiffQuery {
         (status = 200, body = Object, description = "By operation and executable: what is `removed`, and what is `added`"),
         (status = 404, description = "No such profile, or no earlier one", body = Problem,
             content_type = "application/problem+json"),
+        (status = 409, description = "Several answer to that", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn diff<B: Profiles>(
     State(agent): State<Arc<B>>,

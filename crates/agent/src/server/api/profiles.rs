@@ -113,7 +113,7 @@ fn find(engine: &Engine<Judged>, id: &str) -> Result<String, Refusal> {
         (Some(only), None) => return Ok(only.uid.clone()),
         (Some(a), Some(b)) => {
             let several = format!("several workloads answer to '{id}': give an id, such as {} or {}", a.uid, b.uid);
-            return Err(Refusal::Invalid(several));
+            return Err(Refusal::Conflict(several));
         }
         _ => {}
     }
