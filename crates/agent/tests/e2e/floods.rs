@@ -20,13 +20,16 @@ const PROMPT: Duration = seconds(2);
 const PROMPT_MEANWHILE: Duration = if cfg!(debug_assertions) { seconds(30) } else { PROMPT };
 /// How much more memory the agent may have after all of them, in KiB.
 const GROWTH_KIB: u64 = 24 << 10;
+/// How many incidents all that the flooding container does may be: what is alike is one.
+const MOST_INCIDENTS: usize = FLOODS.len() + 1;
 /// Connections that ask for nothing.
 const IDLE: usize = 64;
 
 /// What each does again and again, `$n` being how often it has.
-const FLOODS: [(&str, &str); 10] = [
+const FLOODS: [(&str, &str); 11] = [
     ("programs", "mkdir -p /tmp/d$n; ln -f /bin/busybox /tmp/d$n/true; /tmp/d$n/true; rm -r /tmp/d$n"),
     ("links", "ln -s /bin/true /tmp/link$n; /tmp/link$n; rm /tmp/link$n"),
+    ("written and run", "cp /bin/busybox /srv/run$n; /srv/run$n true; rm /srv/run$n"),
     ("secrets", "touch /tmp/$n.key; cat /tmp/$n.key; rm /tmp/$n.key"),
     ("arguments", "/bin/true $n $long"),
     ("commands", "sh -c \"/bin/true; : $n\""),
@@ -91,6 +94,12 @@ fn idle(port: u16) -> Vec<TcpStream> {
     (0..IDLE).filter_map(connect).collect()
 }
 
+/// What each incident of a container is about.
+fn incidents(server: &Server, container: &Container) -> Vec<String> {
+    let all = server.http.get(&format!("/v1/incidents?limit=1000&container={}", container.name));
+    all.as_array().unwrap().iter().map(|incident| incident["finding_info"]["title"].to_string()).collect()
+}
+
 fn metrics(server: &Server) -> Option<String> {
     let url = format!("http://127.0.0.1:{}/metrics", server.metrics_port);
     let got = run(&["curl", "--silent", "--noproxy", "*", "--max-time", "5", &url]);
@@ -144,6 +153,9 @@ fn nothing_of_others_is_lost_or_late() {
         "the flood erased the flooder's own first alert"
     );
     assert!(has_alert(&server, &other, "/srv/first-of-the-other"), "the flood erased the other's first alert");
+    let incidents = incidents(&server, &flooding);
+    eprintln!("incidents of the flooding container: {incidents:#?}");
+    assert!((1..=MOST_INCIDENTS).contains(&incidents.len()), "{incidents:#?}");
     eventually("an answer to /metrics", seconds(20), || metrics(&server));
     drop(idle);
     let after = resident_kib(&server);
