@@ -27,6 +27,9 @@ pub struct Incident {
     /// The incident of which it turned out to be a part, and as which it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<String>,
+    /// The uids of those that turned out to be a part of it, at most [`Incident::MAX_MERGED`]. They lead to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged: Vec<String>,
     /// The earlier incident which it is again, where it is one more of that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurrence_of: Option<Recurrence>,
@@ -275,6 +278,8 @@ impl Incident {
     pub const MAX_PARTS: usize = 64;
     /// Connections listed.
     pub const MAX_LINKS: usize = 32;
+    /// Uids of those that became part of it.
+    pub const MAX_MERGED: usize = 64;
 
     /// From so many bits on it is of medium severity where ordinary life has none.
     pub const MEDIUM_BITS: f64 = 3.0;
@@ -301,6 +306,7 @@ impl Incident {
             medium_bits: Self::MEDIUM_BITS,
             is_open: true,
             merged_into: None,
+            merged: Vec::new(),
             recurrence_of: None,
             recurrences: None,
             cluster: None,

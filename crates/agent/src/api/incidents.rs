@@ -127,7 +127,9 @@ pub(super) async fn incidents<B: Incidents>(
 
 /// An incident as an OCSF Incident Finding.
 ///
-/// What a language model wrote about it, where triage is configured, is in `unmapped.triage`. Its texts are untrusted.
+/// What a language model wrote about it, where triage is configured, is in `unmapped.triage`. Its texts are untrusted. The uid of
+/// an incident that turned out to be part of another leads to that: the answer has its own uid in `metadata.correlation_uid`, and
+/// those that became part of it in `unmapped.incident.merged`. The same holds for all that is asked of an incident by its uid.
 #[utoipa::path(get, path = "/v1/incidents/{uid}", params(("uid" = String, Path, description = "The incident, or the start of its uid")),
     responses(
         (status = 200, content((serde_json::Value = "application/json"))),

@@ -26,6 +26,8 @@ type Key = (u64, Arc<str>);
 pub(super) struct IncidentBook {
     by_uid: BTreeMap<Arc<str>, Entry>,
     by_time: BTreeSet<Key>,
+    /// The uids of those that became part of another, each with the uid of that.
+    merged: BTreeMap<Arc<str>, Arc<str>>,
     bytes: usize,
     unsaved: BTreeSet<Arc<str>>,
     gone: BTreeSet<Key>,
@@ -111,12 +113,14 @@ impl IncidentBook {
         self.gone.remove(&key);
         self.by_time.insert(key);
         self.bytes += bytes;
+        self.merged.extend(incident.merged.iter().map(|merged| (merged.as_str().into(), Arc::clone(&uid))));
         self.by_uid.insert(uid, Entry { incident, triage, offered, bytes });
     }
 
     fn remove(&mut self, uid: &str) {
         let Some((uid, entry)) = self.by_uid.remove_entry(uid) else { return };
         self.bytes -= entry.bytes;
+        entry.incident.merged.iter().for_each(|merged| _ = self.merged.remove(merged.as_str()));
         let key = (entry.incident.first_seen_ns, uid);
         self.by_time.remove(&key);
         self.gone.insert(key);
@@ -150,17 +154,23 @@ impl IncidentBook {
         all
     }
 
-    /// The incident of that uid, or whose uid begins so where it is the only one.
+    /// The incident of that uid, or whose uid begins so where it is the only one. The uid of one that became part of another
+    /// leads to that.
     pub(super) fn find(&self, uid: &str) -> Option<AnnotatedIncident> {
-        if let Some(entry) = self.by_uid.get(uid) {
-            return Some(entry.annotated());
-        }
-        let from = (Bound::Included(uid), Bound::Unbounded);
-        let mut hits = self.by_uid.range::<str, _>(from).take_while(|(known, _)| known.starts_with(uid));
-        match (hits.next(), hits.next()) {
-            (Some((_, only)), None) if uid.len() >= 4 => Some(only.annotated()),
-            _ => None,
-        }
+        let known = self.by_uid.get_key_value(uid).map(|(known, _)| known).or_else(|| self.merged.get(uid));
+        let known = known.or_else(|| self.only_one_of(uid))?;
+        self.by_uid.get(known).map(Entry::annotated)
+    }
+
+    /// The uid of the only incident to which uids lead that begin so.
+    fn only_one_of(&self, start: &str) -> Option<&Arc<str>> {
+        let from = || (Bound::Included(start), Bound::Unbounded);
+        let own = self.by_uid.range::<str, _>(from()).map(|(uid, _)| (uid, uid));
+        let merged = self.merged.range::<str, _>(from());
+        let of_start = |(known, _): &(&Arc<str>, &Arc<str>)| known.starts_with(start);
+        let mut hits = own.take_while(of_start).chain(merged.take_while(of_start)).map(|(_, uid)| uid);
+        let first = hits.next().filter(|_| start.len() >= 4)?;
+        hits.all(|other| other == first).then_some(first)
     }
 
     /// Those that are wanted, oldest first; of more than the limit, the latest.
@@ -212,6 +222,45 @@ mod tests {
         let merged = Incident { merged_into: Some("abcd1".into()), ..Incident::clone(&known) };
         book.put(Arc::new(merged));
         assert!(book.find("abcd2").is_none(), "it is part of the other");
+    }
+
+    #[test]
+    fn the_uid_of_one_that_became_part_of_another_leads_to_that_for_as_long_as_it_is_kept() {
+        let mut book = IncidentBook::default();
+        let (second, other) =
+            (incident("beef2", "web", 6, Severity::Low), incident("beef3", "store", 7, Severity::Low));
+        book.put(incident("abcd1", "web", 5, Severity::Low));
+        book.put(Arc::clone(&second));
+        book.put(Arc::new(Incident { merged_into: Some("abcd1".into()), ..Incident::clone(&second) }));
+        let whole =
+            Incident { merged: vec!["beef2".into()], ..Incident::clone(&incident("abcd1", "web", 5, Severity::Low)) };
+        book.put(Arc::new(whole.clone()));
+        let found = |book: &IncidentBook, uid: &str| book.find(uid).map(|found| found.incident.uid.clone());
+        for uid in ["abcd1", "abcd", "beef2", "beef"] {
+            assert_eq!(found(&book, uid).as_deref(), Some("abcd1"), "{uid}");
+        }
+        assert_eq!((found(&book, "bee"), found(&book, "beef9")), (None, None));
+        assert_eq!(book.list(&all()).len(), 1);
+        book.put(other);
+        assert_eq!(
+            (found(&book, "beef"), found(&book, "beef3").as_deref()),
+            (None, Some("beef3")),
+            "it is not clear which"
+        );
+        let restored = IncidentBook::restore(book.list(&all()), None);
+        assert_eq!(found(&restored, "beef2").as_deref(), Some("abcd1"));
+        // That goes, or becomes part of a third one itself.
+        book.put(Arc::new(Incident { merged_into: Some("beef3".into()), ..whole }));
+        assert_eq!(found(&book, "beef2"), None);
+        let third = incident("beef3", "store", 7, Severity::Low);
+        let merged = vec!["abcd1".into(), "beef2".into()];
+        book.put(Arc::new(Incident { merged, ..Incident::clone(&third) }));
+        assert_eq!(
+            (found(&book, "beef2").as_deref(), found(&book, "abcd1").as_deref()),
+            (Some("beef3"), Some("beef3"))
+        );
+        book.remove("beef3");
+        assert_eq!((found(&book, "beef2"), book.merged.len()), (None, 0));
     }
 
     #[test]

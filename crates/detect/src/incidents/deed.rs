@@ -137,7 +137,7 @@ impl Deed {
 
     /// Takes in another that turned out to be the same deed. Its steps follow the own ones.
     pub(super) fn merge(&mut self, other: Self) {
-        let Self { incident, flows, shape, .. } = other;
+        let Self { incident, flows, shape, was_reported, .. } = other;
         self.shape.extend(shape);
         let before = self.incident.steps.len();
         let moved = |place: usize| place + before;
@@ -167,6 +167,9 @@ impl Deed {
         own.techniques.extend(incident.techniques);
         own.techniques.sort_unstable();
         own.techniques.dedup();
+        // Nobody knows of one that was not reported.
+        own.merged.extend(was_reported.then_some(incident.uid).into_iter().chain(incident.merged));
+        own.merged.truncate(Incident::MAX_MERGED);
         own.first_seen_ns = own.first_seen_ns.min(incident.first_seen_ns);
         own.last_seen_ns = own.last_seen_ns.max(incident.last_seen_ns);
         self.flows.extend(flows);
@@ -227,7 +230,8 @@ fn bytes(incident: &Incident) -> usize {
         size_of::<Part>() + texts.iter().map(|text| text.len()).sum::<usize>() + findings
     };
     let step = |step: &Step| size_of::<Step>() + step.container.len() + step.program.len() + step.args.len();
-    let names = incident.containers.iter().chain(&incident.workloads).chain(&incident.techniques);
+    let names =
+        incident.containers.iter().chain(&incident.workloads).chain(&incident.techniques).chain(&incident.merged);
     size_of::<Incident>()
         + incident.title.len()
         + names.map(|name| name.len() + 24).sum::<usize>()

@@ -8,6 +8,7 @@ use ethogram_model::{
 };
 
 mod again;
+mod merged;
 mod wrong_input;
 
 use super::{

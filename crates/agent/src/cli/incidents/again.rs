@@ -6,6 +6,9 @@ use ethogram_model::{Incident, Recurrences, Severity, render};
 
 use crate::cli::profile::moment;
 
+/// Uids that are shown of incidents that became part of one.
+const MAX_MERGED: usize = 4;
+
 /// Those that have a line of their own, and how many have none. An incident is folded into an earlier one that is shown and no less
 /// severe, where it is that one again or is like it.
 pub(super) fn fold<T>(all: Vec<(Incident, T)>, keeps_all: bool) -> (Vec<(Incident, T)>, usize) {
@@ -38,6 +41,11 @@ pub(super) fn title(incident: &Incident) -> String {
 /// The same for the story, a line each.
 pub(super) fn of(incident: &Incident) -> Vec<String> {
     let mut lines = Vec::new();
+    if !incident.merged.is_empty() {
+        let shown: Vec<String> = incident.merged.iter().map(|uid| id(uid)).take(MAX_MERGED).collect();
+        let more = if incident.merged.len() > MAX_MERGED { ", ..." } else { "" };
+        lines.push(format!("what was incident {}{more} before is part of it", shown.join(", ")));
+    }
     if let Some(recurrence) = &incident.recurrence_of {
         lines.push(format!("again what incident {} was", id(&recurrence.of)));
     }
@@ -94,6 +102,17 @@ mod tests {
         again 3 times, from 2026-05-28 20:26:40 to 2026-05-28 21:26:40 UTC, in web, sh\u{1b}op
         alike: 14 incidents in 14 containers, the first is 3f1c7227
         ");
+    }
+
+    #[test]
+    fn it_says_what_became_part_of_it() {
+        let of = |merged: usize| {
+            let merged = (0..merged).map(|n| format!("{n}a4b22f0cc")).collect();
+            of(&Incident { merged, ..incident() }).pop()
+        };
+        assert_eq!(of(0), None);
+        assert_eq!(of(1).unwrap(), "what was incident 0a4b22f0 before is part of it");
+        assert!(of(9).unwrap().ends_with(", 3a4b22f0, ... before is part of it"), "{:?}", of(9));
     }
 
     #[test]
