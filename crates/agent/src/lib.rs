@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod api;
+mod boot;
 pub mod cli;
 pub mod config;
 mod container;

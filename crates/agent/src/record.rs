@@ -9,6 +9,8 @@ use ethogram_engine::recording::Header;
 use ethogram_model::render;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
+use crate::boot;
+
 pub(crate) use write::{Recorder, Recording, Totals};
 
 /// The first line of a recording that begins now on this host.
@@ -21,7 +23,7 @@ fn header() -> Header {
         agent: env!("CARGO_PKG_VERSION").into(),
         kernel: read("/proc/sys/kernel/osrelease"),
         architecture: std::env::consts::ARCH.into(),
-        boot_id: read("/proc/sys/kernel/random/boot_id"),
+        boot_id: boot::id(),
         begun: render::rfc3339(realtime_ns),
         realtime_ns,
         boottime_ns: nanoseconds(clock_gettime(ClockId::Boottime)),

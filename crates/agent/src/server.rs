@@ -40,11 +40,11 @@ use crate::{
     config::Config,
     container::runtime::Runtimes,
     interrupt::Interrupt,
-    pipeline::{Control, Pipeline, Plan, TrackerStart, refusal},
+    pipeline::{Control, Pipeline, Plan, TrackerStart, now_ns, refusal},
     record::Recorder,
     response::Response,
     rules::Origin,
-    sink::Sinks,
+    sink::{Earlier, Sinks},
     store::{Store, Writer},
     threads,
     triage::{Triager, Worker},
@@ -181,20 +181,21 @@ impl Judging {
         }
         let selection = Selection::new(config.collection.host, Vec::new());
         let settings = config.model_settings();
-        let mut restored = Restored::new(opened.contents, approved, settings.clone());
-        let mut sinks = Sinks::start(&config.alerts, &config.store.path, &restored.alerts)?;
+        let mut restored = Restored::new(opened.contents, approved, settings.clone(), now_ns());
+        let (incidents, delivered) = (restored.open(), std::mem::take(&mut restored.delivered));
+        let earlier = Earlier { alerts: &restored.alerts, incidents: &incidents, delivered: Some(&delivered) };
+        let mut sinks = Sinks::start(&config.alerts, &config.store.path, &earlier)?;
         let conditions = || Conditions::of(selection.clone(), &settings);
         let recorder = record.map(|path| restored.record(path, conditions(), schemas, &book.files)).transpose()?;
         let writer = Writer::start(opened.store)?;
         let triage = Triager::configured(&config.triage).context("configuration, [triage]")?;
         let (triager, triage) = triage.unzip();
-        let delivered = std::mem::take(&mut restored.delivered);
-        let (detector, alerts, incidents) = restored.into_detector(&book.set);
+        let (detector, alerts, incidents, trails) = restored.into_detector(&book.set);
         let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
         response.accept(&detector.accepted);
         let judged = Judged::new(selection, detector, Judges::All);
-        let (alerts, incidents) = (AlertBook::restore(alerts), IncidentBook::restore(incidents, triager));
-        // What was open is over, for receivers too.
+        let (alerts, incidents) = (AlertBook::restore(alerts), IncidentBook::restore(incidents, trails, triager));
+        // What is over meanwhile is that for receivers, too.
         sinks.restore(&delivered, |uid| incidents.find(uid).map(|found| found.incident));
         let outlet = ServerOutlet::new(alerts, incidents, sinks, Arc::clone(&response), writer);
         Ok(Self { judged, outlet, response, recorder, triage })

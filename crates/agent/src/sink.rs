@@ -32,6 +32,7 @@ use self::{
     format::{falco, otlp},
     heartbeat::Heartbeats,
     http::Client,
+    incidents::SentIncidents,
     queue::{Closed, Delivery, Encode, Receiver, Sink, Wanted},
     spool::Spool,
     syslog::SyslogServer,
@@ -73,6 +74,30 @@ pub enum SinkError {
     Thread(io::Error),
 }
 
+/// What there was before this start.
+#[derive(Default)]
+pub struct Earlier<'a> {
+    /// The alerts that were raised.
+    pub alerts: &'a [Finding],
+    /// The incidents that are open again.
+    pub incidents: &'a [Arc<Incident>],
+    /// Which incidents each place had open, as [`Sinks::take_unsaved`] gave it.
+    pub delivered: Option<&'a BTreeMap<String, String>>,
+}
+
+impl Earlier<'_> {
+    /// The incidents that go on for a place, each with its severity in what was sent last.
+    fn open(&self, sink: &str) -> Vec<(&Incident, Severity)> {
+        let stored = self
+            .delivered
+            .and_then(|all| all.get(sink))
+            .and_then(|stored| SentIncidents::read(stored).ok())
+            .unwrap_or_default();
+        let known = self.incidents.iter().filter_map(|incident| Some((&**incident, *stored.get(&incident.uid)?)));
+        known.collect()
+    }
+}
+
 /// All places that alerts go to.
 #[derive(Default)]
 pub struct Sinks {
@@ -80,12 +105,11 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Opens all that the configuration asks for. What waits for its receiver lies in folders below `store`; `known` are the
-    /// alerts that were raised before. Whether receivers are there is not asked: they may come later.
+    /// Opens all that the configuration asks for. What waits for its receiver lies in folders below `store`. Whether receivers are there is not asked: they may come later.
     ///
     /// # Errors
     /// If a file or folder cannot be used.
-    pub fn start(alerts: &Alerts, store: &Path, known: &[Finding]) -> Result<Self, SinkError> {
+    pub fn start(alerts: &Alerts, store: &Path, earlier: &Earlier<'_>) -> Result<Self, SinkError> {
         let mut opening = Opening { alerts, folder: store.join("spool"), sinks: Vec::new() };
         if alerts.stdout {
             opening.sinks.push(Sink::direct("stdout", opening.wanted(None, None), io::stdout())?);
@@ -117,7 +141,8 @@ impl Sinks {
             let client = client(&name, &alertmanager.url.below("/api/v2/alerts"), &alertmanager.http())?;
             let encoder = Encoder { active: Active::default(), resolve_after: alertmanager.resolve_after.get() };
             let wanted = opening.wanted(alertmanager.deliver, alertmanager.severity);
-            encoder.restore(known.iter().filter(|finding| wanted.wants(finding.severity)));
+            encoder.restore(earlier.alerts.iter().filter(|finding| wanted.wants(finding.severity)));
+            encoder.resume(&earlier.open(&name));
             let receiver = Alertmanager::new(client, &encoder);
             let heartbeats = opening.heartbeats(alertmanager.heartbeat, format::alertmanager::heartbeat);
             opening.add(name, wanted, encoder, receiver, heartbeats)?;
@@ -142,9 +167,9 @@ impl Sinks {
         Ok(Self { sinks: opening.sinks })
     }
 
-    /// Goes on with what each place had open, as [`Self::take_unsaved`] gave it: `ended` has what became of an incident
-    /// meanwhile. Of one that is not known any more nothing can be sent.
-    pub fn restore(&mut self, delivered: &BTreeMap<String, String>, ended: impl Fn(&str) -> Option<Arc<Incident>>) {
+    /// Goes on with what each place had open, as [`Self::take_unsaved`] gave it: `known` has what became of an incident
+    /// meanwhile, or that of which it became part. Of one that is not known any more nothing can be sent.
+    pub fn restore(&mut self, delivered: &BTreeMap<String, String>, known: impl Fn(&str) -> Option<Arc<Incident>>) {
         let at_ns = now_ns();
         for sink in &mut self.sinks {
             let Some(stored) = delivered.get(&sink.name) else { continue };
@@ -152,8 +177,13 @@ impl Sinks {
                 tracing::warn!(sink = sink.name, "which incidents it has open cannot be read from the store: {error}");
             }
             for uid in sink.incidents.open() {
-                match ended(&uid) {
-                    Some(incident) => sink.send_incident(&incident, at_ns),
+                match known(&uid) {
+                    Some(incident) if incident.uid == uid => sink.send_incident(&incident, at_ns),
+                    Some(whole) => {
+                        let merged_into = Some(whole.uid.clone());
+                        let part = Incident { uid, merged_into, is_open: false, ..Incident::clone(&whole) };
+                        sink.send_incident(&Arc::new(part), at_ns);
+                    }
                     None => sink.incidents.forget(&uid),
                 }
             }

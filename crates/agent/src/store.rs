@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_detect::Acceptance;
+use ethogram_detect::{Acceptance, Trail};
 use ethogram_model::{AnnotatedIncident, Finding, StoredFinding};
 use redb::{Database, ReadableTable, ReadableTableMetadata, TableDefinition};
 
@@ -29,6 +29,8 @@ const INCIDENTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("
 const DELIVERED: TableDefinition<'_, &str, &str> = TableDefinition::new("delivered");
 /// The same key, to what a model wrote about the incident, as JSON.
 const TRIAGE: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("triage");
+/// The same key, to the boot that it is of, and by what the incident goes on, as JSON.
+const TRAILS: TableDefinition<'_, (u64, &str), (&str, &str)> = TableDefinition::new("trails");
 /// What was accepted by its id, as JSON.
 const ACCEPTED: TableDefinition<'_, &str, &str> = TableDefinition::new("accepted");
 /// What is known of the store itself.
@@ -39,6 +41,8 @@ const VERSION: (&str, u64) = ("version", 1);
 /// An open store. No other process can open it as long as this lives.
 pub struct Store {
     path: PathBuf,
+    /// The boot of the host that this is.
+    boot: String,
     /// Closed after a failure: redb needs to be opened again then.
     database: Option<Database>,
     _lock: File,
@@ -55,6 +59,8 @@ pub struct Contents {
     pub kept: Vec<StoredFinding>,
     /// The incidents, oldest first.
     pub incidents: Vec<AnnotatedIncident>,
+    /// What is stored of these besides, by their uids; of an earlier boot, what is left of it.
+    pub trails: BTreeMap<String, Trail>,
     /// Place of alerts to the incidents that it has open, as JSON.
     pub delivered: BTreeMap<String, String>,
     /// What was accepted.
@@ -82,6 +88,8 @@ pub struct Batch {
     pub gone: BTreeSet<(u64, Arc<str>)>,
     /// Incidents that are new or have gone on, by when they were first seen, and uid; none where there is no room any more.
     pub incidents: BTreeMap<(u64, Arc<str>), Option<AnnotatedIncident>>,
+    /// What is stored of these besides.
+    pub trails: BTreeMap<(u64, Arc<str>), Arc<Trail>>,
     /// Place of alerts to the incidents that it has open, as JSON, where that changed.
     pub delivered: BTreeMap<String, String>,
     /// What was accepted by its id; none where it was revoked.
@@ -91,7 +99,7 @@ pub struct Batch {
 impl Batch {
     /// Whether there is nothing to save.
     pub fn is_empty(&self) -> bool {
-        let Self { profiles, alerts, gone, incidents, delivered, accepted } = self;
+        let Self { profiles, alerts, gone, incidents, trails: _, delivered, accepted } = self;
         let has_incidents = !incidents.is_empty() || !delivered.is_empty();
         profiles.is_empty() && alerts.is_empty() && gone.is_empty() && !has_incidents && accepted.is_empty()
     }
@@ -103,7 +111,9 @@ impl Batch {
         self.gone.retain(|key| !later.alerts.contains_key(key));
         self.gone.extend(later.gone);
         self.alerts.extend(later.alerts);
+        self.trails.retain(|key, _| !later.incidents.contains_key(key));
         self.incidents.extend(later.incidents);
+        self.trails.extend(later.trails);
         self.delivered.extend(later.delivered);
         self.accepted.extend(later.accepted);
         while self.alerts.len() > Store::MAX_ALERTS {
@@ -178,7 +188,7 @@ impl Store {
                 Some(database) => database,
                 None => open::builder().open(&self.path)?,
             };
-            let evicted = save(&database, batch)?;
+            let evicted = save(&database, batch, &self.boot)?;
             self.database = Some(database);
             Ok(evicted)
         }));
@@ -191,7 +201,7 @@ impl Store {
     }
 }
 
-fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
+fn save(database: &Database, batch: &Batch, boot: &str) -> Result<u64, redb::Error> {
     let transaction = database.begin_write()?;
     let mut evicted = 0;
     {
@@ -217,8 +227,9 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
         }
         let mut incidents = transaction.open_table(INCIDENTS)?;
         let mut triage = transaction.open_table(TRIAGE)?;
-        for ((first_seen_ns, uid), annotated) in &batch.incidents {
-            let key = (*first_seen_ns, &**uid);
+        let mut trails = transaction.open_table(TRAILS)?;
+        for (at, annotated) in &batch.incidents {
+            let key = (at.0, &*at.1);
             match annotated.as_ref().and_then(|annotated| serde_json::to_string(&annotated.incident).ok()) {
                 Some(json) => drop(incidents.insert(key, json.as_str())?),
                 None => drop(incidents.remove(key)?),
@@ -227,6 +238,10 @@ fn save(database: &Database, batch: &Batch) -> Result<u64, redb::Error> {
             match noted.and_then(|noted| serde_json::to_string(noted).ok()) {
                 Some(json) => drop(triage.insert(key, json.as_str())?),
                 None => drop(triage.remove(key)?),
+            }
+            match batch.trails.get(at).and_then(|trail| serde_json::to_string(trail).ok()) {
+                Some(json) => drop(trails.insert(key, (boot, json.as_str()))?),
+                None => drop(trails.remove(key)?),
             }
         }
         let mut delivered = transaction.open_table(DELIVERED)?;

@@ -6,7 +6,7 @@ use ethogram_model::{Event, Finding, Incident, render};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Health, Impairment, Incidents, Profile,
+    Health, Impairment, Incidents, Profile, Trail,
     accepted::{Acceptance, Acceptances},
     incidents::Budget,
     model::{HabitChange, HabitCount, Model, Recall},
@@ -87,9 +87,9 @@ impl Detector {
         self.rules.restore_finding(finding);
     }
 
-    /// Goes on with an incident that was before.
-    pub fn restore_incident(&mut self, incident: &Incident) {
-        self.incidents.restore(incident);
+    /// Goes on with an incident that was before, and what was stored of it besides.
+    pub fn restore_incident(&mut self, incident: &Incident, trail: Option<&Trail>) {
+        self.incidents.restore(incident, trail);
     }
 
     /// Goes on with what was accepted before.

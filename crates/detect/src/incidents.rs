@@ -2,7 +2,7 @@
 //!
 //! A `lineage` says where a deed begins, the `graph` what connects it with what others do, a `deed` is one that goes on,
 //! `joining` brings findings to it, and the `score` says how severe all of it is. `known` are those that were before: it says
-//! what comes again, and what is alike. Nothing is kept, and nothing allocated, as long as there was no incident.
+//! what comes again, and what is alike. A `trail` is what the next start goes on with. Nothing is kept, and nothing allocated, as long as there was no incident.
 //!
 //! The graph, its cooling down and the joining follow NodLink (NDSS 2024); what differs, and why, is in docs/decisions.md.
 
@@ -15,6 +15,7 @@ mod lineage;
 mod ordinary;
 mod pressure;
 mod score;
+mod trail;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -25,6 +26,7 @@ use joining::Joining;
 use known::Known;
 use ordinary::Ordinary;
 use pressure::Pressure;
+pub use trail::Trail;
 
 /// All incidents that are open, and what is known of those before.
 #[derive(Debug, Default)]
@@ -114,9 +116,18 @@ impl Incidents {
         self.known.go_on(update);
     }
 
-    /// Goes on with one that was stored: what is the same from now on is known to be.
-    pub fn restore(&mut self, incident: &Incident) {
-        self.known.restore(incident);
+    /// Goes on with one that was stored, and what was stored of it besides: what is the same from now on is known to be, and what
+    /// goes on is part of it where it is open.
+    pub fn restore(&mut self, incident: &Incident, trail: Option<&Trail>) {
+        self.known.restore(incident, trail.map(|trail| &trail.shape));
+        if let Some(trail) = trail.filter(|_| incident.is_open) {
+            self.open.restore(incident, trail);
+        }
+    }
+
+    /// What is to be stored of open incidents besides, where that changed; at most so many, the oldest first.
+    pub fn take_trails(&mut self, most: usize) -> Vec<Trail> {
+        self.open.take_trails(most)
     }
 
     /// Incidents that are new, went on or ended since the last call.

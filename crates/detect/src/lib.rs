@@ -31,7 +31,7 @@ pub use channels::behaviour::{
 };
 pub use detector::{Decision, Detector};
 pub use health::{Fault, Health, Impairment};
-pub use incidents::{Budget, IncidentCounters, Incidents};
+pub use incidents::{Budget, IncidentCounters, Incidents, Trail};
 pub use learning::{LearningState, Seen};
 pub use model::{HabitChange, HabitCount, MAX_HABITS, Model, ModelCounters, UnknownVersion};
 pub use profile::{

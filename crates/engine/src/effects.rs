@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ethogram_detect::{Acceptances, FindingUpdate, HabitChange, Profile};
+use ethogram_detect::{Acceptances, FindingUpdate, HabitChange, Profile, Trail};
 use ethogram_model::{Container, Event, EventSchema, Incident, IncidentUpdate, Report};
 
 use crate::containers::runtime::Ask;
@@ -92,6 +92,8 @@ pub struct Save {
     pub profiles: Vec<(String, Option<Profile>)>,
     /// Changes of the allowlist, by id; none where an entry was removed.
     pub accepted: ethogram_detect::accepted::Changes,
+    /// By what the next start goes on with incidents that are open.
+    pub trails: Vec<Trail>,
 }
 
 impl Effects {

@@ -14,6 +14,9 @@ const SAVE_NS: u64 = 3_000_000_000;
 /// then, or the next agent might learn what this one reported.
 const SAVE_AFTER_FINDING_NS: u64 = 300_000_000;
 
+/// Open incidents of which is stored at once what they did, so that a flood of them does not keep the disk busy.
+const TRAILS_AT_ONCE: usize = 16;
+
 /// What judges.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Judges {
@@ -77,11 +80,13 @@ impl Judged {
     }
 
     fn save(&mut self, is_last: bool, effects: &mut Effects) {
-        let Detector { model, accepted, .. } = &mut self.detector;
+        let Detector { model, accepted, incidents, .. } = &mut self.detector;
         let changed = if is_last { model.take_last() } else { model.take_dirty() };
         let forgotten = model.take_evicted().into_iter().map(|uid| (uid, None));
         let profiles = changed.into_iter().map(|(uid, profile)| (uid, Some(profile))).chain(forgotten);
-        effects.save = Some(Box::new(Save { profiles: profiles.collect(), accepted: accepted.take_changed() }));
+        let trails = incidents.take_trails(if is_last { usize::MAX } else { TRAILS_AT_ONCE });
+        let (profiles, accepted) = (profiles.collect(), accepted.take_changed());
+        effects.save = Some(Box::new(Save { profiles, accepted, trails }));
     }
 }
 

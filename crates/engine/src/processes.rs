@@ -71,6 +71,7 @@ impl Processes {
                 continue;
             }
             exec.container_cgroup = container(cgroup);
+            exec.start_ns = process.start_ns;
             exec.args = folded(exec.args);
             exec.answers = answers;
             self.begin(exec.container_cgroup);
@@ -131,8 +132,13 @@ impl Processes {
     pub(crate) fn on_exec(&mut self, event: &Event, subject: &Header, container: u64) {
         let before = self.get(subject);
         let number = |field: &str| event.get(field).as_u64();
-        let mut exec =
-            Exec { pid: subject.pid, container_cgroup: container, called_ns: event.time_ns, ..program_of(event) };
+        let mut exec = Exec {
+            pid: subject.pid,
+            container_cgroup: container,
+            called_ns: event.time_ns,
+            start_ns: subject.start_ns,
+            ..program_of(event)
+        };
         exec.is_runtime = match event.schema.field("_mount_namespace") {
             Some(_) => self.is_runtime(before.as_deref(), subject, &exec),
             None => before.as_ref().is_none_or(|b| b.exec.container_cgroup == 0) && is_named_as_runtime(&exec),
@@ -322,7 +328,7 @@ pub(crate) fn program_of(event: &Event) -> Exec {
 /// All that an event itself says about a program whose exec was not seen.
 fn nameless(event: &Event, subject: &Header) -> Exec {
     let name = event.get("process.executable.name").to_text().into_owned();
-    Exec { pid: subject.pid, name, ..Exec::default() }
+    Exec { pid: subject.pid, name, start_ns: subject.start_ns, ..Exec::default() }
 }
 
 /// Whether a program of the host is a runtime in a folder that only root can write to.

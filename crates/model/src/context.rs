@@ -267,6 +267,10 @@ pub struct Exec {
     /// When it called exec, nanoseconds since the Unix epoch; zero where that was not seen. For judging alone.
     #[serde(skip)]
     pub called_ns: u64,
+    /// When the process that called exec was started, nanoseconds since boot, to the tick where procfs says it; zero where that is
+    /// not known. With the pid it is the same process for as long as that runs. For judging alone.
+    #[serde(skip)]
+    pub start_ns: u64,
     /// What tests of rules gave of its arguments and variables before secrets were masked in them. For judging alone.
     #[serde(skip)]
     pub answers: Option<Arc<Answers>>,

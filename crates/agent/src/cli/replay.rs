@@ -81,7 +81,9 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let mut detector = Detector::new(model, Rules::new(Arc::new(loaded.set)));
     recording.groups.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
     recording.alerts.iter().for_each(|alert| detector.restore_alert(alert));
-    recording.incidents.iter().for_each(|incident| detector.restore_incident(incident));
+    for incident in &recording.incidents {
+        detector.restore_incident(incident, recording.trails.get(&incident.uid));
+    }
     recording.accepted.iter().cloned().for_each(|acceptance| detector.restore_acceptance(acceptance));
     let mut recording = recording;
     recording.follows_rules = config.is_none() && args.only != Some(Judge::Behaviour);

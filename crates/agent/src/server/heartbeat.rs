@@ -84,7 +84,10 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::pipeline::{Message, apply::Order};
+    use crate::{
+        pipeline::{Message, apply::Order},
+        sink::Earlier,
+    };
 
     impl Outlet for Sinks {
         fn apply(&mut self, _: Effects) {}
@@ -116,7 +119,8 @@ mod tests {
         fn start(hangs: Hangs) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let config = format!("stdout = false\nheartbeat = \"1s\"\nfile = {:?}", folder.path().join("alerts"));
-            let mut sinks = Sinks::start(&toml::from_str(&config).unwrap(), folder.path(), &[]).unwrap();
+            let mut sinks =
+                Sinks::start(&toml::from_str(&config).unwrap(), folder.path(), &Earlier::default()).unwrap();
             let (messages, asked) = bounded::<Message<Forwarded>>(9);
             let (orders, ordered) = bounded::<Order<Sinks>>(9);
             let (_messages, _orders) = (asked.clone(), ordered.clone());

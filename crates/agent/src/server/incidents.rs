@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use ethogram_detect::Trail;
 use ethogram_model::{AnnotatedIncident, Incident, IncidentUpdate, Triage, evidence};
 
 use crate::{
@@ -35,10 +36,20 @@ pub(super) struct IncidentBook {
     triager: Option<Triager>,
 }
 
+/// What is to be stored.
+pub(super) struct Unsaved {
+    /// Incidents; none where there is no room any more.
+    pub(super) incidents: BTreeMap<Key, Option<AnnotatedIncident>>,
+    /// What is stored of these besides.
+    pub(super) trails: BTreeMap<Key, Arc<Trail>>,
+}
+
 struct Entry {
     incident: Arc<Incident>,
     /// What a model wrote about it as it is now.
     triage: Option<Arc<Triage>>,
+    /// By what it goes on after a restart, and is known when it comes again.
+    trail: Option<Arc<Trail>>,
     /// The shape in which it was last offered to be triaged.
     offered: String,
     bytes: usize,
@@ -52,10 +63,15 @@ impl Entry {
 
 impl IncidentBook {
     /// Goes on with those that were stored.
-    pub(super) fn restore(incidents: Vec<AnnotatedIncident>, triager: Option<Triager>) -> Self {
+    pub(super) fn restore(
+        incidents: Vec<AnnotatedIncident>,
+        mut trails: BTreeMap<String, Trail>,
+        triager: Option<Triager>,
+    ) -> Self {
         let mut book = Self { triager, ..Self::default() };
         for AnnotatedIncident { incident, triage } in incidents {
-            book.insert(incident, triage, String::new());
+            let trail = trails.remove(&incident.uid).map(Arc::new);
+            book.insert(incident, triage, trail, String::new());
         }
         book
     }
@@ -77,8 +93,14 @@ impl IncidentBook {
             }
             offered = shape;
         }
+        let trail = known.and_then(|known| known.trail.clone());
+        let trail = if incident.is_open { trail } else { trail.map(|trail| Arc::new(Trail::clone(&trail).ended())) };
         self.unsaved.insert(incident.uid.as_str().into());
-        self.insert(incident, triage, offered);
+        self.insert(incident, triage, trail, offered);
+        self.make_room();
+    }
+
+    fn make_room(&mut self) {
         while self.by_uid.len() > MAX_COUNT || self.bytes > MAX_BYTES {
             let Some(uid) = self.first_to_go() else { return };
             self.remove(&uid);
@@ -99,22 +121,39 @@ impl IncidentBook {
         let Some(entry) = self.by_uid.get(uid).filter(|entry| shape(&entry.incident) == triage.shape) else {
             return false;
         };
-        let (incident, offered) = (Arc::clone(&entry.incident), entry.offered.clone());
+        let (incident, trail, offered) = (Arc::clone(&entry.incident), entry.trail.clone(), entry.offered.clone());
         self.unsaved.insert(uid.into());
-        self.insert(incident, Some(Arc::new(triage)), offered);
+        self.insert(incident, Some(Arc::new(triage)), trail, offered);
         true
     }
 
-    fn insert(&mut self, incident: Arc<Incident>, triage: Option<Arc<Triage>>, offered: String) {
+    /// Notes by what an incident that is open goes on after a restart.
+    pub(super) fn follow(&mut self, trail: Trail) {
+        let Some(entry) = self.by_uid.get(&*trail.uid) else { return };
+        let (incident, triage, offered) = (Arc::clone(&entry.incident), entry.triage.clone(), entry.offered.clone());
+        self.unsaved.insert(incident.uid.as_str().into());
+        self.insert(incident, triage, Some(Arc::new(trail)), offered);
+        self.make_room();
+    }
+
+    fn insert(
+        &mut self,
+        incident: Arc<Incident>,
+        triage: Option<Arc<Triage>>,
+        trail: Option<Arc<Trail>>,
+        offered: String,
+    ) {
         self.remove(&incident.uid);
         let uid: Arc<str> = incident.uid.as_str().into();
-        let bytes = evidence::size(&*incident) + triage.as_ref().map_or(0, |triage| evidence::size(&**triage));
+        let of_trail = trail.as_ref().map_or(0, |trail| evidence::size(&**trail));
+        let of_triage = triage.as_ref().map_or(0, |triage| evidence::size(&**triage));
+        let bytes = evidence::size(&*incident) + of_triage + of_trail;
         let key = (incident.first_seen_ns, Arc::clone(&uid));
         self.gone.remove(&key);
         self.by_time.insert(key);
         self.bytes += bytes;
         self.merged.extend(incident.merged.iter().map(|merged| (merged.as_str().into(), Arc::clone(&uid))));
-        self.by_uid.insert(uid, Entry { incident, triage, offered, bytes });
+        self.by_uid.insert(uid, Entry { incident, triage, trail, offered, bytes });
     }
 
     fn remove(&mut self, uid: &str) {
@@ -143,15 +182,18 @@ impl IncidentBook {
     }
 
     /// What the store has not got yet.
-    pub(super) fn take_unsaved(&mut self) -> BTreeMap<Key, Option<AnnotatedIncident>> {
+    pub(super) fn take_unsaved(&mut self) -> Unsaved {
         let gone = std::mem::take(&mut self.gone).into_iter().map(|key| (key, None));
-        let mut all: BTreeMap<_, _> = gone.collect();
+        let mut unsaved = Unsaved { incidents: gone.collect(), trails: BTreeMap::new() };
         for uid in std::mem::take(&mut self.unsaved) {
-            if let Some(entry) = self.by_uid.get(&uid) {
-                all.insert((entry.incident.first_seen_ns, uid), Some(entry.annotated()));
+            let Some(entry) = self.by_uid.get(&uid) else { continue };
+            let key = (entry.incident.first_seen_ns, uid);
+            if let Some(trail) = &entry.trail {
+                unsaved.trails.insert(key.clone(), Arc::clone(trail));
             }
+            unsaved.incidents.insert(key, Some(entry.annotated()));
         }
-        all
+        unsaved
     }
 
     /// The incident of that uid, or whose uid begins so where it is the only one. The uid of one that became part of another
@@ -214,10 +256,10 @@ mod tests {
         assert_eq!(book.find("abcd1").unwrap().incident.severity, Severity::High);
         let listed: Vec<_> = book.list(&all()).iter().map(|one| one.incident.uid.clone()).collect();
         assert_eq!(listed, ["abcd1", "abcd2"]);
-        let unsaved = book.take_unsaved();
+        let unsaved = book.take_unsaved().incidents;
         let kept: Vec<_> = unsaved.iter().map(|((at, uid), incident)| (*at, &**uid, incident.is_some())).collect();
         assert_eq!(kept, [(4, "abcd1", true), (5, "abcd1", false), (6, "abcd2", true)]);
-        assert!(book.take_unsaved().is_empty());
+        assert!(book.take_unsaved().incidents.is_empty());
         let known = book.find("abcd2").unwrap().incident;
         let merged = Incident { merged_into: Some("abcd1".into()), ..Incident::clone(&known) };
         book.put(Arc::new(merged));
@@ -247,7 +289,7 @@ mod tests {
             (None, Some("beef3")),
             "it is not clear which"
         );
-        let restored = IncidentBook::restore(book.list(&all()), None);
+        let restored = IncidentBook::restore(book.list(&all()), BTreeMap::new(), None);
         assert_eq!(found(&restored, "beef2").as_deref(), Some("abcd1"));
         // That goes, or becomes part of a third one itself.
         book.put(Arc::new(Incident { merged_into: Some("beef3".into()), ..whole }));
@@ -272,6 +314,37 @@ mod tests {
         assert_eq!(book.by_uid.len(), MAX_COUNT);
         assert!(book.find("store").is_some() && book.find("first").is_some() && book.find("web0").is_none());
     }
+
+    #[test]
+    fn by_what_it_goes_on_lies_beside_an_incident_for_as_long_as_it_is_open() {
+        let trail = |path: &str| -> Trail {
+            let connections = serde_json::json!({ "programs": [], "files": [[7, path, 0]], "hops": [] });
+            let shape = serde_json::json!({ "findings": [5], "is_cut": false });
+            serde_json::from_value(serde_json::json!({ "uid": "a", "shape": shape, "connections": connections }))
+                .unwrap()
+        };
+        let mut book = IncidentBook::default();
+        let stored = |book: &mut IncidentBook| book.take_unsaved().trails.into_values().next();
+        book.follow(trail("/tmp/x"));
+        assert!(stored(&mut book).is_none(), "there is no such incident");
+        book.put(incident("a", "web", 5, Severity::Low));
+        book.follow(trail("/tmp/x"));
+        assert_eq!(stored(&mut book).as_deref(), Some(&trail("/tmp/x")));
+        // It goes on, and began earlier than it seemed.
+        book.put(incident("a", "web", 4, Severity::High));
+        let unsaved = book.take_unsaved();
+        assert_eq!(unsaved.trails.keys().map(|(at, _)| *at).collect::<Vec<_>>(), [4]);
+        let over = Incident { is_open: false, ..Incident::clone(&incident("a", "web", 4, Severity::High)) };
+        book.put(Arc::new(over));
+        assert_eq!(stored(&mut book).as_deref(), Some(&trail("/tmp/x").ended()));
+        let before = book.bytes;
+        book.put(incident("a", "web", 4, Severity::High));
+        book.follow(trail(&"x".repeat(10_000)));
+        assert!(book.bytes > before + 10_000, "it counts");
+        book.remove("a");
+        assert_eq!((book.bytes, stored(&mut book)), (0, None));
+    }
+
     fn triage(incident: &Incident) -> Triage {
         Triage {
             verdict: Verdict::Maintenance,
@@ -293,7 +366,7 @@ mod tests {
         book.take_unsaved();
         let before = book.bytes;
         assert!(book.annotate("abcd1", triage(&medium)));
-        let unsaved = book.take_unsaved();
+        let unsaved = book.take_unsaved().incidents;
         let stored = unsaved.into_values().next().flatten().unwrap();
         assert_eq!(stored.incident, medium, "nothing of it is changed");
         assert!(stored.triage.is_some() && book.bytes > before);
@@ -301,7 +374,7 @@ mod tests {
         let over = Incident { is_open: false, last_seen_ns: 90, findings: 2, ..Incident::clone(&medium) };
         book.put(Arc::new(over));
         assert!(book.find("abcd1").unwrap().triage.is_some());
-        let restored = IncidentBook::restore(book.list(&all()), None);
+        let restored = IncidentBook::restore(book.list(&all()), BTreeMap::new(), None);
         assert!(restored.find("abcd1").unwrap().triage.is_some());
         // It gets worse: what was written before does not speak for that.
         book.put(incident("abcd1", "web", 5, Severity::High));

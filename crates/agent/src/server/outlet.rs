@@ -8,7 +8,7 @@ use ethogram_model::Report;
 
 use super::{
     alerts::{AlertBook, Unsaved},
-    incidents::IncidentBook,
+    incidents::{self, IncidentBook},
     streams::Streams,
 };
 use crate::{
@@ -65,9 +65,10 @@ impl ServerOutlet {
 
     fn save(&mut self, save: Save) {
         let Unsaved { alerts, gone } = self.alerts.take_unsaved();
-        let incidents = self.incidents.take_unsaved();
+        save.trails.into_iter().for_each(|trail| self.incidents.follow(trail));
+        let incidents::Unsaved { incidents, trails } = self.incidents.take_unsaved();
         let (delivered, accepted) = (self.sinks.take_unsaved(), save.accepted);
-        let mut batch = Batch { alerts, gone, incidents, delivered, accepted, ..Batch::default() };
+        let mut batch = Batch { alerts, gone, incidents, trails, delivered, accepted, ..Batch::default() };
         for (uid, profile) in save.profiles {
             match profile.map(|profile| serde_json::to_string(&profile)).transpose() {
                 Ok(json) => _ = batch.profiles.insert(uid, json),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use ethogram_detect::{
-    Acceptance, Detector, Model, Profile, Settings,
+    Acceptance, Detector, Model, Profile, Settings, Trail,
     rules::{File, RuleSet, Rules},
 };
 use ethogram_engine::recording::{Before, Conditions};
@@ -22,14 +22,16 @@ pub(super) struct Restored {
     pub(super) alerts: Vec<Finding>,
     kept: Vec<StoredFinding>,
     incidents: Vec<AnnotatedIncident>,
+    /// What is stored of these besides, by their uids.
+    trails: BTreeMap<String, Trail>,
     /// Which of these each place of alerts had open.
     pub(super) delivered: BTreeMap<String, String>,
 }
 
 impl Restored {
     /// `approved` are profiles from files, which take the place of those in the store.
-    pub(super) fn new(contents: Contents, approved: Vec<Profile>, settings: Settings) -> Self {
-        let Contents { mut profiles, alerts, kept, incidents, delivered, accepted } = contents;
+    pub(super) fn new(contents: Contents, approved: Vec<Profile>, settings: Settings, now_ns: u64) -> Self {
+        let Contents { mut profiles, alerts, kept, incidents, mut trails, delivered, accepted } = contents;
         let mut model = model(settings, profiles.iter().map(|(uid, json)| (&**uid, &**json)));
         for profile in approved {
             let uid = profile.workload.uid.clone();
@@ -41,13 +43,23 @@ impl Restored {
         }
         let of_rules = alerts.iter().filter(|alert| alert.rule.is_some());
         let groups = of_rules.map(|alert| (alert.uid.clone(), alert.count)).collect();
-        // What was open then is not: nothing connects with it any more.
-        let incidents = incidents.into_iter().map(|AnnotatedIncident { incident, triage }| AnnotatedIncident {
-            incident: Arc::new(Incident { is_open: false, ..Incident::clone(&incident) }),
-            triage,
-        });
-        let incidents = incidents.collect();
-        Self { model, profiles, groups, accepted, alerts, kept, incidents, delivered }
+        // What goes on is open as before; nothing connects with the others any more.
+        let mut before = std::mem::take(&mut trails);
+        let mut restore = |AnnotatedIncident { incident, triage }: AnnotatedIncident| {
+            let trail = before.remove(&incident.uid);
+            let is_open = trail.as_ref().is_some_and(|trail| trail.goes_on(&incident, now_ns));
+            if let Some(trail) = trail {
+                trails.insert(incident.uid.clone(), if is_open { trail } else { trail.ended() });
+            }
+            AnnotatedIncident { incident: Arc::new(Incident { is_open, ..Incident::clone(&incident) }), triage }
+        };
+        let incidents = incidents.into_iter().map(&mut restore).collect();
+        Self { model, profiles, groups, accepted, alerts, kept, incidents, trails, delivered }
+    }
+
+    /// The incidents that are open again.
+    pub(super) fn open(&self) -> Vec<Arc<Incident>> {
+        self.incidents.iter().map(|kept| &kept.incident).filter(|incident| incident.is_open).cloned().collect()
     }
 
     /// A recording that begins with all of it.
@@ -63,21 +75,28 @@ impl Restored {
     ) -> anyhow::Result<Recorder> {
         let (accepted, groups, alerts) = (&self.accepted[..], &self.groups[..], &self.alerts[..]);
         let incidents: Vec<Incident> = self.incidents.iter().map(|kept| Incident::clone(&kept.incident)).collect();
-        let before = Before { profiles: Some(&self.profiles), rules, accepted, groups, alerts, incidents: &incidents };
+        let (profiles, trails): (_, Vec<Trail>) = (Some(&self.profiles), self.trails.values().cloned().collect());
+        let (incidents, trails) = (&incidents[..], &trails[..]);
+        let before = Before { profiles, rules, accepted, groups, alerts, incidents, trails };
         Ok(Recorder::create(path, conditions, trackers, &before)?)
     }
 
     /// A detector that goes on from there by these rules, the alerts, and the incidents.
-    pub(super) fn into_detector(self, rules: &Arc<RuleSet>) -> (Detector, Vec<StoredFinding>, Vec<AnnotatedIncident>) {
+    pub(super) fn into_detector(
+        self,
+        rules: &Arc<RuleSet>,
+    ) -> (Detector, Vec<StoredFinding>, Vec<AnnotatedIncident>, BTreeMap<String, Trail>) {
         let mut rules = Rules::new(Arc::clone(rules));
         let begun = Instant::now();
         rules.measure_with(move || u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let mut detector = Detector::new(self.model, rules);
         self.groups.into_iter().for_each(|(uid, count)| detector.rules.restore(uid, count));
         self.alerts.iter().for_each(|alert| detector.restore_alert(alert));
-        self.incidents.iter().for_each(|kept| detector.restore_incident(&kept.incident));
+        for AnnotatedIncident { incident, .. } in &self.incidents {
+            detector.restore_incident(incident, self.trails.get(&incident.uid));
+        }
         self.accepted.into_iter().for_each(|acceptance| detector.restore_acceptance(acceptance));
-        (detector, self.kept, self.incidents)
+        (detector, self.kept, self.incidents, self.trails)
     }
 }
 

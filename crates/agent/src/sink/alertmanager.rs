@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ethogram_model::{Finding, Report};
+use ethogram_model::{Finding, Incident, Report, Severity};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value as Json;
 
 use super::{
-    format::alertmanager::{IncidentAlerts, decode, encode, ending, key},
+    format::alertmanager::{IncidentAlerts, decode, encode, ending, incident_alert, key},
     http::Client,
     queue::{Delivery, Encode, Receiver},
 };
@@ -116,6 +116,13 @@ impl Encoder {
             {
                 self.active.put(&json, Lasts::Until(ends));
             }
+        }
+    }
+
+    /// Incidents of an earlier run that go on are active again, each as severe as it was sent last.
+    pub(super) fn resume(&self, incidents: &[(&Incident, Severity)]) {
+        for (incident, severity) in incidents {
+            self.active.put(&incident_alert(incident, *severity), Lasts::Open);
         }
     }
 }
@@ -238,7 +245,7 @@ fn after(time: Timestamp, period: Duration) -> Timestamp {
 mod tests {
     use std::collections::BTreeSet;
 
-    use ethogram_model::{IncidentChange, Severity};
+    use ethogram_model::IncidentChange;
     use serde_json::json;
 
     use super::*;
@@ -293,6 +300,31 @@ mod tests {
         encoder.restore([behaviour(), fresh].iter());
         let active = encoder.active.list(Timestamp::now(), Timestamp::MAX);
         assert_eq!(active.iter().map(|a| key(a).unwrap().0).collect::<Vec<_>>(), ["0a1b"]);
+    }
+
+    #[test]
+    fn a_restart_goes_on_with_incidents_that_are_open_as_they_were_sent() {
+        let (web, encoder) = (Web::start(), Encoder { active: Active::default(), resolve_after: HOUR });
+        let client = Client::new(&web.url(), &crate::config::Http::default()).unwrap();
+        let mut report = incident_report(IncidentChange::Opened);
+        encoder.resume(&[(&report.incident, Severity::Medium)]);
+        let mut receiver = Alertmanager::new(client, &encoder);
+        receiver.remind_every = Duration::ZERO;
+        assert_eq!(receiver.remind(), Delivery::Delivered);
+        let again = alerts(&web.bodies()[0]).remove(0);
+        assert_eq!(again["labels"]["severity"], "medium");
+        assert!(time(&again["endsAt"]) > Timestamp::now());
+        report.change = IncidentChange::Closed { from: Severity::Medium };
+        assert_eq!(receiver.deliver(&encoder.encode(&report.into())), Delivery::Delivered);
+        let over = alerts(&web.bodies()[1]).remove(0);
+        assert_eq!((&over["labels"], over.get("endsAt").is_some()), (&again["labels"], true), "it is the same alert");
+        assert!(
+            encoder
+                .active
+                .list(Timestamp::now(), Timestamp::MAX)
+                .iter()
+                .all(|a| time(&a["endsAt"]) <= Timestamp::now())
+        );
     }
 
     #[test]

@@ -49,9 +49,14 @@ impl SentIncidents {
 
     /// Goes on with what a receiver had open, as [`Self::take_unsaved`] gave it. Nothing of that is trusted.
     pub(super) fn restore(&mut self, stored: &str) -> Result<(), serde_json::Error> {
-        let open: BTreeMap<String, Severity> = serde_json::from_str(stored)?;
-        self.open = open.into_iter().take(MAX_OPEN).collect();
+        self.open = Self::read(stored)?;
         Ok(())
+    }
+
+    /// What a receiver had open, each with its severity in what was sent last.
+    pub(super) fn read(stored: &str) -> Result<BTreeMap<String, Severity>, serde_json::Error> {
+        let open: BTreeMap<String, Severity> = serde_json::from_str(stored)?;
+        Ok(open.into_iter().take(MAX_OPEN).collect())
     }
 
     /// The uids of those that it has open.

@@ -29,7 +29,7 @@ const WANTED: Wanted = Wanted { deliver: Deliver::Findings, least: Severity::Inf
 fn start(store: &TempDir, config: &str) -> Result<Sinks, SinkError> {
     let deliver = if config.contains("deliver = ") { "" } else { "deliver = 'findings'\n" };
     let alerts: Alerts = toml::from_str(&format!("stdout = false\n{deliver}{config}")).unwrap();
-    Sinks::start(&alerts, store.path(), &[])
+    Sinks::start(&alerts, store.path(), &Earlier::default())
 }
 
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {

@@ -11,14 +11,16 @@ use std::{
     sync::{Arc, Once},
 };
 
+use ethogram_detect::Trail;
 use ethogram_model::{AnnotatedIncident, Finding, StoredFinding};
 use jiff::Timestamp;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable};
 
 use super::{
-    ACCEPTED, ALERTS, Batch, Contents, DELIVERED, INCIDENTS, META, Opened, PROFILES, Store, StoreError, TRIAGE,
+    ACCEPTED, ALERTS, Batch, Contents, DELIVERED, INCIDENTS, META, Opened, PROFILES, Store, StoreError, TRAILS, TRIAGE,
     VERSION, save,
 };
+use crate::boot;
 
 const FILE: &str = "ethogram.redb";
 /// The copy that is tried. A crash may leave it behind; the next start replaces it.
@@ -40,14 +42,14 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
         move |source| StoreError::Unwritable { path, source }
     };
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(unwritable(folder))?;
-    let lock = lock(folder)?;
+    let (lock, boot) = (lock(folder)?, boot::id());
     let path = folder.join(FILE);
 
     let mut set_aside = None;
     if path.exists() {
         let trial = folder.join(TRIAL);
         fs::copy(&path, &trial).map_err(unwritable(&path))?;
-        let verdict = attempt(&trial);
+        let verdict = attempt(&trial, &boot);
         fs::remove_file(&trial).map_err(unwritable(&trial))?;
         match verdict {
             Ok(_) => {}
@@ -61,9 +63,9 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
     }
     // The file is made here, and not by the database, for its mode.
     open_private(&path).map_err(unwritable(&path))?;
-    match attempt(&path) {
+    match attempt(&path, &boot) {
         Ok((database, contents)) => {
-            Ok(Opened { store: Store { path, database: Some(database), _lock: lock }, contents, set_aside })
+            Ok(Opened { store: Store { path, boot, database: Some(database), _lock: lock }, contents, set_aside })
         }
         Err(Unfit::System(source)) => Err(StoreError::Unwritable { path, source }),
         Err(Unfit::Damaged(why)) => Err(StoreError::Unwritable { path, source: io::Error::other(why) }),
@@ -119,23 +121,23 @@ impl<E: Into<redb::Error>> From<E> for Unfit {
 }
 
 /// Opens the file and reads all of it. On some damaged files the database panics: that is damage, too.
-fn attempt(path: &Path) -> Result<(Database, Contents), Unfit> {
+fn attempt(path: &Path, boot: &str) -> Result<(Database, Contents), Unfit> {
     let result = quietly(|| -> Result<_, Unfit> {
         let fresh = fs::metadata(path).is_ok_and(|m| m.len() == 0);
         let mut database = builder().create(path)?;
         if fresh {
-            save(&database, &Batch::default())?;
+            save(&database, &Batch::default(), boot)?;
         }
         if !database.check_integrity()? {
             return Err(Unfit::Damaged("its checksums are wrong".to_owned()));
         }
-        let contents = contents(&database)?;
+        let contents = contents(&database, boot)?;
         Ok((database, contents))
     });
     result.unwrap_or_else(|| Err(Unfit::Damaged("the database cannot make sense of it".to_owned())))
 }
 
-fn contents(database: &Database) -> Result<Contents, Unfit> {
+fn contents(database: &Database, boot: &str) -> Result<Contents, Unfit> {
     let transaction = database.begin_read()?;
     let version = transaction.open_table(META)?.get(VERSION.0)?.map(|v| v.value());
     if version != Some(VERSION.1) {
@@ -170,6 +172,17 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
             incidents.push(AnnotatedIncident { incident: Arc::new(incident), triage });
         }
     }
+    let mut trails = BTreeMap::new();
+    if let Ok(table) = transaction.open_table(TRAILS) {
+        for entry in table.iter()? {
+            let (key, value) = entry?;
+            let (of, json) = value.value();
+            // One that cannot be read is none: the incident is over then, as it is after another boot.
+            let Ok(trail) = serde_json::from_str::<Trail>(json) else { continue };
+            let is_of_this_boot = !boot.is_empty() && of == boot;
+            trails.insert(key.value().1.to_owned(), if is_of_this_boot { trail } else { trail.ended() });
+        }
+    }
     let mut delivered = BTreeMap::new();
     if let Ok(table) = transaction.open_table(DELIVERED) {
         for entry in table.iter()? {
@@ -185,7 +198,7 @@ fn contents(database: &Database) -> Result<Contents, Unfit> {
             accepted.push(acceptance.map_err(|e| Unfit::Damaged(format!("an acceptance in it: {e}")))?);
         }
     }
-    Ok(Contents { profiles, alerts, kept, incidents, delivered, accepted })
+    Ok(Contents { profiles, alerts, kept, incidents, trails, delivered, accepted })
 }
 
 thread_local! {

@@ -126,6 +126,46 @@ fn an_annotation_lies_beside_its_incident_and_goes_with_it() {
 }
 
 #[test]
+fn by_what_an_incident_goes_on_is_of_one_boot_and_goes_with_it() {
+    let folder = tempdir().unwrap();
+    let mut store = Store::open(folder.path()).unwrap().store;
+    let trail = |uid: &str| -> Trail {
+        let connections = serde_json::json!({ "programs": [], "files": [[7, "/tmp/x", 0]], "hops": [] });
+        let shape = serde_json::json!({ "findings": [5], "is_cut": false });
+        let trail = serde_json::json!({ "uid": uid, "shape": shape, "connections": connections });
+        serde_json::from_value(trail).unwrap()
+    };
+    let key = |n: u64| (n, Arc::<str>::from(format!("i{n}")));
+    let incident = |n: u64| Some(Arc::new(Incident::begun(format!("i{n}"), Origin::Child, n)).into());
+    let incidents: BTreeMap<_, _> = (1..5).map(|n| (key(n), incident(n))).collect();
+    let trails = (1..5).map(|n| (key(n), Arc::new(trail(&format!("i{n}"))))).collect();
+    let mut batch = Batch { incidents, trails, ..Batch::default() };
+    // What is later knows better, also that there is none any more.
+    batch.merge(Batch { incidents: [(key(4), incident(4))].into(), ..Batch::default() });
+    store.save(&batch).unwrap();
+    store.save(&Batch { incidents: [(key(1), None)].into(), ..Batch::default() }).unwrap();
+    let database = store.database.as_ref().unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(TRAILS).unwrap().insert((3, "i3"), (&*store.boot, "rubbish")).unwrap();
+    transaction.commit().unwrap();
+    drop(store);
+    let opened = Store::open(folder.path()).unwrap();
+    assert!(opened.set_aside.is_none());
+    assert_eq!(opened.contents.trails, BTreeMap::from([("i2".to_owned(), trail("i2"))]));
+    let mut store = opened.store;
+    store.boot = "another".into();
+    let of = |n| Batch {
+        incidents: [(key(n), incident(n))].into(),
+        trails: [(key(n), trail("i2").into())].into(),
+        ..Batch::default()
+    };
+    store.save(&of(2)).unwrap();
+    drop(store);
+    let trails = Store::open(folder.path()).unwrap().contents.trails;
+    assert_eq!(trails, BTreeMap::from([("i2".to_owned(), trail("i2").ended())]));
+}
+
+#[test]
 fn the_oldest_alerts_make_room() {
     let folder = tempdir().unwrap();
     let mut store = Store::open(folder.path()).unwrap().store;

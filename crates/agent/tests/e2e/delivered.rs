@@ -3,9 +3,12 @@
 use std::{
     io::Write,
     net::UdpSocket,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
+use ethogram_model::Incident;
+use redb::{ReadableTable, TableDefinition};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -51,6 +54,27 @@ fn story(receiver: &Receiver, container: &Container) -> Vec<(String, u64)> {
         (event["unmapped"]["change"].as_str().unwrap().to_owned(), event["severity_id"].as_u64().unwrap())
     };
     ours.iter().map(change).collect()
+}
+
+/// Lets the incidents in a server's store be an hour older.
+fn age_incidents(folder: &Path) {
+    const INCIDENTS: TableDefinition<'_, (u64, &str), &str> = TableDefinition::new("incidents");
+    let database = redb::Database::open(folder.join("store/ethogram.redb")).unwrap();
+    let transaction = database.begin_write().unwrap();
+    {
+        let mut table = transaction.open_table(INCIDENTS).unwrap();
+        let entry = |entry: Result<_, redb::StorageError>| {
+            let (key, json): (redb::AccessGuard<'_, (u64, &str)>, redb::AccessGuard<'_, &str>) = entry.unwrap();
+            let mut incident: Incident = serde_json::from_str(json.value()).unwrap();
+            incident.last_seen_ns -= 3_600_000_000_000;
+            (key.value().0, incident)
+        };
+        let all: Vec<(u64, Incident)> = table.iter().unwrap().map(entry).collect();
+        for (at, incident) in all {
+            table.insert((at, &*incident.uid), &*serde_json::to_string(&incident).unwrap()).unwrap();
+        }
+    }
+    transaction.commit().unwrap();
 }
 
 /// The alerts of a container that are active in an Alertmanager.
@@ -114,10 +138,29 @@ fn an_incident_is_sent_when_it_opens_escalates_and_is_over_and_a_neighbour_is_no
         (now != was && is_of_it).then_some(())
     });
 
-    // What is open when the server starts again is over.
+    // What is open when the server starts again goes on: by the same process, as the same incident.
+    let parts = kept().unwrap()["findings"].as_u64().unwrap();
+    server.process.signal(Signal::TERM);
+    assert!(server.process.wait(seconds(20)).success());
+    let mut server = server.restart();
+    server.await_container(&web.name);
+    let kept = || -> Option<Value> {
+        let all = server.http.get(&format!("/v1/incidents?container={}", web.name));
+        let all = all.as_array().unwrap();
+        assert_eq!(all.len(), 1, "{all:#?}");
+        Some(all[0]["unmapped"]["incident"].clone())
+    };
+    intruder.run("echo x >/root/second; cat /etc/group >/root/third");
+    let is_more = |incident: &Value| incident["findings"].as_u64().is_some_and(|findings| findings > parts);
+    let incident = eventually("it to go on", seconds(20), || kept().filter(is_more));
+    assert_eq!((&incident["is_open"], &first["labels"]["uid"]), (&true.into(), &incident["uid"]));
+    assert!(sent().iter().all(|(change, _)| change != "closed"), "{:?}", sent());
+
+    // What was open when the agent was stopped for longer is over.
     drop(intruder);
     server.process.signal(Signal::TERM);
     assert!(server.process.wait(seconds(20)).success());
+    age_incidents(server.folder());
     let _server = server.restart();
     eventually("its end", seconds(20), || sent().last().filter(|(change, _)| change == "closed").map(drop));
     eventually("it to be resolved", seconds(20), || active_of(&url, &web)?.is_empty().then_some(()));

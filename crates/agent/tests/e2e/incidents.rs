@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::support::{Container, Server, Settings, ethogram, eventually, seconds};
+use super::{
+    persistence::as_of_now,
+    support::{Container, Server, Settings, ethogram, eventually, seconds},
+};
 
 fn story(incident: &Value) -> &Value {
     &incident["unmapped"]["incident"]
@@ -65,9 +68,13 @@ fn each_deed_is_one_and_is_told_from_its_beginning() {
     let objects: Vec<&str> = accepted.as_array().unwrap().iter().filter_map(|one| one["object"].as_str()).collect();
     assert!(objects.contains(&"/root/.ssh_key") && !objects.contains(&"/etc/shadow"), "{objects:?}");
 
-    // It outlives the server, which does not go on with it.
+    // It outlives the server, and is open again; what somebody else does then is no part of it.
+    let is_stored = || as_of_now(&server).trails.contains_key(&later).then_some(());
+    eventually("what it did in the store", seconds(10), is_stored);
     let server = server.kill_and_restart(|_| ());
-    let kept = eventually("the incident from the store", seconds(10), || about(&server, &web, &["dropped"]).pop());
-    assert_eq!(kept.0, later);
-    assert_eq!(server.http.get(&format!("/v1/incidents/{later}"))["activity_name"], "Close");
+    assert_ne!(server.http.get(&format!("/v1/incidents/{later}"))["activity_name"], "Close");
+    server.await_container(&web.name);
+    web.sh("echo key >/root/.other_key; cat /etc/group");
+    let other = eventually("the neighbour", seconds(20), || about(&server, &web, &["other_key"]).pop());
+    assert!(other.0 != later && other.0 != second.0, "{other:?}");
 }

@@ -57,7 +57,7 @@ fn a_kill_loses_ten_seconds_at_most() {
 }
 
 /// What the store would give if the server ended now: its file is copied as it is.
-fn as_of_now(server: &Server) -> Contents {
+pub(crate) fn as_of_now(server: &Server) -> Contents {
     let copy = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(server.folder().join("store")).unwrap().flatten() {
         if entry.path().extension().is_some_and(|e| e == "redb") {

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{subject::program::label, uid};
 
+/// After so long without a new part an incident is closed. Nanoseconds.
+pub(super) const CLOSE_NS: u64 = 30 * 60 * 1_000_000_000;
 /// How an incident cools down: its bits count less by this factor for each window in which nothing comes to it. NodLink, section V:
 /// a window of 10 s, and 0.8.
 const COOLING: f64 = 0.8;
@@ -51,6 +53,17 @@ impl Deed {
         Self { incident, flows: Vec::new(), shape: Shape::default(), bytes: 0, is_dirty: true, was_reported: false }
     }
 
+    /// One that goes on after a restart of the agent.
+    pub(super) fn restored(incident: &Incident, shape: Shape) -> Self {
+        let mut flows: Vec<Flow> = incident.links.iter().filter_map(|link| Flow::of(link.kind)).collect();
+        flows.sort_unstable();
+        flows.dedup();
+        // What else is known of it is added where it is reported.
+        let incident = Incident { recurrence_of: None, recurrences: None, cluster: None, ..incident.clone() };
+        let bytes = bytes(&incident);
+        Self { incident, flows, shape, bytes, is_dirty: false, was_reported: true }
+    }
+
     /// Whether what a service does itself still belongs to it.
     pub(super) fn is_warm(&self, now_ns: u64) -> bool {
         self.energy(now_ns) >= WARM_BITS
@@ -65,6 +78,11 @@ impl Deed {
     pub(super) fn energy(&self, now_ns: u64) -> f64 {
         let windows = now_ns.saturating_sub(self.incident.last_seen_ns) / WINDOW_NS;
         self.incident.bits * COOLING.powi(i32::try_from(windows).unwrap_or(i32::MAX))
+    }
+
+    /// Whether a program that runs is the step at that place.
+    pub(super) fn has_step(&self, place: usize, exec: &Exec) -> bool {
+        self.incident.steps.get(place).is_some_and(|step| step.pid == exec.pid)
     }
 
     /// The place of a program among the steps, which it is added to where there is room; of the last one, where there is none.

@@ -2,9 +2,11 @@
 //! another runs, connections between containers. Only what belongs to an open incident is kept.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     net::IpAddr,
 };
+
+use serde::{Deserialize, Serialize};
 
 use super::lineage::ExecId;
 
@@ -13,6 +15,8 @@ pub(super) type Id = u64;
 
 /// Entries of each kind that are kept of one incident; further ones do not connect.
 const MAX_PER_INCIDENT: usize = 256;
+/// Bytes of paths that are stored of one incident.
+const MAX_STORED_PATHS: usize = 16 << 10;
 /// Addresses of containers that are known.
 const MAX_ADDRESSES: usize = 4_096;
 /// Containers that an incident reaches at the same time: where there are more, it looks for something.
@@ -38,7 +42,8 @@ pub(super) struct Member {
 }
 
 /// How far what a program does belongs to its incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Holds {
     /// All of it: it was started for it.
     Whole,
@@ -58,6 +63,16 @@ pub(super) struct Hop {
     pub(super) time_ns: u64,
 }
 
+/// What an incident has done that may connect it with what comes, as it is stored: each with its place among the steps.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Connections {
+    programs: Vec<(ExecId, Holds, usize)>,
+    /// By container and path.
+    files: Vec<(u64, String, usize)>,
+    /// By the container to which the connection was made.
+    hops: Vec<(u64, IpAddr, u64, usize)>,
+}
+
 /// What open incidents have done that may connect them with what comes.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
@@ -69,6 +84,8 @@ pub(super) struct Graph {
     /// Whose an address is, by container.
     addresses: BTreeMap<IpAddr, VecDeque<u64>>,
     counts: BTreeMap<Id, usize>,
+    /// The incidents that have more than what is stored of them.
+    unsaved: BTreeSet<Id>,
     /// Bytes of the files' paths.
     path_bytes: usize,
     /// Entries for which there was no room.
@@ -95,7 +112,58 @@ impl Graph {
         let has_room = *count < MAX_PER_INCIDENT;
         *count += usize::from(has_room);
         self.refused += u64::from(!has_room);
+        self.unsaved.insert(incident);
         has_room
+    }
+
+    /// Those that have more than what is stored of them, the oldest first, at most so many.
+    pub(super) fn take_unsaved(&mut self, most: usize) -> Vec<Id> {
+        let taken: Vec<Id> = self.unsaved.iter().take(most).copied().collect();
+        taken.iter().for_each(|id| _ = self.unsaved.remove(id));
+        taken
+    }
+
+    /// An incident is not stored as it is now.
+    pub(super) fn touch(&mut self, incident: Id) {
+        self.unsaved.insert(incident);
+    }
+
+    /// What an incident has done, as it is stored.
+    pub(super) fn connections(&self, incident: Id) -> Connections {
+        let is_of_it = |node: &Node| node.incident == incident;
+        let programs = self.programs.iter().filter(|(_, member)| is_of_it(&member.node));
+        let files = self.files.iter().filter(|(_, node)| is_of_it(node));
+        let mut room = MAX_STORED_PATHS;
+        let files = files.filter(|((_, path), _)| {
+            let left = room.checked_sub(path.len());
+            room = left.unwrap_or(room);
+            left.is_some()
+        });
+        let hops = self.hops.iter().flat_map(|(to, hops)| hops.iter().map(move |hop| (*to, hop)));
+        let hops = hops.filter(|(_, hop)| is_of_it(&hop.node));
+        Connections {
+            programs: programs.map(|(exec, member)| (*exec, member.holds, member.node.step)).collect(),
+            files: files.map(|((container, path), node)| (*container, path.to_string(), node.step)).collect(),
+            hops: hops.map(|(to, hop)| (to, hop.address, hop.time_ns, hop.node.step)).collect(),
+        }
+    }
+
+    /// Goes on with what is stored of an incident of so many steps. Its programs are found running, if they are; of those that
+    /// ran in the same process one after the other that is the last.
+    pub(super) fn restore(&mut self, incident: Id, steps: usize, stored: &Connections) {
+        let node = |step: usize| Node { incident, step: step.min(steps.saturating_sub(1)) };
+        for (exec, holds, step) in &stored.programs {
+            if let Some(exec) = exec.as_found() {
+                self.add_program(exec, Member { node: node(*step), holds: *holds, parent: None });
+            }
+        }
+        stored.files.iter().for_each(|(container, path, step)| self.wrote(*container, path, node(*step)));
+        for (to, address, time_ns, step) in &stored.hops {
+            if self.has_room(incident) {
+                let hop = Hop { node: node(*step), address: *address, time_ns: *time_ns };
+                self.hops.entry(*to).or_default().push_back(hop);
+            }
+        }
     }
 
     pub(super) fn member(&self, exec: ExecId) -> Option<Member> {
@@ -105,7 +173,8 @@ impl Graph {
     /// What the same process ran before it ran this: a shell becomes the last program of its script.
     pub(super) fn member_before(&self, exec: ExecId, parent: Option<ExecId>) -> Option<(ExecId, Member)> {
         let (before, member) = self.programs.range(..exec).next_back()?;
-        (before.is_of_same_pid(exec) && member.parent == parent).then_some((*before, *member))
+        let is_same = before.is_of_same_process(exec) && (exec.is_certain() || member.parent == parent);
+        is_same.then_some((*before, *member))
     }
 
     /// A program belongs to an incident. A service may belong to a later one as well, which goes before.
@@ -184,6 +253,8 @@ impl Graph {
         self.programs.values_mut().for_each(|member| moved(&mut member.node));
         self.files.values_mut().for_each(moved);
         self.hops.values_mut().flatten().for_each(|hop| moved(&mut hop.node));
+        self.unsaved.remove(&from);
+        self.unsaved.insert(into);
         let count = self.counts.remove(&from).unwrap_or(0);
         *self.counts.entry(into).or_default() += count;
     }
@@ -198,5 +269,6 @@ impl Graph {
             !hops.is_empty()
         });
         self.counts.remove(&incident);
+        self.unsaved.remove(&incident);
     }
 }

@@ -1,16 +1,17 @@
 //! Open incidents, and what joins a finding to one of them.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use ethogram_model::{Event, Finding, Incident, Link, LinkKind, ObjectKind, Origin, Process, Severity, Value};
 
 use super::{
     IncidentCounters,
-    deed::Deed,
+    deed::{CLOSE_NS, Deed},
     graph::{Graph, Holds, Hop, Id, Member, Node},
     known::Shape,
     lineage::{ExecId, Lineage},
     score::Flow,
+    trail::Trail,
 };
 use crate::{channels::behaviour::Behaviour, learning::Bits};
 
@@ -20,8 +21,6 @@ pub(super) const MAX_OPEN: usize = 256;
 pub(super) const MAX_BYTES: usize = 4 << 20;
 /// So many of them at once.
 const AT_ONCE: usize = 16;
-/// After so long without a new part an incident is closed. Nanoseconds.
-pub(super) const CLOSE_NS: u64 = 30 * 60 * 1_000_000_000;
 /// How long after a connection into a container what happens there may come of it. Nanoseconds.
 const HOP_NS: u64 = 10_000_000_000;
 
@@ -75,13 +74,34 @@ impl Joining {
         for at in 1..found.len() {
             self.merge(id, &mut found, at);
         }
-        self.add(id, finding, lineage.as_ref(), &found);
+        self.add(id, finding, process, lineage.as_ref(), &found);
         if let Some(event) = event {
             self.learn_address(event);
             self.note(event, true);
         }
         self.make_room(now_ns);
         id
+    }
+
+    /// Goes on with one that was open when the agent stopped.
+    pub(super) fn restore(&mut self, incident: &Incident, trail: &Trail) {
+        let Some(connections) = &trail.connections else { return };
+        let id = self.next;
+        self.next += 1;
+        self.open.insert(id, Deed::restored(incident, trail.shape.clone()));
+        self.graph.restore(id, incident.steps.len(), connections);
+        self.make_room(incident.last_seen_ns);
+    }
+
+    /// What is to be stored of those that are open besides, where that changed; at most so many, the oldest first.
+    pub(super) fn take_trails(&mut self, most: usize) -> Vec<Trail> {
+        let unsaved = self.graph.take_unsaved(most);
+        let trail = |id: Id| {
+            let Deed { incident, shape, .. } = self.open.get(&id)?;
+            let connections = Some(self.graph.connections(id));
+            Some(Trail { uid: incident.uid.clone(), shape: shape.clone(), connections })
+        };
+        unsaved.into_iter().filter_map(trail).collect()
     }
 
     /// One that is open.
@@ -194,22 +214,40 @@ impl Joining {
         deed.merge(other);
     }
 
-    fn add(&mut self, id: Id, finding: &Finding, lineage: Option<&Lineage<'_>>, found: &[Connection]) {
+    fn add(
+        &mut self,
+        id: Id,
+        finding: &Finding,
+        process: Option<&Process>,
+        lineage: Option<&Lineage<'_>>,
+        found: &[Connection],
+    ) {
         let Self { open, graph, .. } = self;
         let Some(deed) = open.get_mut(&id) else { return };
         let mut step = None;
         let mut parent = lineage.and_then(|lineage| lineage.above().next()).map(|above| ExecId::of(above));
         for (at, exec) in lineage.iter().flat_map(|lineage| lineage.chain().iter().enumerate()) {
+            let known = graph.member(ExecId::of(exec)).filter(|member| member.node.incident == id);
             let holds = match lineage.map(|lineage| lineage.origin) {
+                // What was started for it is no service, however long it runs.
+                _ if known.is_some_and(|member| member.holds == Holds::Whole) => Holds::Whole,
                 Some(Origin::Service) if at == 0 => Holds::AsService,
                 Some(Origin::Start) => Holds::AsStart,
                 _ => Holds::Whole,
             };
-            let place = deed.step(exec, finding.place(), step, holds == Holds::AsService);
+            // When one was started that was there before the agent, only a stored step knows.
+            let known = known.filter(|member| exec.called_ns == 0 && member.holds != Holds::AsStarter);
+            let place = known.map(|member| member.node.step).filter(|place| deed.has_step(*place, exec));
+            let place = place.unwrap_or_else(|| deed.step(exec, finding.place(), step, holds == Holds::AsService));
             let member = Member { node: Node { incident: id, step: place }, holds, parent };
             graph.add_program(ExecId::of(exec), member);
             (step, parent) = (Some(place), Some(ExecId::of(exec)));
+            // A child that runs its parent's program is all of it that may be left.
+            if let Some(child) = process.filter(|process| Arc::ptr_eq(&process.exec, exec)).and_then(ExecId::of_child) {
+                graph.add_program(child, member);
+            }
         }
+        graph.touch(id);
         // What it does itself right then belongs to it, too.
         if let Some(lineage) = lineage.filter(|lineage| lineage.origin.is_by_a_service())
             && let Some(above) = lineage.above().next().map(|above| ExecId::of(above))
@@ -221,15 +259,15 @@ impl Joining {
         deed.add(finding, step);
         let Some(to) = step else { return };
         for Connection { node, why } in found {
-            let (kind, flow, by) = match why {
+            let (kind, by) = match why {
                 Why::Lineage => continue,
-                Why::Time => (LinkKind::Time, None, String::new()),
-                Why::File(path) => (LinkKind::File, Some(Flow::DroppedAndRun), path.clone()),
-                Why::Hop(address) => (LinkKind::Connection, Some(Flow::Hop), address.to_string()),
+                Why::Time => (LinkKind::Time, String::new()),
+                Why::File(path) => (LinkKind::File, path.clone()),
+                Why::Hop(address) => (LinkKind::Connection, address.to_string()),
             };
             let from = node.step.min(deed.incident.steps.len().saturating_sub(1));
             if from != to {
-                deed.link(Link { kind, from, to, by }, flow);
+                deed.link(Link { kind, from, to, by }, Flow::of(kind));
             }
         }
     }

@@ -7,6 +7,8 @@ use std::{
 
 use ethogram_model::{Cluster, Incident, IncidentUpdate, Recurrence, Recurrences, Severity};
 
+use serde::{Deserialize, Serialize};
+
 use super::likeness::{Likeness, normalised};
 use crate::update::FindingUpdate;
 
@@ -54,8 +56,9 @@ struct Memory {
 }
 
 /// What the findings of an incident are, without what differs from one time to the next: a hash of each.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shape {
+    /// Of the standard library: where a later agent has other hashes, what was stored is like no other.
     findings: BTreeSet<u64>,
     /// Whether there were more than are kept: it is like no other then.
     is_cut: bool,
@@ -122,12 +125,18 @@ impl Known {
         incident
     }
 
-    /// Goes on with one that was stored.
-    pub(super) fn restore(&mut self, incident: &Incident) {
-        if incident.recurrence_of.is_some() || incident.merged_into.is_some() {
+    /// Goes on with one that was stored, and with its shape, where that was stored.
+    pub(super) fn restore(&mut self, incident: &Incident, shape: Option<&Shape>) {
+        if incident.merged_into.is_some() {
             return;
         }
-        let Some(shape) = Shape::of(incident) else { return };
+        if let Some(recurrence) = &incident.recurrence_of {
+            if incident.is_open {
+                self.recurrences.insert(incident.uid.clone(), recurrence.clone());
+            }
+            return;
+        }
+        let Some(shape) = Shape::of(incident).or_else(|| shape.cloned()) else { return };
         self.remember(incident, shape);
         if let (Some(memory), Some(recurrences)) = (self.all.get_mut(&incident.uid), &incident.recurrences) {
             memory.recurrences = recurrences.clone();

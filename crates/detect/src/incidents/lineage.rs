@@ -3,28 +3,52 @@
 use std::sync::Arc;
 
 use ethogram_model::{Container, Exec, Origin, Process};
+use serde::{Deserialize, Serialize};
 
 use crate::subject::system_program;
 
 /// A program that runs for so long is there for more than one thing: what it starts is a deed of its own, and so is what it does
 /// itself. What starts with a container has started by then. Nanoseconds.
 const SETTLED_NS: u64 = 30_000_000_000;
+/// Start times of processes that were there before the agent are known to the tick. Nanoseconds.
+const TICK_NS: u64 = 10_000_000;
 
 /// What identifies a program that was started, on this boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct ExecId {
     cgroup: u64,
     pid: u32,
+    /// When its process was started, in ticks since boot; zero where that is not known.
+    started: u64,
+    /// When it was started in that process; zero where that was not seen.
     called_ns: u64,
 }
 
 impl ExecId {
     pub(super) fn of(exec: &Exec) -> Self {
-        Self { cgroup: exec.container_cgroup, pid: exec.pid, called_ns: exec.called_ns }
+        let (started, called_ns) = (exec.start_ns / TICK_NS, exec.called_ns);
+        Self { cgroup: exec.container_cgroup, pid: exec.pid, started, called_ns }
     }
 
-    pub(super) fn is_of_same_pid(self, other: Self) -> bool {
-        (self.cgroup, self.pid) == (other.cgroup, other.pid)
+    /// The process itself where it runs what its parent started: as that of an agent that finds it running.
+    pub(super) fn of_child(process: &Process) -> Option<Self> {
+        let Process { pid, start_ns, exec, .. } = process;
+        let (cgroup, started) = (exec.container_cgroup, start_ns / TICK_NS);
+        (*pid != exec.pid && started != 0).then_some(Self { cgroup, pid: *pid, started, called_ns: 0 })
+    }
+
+    /// The same as it is called by an agent that finds its process running; none where that is not sure to be the same process.
+    pub(super) fn as_found(self) -> Option<Self> {
+        self.is_certain().then_some(Self { called_ns: 0, ..self })
+    }
+
+    /// Whether it can be told from a later one of its pid.
+    pub(super) fn is_certain(self) -> bool {
+        self.started != 0
+    }
+
+    pub(super) fn is_of_same_process(self, other: Self) -> bool {
+        (self.cgroup, self.pid, self.started) == (other.cgroup, other.pid, other.started)
     }
 }
 

@@ -1,6 +1,6 @@
 //! How much likelier an incident is an attack than ordinary life, with reasons: log-odds in bits, which add up.
 
-use ethogram_model::{Incident, Origin, Part, ScorePart, Severity};
+use ethogram_model::{Incident, LinkKind, Origin, Part, ScorePart, Severity};
 
 use crate::channels::behaviour::peers;
 
@@ -11,6 +11,17 @@ pub(super) enum Flow {
     DroppedAndRun,
     /// Out of one container into another.
     Hop,
+}
+
+impl Flow {
+    /// What counts of such a connection.
+    pub(super) fn of(kind: LinkKind) -> Option<Self> {
+        match kind {
+            LinkKind::File => Some(Self::DroppedAndRun),
+            LinkKind::Connection => Some(Self::Hop),
+            LinkKind::Time => None,
+        }
+    }
 }
 
 /// From so many bits on it is of that severity, and of none above medium where it takes more to be that.

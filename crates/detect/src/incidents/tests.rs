@@ -9,12 +9,10 @@ use ethogram_model::{
 
 mod again;
 mod merged;
+mod restart;
 mod wrong_input;
 
-use super::{
-    Budget, Incidents,
-    joining::{CLOSE_NS, MAX_OPEN},
-};
+use super::{Budget, Incidents, deed::CLOSE_NS, joining::MAX_OPEN};
 
 const SECOND: u64 = 1_000_000_000;
 const START: u64 = 1_780_000_000 * SECOND;

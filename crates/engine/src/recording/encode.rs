@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use ethogram_detect::{Acceptance, Decision, rules::File};
+use ethogram_detect::{Acceptance, Decision, Trail, rules::File};
 use ethogram_model::{Event, EventSchema, Finding, Incident, TrackerSchema};
 use rustc_hash::FxHashMap;
 
@@ -32,6 +32,8 @@ pub struct Before<'a> {
     pub alerts: &'a [Finding],
     /// Incidents that were before.
     pub incidents: &'a [Incident],
+    /// By what those that are open go on.
+    pub trails: &'a [Trail],
 }
 
 /// Some entries, and how many of them are of which kind.
@@ -93,6 +95,9 @@ impl Encoder {
         }
         for incident in before.incidents {
             self.chunk.mark(&Mark::Incident(Box::new(incident.clone())));
+        }
+        for trail in before.trails {
+            self.chunk.mark(&Mark::Trail(Box::new(trail.clone())));
         }
         for acceptance in before.accepted {
             self.chunk.mark(&Mark::Accept(acceptance.clone()));

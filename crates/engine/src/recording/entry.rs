@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use ethogram_detect::Acceptance;
+use ethogram_detect::{Acceptance, Trail};
 use ethogram_model::{Answer, Answers, Event, Finding, Incident, TrackerSchema};
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,8 @@ pub enum Mark {
     Alert(Box<Finding>),
     /// An incident that was before.
     Incident(Box<Incident>),
+    /// What was stored of such an incident besides.
+    Trail(Box<Trail>),
     /// An entry of the allowlist that was made before.
     Accept(Acceptance),
     /// Where each tracker's events went, up to now.

@@ -1,9 +1,9 @@
 //! Takes a recording through the engine again: the same one that runs live, fed by another hand.
 
-use std::{io::BufRead, sync::Arc};
+use std::{collections::BTreeMap, io::BufRead, sync::Arc};
 
 use ethogram_detect::{
-    Acceptance, Decision,
+    Acceptance, Decision, Trail,
     rules::{File, RuleSet},
 };
 use ethogram_model::{Finding, Incident, TrackerSchema};
@@ -34,6 +34,8 @@ pub struct Player<R> {
     pub alerts: Vec<Finding>,
     /// Incidents that were before.
     pub incidents: Vec<Incident>,
+    /// What was stored of these besides, by their uids.
+    pub trails: BTreeMap<String, Trail>,
     /// Whether rules that come into force while it is played do so again.
     pub follows_rules: bool,
     /// What follows those.
@@ -72,6 +74,7 @@ impl<R: BufRead> Player<R> {
             groups: Vec::new(),
             alerts: Vec::new(),
             incidents: Vec::new(),
+            trails: BTreeMap::new(),
             follows_rules: true,
             first: None,
         };
@@ -86,6 +89,7 @@ impl<R: BufRead> Player<R> {
                 Item::Mark(Mark::Groups(groups)) => player.groups = groups,
                 Item::Mark(Mark::Alert(alert)) => player.alerts.push(*alert),
                 Item::Mark(Mark::Incident(incident)) => player.incidents.push(*incident),
+                Item::Mark(Mark::Trail(trail)) => _ = player.trails.insert(trail.uid.clone(), *trail),
                 other => {
                     player.first = Some(other);
                     break;

@@ -85,7 +85,8 @@ fn incident(report: &IncidentReport) -> IncidentAlerts {
     IncidentAlerts { incident: incident.uid.clone(), over, active }
 }
 
-fn incident_alert(incident: &Incident, severity: Severity) -> Json {
+/// An incident as an alert that has no end yet.
+pub(in crate::sink) fn incident_alert(incident: &Incident, severity: Severity) -> Json {
     let began = Began::of(incident);
     // Where it began, and no other container: all labels but the severity are the same for as long as it goes on.
     let labels = [

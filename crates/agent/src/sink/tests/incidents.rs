@@ -77,6 +77,27 @@ fn what_was_open_is_closed_after_a_restart_for_those_who_had_it() {
 }
 
 #[test]
+fn what_goes_on_after_a_restart_is_not_sent_again_and_what_became_part_of_it_is_closed() {
+    let store = tempfile::tempdir().unwrap();
+    let had = Web::start();
+    let config = format!("deliver = 'incidents'\n[webhook.had]\nurl = '{}'", had.url());
+    let mut sinks = start(&store, &config).unwrap();
+    sinks.send_incidents(&[of("a", Severity::High, true), of("b", Severity::High, true)]);
+    let stored = sinks.take_unsaved();
+    sinks.finish(LONG);
+    let mut sinks = start(&store, &config).unwrap();
+    // The agent was killed before it could say that one is part of the other.
+    sinks.restore(&stored, |_| Some(of("a", Severity::High, true)));
+    sinks.send_incidents(&[of("a", Severity::High, true), of("a", Severity::High, false)]);
+    assert_eq!(sinks.take_unsaved(), BTreeMap::from([("webhook.had".to_owned(), "{}".to_owned())]));
+    sinks.finish(LONG);
+    let bodies = had.bodies();
+    let last: Json = serde_json::from_slice(&bodies[2]).unwrap();
+    assert_eq!(last["unmapped"]["incident"]["merged_into"], "a", "{last:#}");
+    assert_eq!(changes(had), expected(&[("a", "opened"), ("b", "opened"), ("b", "closed"), ("a", "closed")]));
+}
+
+#[test]
 fn what_a_stuck_place_has_no_room_for_is_made_up_for() {
     let gate = Gate::default();
     let wanted = Wanted { deliver: Deliver::Incidents, least: Severity::Informational };

@@ -106,7 +106,7 @@ fn what_is_known_is_bounded_and_its_noisiest_workload_gives_way() {
 fn what_was_stored_is_known_again() {
     let (web, mut before, mut after) = (Place::new(7, "web"), Judge::default(), Judge::default());
     let first = visit(&mut before, &web, 100, 0, &["/srv/one"], Severity::Medium);
-    after.incidents.restore(&first);
+    after.incidents.restore(&first, None);
     let again = visit(&mut after, &web, 101, 7_200, &["/srv/one"], Severity::Medium);
     assert_eq!(again.recurrence_of.as_ref().unwrap().of, first.uid);
 }
