@@ -115,7 +115,7 @@ impl Wider {
     }
 
     /// Which of these it stands for, where it stands for a peer like this one.
-    fn covers<'p>(self, address: IpAddr, port: u16, peers: &'p BTreeMap<String, Seen>) -> Vec<&'p String> {
+    fn covers(self, address: IpAddr, port: u16, peers: &BTreeMap<String, Seen>) -> Vec<&String> {
         let (beginning, ending) = (self.beginning(address), self.ending(address, port));
         let pattern = self.pattern(address, port);
         let named = peers.range(beginning.clone()..).map(|(name, _)| name);
