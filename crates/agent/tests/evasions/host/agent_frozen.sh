@@ -38,7 +38,9 @@ evade() {
     sleep 5
     thaw
     echo "$AGENT" >"$home/cgroup.procs"
-    rmdir "$group"
+    # Who has just left is counted for a moment.
+    for _ in 1 2 3 4 5 6 7 8 9 10; do rmdir "$group" && return; sleep 0.2; done
+    return 1
 }
 
 "$@"
