@@ -7,7 +7,7 @@ root=/sys/fs/cgroup
 if [ -d $root/freezer ]; then
     group=$root/freezer/eg-evasion-$AGENT home=$root/freezer
 else
-    group=$root/eg-evasion-$AGENT home=$root$(cut -d: -f3 "/proc/$AGENT/cgroup")
+    group=$root/eg-evasion-$AGENT home=$root
 fi
 
 freeze() {
