@@ -2,7 +2,8 @@
 //!
 //! A `lineage` says where a deed begins, the `graph` what connects it with what others do, a `deed` is one that goes on,
 //! `joining` brings findings to it, and the `score` says how severe all of it is. `known` are those that were before: it says
-//! what comes again, and what is alike. A `trail` is what the next start goes on with. Nothing is kept, and nothing allocated, as long as there was no incident.
+//! what comes again, and what is alike. A `trail` is what the next start goes on with. Nothing is kept, and nothing allocated,
+//! as long as there was no incident.
 //!
 //! The graph, its cooling down and the joining follow NodLink (NDSS 2024); what differs, and why, is in docs/decisions.md.
 

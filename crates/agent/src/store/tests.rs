@@ -140,7 +140,7 @@ fn by_what_an_incident_goes_on_is_of_one_boot_and_goes_with_it() {
     let incidents: BTreeMap<_, _> = (1..5).map(|n| (key(n), incident(n))).collect();
     let trails = (1..5).map(|n| (key(n), Arc::new(trail(&format!("i{n}"))))).collect();
     let mut batch = Batch { incidents, trails, ..Batch::default() };
-    // What is later knows better, also that there is none any more.
+    // The later batch counts, also where it has no trail any more.
     batch.merge(Batch { incidents: [(key(4), incident(4))].into(), ..Batch::default() });
     store.save(&batch).unwrap();
     store.save(&Batch { incidents: [(key(1), None)].into(), ..Batch::default() }).unwrap();

@@ -30,6 +30,12 @@ impl Subject {
     fn new(who: Who, count: usize) -> Self {
         Self { who, decided: vec![0; count].into(), is_known: false, open_steps: None }
     }
+
+    /// Another process takes its place, and its memory.
+    fn become_another(&mut self, who: Who) {
+        self.decided.fill(0);
+        (self.who, self.is_known, self.open_steps) = (who, false, None);
+    }
 }
 
 /// Who it is, by the places in memory of all that is known: a process that runs another program, or of which more is known, has others.
@@ -76,8 +82,10 @@ impl Subjects {
         let address = at(Some(process)) as usize;
         // Allocations are aligned, so what is lowest is always the same.
         let place = self.places.get_mut((address >> 4 ^ address >> 12) % PLACES)?;
-        if !place.as_ref().is_some_and(|subject| subject.who.is(event, user)) {
-            *place = Some(Subject::new(Who::of(event, user)?, count));
+        match place {
+            Some(subject) if subject.who.is(event, user) => {}
+            Some(subject) => subject.become_another(Who::of(event, user)?),
+            None => *place = Some(Subject::new(Who::of(event, user)?, count)),
         }
         place.as_mut()
     }
