@@ -2,4 +2,5 @@
 
 pub(crate) mod layout;
 pub(crate) mod reader;
+pub(crate) mod ring;
 pub(crate) mod sample;

@@ -93,14 +93,14 @@ impl Worker {
             let pause = if watched.is_some() { self.pause().min(DRAIN) } else { self.pause() };
             let message = messages.recv_timeout(pause);
             // Before a finding is acted on, what the kernel did about it is known: that came first.
-            self.drain_enforcements(watched.as_ref());
+            self.drain_enforcements(watched.as_mut());
             match message {
                 Ok(Message::Container(container)) => self.subjects.meet(&self.policies, &self.myself, container),
                 Ok(Message::Containers(all)) => self.subjects.sync(&self.policies, &self.myself, all),
                 Ok(Message::Rules(rules)) => {
                     let earlier = self.subjects.follow(&self.policies, &self.myself, &rules);
                     drop(earlier);
-                    self.drain_enforcements(watched.as_ref());
+                    self.drain_enforcements(watched.as_mut());
                     watched = self.policies.watch();
                 }
                 Ok(Message::Accepted(accepted)) => self.subjects.accept(&self.policies, &self.myself, accepted),
@@ -115,7 +115,7 @@ impl Worker {
             self.check_expired();
         }
         while self.respond_to_next() {}
-        self.drain_enforcements(watched.as_ref());
+        self.drain_enforcements(watched.as_mut());
         self.enforced.flush_all(&mut self.journal);
         if self.config.undo_on_exit {
             let active = self.journal.audit().active();
@@ -241,19 +241,15 @@ impl Worker {
     }
 
     /// Records what the kernel has done meanwhile.
-    fn drain_enforcements(&mut self, watched: Option<&Watched>) {
-        let all = match watched.map(Watched::take) {
-            Some(Ok(all)) => all,
-            Some(Err(error)) => return tracing::error!("{error}; policies hold, and are not recorded"),
-            None => return,
-        };
+    fn drain_enforcements(&mut self, watched: Option<&mut Watched>) {
+        let Some(watched) = watched else { return };
         let dry_run = self.config.mode == Mode::DryRun;
         let (subjects, cgroups) = (&self.subjects, &self.actions.cgroups);
         let container_of = |cgroup: u64, pid: u32| {
             let container = subjects.get(cgroup).or_else(|| subjects.find(&cgroups.container_of(pid)?));
             container.map(Arc::as_ref)
         };
-        for (enforcement, policies) in all {
+        for (enforcement, policies) in watched.take() {
             for policy in policies {
                 self.enforced.record(&enforcement, policy, dry_run, container_of, &mut self.journal);
             }

@@ -1,8 +1,9 @@
 //! From a tracker's object to programs in the kernel: which of several alternatives this kernel has is found by trying.
 
-use std::{collections::BTreeMap, os::fd::AsFd};
+use std::{collections::BTreeMap, os::fd::AsFd, ptr::null_mut};
 
-use libbpf_rs::{MapCore, MapType, Object, OpenObject, ProgramAttachType};
+use libbpf_rs::{AsRawLibbpf as _, MapCore, MapType, Object, OpenObject, OpenProgramMut, ProgramAttachType};
+use libbpf_sys::bpf_program__set_insns;
 
 use super::{
     TrackerObject,
@@ -147,6 +148,9 @@ fn prepare(
     for mut program in open.progs_mut() {
         let hook = hooks.iter().find(|h| program.name() == h.program.as_str());
         program.set_autoload(hook.is_some());
+        if hook.is_none() {
+            free_instructions(&program);
+        }
         #[cfg(test)]
         program.set_log_level(crate::tests::verifier::STATISTICS);
         if hook.is_some_and(|h| matches!(h.how, How::Returns(_))) {
@@ -190,6 +194,14 @@ fn prepare(
         params::apply(&tracker.schema, values, &mut [])?;
     }
     Ok(open)
+}
+
+/// Frees the instructions of a program that is not to be loaded, which libbpf would keep as long as the object: of most
+/// programs there are several, of which a kernel takes one.
+fn free_instructions(program: &OpenProgramMut<'_>) {
+    // SAFETY: the program is of an object that is not loaded, so that its instructions may be replaced; by none, they are
+    // freed. Those of programs that are not loaded are never read.
+    _ = unsafe { bpf_program__set_insns(program.as_libbpf_object().as_ptr(), null_mut(), 0) };
 }
 
 /// What the agent writes into the object's read-only data, and where.

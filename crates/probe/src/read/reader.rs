@@ -4,9 +4,7 @@
 //! the kernel. So a flood in one tracker does not cost another's events.
 
 use std::{
-    cell::RefCell,
-    os::fd::{BorrowedFd, OwnedFd},
-    rc::Rc,
+    os::fd::OwnedFd,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -14,7 +12,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, SendTimeoutError, Sender, bounded};
 use ethogram_model::Event;
-use libbpf_rs::{Link, MapHandle, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, MapHandle};
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
     time::Timespec,
@@ -22,6 +20,7 @@ use rustix::{
 
 use super::{
     layout::Layout,
+    ring::Ring,
     sample::{Sample, walk},
 };
 use crate::{
@@ -90,7 +89,7 @@ impl Reader {
                     wake: waker,
                     commands: received,
                     output,
-                    inbox: Rc::default(),
+                    inbox: Vec::new(),
                     held: Vec::new(),
                     sources: Vec::new(),
                     wake_request,
@@ -142,15 +141,13 @@ impl Drop for Reader {
     }
 }
 
-/// Where a ring's callback puts its records.
-type Inbox = Rc<RefCell<Vec<Event>>>;
-
 struct Active {
     id: u64,
-    ring: Option<RingBuffer<'static>>,
+    ring: Option<Ring>,
     samples: Vec<Sample>,
     walks: Vec<Link>,
     layout: Layout,
+    outcome: Arc<Outcome>,
     interval: Duration,
     due: Instant,
 }
@@ -160,7 +157,8 @@ struct Loop {
     wake: Arc<OwnedFd>,
     commands: Receiver<Command>,
     output: Sender<Batch>,
-    inbox: Inbox,
+    /// Read, and not yet in order.
+    inbox: Vec<Event>,
     /// Read already, but younger than what may still come from another ring.
     held: Vec<Event>,
     sources: Vec<Active>,
@@ -169,6 +167,17 @@ struct Loop {
     asked: Option<Instant>,
     /// What the samples' times are counted from.
     began: Instant,
+}
+
+impl Active {
+    /// Gives its ring one turn. Returns how many records that were.
+    fn read_ring(&mut self, inbox: &mut Vec<Event>) -> usize {
+        let Some(ring) = &mut self.ring else { return 0 };
+        ring.read(TURN, |record| match self.layout.event(record) {
+            Ok(event) => inbox.push(event),
+            Err(refusal) => self.outcome.refused(refusal),
+        })
+    }
 }
 
 impl Loop {
@@ -207,24 +216,11 @@ impl Loop {
     }
 
     fn add(&mut self, source: Source) -> Result<(), Error> {
-        let kernel = |source| Error::Kernel { doing: "opening a ring".into(), source };
         let ring = match &source.ring {
             None => None,
             Some(map) => {
-                let (inbox, layout, outcome) = (Rc::clone(&self.inbox), source.layout.clone(), source.outcome);
-                let mut builder = RingBufferBuilder::new();
-                let take = move |record: &[u8]| {
-                    match layout.event(record) {
-                        Ok(event) => inbox.borrow_mut().push(event),
-                        Err(refusal) => outcome.refused(refusal),
-                    }
-                    0
-                };
-                builder.add(map, take).map_err(kernel)?;
-                let ring = builder.build().map_err(kernel)?;
-                // SAFETY: the descriptor belongs to `ring`, which outlives this borrow; the kernel forgets it when it closes.
-                let fd = unsafe { BorrowedFd::borrow_raw(ring.epoll_fd()) };
-                epoll::add(&self.poll, fd, epoll::EventData::new_u64(source.id), epoll::EventFlags::IN)
+                let ring = Ring::new(map).map_err(|source| Error::System { doing: "mapping a ring", source })?;
+                epoll::add(&self.poll, &ring, epoll::EventData::new_u64(source.id), epoll::EventFlags::IN)
                     .map_err(Error::system("adding a ring to an epoll"))?;
                 Some(ring)
             }
@@ -235,6 +231,7 @@ impl Loop {
             samples: source.samples,
             walks: source.walks,
             layout: source.layout,
+            outcome: source.outcome,
             due: next_due(self.began, source.interval),
             interval: source.interval,
         });
@@ -244,7 +241,7 @@ impl Loop {
     /// When nothing comes. A program that had looked before, and so does not wake the reader, is done long before the first
     /// sleep ends, which is a short one.
     fn ask_to_be_woken(&mut self) {
-        if !self.held.is_empty() || !self.inbox.borrow().is_empty() {
+        if !self.held.is_empty() || !self.inbox.is_empty() {
             self.asked = None;
         } else if self.asked.is_none() {
             match self.wake_request.make() {
@@ -281,9 +278,9 @@ impl Loop {
     /// Gives each ring one turn. Where some had more than that, returns the time up to which all were read.
     fn read_rings(&mut self) -> Option<u64> {
         let mut complete: Option<u64> = None;
-        for ring in self.sources.iter().filter_map(|s| s.ring.as_ref()) {
-            if ring.consume_raw_n(TURN) >= TURN as i32 {
-                let last = self.inbox.borrow().last().map_or(0, |e| e.time_ns);
+        for source in &mut self.sources {
+            if source.read_ring(&mut self.inbox) >= TURN {
+                let last = self.inbox.last().map_or(0, |e| e.time_ns);
                 complete = Some(complete.map_or(last, |other| other.min(last)));
             }
         }
@@ -291,11 +288,7 @@ impl Loop {
     }
 
     fn drain_source(&mut self, id: u64) {
-        loop {
-            let ring = self.sources.iter().find(|s| s.id == id).and_then(|s| s.ring.as_ref());
-            if ring.is_none_or(|r| r.consume_raw_n(TURN) <= 0) {
-                break;
-            }
+        while self.sources.iter_mut().find(|s| s.id == id).is_some_and(|s| s.read_ring(&mut self.inbox) > 0) {
             self.hand_on(u64::MAX);
         }
         for source in self.sources.iter_mut().filter(|s| s.id == id) {
@@ -304,7 +297,7 @@ impl Loop {
         let ids: Vec<_> = self.sources.iter().map(|s| s.id == id).collect();
         for (source, wanted) in self.sources.iter_mut().zip(ids) {
             if wanted {
-                drain(source, &self.inbox);
+                drain(source, &mut self.inbox);
             }
         }
         self.hand_on(u64::MAX);
@@ -314,13 +307,13 @@ impl Loop {
         let began = self.began;
         for source in self.sources.iter_mut().filter(|s| !s.samples.is_empty() && is_due(s.due)) {
             source.due = next_due(began, source.interval);
-            drain(source, &self.inbox);
+            drain(source, &mut self.inbox);
         }
     }
 
     /// Hands on everything up to a time, in order. Returns whether its receiver is still there.
     fn hand_on(&mut self, until: u64) -> bool {
-        self.held.append(&mut self.inbox.borrow_mut());
+        self.held.append(&mut self.inbox);
         self.held.sort_by_key(|event| event.time_ns);
         let ready = self.held.partition_point(|event| event.time_ns <= until);
         if ready == 0 {
@@ -348,7 +341,7 @@ fn next_due(began: Instant, interval: Duration) -> Instant {
     now + interval.saturating_sub(Duration::from_nanos(u64::try_from(into).unwrap_or(0)))
 }
 
-fn drain(source: &mut Active, inbox: &Inbox) {
+fn drain(source: &mut Active, inbox: &mut Vec<Event>) {
     for link in &source.walks {
         if let Err(error) = walk(link) {
             tracing::warn!("{error}; the next interval tries again");
@@ -356,7 +349,7 @@ fn drain(source: &mut Active, inbox: &Inbox) {
     }
     for sample in &mut source.samples {
         match sample.drain(&source.layout) {
-            Ok(rows) => inbox.borrow_mut().extend(rows),
+            Ok(rows) => inbox.extend(rows),
             Err(error) => tracing::warn!("reading a sample's table: {error}; the next interval has its rows"),
         }
     }

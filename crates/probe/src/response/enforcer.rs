@@ -1,15 +1,13 @@
 //! The programs that decide by policies, as far as this kernel takes them.
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    rc::Rc,
     time::Duration,
 };
 
 use ethogram_model::{Event, Value, schema::PolicyOperation};
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, OpenObject};
 
 use super::{
     POLICY,
@@ -20,7 +18,7 @@ use crate::{
     clock::{boot_ns, realtime_ns},
     kernel::{abilities, capture_log, explain},
     object::schema,
-    read::layout::Layout,
+    read::{layout::Layout, ring::Ring},
     tables::{hash::HashKey, shared::table},
 };
 
@@ -250,44 +248,31 @@ impl Loaded {
     }
 
     fn watch(&self) -> Result<Watch, Error> {
-        let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
         let ring = handle(&self.object, table::EVENTS.name).map_err(Error::Unsupported)?;
-        let inbox: Rc<RefCell<Vec<Event>>> = Rc::default();
-        let (sink, layout) = (Rc::clone(&inbox), self.layout.clone());
-        let keep = move |record: &[u8]| {
-            if let Ok(event) = layout.event(record) {
-                sink.borrow_mut().push(event);
-            }
-            0
-        };
-        let mut builder = RingBufferBuilder::new();
-        builder.add(&ring, keep).map_err(failed)?;
-        Ok(Watch { ring: builder.build().map_err(failed)?, inbox })
+        let ring = Ring::new(&ring).map_err(|source| Error::System { doing: "mapping the policies' ring", source })?;
+        Ok(Watch { ring, layout: self.layout.clone() })
     }
 }
+
+/// Records that are taken from the ring at once.
+const AT_ONCE: usize = 4096;
 
 /// Reads what policies led to.
+#[derive(Debug)]
 pub struct Watch {
-    ring: RingBuffer<'static>,
-    inbox: Rc<RefCell<Vec<Event>>>,
-}
-
-impl std::fmt::Debug for Watch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
-    }
+    ring: Ring,
+    layout: Layout,
 }
 
 impl Watch {
-    /// All that policies have led to since the last call. It does not wait.
-    ///
-    /// # Errors
-    /// Where the ring cannot be read.
-    pub fn take(&self) -> Result<Vec<Enforcement>, Error> {
-        let failed = |source| Error::Kernel { doing: "reading what policies led to".into(), source };
-        self.ring.consume().map_err(failed)?;
+    /// What policies have led to since the last call; of a flood, the rest comes with the next one. It does not wait.
+    pub fn take(&mut self) -> Vec<Enforcement> {
         let to_epoch = realtime_ns().saturating_sub(boot_ns());
-        Ok(self.inbox.borrow_mut().drain(..).map(|event| enforcement(event, to_epoch)).collect())
+        let mut taken = Vec::new();
+        self.ring.read(AT_ONCE, |record| {
+            taken.extend(self.layout.event(record).map(|event| enforcement(event, to_epoch)));
+        });
+        taken
     }
 }
 

@@ -100,10 +100,10 @@ impl Rig {
 
     /// Waits for what a policy led to.
     fn expect(&self, what: &str, wanted: impl Fn(&Enforcement) -> bool) -> Enforcement {
-        let watch = self.enforcer.watch().unwrap().unwrap();
+        let mut watch = self.enforcer.watch().unwrap().unwrap();
         let deadline = std::time::Instant::now() + patience();
         loop {
-            if let Some(found) = watch.take().unwrap().into_iter().find(|e| wanted(e)) {
+            if let Some(found) = watch.take().into_iter().find(|e| wanted(e)) {
                 return found;
             }
             assert!(std::time::Instant::now() < deadline, "nothing was reported of it: {what}");
