@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, fs, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use ethogram_detect::Profile;
-use ethogram_engine::{Judged, Selection, judged::Judges, recording::Conditions};
+use ethogram_engine::{ContainerFilter, Judged, judged::Judges, recording::Conditions};
 use ethogram_model::TrackerSchema;
 use ethogram_probe::{Subscription, TrackerObject, builtin, give_back_memory};
 use tokio::{runtime::Handle, task::JoinHandle};
@@ -179,13 +179,13 @@ impl Judging {
         if let Some((path, why)) = &opened.set_aside {
             tracing::warn!("the store was damaged ({why}): it lies at {} now, and a new one is begun", path.display());
         }
-        let selection = Selection::new(config.collection.host, Vec::new());
+        let container_filter = ContainerFilter::new(config.collection.host, Vec::new());
         let settings = config.model_settings();
         let mut restored = Restored::new(opened.contents, approved, settings.clone(), now_ns());
         let (incidents, delivered) = (restored.open(), std::mem::take(&mut restored.delivered));
         let earlier = Earlier { alerts: &restored.alerts, incidents: &incidents, delivered: Some(&delivered) };
         let mut sinks = Sinks::start(&config.alerts, &config.store.path, &earlier)?;
-        let conditions = || Conditions::of(selection.clone(), &settings);
+        let conditions = || Conditions::of(container_filter.clone(), &settings);
         let recorder = record.map(|path| restored.record(path, conditions(), schemas, &book.files)).transpose()?;
         let writer = Writer::start(opened.store)?;
         let triage = Triager::configured(&config.triage).context("configuration, [triage]")?;
@@ -193,7 +193,7 @@ impl Judging {
         let (detector, alerts, incidents, trails) = restored.into_detector(&book.set);
         let response = Arc::new(Response::start(&config.response, &config.store.path, &book.set)?);
         response.accept(&detector.accepted);
-        let judged = Judged::new(selection, detector, Judges::All);
+        let judged = Judged::new(container_filter, detector, Judges::All);
         let (alerts, incidents) = (AlertBook::restore(alerts), IncidentBook::restore(incidents, trails, triager));
         // What is over meanwhile is that for receivers, too.
         sinks.restore(&delivered, |uid| incidents.find(uid).map(|found| found.incident));

@@ -24,7 +24,7 @@ const ROUNDS: usize = 15;
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("name a recording")?;
     let bytes = fs::read(path)?;
-    let selection = || Player::open(&*bytes).map(|player| player.conditions.selection);
+    let container_filter = || Player::open(&*bytes).map(|player| player.conditions.container_filter);
     let judged = |judges| {
         let player = Player::open(&*bytes)?;
         let mut model = Model::new(player.conditions.settings());
@@ -33,9 +33,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let set = RuleSet::load(&player.rules, &player.schemas()).set;
         let detector = Detector { model, rules: Rules::new(Arc::new(set)), ..Detector::default() };
-        Ok::<_, Box<dyn Error>>(Judged::new(player.conditions.selection, detector, judges))
+        Ok::<_, Box<dyn Error>>(Judged::new(player.conditions.container_filter, detector, judges))
     };
-    let alone = median(ROUNDS, || measure(&bytes, Forwarded { selection: selection()?, filter: None, rules: None }))?;
+    let alone = median(ROUNDS, || {
+        measure(&bytes, Forwarded { container_filter: container_filter()?, filter: None, rules: None })
+    })?;
     let rules = median(ROUNDS, || measure(&bytes, judged(Judges::Rules)?))?;
     let whole = median(ROUNDS, || measure(&bytes, judged(Judges::All)?))?;
     println!("identity alone: {alone:.0} ns an event; judged by rules: {rules:.0} ns; and by the model: {whole:.0} ns");

@@ -9,7 +9,7 @@ use crate::containers::table::Lookup;
 
 /// The container filter: whose events are collected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Selection {
+pub struct ContainerFilter {
     /// Those of the host, too.
     pub host: bool,
     /// Only those of these containers, by name or id; empty means all.
@@ -22,7 +22,7 @@ pub struct Selection {
 /// Containers of which it is remembered that they were selected.
 const MAX_MET: usize = 4096;
 
-impl Selection {
+impl ContainerFilter {
     /// Of these containers, by name or id, where there are any; and of the host, where that is said.
     pub fn new(host: bool, containers: Vec<String>) -> Self {
         Self { host, containers, met: HashSet::new() }
@@ -87,23 +87,23 @@ mod tests {
 
     #[test]
     fn a_container_that_was_selected_stays_so_under_another_name() {
-        let mut selection = Selection::new(false, vec!["new".into()]);
-        assert_eq!(selection.collects(&named("a", None)), None);
-        assert_eq!(selection.collects(&named("a", Some("old"))), Some(false));
-        assert_eq!(selection.collects(&named("a", Some("new"))), Some(true));
-        assert_eq!(selection.collects(&named("a", Some("third"))), Some(true));
-        assert_eq!(selection.collects(&named("b", Some("third"))), Some(false));
+        let mut container_filter = ContainerFilter::new(false, vec!["new".into()]);
+        assert_eq!(container_filter.collects(&named("a", None)), None);
+        assert_eq!(container_filter.collects(&named("a", Some("old"))), Some(false));
+        assert_eq!(container_filter.collects(&named("a", Some("new"))), Some(true));
+        assert_eq!(container_filter.collects(&named("a", Some("third"))), Some(true));
+        assert_eq!(container_filter.collects(&named("b", Some("third"))), Some(false));
     }
 
     #[test]
     fn what_is_not_known_to_be_the_hosts_is_judged_where_all_containers_are() {
-        for (mut selection, collects) in [
-            (Selection::default(), Some(true)),
-            (Selection::new(true, Vec::new()), Some(true)),
-            (Selection::new(false, vec!["web".into()]), None),
+        for (mut container_filter, collects) in [
+            (ContainerFilter::default(), Some(true)),
+            (ContainerFilter::new(true, Vec::new()), Some(true)),
+            (ContainerFilter::new(false, vec!["web".into()]), None),
         ] {
-            assert_eq!(selection.collects(&Lookup::Unknown), collects, "{selection:?}");
+            assert_eq!(container_filter.collects(&Lookup::Unknown), collects, "{container_filter:?}");
         }
-        assert_eq!(Selection::default().collects(&Lookup::Host), Some(false));
+        assert_eq!(ContainerFilter::default().collects(&Lookup::Host), Some(false));
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use ethogram_detect::rules::Rules;
 use ethogram_model::{Answers, Event, Exec};
 
-use crate::{Consumer, Effects, EventFilter, Selection, containers::table::Lookup};
+use crate::{Consumer, ContainerFilter, Effects, EventFilter, containers::table::Lookup};
 
 /// Hands on the events that pass a filter.
 #[derive(Debug, Default)]
 pub struct Forwarded {
     /// Whose events are collected.
-    pub selection: Selection,
+    pub container_filter: ContainerFilter,
     /// Which of them are handed on; none of them without one.
     pub filter: Option<EventFilter>,
     /// Whose tests are made before secrets are masked, where events are recorded to be judged later.
@@ -20,7 +20,7 @@ pub struct Forwarded {
 
 impl Consumer for Forwarded {
     fn collects(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.collects(lookup)
+        self.container_filter.collects(lookup)
     }
 
     fn take(&mut self, event: &Event, effects: &mut Effects) {

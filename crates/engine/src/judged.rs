@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use ethogram_detect::{Decision, Detector, HabitChange, HabitCount, Impairment};
 use ethogram_model::{Answers, Event, Exec, Report};
 
-use crate::{Consumer, Effects, EventFilter, Selection, containers::table::Lookup, effects::Save};
+use crate::{Consumer, ContainerFilter, Effects, EventFilter, containers::table::Lookup, effects::Save};
 
 /// How often what was learnt is stored, nanoseconds. With the time that writing takes, less than ten seconds of it are lost when
 /// the agent is killed.
@@ -30,7 +30,7 @@ pub enum Judges {
 /// Learns and judges.
 #[derive(Default)]
 pub struct Judged {
-    selection: Selection,
+    container_filter: ContainerFilter,
     /// Profiles, rules and the allowlist.
     pub detector: Detector,
     judges: Judges,
@@ -48,9 +48,9 @@ struct Follower {
 }
 
 impl Judged {
-    /// Judges what `selection` collects.
-    pub fn new(selection: Selection, detector: Detector, judges: Judges) -> Self {
-        Self { selection, detector, judges, ..Self::default() }
+    /// Judges what `container_filter` collects.
+    pub fn new(container_filter: ContainerFilter, detector: Detector, judges: Judges) -> Self {
+        Self { container_filter, detector, judges, ..Self::default() }
     }
 
     /// Hands on events that pass the filter, for as long as what is returned exists.
@@ -92,7 +92,7 @@ impl Judged {
 
 impl Consumer for Judged {
     fn collects(&mut self, lookup: &Lookup) -> Option<bool> {
-        self.selection.collects(lookup)
+        self.container_filter.collects(lookup)
     }
 
     fn take(&mut self, event: &Event, effects: &mut Effects) {

@@ -24,7 +24,7 @@ pub mod share;
 
 pub use effects::Effects;
 pub use engine::{Consumer, Engine, Input};
-pub use filter::{EventFilter, Selection};
+pub use filter::{ContainerFilter, EventFilter};
 pub use forwarded::Forwarded;
 pub use judged::Judged;
 pub use processes::FoundProcess;

@@ -8,7 +8,7 @@ use ethogram_model::{EventSchema, TrackerSchema, build, ocsf, render};
 
 use super::*;
 use crate::{
-    EventFilter, Judged, Selection,
+    ContainerFilter, EventFilter, Judged,
     collection::Collection,
     identity::Identity,
     judged::Judges,
@@ -95,7 +95,7 @@ fn judged(trackers: &[Arc<TrackerSchema>], rules: &str) -> Judged {
     let loaded = RuleSet::load(&[file(rules)], trackers);
     assert!(!loaded.has_errors(), "{:?}", loaded.problems);
     let detector = Detector { rules: Rules::new(Arc::new(loaded.set)), ..Detector::default() };
-    Judged::new(Selection { host: true, ..Selection::default() }, detector, Judges::All)
+    Judged::new(ContainerFilter { host: true, ..ContainerFilter::default() }, detector, Judges::All)
 }
 
 fn file(rules: &str) -> File {
@@ -216,8 +216,8 @@ fn what_a_mask_covers_is_judged_and_a_replay_finds_the_same() {
         let mut bytes = [&serde_json::to_vec(&header).unwrap()[..], b"\n"].concat();
         let (mut framer, mut encoder) = (Framer::new().unwrap(), Encoder::default());
         let mut write = |chunk: Chunk| bytes.extend_from_slice(framer.frame(&chunk.bytes).unwrap());
-        let (files, selection) = ([file(HIDDEN)], Selection { host: true, ..Selection::default() });
-        let conditions = crate::recording::Conditions { selection, ..Default::default() };
+        let (files, container_filter) = ([file(HIDDEN)], ContainerFilter { host: true, ..ContainerFilter::default() });
+        let conditions = crate::recording::Conditions { container_filter, ..Default::default() };
         encoder.begin(conditions, &trackers, &Before { rules: &files, ..Before::default() }, &mut write);
         inputs.iter().for_each(|input| encoder.encode(input, &mut |_| Ok(())));
         let mut last = encoder.take();

@@ -14,7 +14,8 @@ use std::{
 
 use ethogram_detect::Detector;
 use ethogram_engine::{
-    Effects, Engine, EventFilter, Input, Judged, Selection, collection::Collection, identity::Identity, judged::Judges,
+    ContainerFilter, Effects, Engine, EventFilter, Input, Judged, collection::Collection, identity::Identity,
+    judged::Judges,
 };
 use ethogram_model::{Event, EventSchema};
 use rustix::thread::{SecureComputingMode, set_secure_computing_mode};
@@ -26,7 +27,7 @@ const CONTAINER: u64 = 4711;
 fn engine() -> Engine<Judged> {
     let trackers = ethogram_probe::builtin().unwrap();
     let roles = trackers.iter().filter_map(|t| t.schema.role.map(|role| (Arc::clone(&t.schema.name), role)));
-    let judged = Judged::new(Selection::default(), Detector::default(), Judges::All);
+    let judged = Judged::new(ContainerFilter::default(), Detector::default(), Judges::All);
     let mut engine = Engine::new(Identity::new(roles), judged, Some(Collection::default()));
     let cgroups = vec![(HOST, "/".to_owned()), (CONTAINER, format!("/docker/{}", "ab".repeat(32)))];
     engine.step(Input::Cgroups(cgroups));

@@ -5,7 +5,7 @@ use std::{fs, sync::Arc, time::Duration};
 use anyhow::Context;
 use ethogram_detect::rules::{RuleSet, Rules};
 use ethogram_engine::{
-    Forwarded, Selection,
+    ContainerFilter, Forwarded,
     recording::{Before, Conditions},
 };
 use ethogram_probe::{builtin, find};
@@ -37,11 +37,12 @@ pub(super) fn record(args: &RecordArgs, mut config: Config) -> anyhow::Result<()
     let starts = server::tracker_starts(&config, &trackers, true, &Needs::default())?;
     ethogram_probe::check_kernel().map_err(refusal)?;
 
-    let selection = Selection::new(config.collection.host, args.container.clone());
-    let conditions = Conditions::of(selection, &config.model_settings());
+    let container_filter = ContainerFilter::new(config.collection.host, args.container.clone());
+    let conditions = Conditions::of(container_filter, &config.model_settings());
     let schemas: Vec<_> = trackers.iter().map(|t| Arc::clone(&t.schema)).collect();
     let rules = Rules::new(Arc::new(RuleSet::load(&files, &schemas).set));
-    let consumer = Forwarded { selection: conditions.selection.clone(), filter: None, rules: Some(rules) };
+    let consumer =
+        Forwarded { container_filter: conditions.container_filter.clone(), filter: None, rules: Some(rules) };
     let recorder = Recorder::create(&args.file, conditions, &schemas, &Before { rules: &files, ..Before::default() })?;
     let (ring_bytes, avoid) = (config.collection.ring_bytes, config.collection.avoid.clone());
     let plan = Plan { ring_bytes, avoid, trackers, starts, recorder: Some(recorder) };

@@ -50,9 +50,9 @@ fn open(path: &Path) -> anyhow::Result<Recording> {
 /// The first events of a recording that were wanted, with their context.
 pub(super) fn events(path: &Path, most: usize) -> anyhow::Result<Vec<Event>> {
     let recording = open(path)?;
-    let selection = recording.conditions.selection.clone();
+    let container_filter = recording.conditions.container_filter.clone();
     let mut events = Vec::new();
-    recording.play(Forwarded { selection, filter: Some(EventFilter::default()), rules: None }, |effects| {
+    recording.play(Forwarded { container_filter, filter: Some(EventFilter::default()), rules: None }, |effects| {
         events.extend(effects.events.into_iter().take(most - events.len()));
         events.len() < most
     });
@@ -65,7 +65,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
         let why = "--tracker and --container choose events: add -o json, csv or parquet";
         return Err(Usage(why.into()).into());
     }
-    let selection = recording.conditions.selection.clone();
+    let container_filter = recording.conditions.container_filter.clone();
     let config = config.map(|path| Config::load(Some(path))).transpose()?;
     let settings = match &config {
         Some(config) => config.model_settings(),
@@ -92,7 +92,7 @@ fn judge(args: &ReplayArgs, config: Option<&Path>, recording: Recording) -> anyh
     let begun = Instant::now();
     let (mut alerts, mut incidents, mut written) = (0_u64, BTreeMap::<String, Arc<Incident>>::new(), Ok(()));
     // How alerts went on is not printed: each is one line, as it was raised.
-    let played = recording.play(Judged::new(selection, detector, judges), |effects| {
+    let played = recording.play(Judged::new(container_filter, detector, judges), |effects| {
         alerts += effects.reports.len() as u64;
         let mut changed = effects.incidents;
         incidents.extend(changed.iter().map(|incident| (incident.uid.clone(), Arc::clone(incident))));
@@ -155,11 +155,11 @@ fn convert(args: &ReplayArgs, format: ReplayFormat, recording: Recording) -> any
             Output::new(Format::Json, &columns, file)?
         }
     };
-    let selection = recording.conditions.selection.clone();
+    let container_filter = recording.conditions.container_filter.clone();
     let filter = EventFilter { trackers: args.tracker.clone(), containers: args.container.clone() };
     let begun = Instant::now();
     let (mut output, mut number, mut written) = (output, 0_u64, Ok(()));
-    let played = recording.play(Forwarded { selection, filter: Some(filter), rules: None }, |effects| {
+    let played = recording.play(Forwarded { container_filter, filter: Some(filter), rules: None }, |effects| {
         number += effects.events.len() as u64;
         written = effects.events.iter().try_for_each(|event| output.write(event));
         written.is_ok()

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use ethogram_engine::{Effects, EventFilter, Forwarded, Selection};
+use ethogram_engine::{ContainerFilter, Effects, EventFilter, Forwarded};
 use ethogram_probe::{Counters, Start, TrackerObject, builtin, find};
 use tokio::{runtime::Handle, sync::oneshot};
 
@@ -63,9 +63,9 @@ async fn show(
     let ring_bytes = config.collection.ring_bytes;
     let plan = Plan { ring_bytes, avoid, trackers, starts, recorder: None };
     let (fail, failed) = oneshot::channel();
-    let selection = Selection::new(args.container.is_empty(), args.container.clone());
+    let container_filter = ContainerFilter::new(args.container.is_empty(), args.container.clone());
     let filter = EventFilter { trackers: vec![name.clone()], ..EventFilter::default() };
-    let forwarded = Forwarded { selection, filter: Some(filter), rules: None };
+    let forwarded = Forwarded { container_filter, filter: Some(filter), rules: None };
     let shown = Shown { output, fail: Some(fail) };
     let mut interrupt = Interrupt::listen()?;
     let pipeline = Pipeline::launch(plan, Arc::clone(&runtimes), &Handle::current(), forwarded, shown)?;

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use ethogram_detect::Settings;
 use serde::{Deserialize, Serialize};
 
-use crate::Selection;
+use crate::ContainerFilter;
 
 /// What the result depends on besides what happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conditions {
     /// Whose events were collected.
-    pub selection: Selection,
+    #[serde(rename = "selection")]
+    pub container_filter: ContainerFilter,
     /// How long a workload is learnt, nanoseconds.
     pub learning_period_ns: u64,
     /// How many incidents a day ordinary life may lead to. Older recordings do not say, or say it of alerts.
@@ -33,9 +34,9 @@ pub struct Conditions {
 
 impl Conditions {
     /// What events are recorded under.
-    pub fn of(selection: Selection, settings: &Settings) -> Self {
+    pub fn of(container_filter: ContainerFilter, settings: &Settings) -> Self {
         Self {
-            selection,
+            container_filter,
             learning_period_ns: settings.learning_period_ns,
             incidents_per_day: Some(settings.incidents_per_day),
             incident_bytes: Some(settings.incident_bytes),

@@ -10,7 +10,7 @@ use super::{
     frame::Framer,
 };
 use crate::{
-    Effects, Engine, EventFilter, Forwarded, Input, Judged, Selection,
+    ContainerFilter, Effects, Engine, EventFilter, Forwarded, Input, Judged,
     collection::Collection,
     containers::runtime::{Resolution, Runtime, RuntimeContainer},
     identity::Identity,
@@ -107,7 +107,7 @@ fn judged() -> Judged {
 }
 
 fn judged_by(model: Model) -> Judged {
-    Judged::new(Selection::default(), Detector { model, ..Detector::default() }, Judges::All)
+    Judged::new(ContainerFilter::default(), Detector { model, ..Detector::default() }, Judges::All)
 }
 
 /// The lines that findings are printed as.
@@ -277,9 +277,9 @@ fn users_are_called_as_where_it_happened_and_so_again_in_a_replay() {
     inputs.push(Input::Events(vec![write(&open, 23, &["srv", "x"]), on_host(24)]));
     inputs.push(Input::End(BEGIN + SECOND));
     let bytes = recorded(&inputs, &trackers);
-    let selection = Selection::new(true, Vec::new());
+    let container_filter = ContainerFilter::new(true, Vec::new());
     let mut names = Vec::new();
-    let all = Forwarded { selection, filter: Some(EventFilter::default()), rules: None };
+    let all = Forwarded { container_filter, filter: Some(EventFilter::default()), rules: None };
     Player::open(&*bytes).unwrap().play(all, |effects| {
         let name = |event: &Event| event.context.users.as_ref().and_then(|users| users.users.get(&0).cloned());
         names.extend(effects.events.iter().map(name));
