@@ -25,6 +25,8 @@ pub(super) enum ClientError {
     Refused { socket: PathBuf, source: io::Error },
     #[error("the server on {} does not answer: see its log", .0.display())]
     Silent(PathBuf),
+    #[error("the server on {} has ended, and with it what it was followed for: start it again, then follow it again", .0.display())]
+    Ended(PathBuf),
     #[error("the server on {} answers nonsense: {why}", socket.display())]
     Nonsense { socket: PathBuf, why: String },
     #[error("{0}")]
@@ -95,7 +97,12 @@ impl Client {
             return Err(self.problem(status, &problem.unwrap_or_default()).into());
         }
         begins()?;
-        while let Some(next) = lines.next().await.map_err(|e| self.explain(e))? {
+        // A stream that has begun is HTTP: it can only be cut off.
+        let cut = |error| match error {
+            HttpError::Protocol(_) => ClientError::Ended(self.http.socket().to_owned()),
+            error => self.explain(error),
+        };
+        while let Some(next) = lines.next().await.map_err(cut)? {
             line(&next)?;
         }
         Ok(())
@@ -221,6 +228,37 @@ mod tests {
             let (refused, ()) = tokio::join!(client.get::<Json>("/"), serve);
             let message = refused.unwrap_err().to_string();
             assert!(message.starts_with(&format!("the server on {} answers nonsense", socket.display())), "{message}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_while_it_is_followed_has_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("s");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n1\n\r\n";
+        for (rest, ends_well) in [("", false), ("5\r\n2", false), ("0\r\n\r\n", true)] {
+            let serve = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                _ = stream.read(&mut [0; 1024]).await;
+                stream.write_all(format!("{begun}{rest}").as_bytes()).await.unwrap();
+            };
+            let client = Client::new(socket.clone());
+            let mut lines = 0;
+            let follow = client.follow(
+                "/",
+                || Ok(()),
+                |_| {
+                    lines += 1;
+                    Ok(())
+                },
+            );
+            let (end, ()) = tokio::join!(follow, serve);
+            let said = end.map_err(|error| error.to_string());
+            let ended = format!("the server on {} has ended", socket.display());
+            assert_eq!(said.is_ok(), ends_well, "{rest:?}: {said:?}");
+            assert!(said.is_ok() || said.unwrap_err().starts_with(&ended), "{rest:?}");
+            assert_eq!(lines, 1, "{rest:?}");
         }
     }
 
