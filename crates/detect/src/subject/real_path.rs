@@ -22,7 +22,24 @@ const OF_RUNTIMES: [&[u8]; 8] = [
 pub(crate) fn real_path(event: &Event, (path, real): (usize, usize)) -> Option<Cow<'_, [u8]>> {
     let by_mount = || mounted(event, &text(event, path).filter(|_| is_unresolved(event))?).map(Cow::Owned);
     let lies = text(event, real).or_else(by_mount);
-    lies.filter(|path| !OF_RUNTIMES.iter().any(|folder| path.starts_with(folder)))
+    let is_containers = |path: &[u8]| OF_RUNTIMES.iter().any(|folder| path.starts_with(folder));
+    lies.filter(|lies| !is_containers(lies) && reaches(event, path, lies))
+}
+
+/// Whether what is done at the path is done where that lies. A mount covers the place and nothing else: a place that is called
+/// otherwise than what lies there is a mount itself, of which only that is covered. What is mounted in a host's tree may appear on the host.
+fn reaches(event: &Event, path: usize, lies: &[u8]) -> bool {
+    let layout = event.schema.layout();
+    let is_of_host = || layout.is_of_host.is_some_and(|field| event.value_at(field).is_truthy());
+    if !layout.is_mount || is_of_host() || is_unresolved(event) {
+        return true;
+    }
+    // The root is a place of any name.
+    text(event, path).is_none_or(|place| *place == *b"/" || last_name(&place) == last_name(lies))
+}
+
+fn last_name(path: &[u8]) -> Option<&[u8]> {
+    path.rsplit(|byte| *byte == b'/').next()
 }
 
 /// The other paths of what a behaviour is about.

@@ -61,3 +61,28 @@ fn which_guarded_path_an_event_shows() {
         assert_eq!(shown(&event), None);
     }
 }
+
+#[test]
+fn what_is_mounted_over_a_mount_covers_that_alone() {
+    let (mut model, web) = learnt();
+    let mut alerts = |operation: &str, path: &str, lies: &str, is_host| {
+        judge(&mut model, [web.mount(SHELL, operation, path, lies, is_host)]).len()
+    };
+    // A file, and a folder, that are mounted there from a place that decides something.
+    assert_eq!(alerts("bind", "/srv/a", "/etc/passwd", false), 0);
+    assert_eq!(alerts("new", "/srv/b", "/etc/cron.d", false), 0);
+    // The same place below another root, or below another mount of all that is above it, which may be one with that.
+    assert_eq!(alerts("bind", "/passwd", "/etc/passwd", false), 1);
+    assert_eq!(alerts("bind", "/", "/etc/cron.d", false), 1);
+    assert_eq!(alerts("bind", "/mnt/etc/crontab", "/etc/crontab", false), 1);
+    assert_eq!(alerts("bind", "/srv/a", "/etc/shadow", true), 1);
+}
+
+#[test]
+fn other_options_of_a_mount_cover_nothing() {
+    let (mut model, web) = learnt();
+    for (operation, alerts) in [("remount", 0), ("propagation", 0), ("move", 1)] {
+        let mount = web.mount(SHELL, operation, "/etc/cron.d", "/srv/cron.d", false);
+        assert_eq!(judge(&mut model, [mount]).len(), alerts, "{operation}");
+    }
+}

@@ -24,9 +24,8 @@ pub(crate) fn settings() -> Settings {
     Settings { learning_period_ns: LEARNING, ..Settings::default() }
 }
 
-/// One kind of event with one object: a path in the tail, or an address and a port.
-fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
-    let field = |name: &str, kind, offset, size| Field {
+fn field(name: &str, kind: FieldKind, offset: usize, size: usize) -> Field {
+    Field {
         name: name.into(),
         label: name.into(),
         kind,
@@ -36,7 +35,11 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         names: Vec::new(),
         habit_key: false,
         header: name == "process.executable.name",
-    };
+    }
+}
+
+/// One kind of event with one object: a path in the tail, or an address and a port.
+fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
     let object = match kind {
         ObjectKind::Executable => vec!["process.executable.path"],
         ObjectKind::Path | ObjectKind::SensitivePath | ObjectKind::GuardedPath => vec!["file.path"],
@@ -200,6 +203,24 @@ impl Sandbox {
         let mut event = self.on_path("write", ObjectKind::GuardedPath, Some(self.process(by)), to, at);
         let mut record = event.record.to_vec();
         put_path(&mut record, 32, from);
+        event.record = record.into();
+        event
+    }
+
+    /// `by` mounts something at the path, or changes what is mounted there, and that lies elsewhere: in the container's tree, or the host's.
+    pub(crate) fn mount(&self, by: &str, operation: &str, path: &str, lies: &str, is_host: bool) -> Event {
+        let mut event = self.on_path("write", ObjectKind::GuardedPath, Some(self.process(by)), path, 60 * SECOND);
+        let mut schema = EventSchema::clone(&event.schema);
+        schema.fields.extend([
+            field("mount.source_path", FieldKind::Path, 36, 4),
+            field("file.host", FieldKind::Bool, 18, 1),
+            Field { names: vec![(1, operation.into())], ..field("mount.operation", FieldKind::Name, 19, 1) },
+        ]);
+        event.schema = schema.into();
+        let mut record = event.record.to_vec();
+        put_path(&mut record, 28, lies);
+        record[18] = is_host.into();
+        record[19] = 1;
         event.record = record.into();
         event
     }

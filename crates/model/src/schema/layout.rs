@@ -37,6 +37,8 @@ pub struct Layout {
     pub guarded_path: Option<usize>,
     /// Whether that file gets another path.
     pub is_move: bool,
+    /// Whether something is mounted at that path.
+    pub is_mount: bool,
     /// The paths of its files, each with where that lies.
     pub real_paths: Vec<(usize, usize)>,
     /// Whether these are only as the process asked for them, so that the kernel does not say where they lie.
@@ -199,6 +201,7 @@ impl Layout {
             file_path,
             guarded_path,
             is_move: place("file.new_path").is_some(),
+            is_mount: place("mount.source_path").is_some(),
             real_paths,
             is_unresolved: place("file.path_unresolved"),
             is_of_host: place("file.host"),

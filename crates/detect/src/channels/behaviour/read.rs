@@ -155,7 +155,17 @@ fn specs(event: &Event) -> impl Iterator<Item = (&BehaviourSpec, &BehaviourLayou
     let is_true = |field: usize| event.value_at(field).is_truthy();
     let shown = event.schema.layout().behaviours.iter();
     let shown = shown.filter(move |spec| spec.when.is_none_or(is_true) && !spec.unless.is_some_and(is_true));
+    let shown = shown.filter(|_| !is_change_of_mount(event));
     shown.filter_map(|layout| Some((event.schema.behaviours.get(layout.spec)?, layout)))
+}
+
+/// Whether nothing is mounted, but what is mounted already gets other options, or is shared in another way.
+fn is_change_of_mount(event: &Event) -> bool {
+    let operation = || {
+        let field = event.schema.field("mount.operation")?;
+        Some(field.name_of(event.value(field).as_u64()?))
+    };
+    event.schema.layout().is_mount && matches!(operation().as_deref(), Some("remount" | "propagation"))
 }
 
 fn read<'e>(
