@@ -27,21 +27,32 @@ const PROMPT: Duration = seconds(20);
 /// How long it takes that the agent looks for what keeps it from seeing.
 const LOOKED_FOR: Duration = seconds(6);
 
+/// What a script ends with where this kernel has nothing of the kind.
+const IMPOSSIBLE: i32 = 77;
+
 /// A script, and a container of its own that is a workload of its own.
 struct Trial {
     script: Script,
     container: Container,
     /// Who floods meanwhile.
     beside: Option<Container>,
-    /// The first of its parts that could not be played, and why: none is played after that.
-    broken: Option<String>,
+    /// Why none of its parts is played any more.
+    ended: Option<Ended>,
+}
+
+/// Why a script goes no further.
+enum Ended {
+    /// This part could not be played, with why.
+    Broken(String),
+    /// It says that this kernel has nothing of the kind.
+    Impossible,
 }
 
 impl Trial {
     fn new(script: Script, programs: &Path, server: &Server) -> Self {
         let container = start(&script, &script.name, programs);
         let beside = script.has_flood.then(|| start(&script, &format!("{}-beside", script.name), programs));
-        let mut trial = Self { script, container, beside, broken: None };
+        let mut trial = Self { script, container, beside, ended: None };
         // Then at once: its profile is learnt since it was started.
         server.await_container(&trial.container.name);
         trial.play("learn");
@@ -50,7 +61,7 @@ impl Trial {
 
     /// Runs a part of the script, or what is started from outside in its place.
     fn play(&mut self, part: &str) {
-        if self.broken.is_some() {
+        if self.ended.is_some() {
             return;
         }
         let started = self.script.started_from_outside.get(part);
@@ -58,13 +69,17 @@ impl Trial {
             Some(command) => self.container.exec(&command.iter().map(String::as_str).collect::<Vec<_>>()),
             None => self.container.exec(&["sh", &self.path(), part]),
         };
-        if !done.status.success() && started.is_none() {
-            self.broken = Some(format!("{part}: {}", String::from_utf8_lossy(&done.stderr).trim()));
-        }
+        let broken = || Ended::Broken(format!("{part}: {}", String::from_utf8_lossy(&done.stderr).trim()));
+        self.ended = match done.status.code() {
+            Some(0) => None,
+            _ if started.is_some() => None,
+            Some(IMPOSSIBLE) => Some(Ended::Impossible),
+            _ => Some(broken()),
+        };
     }
 
     fn evade(&mut self) {
-        if let (Some(beside), None) = (&self.beside, &self.broken) {
+        if let (Some(beside), None) = (&self.beside, &self.ended) {
             run(&["docker", "exec", "--detach", &beside.name, "sh", &self.path(), "flood"]);
         }
         self.play("evade");
@@ -147,17 +162,22 @@ fn each_is_found_and_its_neighbour_is_not() {
     let alarmed: Wrong = trials.iter().map(named).filter(|(_, alerts)| !alerts.is_empty()).collect();
     with_each(&mut trials, Trial::evade);
     let begin = Instant::now();
-    let is_missed = |trial: &&Trial| trial.broken.is_none() && !trial.is_found(&server, &before);
+    let is_missed = |trial: &&Trial| trial.ended.is_none() && !trial.is_found(&server, &before);
     let mut missed: Vec<_> = trials.iter().filter(is_missed).collect();
     while !missed.is_empty() && begin.elapsed() < PROMPT * patience() {
         thread::sleep(Duration::from_millis(100));
         missed.retain(is_missed);
     }
     let missed: Wrong = missed.into_iter().map(named).collect();
-    let broken: Wrong = trials.iter().filter_map(|t| Some((t.script.name.clone(), vec![t.broken.clone()?]))).collect();
+    let broken = |trial: &Trial| match &trial.ended {
+        Some(Ended::Broken(why)) => Some((trial.script.name.clone(), vec![why.clone()])),
+        _ => None,
+    };
+    let broken: Wrong = trials.iter().filter_map(broken).collect();
     let all = [&broken, &missed, &alarmed];
     for trial in &trials {
-        report(&trial.script, !all.iter().any(|wrong| wrong.contains_key(&trial.script.name)));
+        let is_wrong = all.iter().any(|wrong| wrong.contains_key(&trial.script.name));
+        report(&trial.script, trial.ended.is_none() && !is_wrong);
     }
     assert!(
         all.iter().all(|wrong| wrong.is_empty()),

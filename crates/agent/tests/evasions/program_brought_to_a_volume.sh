@@ -1,7 +1,7 @@
 #!/bin/sh
 # A program is brought to a volume and run there
 # kind: K5
-# finds: Program Brought To A Volume Run
+# finds: Program Brought To A Volume Run, Program Run From A File System In Memory
 # options: --volume /opt/v
 
 learn() {

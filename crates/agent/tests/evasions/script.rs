@@ -1,6 +1,6 @@
 //! The scripts beside this file: functions `learn`, `control` and `evade` for a shell in a container, below lines that say
 //! what is tried. What `flood` does, another container does while this one evades. Those in `host` are for a shell of the
-//! host's, which attacks the agent itself.
+//! host's, which attacks the agent itself. A script that ends with 77 says that this kernel has nothing of the kind.
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
