@@ -4,5 +4,5 @@ pub(crate) mod names;
 pub mod normalise;
 pub mod program;
 pub(crate) mod real_path;
-pub(crate) mod system_program;
+pub mod system_program;
 pub mod workload;

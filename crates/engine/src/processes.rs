@@ -5,7 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_model::{Answers, Event, Exec, Header, Process, Value, runtime::is_runtime, script};
+use ethogram_detect::subject::system_program::serves_logins;
+use ethogram_model::{Answers, Entry, Event, Exec, Header, Process, Value, runtime::is_runtime, script};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 
@@ -75,8 +76,9 @@ impl Processes {
             exec.args = folded(exec.args);
             exec.answers = answers;
             self.begin(exec.container_cgroup);
-            process.exec = Arc::new(exec);
             process.ancestors = self.ancestry(process.parent_pid);
+            exec.entry = entry_of_found(&process, &exec);
+            process.exec = Arc::new(exec);
             process.session_leader = self.leader(session, &process);
             self.insert(process);
         }
@@ -166,6 +168,10 @@ impl Processes {
         let comes_from_outside = before.as_ref().is_some_and(|before| before.exec.container_cgroup == 0);
         exec.is_entrypoint = has_facts && comes_from_outside && exec.container_cgroup != 0 && (is_first || is_init);
         exec.is_in_init = exec.is_entrypoint || replaced.is_some_and(|ran| ran.is_in_init);
+        if has_facts {
+            let above = before.as_ref().map(|before| &before.exec).or(ancestors.first());
+            exec.entry = entry(&exec, above.map(|above| &**above));
+        }
         let mut process = Process {
             pid: subject.pid,
             start_ns: subject.start_ns,
@@ -286,6 +292,28 @@ fn share_of(process: &Process) -> Share {
         (0, 0) => Share::Container(0),
         (0, user) => Share::User(user),
         (cgroup, _) => Share::Container(cgroup),
+    }
+}
+
+/// By which way a program came into its container whose start was not seen: from outside, where somebody types into it there and it
+/// is not what a container begins with.
+fn entry_of_found(process: &Process, exec: &Exec) -> Entry {
+    let above = process.ancestors.first().map(|above| &**above);
+    let is_typed_into = !exec.terminal.is_empty() && process.namespace_pid > 1 && process.namespace_pid != process.pid;
+    match above {
+        Some(above) if above.container_cgroup == 0 && !is_typed_into => Entry::Service,
+        above => entry(exec, above),
+    }
+}
+
+/// By which way a program came into its container that another one started, or became.
+fn entry(exec: &Exec, above: Option<&Exec>) -> Entry {
+    match above {
+        _ if exec.container_cgroup == 0 => Entry::Service,
+        Some(above) if above.container_cgroup == 0 && !exec.is_entrypoint => Entry::Outside,
+        Some(above) if serves_logins(above) && !serves_logins(exec) => Entry::Login,
+        Some(above) => above.entry,
+        None => Entry::Service,
     }
 }
 

@@ -314,6 +314,73 @@ fn the_first_program_of_a_container_is_its_start_whatever_it_is() {
 }
 
 #[test]
+fn what_a_visitor_runs_is_told_from_what_a_service_runs() {
+    let mut processes = Processes::default();
+    for (made, container) in trace() {
+        made.take_in(container, &mut processes);
+    }
+    let run = |pid: u32, path: &[u8]| {
+        Made::new("exec", pid).with("_mount_namespace", CONTAINER_MOUNTS).tail("process.executable.path", path)
+    };
+    let entry = |processes: &Processes, pid: u32| processes.by_pid[&pid].exec.entry;
+    for pid in [8, 9, 10, 11] {
+        assert_eq!(entry(&processes, pid), Entry::Service, "{pid}");
+    }
+    // `docker exec`, a program that it starts, and what that becomes.
+    fork(7, 20).take(&mut processes);
+    Made::new("exec", 20)
+        .with("_mount_namespace", HOST_MOUNTS)
+        .tail("process.executable.path", b"runc\0/\0")
+        .take_in(CONTAINER, &mut processes);
+    run(20, b"sh\0bin\0/\0").take_in(CONTAINER, &mut processes);
+    fork(20, 21).take_in(CONTAINER, &mut processes);
+    run(21, b"env\0bin\0/\0").take_in(CONTAINER, &mut processes);
+    let becomes = run(21, b"id\0bin\0/\0").take_in(CONTAINER, &mut processes);
+    assert_eq!([entry(&processes, 20), becomes.exec.entry], [Entry::Outside; 2]);
+    // A login below the service, and not the server's own parts; but a program of that name that somebody brought serves nobody.
+    fork(9, 30).take_in(CONTAINER, &mut processes);
+    run(30, b"sshd\0sbin\0usr\0/\0").take_in(CONTAINER, &mut processes);
+    fork(30, 31).take_in(CONTAINER, &mut processes);
+    run(31, b"sshd-session\0libexec\0usr\0/\0").take_in(CONTAINER, &mut processes);
+    assert_eq!([entry(&processes, 30), entry(&processes, 31)], [Entry::Service; 2]);
+    fork(31, 32).take_in(CONTAINER, &mut processes);
+    run(32, b"bash\0bin\0/\0").take_in(CONTAINER, &mut processes);
+    fork(32, 33).take_in(CONTAINER, &mut processes);
+    run(33, b"id\0bin\0/\0").take_in(CONTAINER, &mut processes);
+    assert_eq!([entry(&processes, 32), entry(&processes, 33)], [Entry::Login; 2]);
+    fork(9, 40).take_in(CONTAINER, &mut processes);
+    run(40, b"sshd\0tmp\0/\0").take_in(CONTAINER, &mut processes);
+    fork(40, 41).take_in(CONTAINER, &mut processes);
+    run(41, b"bash\0bin\0/\0").take_in(CONTAINER, &mut processes);
+    assert_eq!(entry(&processes, 41), Entry::Service);
+}
+
+#[test]
+fn who_types_into_a_container_when_the_agent_starts_came_from_outside() {
+    let mut processes = Processes::default();
+    let found = |pid: u32, parent_pid: u32, namespace_pid: u32, terminal: &str, cgroup: u64| FoundProcess {
+        process: Process { pid, start_ns: 1, parent_pid, namespace_pid, ..Process::default() },
+        exec: Exec { pid, terminal: terminal.into(), ..Exec::default() },
+        cgroup,
+        session: 0,
+        answers: None,
+    };
+    let all = vec![
+        found(7, 1, 7, "", 0),
+        found(8, 7, 1, "pts0", CONTAINER),
+        found(9, 7, 12, "", CONTAINER),
+        found(10, 7, 10, "pts0", CONTAINER),
+        found(20, 7, 13, "pts1", CONTAINER),
+        found(21, 20, 14, "", CONTAINER),
+    ];
+    processes.adopt(all, |cgroup| cgroup);
+    let entry = |pid: u32| processes.by_pid[&pid].exec.entry;
+    // What the container began with, one of which that is not known, and one without a pid namespace of its own.
+    assert_eq!([8, 9, 10].map(entry), [Entry::Service; 3]);
+    assert_eq!([20, 21].map(entry), [Entry::Outside; 2]);
+}
+
+#[test]
 fn on_the_host_only_the_systems_runtime_runs_from_memory() {
     let copy = |path: &'static [u8], user: u32, mounts: u32| {
         let mut processes = Processes::default();

@@ -271,9 +271,24 @@ pub struct Exec {
     /// not known. With the pid it is the same process for as long as that runs. For judging alone.
     #[serde(skip)]
     pub start_ns: u64,
+    /// By which way it came into its container. For judging alone.
+    #[serde(skip)]
+    pub entry: Entry,
     /// What tests of rules gave of its arguments and variables before secrets were masked in them. For judging alone.
     #[serde(skip)]
     pub answers: Option<Arc<Answers>>,
+}
+
+/// By which way a program came into its container, with all that it runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Entry {
+    /// It is part of what the container was started with, or nothing else is known of it.
+    #[default]
+    Service,
+    /// It was started from outside: `docker exec`, a health check.
+    Outside,
+    /// A server for logins started it for a user.
+    Login,
 }
 
 impl Exec {

@@ -62,14 +62,13 @@ pub(super) struct Lineage<'p> {
     pub(super) origin: Origin,
 }
 
-/// Servers for logins, and schedulers.
-const LOGIN: [&str; 7] = ["sshd", "sshd-session", "dropbear", "login", "in.telnetd", "telnetd", "mosh-server"];
+/// Schedulers.
 const SCHEDULERS: [&str; 6] = ["cron", "crond", "anacron", "fcron", "supercronic", "atd"];
 
 /// Where a deed comes from which this program began, if it is the image's or the host's, and unchanged.
 fn started_by(service: &Exec) -> Origin {
     match system_program::name(service) {
-        Some(name) if LOGIN.contains(&name) => Origin::Login,
+        _ if system_program::serves_logins(service) => Origin::Login,
         Some(name) if SCHEDULERS.contains(&name) => Origin::Job,
         _ => Origin::Child,
     }

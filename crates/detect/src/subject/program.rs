@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-use ethogram_model::{Container, Event, Exec};
+use ethogram_model::{Container, Entry, Event, Exec};
 
 use super::normalise;
 
 /// How a parent is called that is not of the container: its runtime, which starts the entrypoint and `docker exec`.
 pub const OUTSIDE: &str = "(outside)";
+/// What stands before a program that a login started.
+const LOGIN: &str = "(login)";
 /// How a process is called of which nothing is known.
 pub const UNKNOWN: &str = "(unknown)";
 /// Bytes the kernel keeps of the name by which a program was called.
@@ -24,6 +26,35 @@ pub fn label(exec: &Exec) -> Cow<'_, str> {
         return path;
     }
     format!("{path} ({})", normalise::segment(called)).into()
+}
+
+/// What a program that acts is called: that of people and their tools is another one than the same one of a service, so that
+/// neither is learnt from the other.
+pub(crate) fn as_actor(exec: &Exec) -> Cow<'_, str> {
+    match mark(exec.entry) {
+        None => label(exec),
+        Some(mark) => format!("{mark} {}", label(exec)).into(),
+    }
+}
+
+fn mark(entry: Entry) -> Option<&'static str> {
+    match entry {
+        Entry::Service => None,
+        Entry::Outside => Some(OUTSIDE),
+        Entry::Login => Some(LOGIN),
+    }
+}
+
+/// By which way people and their tools came in to run a program, and what that is called where the service runs it. None for what the
+/// service runs itself.
+pub(crate) fn visit(actor: &str) -> Option<(&'static str, &str)> {
+    let marks = [OUTSIDE, LOGIN].into_iter().filter(|_| actor.starts_with('('));
+    marks.filter_map(|mark| Some((mark, actor.strip_prefix(mark)?.strip_prefix(' ')?))).next()
+}
+
+/// The program of an actor, by whichever way that came in.
+pub(crate) fn program_of(actor: &str) -> &str {
+    visit(actor).map_or(actor, |(_, program)| program)
 }
 
 /// Whether the kernel, which cuts names, would call a file so.

@@ -14,6 +14,8 @@ const MANY: [&str; 2] = ["busybox", "toybox"];
 /// They run the script that their arguments name.
 const INTERPRETERS: [&str; 12] =
     ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "perl", "python", "ruby", "node", "php"];
+/// Servers for logins.
+const LOGIN: [&str; 7] = ["sshd", "sshd-session", "dropbear", "login", "in.telnetd", "telnetd", "mosh-server"];
 /// Options in the first line of a script that take no text of a program.
 const OPTIONS: [&str; 10] = ["-w", "-T", "-wT", "-Tw", "-e", "-u", "-eu", "-ue", "-E", "-x"];
 /// Those of Python, which a shell would take for something else.
@@ -43,6 +45,11 @@ pub(crate) fn name(exec: &Exec) -> Option<&str> {
         }
     }
     Some(file)
+}
+
+/// Whether it is a server that starts programs for users who log in.
+pub fn serves_logins(exec: &Exec) -> bool {
+    name(exec).is_some_and(|name| LOGIN.contains(&name))
 }
 
 /// Whether a program runs what its arguments or its input say.
