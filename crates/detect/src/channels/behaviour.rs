@@ -13,6 +13,7 @@ pub mod places;
 mod programs;
 pub(crate) mod purpose;
 pub mod read;
+pub mod reader;
 mod renamed;
 mod room;
 pub(crate) mod score;
@@ -30,12 +31,13 @@ use super::Channel;
 use crate::{
     Settings,
     learning::{Novelty, Seen},
-    subject::program::{self, OUTSIDE, UNKNOWN},
+    subject::program::{self, OUTSIDE, UNKNOWN, visit},
 };
 pub use alerted::Alerted;
 pub(crate) use alerted::{Dedup, Raise};
 pub use objects::Objects;
 pub use read::Behaviour;
+pub(crate) use reader::Reader;
 pub(crate) use room::Fit;
 use sketch::Sketch;
 
@@ -267,6 +269,12 @@ impl BehaviourChannel {
         equivalents.into_iter().any(|(_, operation)| operation.knows(behaviour, &note))
     }
 
+    /// Whether it holds what people and their tools did as what the service does itself: that is no news of them. The other way round
+    /// it is, as they run what no service does.
+    pub(crate) fn excuses(&mut self, behaviour: &Behaviour<'_>) -> bool {
+        behaviour.of_service().is_some_and(|of_service| self.knows(&of_service, |_| ()))
+    }
+
     /// The operations that stand for a behaviour, by rank.
     fn equivalents(&self, behaviour: &Behaviour<'_>) -> Vec<&Operation> {
         let mut all: Vec<_> = self.operations.iter().filter(|(name, o)| o.stands_for(name, behaviour)).collect();
@@ -278,29 +286,44 @@ impl BehaviourChannel {
     pub(crate) fn recall(&self, behaviour: &Behaviour<'_>) -> Option<Seen> {
         self.equivalents(behaviour)
             .into_iter()
-            .find_map(|operation| operation.executables.get(&*behaviour.executable)?.objects.get(behaviour).copied())
+            .find_map(|operation| operation.does(behaviour).find_map(|e| e.objects.get(behaviour)).copied())
     }
 
     /// What the executable, which the workload knows, never did at all until this behaviour, as a sentence. What comes from outside
-    /// is judged by what it runs, a shell is there to run programs, and what others of the workload do all the time is no surprise.
+    /// is judged by what it runs, a shell is there to run programs, as interpreters are that serve nobody, and what others of the
+    /// workload do all the time is no surprise.
     pub(crate) fn first_of_kind<'b>(&self, behaviour: &Behaviour<'b>) -> Option<&'b str> {
-        let executable = &*behaviour.executable;
+        let executable = behaviour.program();
         if behaviour.is_vague || executable == OUTSIDE || self.shows(behaviour) {
             return None;
         }
         match behaviour.kind {
-            ObjectKind::Executable if !template::is_program(executable) => {}
+            ObjectKind::Executable if template::is_shell(executable) => return None,
+            ObjectKind::Executable if !template::is_program(executable) || self.serves(executable) => {}
             ObjectKind::Peer | ObjectKind::Name => {}
             _ => return None,
         }
         let does = |operation: &Operation| operation.executables.contains_key(executable);
-        if let Some(known) = self.operations.get(behaviour.operation).and_then(|o| o.executables.get(executable)) {
+        if let Some(known) = self.operations.get(behaviour.operation).and_then(|o| o.does(behaviour).next()) {
             let is_farther = behaviour.kind == ObjectKind::Peer
                 && peers::is_public(behaviour.address.as_ref().unwrap_or(&behaviour.object))
                 && !known.objects.names().any(peers::is_public);
-            return is_farther.then_some("it never connected beyond its own network before");
+            let is_shell = |object: &str| template::is_shell(programs::of(object));
+            let is_first_shell = behaviour.kind == ObjectKind::Executable
+                && visit(&behaviour.executable).is_none()
+                && is_shell(&behaviour.object)
+                && !known.objects.names().any(is_shell);
+            return is_farther
+                .then_some("it never connected beyond its own network before")
+                .or(is_first_shell.then_some("it never ran a shell before"));
         }
         (self.operations.values().any(does) || self.runs(executable)).then(|| words::first(behaviour))
+    }
+
+    /// Whether a program waits for clients at a port.
+    pub(crate) fn serves(&self, program: &str) -> bool {
+        let ports = self.operations.iter().filter(|(name, operation)| operation.kind(name) == Some(ObjectKind::Port));
+        ports.into_iter().any(|(_, operation)| operation.executables.contains_key(program))
     }
 
     /// Whether the executable connects to one new peer after another, as who looks for something does.
@@ -311,15 +334,22 @@ impl BehaviourChannel {
         does.is_some_and(|does| does.objects.newer_than(time_ns.saturating_sub(SWEEP_NS)) >= SWEEP_PEERS)
     }
 
+    /// Whether only the main process of its program, and none that this forks, was seen to do it.
+    pub(crate) fn is_of_main_alone(&self, behaviour: &Behaviour<'_>) -> bool {
+        let operation = self.operations.get(behaviour.operation).into_iter();
+        let mut known = operation.flat_map(|operation| operation.does(behaviour));
+        known.any(|known| known.objects.get(behaviour).is_some_and(|seen| !behaviour.is_as(seen)))
+    }
+
     /// Whether it is one more file of a folder in which the executable keeps many, all the time: a database's data, a build's
     /// objects. What can be run is never that, nor what is hidden.
     pub(crate) fn is_own_data(&self, behaviour: &Behaviour<'_>) -> bool {
         let operation =
             (behaviour.kind == ObjectKind::Path).then(|| self.operations.get(behaviour.operation)).flatten();
-        let does = operation.and_then(|operation| operation.executables.get(&*behaviour.executable));
+        let mut does = operation.into_iter().flat_map(|operation| operation.does(behaviour));
         !behaviour.is_code()
             && !program::file_name(&behaviour.object).starts_with('.')
-            && does.is_some_and(|does| does.objects.is_own_data(behaviour))
+            && does.any(|does| does.objects.is_own_data(behaviour))
     }
 
     /// Whether it is code that agents of earlier versions took as known, as the names of other files beside it, or of all of them,
@@ -340,10 +370,13 @@ impl BehaviourChannel {
         })
     }
 
-    /// Whether any executable of this workload does such a thing to the behaviour's object.
+    /// Whether any executable of this workload does such a thing to the behaviour's object. What people and their tools do says nothing
+    /// of services.
     pub(crate) fn shows(&self, behaviour: &Behaviour<'_>) -> bool {
         let Some(operation) = self.operations.get(behaviour.operation) else { return false };
-        operation.executables.values().any(|e| e.objects.get(behaviour).is_some())
+        let is_visit = visit(&behaviour.executable).is_some();
+        let mut others = operation.executables.iter().filter(|(name, _)| is_visit || visit(name).is_none());
+        others.any(|(_, executable)| executable.objects.get(behaviour).is_some())
     }
 
     /// What the workload did of the same kind, most frequent first: by the same executable, or else by any.
@@ -388,6 +421,12 @@ impl Operation {
         self.sketch.is_some()
     }
 
+    /// What a behaviour's executable did; where people or their tools run it, then also what the service does by it.
+    fn does(&self, behaviour: &Behaviour<'_>) -> impl Iterator<Item = &Executable> {
+        let names = [Some(&*behaviour.executable), visit(&behaviour.executable).map(|(_, program)| program)];
+        names.into_iter().flatten().filter_map(|name| self.executables.get(name))
+    }
+
     /// What its objects are.
     fn kind(&self, name: &str) -> Option<ObjectKind> {
         self.kind.or_else(|| Some(earlier::find(name)?.kind))
@@ -413,12 +452,14 @@ impl Operation {
         if self.sketch.as_ref().is_some_and(|sketch| sketch.contains(behaviour)) {
             return true;
         }
-        let holds = |executable: &mut Executable| executable.objects.get_mut(behaviour).map(note);
+        let known = |executable: &mut Executable| -> Option<()> {
+            executable.objects.get_mut(behaviour).filter(|seen| behaviour.is_as(seen)).map(note)
+        };
         if behaviour.is_vague {
             let mut candidates = self.executables.iter_mut().filter(|(n, _)| *n == UNKNOWN || behaviour.may_be_by(n));
-            return candidates.find_map(|(_, executable)| holds(executable)).is_some();
+            return candidates.find_map(|(_, executable)| known(executable)).is_some();
         }
         // What an unknown executable did while it was learnt, every executable may do.
-        [&*behaviour.executable, UNKNOWN].into_iter().any(|n| self.executables.get_mut(n).and_then(holds).is_some())
+        [&*behaviour.executable, UNKNOWN].into_iter().any(|n| self.executables.get_mut(n).and_then(known).is_some())
     }
 }

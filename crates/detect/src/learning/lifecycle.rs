@@ -223,9 +223,9 @@ impl Lifecycle {
     }
 
     /// A start of one of its containers was seen. With the first, what comes with it is new to a profile that was learnt from
-    /// containers that ran already.
+    /// containers that ran already, be they of the version before.
     pub(crate) fn note_start(&mut self, lenient_ns: u64) {
-        if self.starts == 0 && self.is_judged {
+        if self.starts == 0 && (self.is_judged || self.predecessor.is_some()) {
             self.lenient_until_ns = self.watched_ns.saturating_add(lenient_ns);
         }
         self.starts = self.starts.saturating_add(1);

@@ -14,6 +14,9 @@ pub struct Seen {
     /// Which containers showed it: a bit for each, by a hash of its id, so that those of two places can be united.
     #[serde(default, skip_serializing_if = "is_zero")]
     shown_by: u64,
+    /// Whether none but the main process of its program was seen to do it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_of_main_alone: bool,
     /// What is not yet counted, see [`Seen::flush_counts`].
     #[serde(skip)]
     pending: u64,
@@ -36,11 +39,17 @@ impl Seen {
         Self { shown_by: bit_of(container), ..Self::at(time_ns) }
     }
 
+    /// The same, where none but the main process of its program was seen to do it, or others may have.
+    pub(crate) fn of_main_alone(self, is_of_main_alone: bool) -> Self {
+        Self { is_of_main_alone, ..self }
+    }
+
     /// Takes over what else was seen.
     pub fn add(&mut self, other: Self) {
         let (pending, pending_last_ns) =
             (self.pending + other.pending, self.pending_last_ns.max(other.pending_last_ns));
         let shown_by = self.shown_by | other.shown_by;
+        let is_of_main_alone = other.is_of_main_alone && (self.is_of_main_alone || *self == Self::default());
         if self.count == 0 {
             *self = other;
         } else if other.count > 0 {
@@ -49,6 +58,7 @@ impl Seen {
             self.last_seen_ns = self.last_seen_ns.max(other.last_seen_ns);
         }
         (self.pending, self.pending_last_ns, self.shown_by) = (pending, pending_last_ns, shown_by);
+        self.is_of_main_alone = is_of_main_alone;
     }
 
     /// In how many containers it was seen. Exact for a few, an estimate for many, 266 at most: linear counting over 64

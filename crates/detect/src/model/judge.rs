@@ -6,11 +6,12 @@ use ethogram_model::{Event, Finding, ObjectKind, evidence};
 
 use super::{MAX_CONTAINERS, Model, Recall, START_NS};
 use crate::{
-    Candidate, FindingUpdate,
+    Candidate, FindingUpdate, Profile,
     channels::behaviour::{
-        Behaviour, Dedup, Raise,
+        Behaviour, Dedup, Fit, Raise,
         finding::{self, Known},
     },
+    learning::Seen,
 };
 
 impl Model {
@@ -64,7 +65,7 @@ impl Model {
             }
             self.inits.insert(container, process.pid);
         }
-        let mut news = Vec::new();
+        let (mut news, mut excused) = (Vec::new(), Vec::new());
         for behaviour in Behaviour::of(event).map(|behaviour| behaviour.named(event, &self.names)) {
             held.is_touched = true;
             if behaviour.is_start {
@@ -73,10 +74,14 @@ impl Model {
             if held.profile.channels.behaviour.knows(&behaviour, |seen| seen.note_in(container, event.time_ns)) {
                 held.is_pending = true;
                 self.counters.known += 1;
+            } else if held.profile.channels.behaviour.excuses(&behaviour) {
+                self.counters.known += 1;
+                excused.push(behaviour);
             } else {
                 news.push(behaviour);
             }
         }
+        excused.iter().for_each(|behaviour| self.learn_excused(&uid, behaviour, event));
         for behaviour in news {
             findings.extend(self.judge_new(&uid, &behaviour, event, &mut accepted));
         }
@@ -84,6 +89,21 @@ impl Model {
             self.suspect(worst);
         }
         findings
+    }
+
+    /// What people and their tools do as the service does it is learnt as theirs. So it is no news where the service no longer does it;
+    /// and what a service never did, but was learnt of it when the two were not told apart, is forgotten in time.
+    fn learn_excused(&mut self, uid: &Arc<str>, behaviour: &Behaviour<'_>, event: &Event) {
+        let Some(held) = self.profiles.get_mut(uid) else { return };
+        let Profile { lifecycle, channels, .. } = &mut held.profile;
+        if self.settings.is_locked || lifecycle.is_approved() || self.quarantine.holds(event) {
+            return;
+        }
+        let container = event.context.container.as_ref().map_or(0, |container| container.cgroup_id);
+        let seen = Seen::shown(event.time_ns, container);
+        let fit = channels.behaviour.learn(behaviour, seen, lifecycle.window(), &self.settings);
+        self.counters.overflowed += u64::from(fit != Fit::Held);
+        held.is_dirty = true;
     }
 
     /// Raises once that a workload has no profile.

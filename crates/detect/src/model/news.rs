@@ -8,7 +8,7 @@ use super::{Model, habits::Usual, sessions::Session};
 use crate::{
     Candidate, Profile,
     channels::behaviour::{
-        Behaviour, BehaviourChannel, Dedup, Fit, Raise,
+        Behaviour, BehaviourChannel, Dedup, Fit, Raise, Reader,
         assessment::Assessment,
         finding::{self, Known, USUAL},
         peers, places, purpose,
@@ -106,6 +106,9 @@ impl Model {
         if purpose::reads_another_of_its_keys(channel, behaviour, event) {
             assessment = assessment.of_another_key();
         }
+        if channel.is_of_main_alone(behaviour) {
+            assessment = assessment.of_forked_reader();
+        }
         let first = channel.first_of_kind(behaviour).filter(|_| session.is_none() && !is_run_by_start);
         if let Some(what) = first {
             assessment = assessment.raise_severity(what);
@@ -120,8 +123,9 @@ impl Model {
         // A score that is not used is not worth it.
         let others = if is_tested { self.ask_others(uid, behaviour) } else { (0, 0) };
         let scored = Scored::of(behaviour, channel, others, assessment.severity);
-        let is_severe = assessment.severity >= Severity::High
-            && !(is_of_start && places::is_setup(&behaviour.object, behaviour.sensitivity, &behaviour.executable));
+        let is_setup = places::is_setup(&behaviour.object, behaviour.sensitivity, behaviour.program())
+            || purpose::reads_its_key(behaviour, event);
+        let is_severe = assessment.severity >= Severity::High && !(is_of_start && is_setup);
         let is_odd = first.is_some() || is_sweep || is_severe;
         let learns = profile.lifecycle.learns(
             behaviour.is_start,
@@ -133,7 +137,7 @@ impl Model {
             && profile.lifecycle.learns_code(self.settings.is_locked)
             && was_overlooked(channel, behaviour, event);
         let is_suspect = self.quarantine.holds(event);
-        let by = by(event);
+        let by = by(behaviour, event);
         let is_own_data = channel.is_own_data(behaviour);
         Some(News {
             behaviour,
@@ -177,7 +181,7 @@ impl Model {
             accepted(&Candidate {
                 analytic: &analytic,
                 workload: &workload.name,
-                executable: &behaviour.executable,
+                executable: behaviour.program(),
                 object: &behaviour.object,
                 severity: news.assessment.severity,
             })
@@ -357,7 +361,7 @@ impl Model {
 /// packages.
 fn sets_up(behaviour: &Behaviour<'_>, event: &Event) -> bool {
     let Some(process) = event.context.process.as_deref() else { return false };
-    let is_setup = places::is_setup(&behaviour.object, behaviour.sensitivity, &behaviour.executable);
+    let is_setup = places::is_setup(&behaviour.object, behaviour.sensitivity, behaviour.program());
     behaviour.kind != ObjectKind::SensitivePath
         && system_program::name(&process.exec).is_some()
         && (is_setup || purpose::installs(&process.exec))
@@ -369,12 +373,15 @@ fn was_overlooked(channel: &BehaviourChannel, behaviour: &Behaviour<'_>, event: 
     is_ordinary && (purpose::gives_another_name(event) || channel.was_known_among_others(behaviour))
 }
 
-/// By which user something was done, and below which program, in few characters.
-fn by(event: &Event) -> String {
+/// By which user something was done, below which program, and by which of its own processes, in few characters.
+fn by(behaviour: &Behaviour<'_>, event: &Event) -> String {
     let process = event.context.process.as_deref();
     let user = process.map(|process| process.user_id.to_string()).unwrap_or_default();
     let parent = process.and_then(|process| process.ancestors.first()).map(|exec| label(exec)).unwrap_or_default();
-    let mut by = uid::of([&*user, &*parent]);
+    let mut by = match behaviour.reader {
+        Reader::Forked => uid::of([&*user, &*parent, "forked"]),
+        Reader::Any | Reader::Main => uid::of([&*user, &*parent]),
+    };
     by.truncate(16);
     by
 }

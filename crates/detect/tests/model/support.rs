@@ -53,6 +53,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         field("_habit", FieldKind::Unsigned, 8, 8),
         field("file.writable_layer", FieldKind::Bool, 16, 1),
         field("failed", FieldKind::Bool, 17, 1),
+        field("process.parent_pid", FieldKind::Unsigned, 18, 2),
     ];
     match object[..] {
         ["memory.kind"] => {
@@ -226,7 +227,11 @@ impl Sandbox {
     }
 
     pub(crate) fn read(&self, by: &str, path: &str, at: u64) -> Event {
-        self.on_path("read", ObjectKind::SensitivePath, Some(self.process(by)), path, at)
+        self.read_as(Some(self.process(by)), path, at)
+    }
+
+    pub(crate) fn read_as(&self, process: Option<Process>, path: &str, at: u64) -> Event {
+        self.on_path("read", ObjectKind::SensitivePath, process, path, at)
     }
 
     /// Code made in memory: 2 where it was made executable once written, 3 from a file in memory.
@@ -250,6 +255,12 @@ impl Sandbox {
 /// The same event with one byte of its record set: 16 is the writable layer, 17 that it failed.
 pub(crate) fn with_byte(mut event: Event, offset: usize) -> Event {
     event.record[offset] = 1;
+    event
+}
+
+/// The same event of a process whose parent is that one by now.
+pub(crate) fn with_parent(mut event: Event, pid: u16) -> Event {
+    event.record[18..20].copy_from_slice(&pid.to_le_bytes());
     event
 }
 

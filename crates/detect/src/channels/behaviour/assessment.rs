@@ -94,6 +94,15 @@ impl Assessment {
         Self { severity: self.severity.min(Severity::Medium), because: Some(because.to_owned()), ..self }
     }
 
+    /// The same where a process reads it that the one which usually does has forked.
+    pub(crate) fn of_forked_reader(self) -> Self {
+        let what = self.because.map(|what| format!("; {what}")).unwrap_or_default();
+        Self {
+            because: Some(format!("only the program's main process read it, and none that this forked{what}")),
+            ..self
+        }
+    }
+
     /// The same where its executable never did anything like it.
     pub(crate) fn raise_severity(self, because: &str) -> Self {
         if self.severity != Severity::Medium {

@@ -45,7 +45,7 @@ pub(crate) fn make(
         confidence: assessment.confidence,
         reason: reason(&seen, assessment.because.as_deref(), &known, &score),
         operation: behaviour.operation.to_owned(),
-        executable: behaviour.executable.to_string(),
+        executable: behaviour.program().to_owned(),
         object,
         score: Some(score),
         ..without_profile(event, known, uid)
@@ -104,7 +104,7 @@ fn place(event: &Event) -> &str {
 
 /// What was done, in words: `/bin/sh ran /usr/bin/curl`.
 fn sentence(behaviour: &Behaviour<'_>, object: &str) -> String {
-    let who = match &*behaviour.executable {
+    let who = match behaviour.program() {
         UNKNOWN => "an unknown process".into(),
         OTHERS => "other programs".into(),
         executable => render::escape(executable),

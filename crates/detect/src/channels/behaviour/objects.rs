@@ -214,7 +214,8 @@ impl Objects {
         self.retain(|name, seen| {
             let known = before.named.get(name).or_else(|| before.paths.get(name));
             if let Some(known) = known.filter(|_| seen.count == 0) {
-                *seen = *known;
+                // Written is what is read, and not by which process.
+                *seen = known.of_main_alone(false);
             }
             true
         });

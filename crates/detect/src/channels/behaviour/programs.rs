@@ -16,6 +16,11 @@ fn program(object: &str) -> Option<&str> {
     parts(object).map(|(program, _)| program)
 }
 
+/// The program of an object, with or without arguments.
+pub(super) fn of(object: &str) -> &str {
+    program(object).unwrap_or(object)
+}
+
 /// The program and its arguments, where there are any.
 fn parts(object: &str) -> Option<(&str, &str)> {
     let end = object.match_indices(' ').map(|(at, _)| at).find(|at| ends_there(object, *at))?;

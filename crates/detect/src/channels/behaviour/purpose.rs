@@ -4,6 +4,7 @@
 use ethogram_model::{Event, Exec, ObjectKind};
 
 use super::{Behaviour, BehaviourChannel, places};
+use crate::learning::Seen;
 use crate::subject::{
     program::{file_name, folder},
     system_program,
@@ -47,18 +48,24 @@ pub(super) fn reads_its_own(behaviour: &Behaviour<'_>, event: &Event) -> bool {
 
 /// A server reads another TLS key of a folder of which it read one before: its certificate was renewed, or there is one more.
 pub(crate) fn reads_another_of_its_keys(channel: &BehaviourChannel, behaviour: &Behaviour<'_>, event: &Event) -> bool {
-    let (executable, key) = (&*behaviour.executable, &*behaviour.object);
+    let (program, key) = (behaviour.program(), &*behaviour.object);
     let is_key = behaviour.kind == ObjectKind::SensitivePath && places::is_tls_key(key) && !gives_another_name(event);
     if !is_key || behaviour.is_vague || !exec(event).is_some_and(is_a_part) {
         return false;
     }
-    let mut operations = channel.operations.iter();
-    let serves = operations.any(|(name, operation)| {
-        operation.kind(name) == Some(ObjectKind::Port) && operation.executables.contains_key(executable)
-    });
-    let reads = channel.operations.get(behaviour.operation).and_then(|reads| reads.executables.get(executable));
-    let is_beside = |known: &str| places::is_tls_key(known) && folder(known) == folder(key);
-    serves && reads.is_some_and(|reads| reads.objects.names().any(is_beside))
+    let mut reads = channel.operations.get(behaviour.operation).into_iter().flat_map(|reads| reads.does(behaviour));
+    let is_beside = |(known, seen): &(String, Seen)| {
+        places::is_tls_key(known) && folder(known) == folder(key) && behaviour.is_as(seen)
+    };
+    channel.serves(program) && reads.any(|reads| reads.objects.by_frequency().iter().any(is_beside))
+}
+
+/// What a container was started with reads a TLS key: a server does so as it starts. What it forks meanwhile may serve somebody.
+pub(crate) fn reads_its_key(behaviour: &Behaviour<'_>, event: &Event) -> bool {
+    behaviour.kind == ObjectKind::SensitivePath
+        && places::is_tls_key(&behaviour.object)
+        && !gives_another_name(event)
+        && event.context.process.as_deref().is_some_and(|p| p.pid == p.exec.pid && is_a_part(&p.exec))
 }
 
 /// Whether an event is a move, a link or a mount.

@@ -6,11 +6,15 @@ use ethogram_model::{
     BehaviourSpec, BehaviourWords, Container, Event, ObjectKind, Process, Severity, Value, layout::BehaviourLayout,
 };
 
-use super::{code, earlier, peers, places, template};
+use super::{code, earlier, peers, places, reader::Reader, template};
+use crate::learning::Seen;
 use crate::subject::{
     names::Names,
     normalise,
-    program::{OUTSIDE, UNKNOWN, file_name, folder, is_called, is_in_writable_layer, is_outside, label, manages_users},
+    program::{
+        OUTSIDE, UNKNOWN, as_actor, file_name, folder, is_called, is_in_writable_layer, is_outside, label,
+        manages_users, program_of, visit,
+    },
     real_path::{other_paths, real_path},
 };
 
@@ -36,6 +40,8 @@ pub struct Behaviour<'e> {
     pub is_start: bool,
     /// Whether the object is never one among many: an executable, a secret, what decides what runs.
     pub is_guarded: bool,
+    /// Which of the program's processes read it, where it is a secret.
+    pub reader: Reader,
     /// What reading or writing the object gives away or decides, where that is known.
     pub sensitivity: Option<&'static str>,
     /// How severe it is by its tracker, whatever its object.
@@ -69,6 +75,7 @@ impl<'e> Behaviour<'e> {
             kind,
             is_start: false,
             is_guarded,
+            reader: Reader::Any,
             sensitivity: None,
             severity: None,
             words: None,
@@ -92,16 +99,38 @@ impl<'e> Behaviour<'e> {
         self.kind == ObjectKind::Path && code::is_code(&self.object)
     }
 
+    /// The program that did it, by whichever way that came in.
+    pub(crate) fn program(&self) -> &str {
+        program_of(&self.executable)
+    }
+
+    /// The same as the service itself would do it, where people or their tools did it.
+    pub(super) fn of_service(&self) -> Option<Self> {
+        let (_, program) = visit(&self.executable)?;
+        Some(Self { executable: program.to_owned().into(), ..self.clone() })
+    }
+
+    /// Whether it is as what was seen: what only the main process of a program read is news of those that it forks.
+    pub(super) fn is_as(&self, seen: &Seen) -> bool {
+        self.reader != Reader::Forked || !seen.is_of_main_alone
+    }
+
     /// Whether `executable`, as a profile holds it, may be the one that did this.
     pub fn may_be_by(&self, executable: &str) -> bool {
         if !self.is_vague {
             return self.executable == executable;
         }
-        if self.executable == UNKNOWN || self.executable == executable {
+        let way = |actor| visit(actor).map(|(way, _)| way);
+        let executable = match visit(executable) {
+            Some((_, program)) if way(executable) == way(&self.executable) => program,
+            Some(_) => return false,
+            None => executable,
+        };
+        if self.program() == UNKNOWN || self.program() == executable {
             return true;
         }
         let called = executable.rsplit_once(" (").and_then(|(_, name)| name.strip_suffix(')'));
-        is_called(called.unwrap_or_else(|| file_name(executable)), &self.executable)
+        is_called(called.unwrap_or_else(|| file_name(executable)), self.program())
     }
 }
 
@@ -184,6 +213,7 @@ fn read<'e>(
         kind: spec.kind,
         is_start: false,
         is_guarded: true,
+        reader: Reader::Any,
         sensitivity: None,
         severity: spec.severity.or_else(|| earlier::find(&spec.operation)?.severity),
         words: spec.words.as_ref(),
@@ -216,7 +246,8 @@ fn read<'e>(
             let known_by = layout.guarded_path.and_then(|field| owned_text(event.value_at(field)));
             let path = known_by.filter(|path| self::is_guarded(spec.kind, path)).unwrap_or(path);
             let object = at_any_home(&actor.0, normalised(path));
-            Some(Behaviour { kind, is_guarded, sensitivity, ..behaviour(actor, object) })
+            let reader = if sensitive { Reader::of(event) } else { Reader::Any };
+            Some(Behaviour { kind, is_guarded, reader, sensitivity, ..behaviour(actor, object) })
         }
         ObjectKind::Peer => {
             let (address, port) = (address(layout, event)?, port(layout, event)?);
@@ -247,7 +278,7 @@ fn read<'e>(
 /// A file in the home of a user, whose name is anybody's where a program makes users.
 fn at_any_home<'e>(actor: &str, path: Cow<'e, str>) -> Cow<'e, str> {
     match path.strip_prefix("/home/").and_then(|path| path.split_once('/')) {
-        Some((_, file)) if manages_users(actor) => format!("/home/<id>/{file}").into(),
+        Some((_, file)) if manages_users(program_of(actor)) => format!("/home/<id>/{file}").into(),
         _ => path,
     }
 }
@@ -262,7 +293,7 @@ fn stays(before: &str, path: &str) -> bool {
 fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, bool)> {
     match event.context.process.as_deref() {
         Some(process) if is_outside(&process.exec, container) => None,
-        Some(process) => Some((label(&process.exec), process.exec.path.is_empty())),
+        Some(process) => Some((as_actor(&process.exec), process.exec.path.is_empty())),
         None => Some((normalised(owned_text(event.thread_name())?), true)),
     }
 }
@@ -271,7 +302,7 @@ fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, b
 fn parent<'e>(process: Option<&'e Process>, container: &Container) -> (Cow<'e, str>, bool) {
     match process.and_then(|p| p.replaced.as_ref().or(p.ancestors.first())) {
         Some(parent) if is_outside(parent, container) => (Cow::Borrowed(OUTSIDE), false),
-        Some(parent) => (label(parent), parent.path.is_empty()),
+        Some(parent) => (as_actor(parent), parent.path.is_empty()),
         None => (Cow::Borrowed(UNKNOWN), true),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ethogram_model::ObjectKind;
 
-use super::{Behaviour, BehaviourChannel, Executable, Objects, Sketch, Unjudged, code};
+use super::{Behaviour, BehaviourChannel, Executable, Objects, Reader, Sketch, Unjudged, code};
 use crate::{Settings, channels::Channel, learning::Seen, subject::program::UNKNOWN};
 
 /// What became of a behaviour that is learnt.
@@ -22,6 +22,7 @@ impl BehaviourChannel {
     /// Adds a behaviour that it does not hold. A quarter more room is kept for what is guarded, so that masses of ordinary paths do
     /// not crowd it out.
     pub(crate) fn learn(&mut self, behaviour: &Behaviour<'_>, seen: Seen, window: u64, settings: &Settings) -> Fit {
+        let seen = seen.of_main_alone(behaviour.reader == Reader::Main);
         let more = if behaviour.is_guarded { 4 } else { usize::MAX };
         let with_more = |limit: usize| limit.saturating_add(limit / more);
         let has_room = |channel: &Self| {

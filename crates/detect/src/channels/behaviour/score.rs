@@ -71,7 +71,7 @@ fn nearest(behaviour: &Behaviour<'_>, channel: &BehaviourChannel) -> (String, No
     let Some(operation) = channel.equivalents(behaviour).into_iter().next() else {
         return ("another kind of operation was new".into(), channel.novelty);
     };
-    let executable = [&*behaviour.executable, UNKNOWN].into_iter().find_map(|name| operation.executables.get(name));
+    let executable = operation.does(behaviour).next().or_else(|| operation.executables.get(UNKNOWN));
     let name = behaviour.operation;
     let that = if behaviour.is_code() { " that can be run" } else { "" };
     if let Some((folder, novelty)) = executable.and_then(|executable| executable.objects.novelty_around(behaviour)) {

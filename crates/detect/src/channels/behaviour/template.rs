@@ -12,6 +12,11 @@ const MOST: usize = 16;
 /// Characters kept of a script.
 const LONGEST: usize = 128;
 
+/// Whether a program as profiles name it is a shell, and no script that one runs.
+pub(crate) fn is_shell(label: &str) -> bool {
+    matches!(stem(called(label)), "sh" | "ash" | "bash" | "dash" | "zsh" | "ksh" | "mksh")
+}
+
 /// Whether a program does what its arguments say.
 pub(crate) fn is_interpreter(name: &str) -> bool {
     matches!(
