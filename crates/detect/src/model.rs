@@ -180,6 +180,7 @@ impl Model {
             }
             held.advance(&self.clock, settings.learning_period_ns);
             held.flushed = entry::Flushed::of(&held.profile);
+            held.bulks.forget(self.clock.now_ns());
             let window = held.profile.lifecycle.window();
             if forgets
                 && held.forgot_in != window

@@ -46,8 +46,8 @@ impl Header {
     /// What the first line begins with.
     pub const FORMAT: &str = "ethogram-recording";
     /// Raised when an older agent could not read it any more. Since 3 an entry that is no input has a kind of its own; since 4
-    /// events may have answers of rules' tests.
-    pub const VERSION: u32 = 4;
+    /// events may have answers of rules' tests; since 5 behaviours may be such as only many events show.
+    pub const VERSION: u32 = 5;
     /// Bytes of the line at most.
     pub const MAX_LINE: u64 = 16 << 10;
 }

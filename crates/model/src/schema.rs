@@ -237,6 +237,9 @@ pub struct BehaviourSpec {
     /// How severe a new one is, unless its object says more. By default that follows from the kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
+    /// ATT&CK techniques of a new one: `T1611`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub techniques: Vec<String>,
     /// How it is put in words. Schemas of earlier agents do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<BehaviourWords>,
@@ -384,4 +387,12 @@ pub enum ObjectKind {
     Port,
     /// A name, or a word that says what was done: compared as it is.
     Name,
+    /// A file that loses its name. Where others come into the place of many, which end otherwise, that is one behaviour.
+    RemovedFile,
+    /// A name that a file gets, which was no file's before.
+    NewFile,
+    /// A file that was there, and is opened for writing. Where many are emptied by that, it is one behaviour.
+    ChangedFile,
+    /// A name that is asked for. Where many below one domain carry data, that is one behaviour.
+    Subdomain,
 }

@@ -3,6 +3,7 @@
 mod alerted;
 mod alike;
 pub(crate) mod assessment;
+pub(crate) mod bulk;
 pub(crate) mod code;
 mod earlier;
 pub(crate) mod finding;
@@ -324,6 +325,13 @@ impl BehaviourChannel {
     pub(crate) fn serves(&self, program: &str) -> bool {
         let ports = self.operations.iter().filter(|(name, operation)| operation.kind(name) == Some(ObjectKind::Port));
         ports.into_iter().any(|(_, operation)| operation.executables.contains_key(program))
+    }
+
+    /// Whether the executable has that port.
+    fn listens_on(&self, behaviour: &Behaviour<'_>, port: &str) -> bool {
+        let port = Behaviour::by_name(behaviour.operation, &behaviour.executable, port, ObjectKind::Port, true);
+        let mut ports = self.operations.iter().filter(|(name, o)| o.kind(name) == Some(ObjectKind::Port));
+        ports.any(|(_, o)| o.executables.get(&*port.executable).is_some_and(|e| e.objects.get(&port).is_some()))
     }
 
     /// Whether the executable connects to one new peer after another, as who looks for something does.

@@ -40,6 +40,7 @@ enum Tactic {
     Escalation,
     Credentials,
     Command,
+    Impact,
 }
 
 /// Sets the score, its reasons, the severity and the confidence.
@@ -121,6 +122,8 @@ fn tactic(part: &Part) -> Option<Tactic> {
         "read" if part.severity >= Severity::Medium => Tactic::Credentials,
         "write" | "link" | "rename" if part.severity >= Severity::High => Tactic::Persistence,
         "connect" | "send" | "listen" => Tactic::Command,
+        "tunnel" if part.severity >= Severity::Medium => Tactic::Command,
+        "replace" | "overwrite" if part.severity >= Severity::Medium => Tactic::Impact,
         _ if part.severity >= Severity::High => Tactic::Escalation,
         _ => return None,
     })
@@ -175,6 +178,7 @@ fn in_words(all: &[Tactic]) -> String {
         Tactic::Escalation => "rights or the kernel are reached for",
         Tactic::Credentials => "secrets are read",
         Tactic::Command => "the network is used",
+        Tactic::Impact => "data are changed",
     };
     all.iter().map(word).collect::<Vec<_>>().join(", ")
 }

@@ -114,6 +114,7 @@ fn schema(kind: ObjectKind) -> Arc<EventSchema> {
         unless: None,
         from: None,
         severity: None,
+        techniques: Vec::new(),
         words: None,
     };
     Arc::new(EventSchema {

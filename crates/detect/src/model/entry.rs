@@ -2,6 +2,7 @@
 
 use crate::{
     Profile,
+    channels::behaviour::bulk::Bulks,
     learning::{Bits, clock::Clock},
 };
 
@@ -22,6 +23,8 @@ pub(super) struct ProfileEntry {
     pub(super) threshold: Bits,
     /// From which score on an incident of it is of medium severity, where that is more than usual.
     pub(super) incident_threshold: Bits,
+    /// What the workload did of late that counts only where there is much of it.
+    pub(super) bulks: Bulks,
     /// Something was learnt or raised since it was taken.
     pub(super) is_dirty: bool,
     /// Something was counted since it was taken.
@@ -60,6 +63,7 @@ impl ProfileEntry {
             flushed,
             threshold: Bits::default(),
             incident_threshold: Bits::default(),
+            bulks: Bulks::default(),
             is_dirty: true,
             is_touched: false,
             is_pending: false,

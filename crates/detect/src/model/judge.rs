@@ -66,7 +66,8 @@ impl Model {
             self.inits.insert(container, process.pid);
         }
         let (mut news, mut excused) = (Vec::new(), Vec::new());
-        for behaviour in Behaviour::of(event).map(|behaviour| behaviour.named(event, &self.names)) {
+        let shown = Behaviour::of(event).map(|behaviour| behaviour.named(event, &self.names));
+        for behaviour in shown.chain(held.bulks.observe(event)) {
             held.is_touched = true;
             if behaviour.is_start {
                 held.profile.lifecycle.note_start(START_NS.min(self.settings.learning_period_ns));

@@ -10,6 +10,7 @@ use crate::{
     channels::behaviour::{
         Behaviour, BehaviourChannel, Dedup, Fit, Raise, Reader,
         assessment::Assessment,
+        bulk,
         finding::{self, Known, USUAL},
         peers, places, purpose,
         score::Scored,
@@ -109,7 +110,15 @@ impl Model {
         if channel.is_of_main_alone(behaviour) {
             assessment = assessment.of_forked_reader();
         }
-        let first = channel.first_of_kind(behaviour).filter(|_| session.is_none() && !is_run_by_start);
+        let excuse = bulk::excuse(channel, behaviour, event, session.is_some());
+        if let Some(because) = excuse {
+            assessment = assessment.of_excused_bulk(because);
+        }
+        let first = match behaviour.bulk {
+            Some(_) => bulk::first(channel, behaviour).filter(|_| excuse.is_none()),
+            None => channel.first_of_kind(behaviour),
+        };
+        let first = first.filter(|_| session.is_none() && !is_run_by_start);
         if let Some(what) = first {
             assessment = assessment.raise_severity(what);
         }

@@ -5,10 +5,12 @@
 //! a file really named so is `\*`, or has `<\any>`.
 
 mod date;
+pub(crate) mod random;
 
 use std::borrow::Cow;
 
 use date::date;
+use random::{Shape, is_hex, is_random};
 
 /// Bytes kept of a path; longer ones are cut and end in `…`.
 pub const MAX_PATH: usize = 512;
@@ -235,63 +237,6 @@ fn uuid(text: &[u8]) -> Option<usize> {
         _ => b.is_ascii_hexdigit(),
     });
     (fits && text.get(36).is_none_or(|b| b.is_ascii() && !b.is_ascii_alphanumeric())).then_some(36)
-}
-
-/// Whether a word is a hash or an id in hexadecimal, and neither `deadbeef` nor `decade2020`.
-fn is_hex(word: &str) -> bool {
-    let one_case =
-        !(word.contains(|c: char| c.is_ascii_uppercase()) && word.contains(|c: char| c.is_ascii_lowercase()));
-    if word.len() < 8 || !one_case || !word.bytes().all(|b| b.is_ascii_hexdigit()) {
-        return false;
-    }
-    let shape = Shape::of(word);
-    match word.len() {
-        8..12 => shape.digits >= 2 && shape.changes >= 2,
-        12..32 => shape.digits >= 2,
-        _ => true,
-    }
-}
-
-/// Whether a word is made by a random generator: it changes between digits and letters, upper and lower, far more
-/// often than names that people make up (`Log4j2Config`, `utf8mb4`, `md5sum`).
-fn is_random(word: &str) -> bool {
-    if word.len() < 6 || !word.is_ascii() {
-        return false;
-    }
-    let Shape { digits, upper, lower, changes } = Shape::of(word);
-    let steps = word.len() - 1;
-    if digits == 0 {
-        false
-    } else if upper > 0 && lower > 0 {
-        changes >= 3 && if word.len() < 16 { changes * 2 > steps } else { changes * 5 > steps * 2 }
-    } else {
-        word.len() >= 8 && digits >= 3 && changes >= 4 && changes * 4 >= steps
-    }
-}
-
-/// How a word is made of kinds of characters.
-struct Shape {
-    digits: usize,
-    upper: usize,
-    lower: usize,
-    /// Changes from one kind to another, without that from a capital at the beginning.
-    changes: usize,
-}
-
-impl Shape {
-    fn of(word: &str) -> Self {
-        let kind = |b: u8| (b.is_ascii_digit(), b.is_ascii_uppercase());
-        let bytes = word.as_bytes();
-        let count = |is: fn(&u8) -> bool| bytes.iter().filter(|b| is(b)).count();
-        let changes = bytes.windows(2).filter(|w| kind(w[0]) != kind(w[1])).count();
-        let capital = matches!(bytes, [a, b, ..] if a.is_ascii_uppercase() && b.is_ascii_lowercase());
-        Self {
-            digits: count(u8::is_ascii_digit),
-            upper: count(u8::is_ascii_uppercase),
-            lower: count(u8::is_ascii_lowercase),
-            changes: changes - usize::from(capital),
-        }
-    }
 }
 
 /// Shortens a path to [`MAX_PATH`] bytes, at a `/` where there is one.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 mod bounds;
+mod bulk;
 mod clock;
 mod code;
 mod commands;

@@ -43,6 +43,8 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
     let object = match kind {
         ObjectKind::Executable => vec!["process.executable.path"],
         ObjectKind::Path | ObjectKind::SensitivePath | ObjectKind::GuardedPath => vec!["file.path"],
+        ObjectKind::RemovedFile | ObjectKind::NewFile | ObjectKind::ChangedFile => vec!["file.path"],
+        ObjectKind::Subdomain => vec!["dns.question.name"],
         ObjectKind::Peer => vec!["network.peer.address", "network.peer.port"],
         ObjectKind::Port => vec!["network.local.address", "network.local.port"],
         ObjectKind::Name => vec!["memory.kind"],
@@ -66,6 +68,7 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             field("file.guarded_path", FieldKind::Path, 24, 4),
             field("file.real_path", FieldKind::Path, 28, 4),
             field("file.old_path", FieldKind::Path, 32, 4),
+            field("file.open.flags", FieldKind::Unsigned, 36, 4),
         ]),
         [address, port] => {
             fields.push(field(address, FieldKind::Ip, 24, 16));
@@ -87,8 +90,9 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             kind,
             when: None,
             unless: Some("failed".into()),
-            from: (kind == ObjectKind::GuardedPath).then(|| "file.old_path".into()),
+            from: matches!(kind, ObjectKind::GuardedPath | ObjectKind::NewFile).then(|| "file.old_path".into()),
             severity: None,
+            techniques: Vec::new(),
             words: None,
         }],
         rules: None,
@@ -224,6 +228,29 @@ impl Sandbox {
         record[19] = 1;
         event.record = record.into();
         event
+    }
+
+    /// `by` does that to a file as one of many; a new one can be another's new name.
+    pub(crate) fn one_of_many(
+        &self,
+        kind: ObjectKind,
+        by: Process,
+        path: &str,
+        before: Option<&str>,
+        at: u64,
+    ) -> Event {
+        let operation = if kind == ObjectKind::ChangedFile { "overwrite" } else { "replace" };
+        let mut event = self.on_path(operation, kind, Some(by), path, at);
+        let mut record = event.record.to_vec();
+        record[36..40].copy_from_slice(&0o1001_u32.to_le_bytes());
+        before.into_iter().for_each(|before| put_path(&mut record, 32, before));
+        event.record = record.into();
+        event
+    }
+
+    /// `by` asks for a name.
+    pub(crate) fn ask(&self, by: Process, name: &str, at: u64) -> Event {
+        self.on_path("tunnel", ObjectKind::Subdomain, Some(by), name, at)
     }
 
     pub(crate) fn read(&self, by: &str, path: &str, at: u64) -> Event {

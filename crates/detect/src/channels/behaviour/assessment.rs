@@ -70,11 +70,12 @@ impl Assessment {
             }
             ObjectKind::Peer => (Severity::Medium, 60, None),
             ObjectKind::Port => (Severity::Medium, 60, None),
-            ObjectKind::Name => (Severity::Medium, 70, None),
+            _ => (Severity::Medium, 70, None),
         };
+        let because = because.or_else(|| behaviour.bulk.as_ref().map(|bulk| bulk.many.clone()));
         // What its object says of it goes before what its tracker says of all of its kind.
         let (severity, confidence) = match behaviour.severity {
-            Some(severity) if because.is_none() => (severity, 50),
+            Some(severity) if because.is_none() || behaviour.bulk.is_some() => (severity, 50),
             _ => (severity, confidence),
         };
         // Who did it is half of a behaviour.
@@ -103,11 +104,22 @@ impl Assessment {
         }
     }
 
+    /// The same where there is a harmless reason for so much of it.
+    pub(crate) fn of_excused_bulk(self, because: &str) -> Self {
+        Self { severity: self.severity.min(Severity::Low), ..self }.saying(because)
+    }
+
     /// The same where its executable never did anything like it.
     pub(crate) fn raise_severity(self, because: &str) -> Self {
         if self.severity != Severity::Medium {
             return self;
         }
-        Self { severity: Severity::High, confidence: self.confidence, because: Some(because.to_owned()) }
+        Self { severity: Severity::High, ..self }.saying(because)
+    }
+
+    /// With this beside what is said of it already.
+    fn saying(self, because: &str) -> Self {
+        let before = self.because.filter(|before| before != because).map(|before| before + "; ").unwrap_or_default();
+        Self { because: Some(before + because), ..self }
     }
 }

@@ -48,6 +48,7 @@ pub(crate) fn make(
         executable: behaviour.program().to_owned(),
         object,
         score: Some(score),
+        techniques: behaviour.techniques.to_vec(),
         ..without_profile(event, known, uid)
     }
 }

@@ -18,6 +18,9 @@ const KNOW_USERS: &str = "login su sudo sshd sshd-session dropbear passwd chage 
 /// They bring programs and their files.
 const INSTALL: &str =
     "dpkg dpkg-deb apt apt-get aptitude apk rpm dnf yum microdnf zypper pacman update-alternatives ldconfig";
+/// They replace files by others: packed, or put aside, without a password.
+const REPLACE: &str =
+    "gzip gunzip pigz bzip2 pbzip2 xz unxz lzma zstd unzstd lz4 lzop compress uncompress logrotate savelog";
 /// Secrets, and the programs that are there to read them.
 const READ: [(&str, &str); 5] = [
     ("/etc/shadow", KNOW_USERS),
@@ -89,6 +92,13 @@ pub(super) fn runs_its_helper(event: &Event) -> bool {
 fn is_a_part(exec: &Exec) -> bool {
     system_program::name(exec).is_some_and(|name| name == file_name(&exec.path))
         && !system_program::is_interpreter(&exec.path)
+}
+
+/// A program packs files, puts them aside, or brings new ones.
+pub(super) fn puts_files_aside(event: &Event) -> bool {
+    let program = exec(event).filter(|exec| !exec.path.is_empty());
+    program
+        .is_some_and(|exec| installs(exec) || system_program::name(exec).is_some_and(|name| is_one_of(REPLACE, name)))
 }
 
 /// A program of the system brings other programs.

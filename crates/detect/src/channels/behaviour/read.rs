@@ -20,6 +20,15 @@ use crate::subject::{
 
 /// The port of the DNS.
 const DNS: u16 = 53;
+/// What makes a behaviour of events that are none by themselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bulk {
+    /// What each of them did.
+    pub kind: ObjectKind,
+    /// How many there were, as a sentence.
+    pub many: String,
+}
+
 /// One thing that a process of a container did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Behaviour<'e> {
@@ -46,6 +55,10 @@ pub struct Behaviour<'e> {
     pub sensitivity: Option<&'static str>,
     /// How severe it is by its tracker, whatever its object.
     pub severity: Option<Severity>,
+    /// ATT&CK techniques, where the tracker's manifest says.
+    pub techniques: &'e [String],
+    /// How much of it there was, where only that makes it a behaviour.
+    pub bulk: Option<Bulk>,
     /// How it is put in words, where the tracker's manifest says.
     pub words: Option<&'e BehaviourWords>,
 }
@@ -78,6 +91,8 @@ impl<'e> Behaviour<'e> {
             reader: Reader::Any,
             sensitivity: None,
             severity: None,
+            techniques: &[],
+            bulk: None,
             words: None,
         }
     }
@@ -135,7 +150,7 @@ impl<'e> Behaviour<'e> {
 }
 
 /// The container in which it happened. Processes of the host are in none, which is the same for all of them.
-fn place(event: &Event) -> Option<&Container> {
+pub(super) fn place(event: &Event) -> Option<&Container> {
     static HOST: LazyLock<Container> = LazyLock::new(Container::default);
     let container = event.context.container.as_deref();
     container.or_else(|| event.context.service.is_some().then(|| &*HOST))
@@ -165,7 +180,7 @@ fn is_guarded(kind: ObjectKind, path: &str) -> bool {
     match kind {
         ObjectKind::SensitivePath => places::secret(path).is_some(),
         ObjectKind::Path | ObjectKind::GuardedPath => places::control(path).is_some(),
-        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => false,
+        _ => false,
     }
 }
 
@@ -174,13 +189,15 @@ fn is_of_interest(kind: ObjectKind, path: &str) -> bool {
     match kind {
         ObjectKind::SensitivePath => places::secret(path).is_some(),
         ObjectKind::GuardedPath => places::control(path).is_some() || code::is_code(path),
-        ObjectKind::Path => !places::is_sink(path),
-        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name => true,
+        ObjectKind::Path | ObjectKind::RemovedFile | ObjectKind::NewFile | ObjectKind::ChangedFile => {
+            !places::is_sink(path)
+        }
+        ObjectKind::Executable | ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name | ObjectKind::Subdomain => true,
     }
 }
 
 /// The behaviours of the manifest that an event shows.
-fn specs(event: &Event) -> impl Iterator<Item = (&BehaviourSpec, &BehaviourLayout)> {
+pub(super) fn specs(event: &Event) -> impl Iterator<Item = (&BehaviourSpec, &BehaviourLayout)> {
     let is_true = |field: usize| event.value_at(field).is_truthy();
     let shown = event.schema.layout().behaviours.iter();
     let shown = shown.filter(move |spec| spec.when.is_none_or(is_true) && !spec.unless.is_some_and(is_true));
@@ -216,6 +233,8 @@ fn read<'e>(
         reader: Reader::Any,
         sensitivity: None,
         severity: spec.severity.or_else(|| earlier::find(&spec.operation)?.severity),
+        techniques: &spec.techniques,
+        bulk: None,
         words: spec.words.as_ref(),
     };
     match spec.kind {
@@ -272,6 +291,8 @@ fn read<'e>(
             Some(behaviour(actor, object))
         }
         ObjectKind::Name => Some(behaviour(actor(event, container)?, name(layout, event)?)),
+        // Only many of them are a behaviour.
+        ObjectKind::RemovedFile | ObjectKind::NewFile | ObjectKind::ChangedFile | ObjectKind::Subdomain => None,
     }
 }
 
@@ -290,7 +311,7 @@ fn stays(before: &str, path: &str) -> bool {
 }
 
 /// What did it, and whether that is vague. Nothing where it was the runtime, or cannot be named.
-fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, bool)> {
+pub(super) fn actor<'e>(event: &'e Event, container: &Container) -> Option<(Cow<'e, str>, bool)> {
     match event.context.process.as_deref() {
         Some(process) if is_outside(&process.exec, container) => None,
         Some(process) => Some((as_actor(&process.exec), process.exec.path.is_empty())),
@@ -364,11 +385,11 @@ fn normalised(path: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// The first of the object's fields that holds a text.
-fn text<'e>(layout: &BehaviourLayout, event: &'e Event) -> Option<Cow<'e, str>> {
+pub(super) fn text<'e>(layout: &BehaviourLayout, event: &'e Event) -> Option<Cow<'e, str>> {
     layout.object.iter().find_map(|place| owned_text(event.value_at(*place)))
 }
 
-fn owned_text(value: Value<'_>) -> Option<Cow<'_, str>> {
+pub(super) fn owned_text(value: Value<'_>) -> Option<Cow<'_, str>> {
     let text = match value {
         Value::Text(Cow::Borrowed(bytes)) => String::from_utf8_lossy(bytes),
         Value::Text(Cow::Owned(bytes)) => match String::from_utf8(bytes) {

@@ -44,7 +44,7 @@ fn of_kind(kind: Option<ObjectKind>, object: &str) -> String {
         Some(ObjectKind::Path | ObjectKind::SensitivePath | ObjectKind::GuardedPath) => {
             numbered_folders(object).into_owned()
         }
-        Some(ObjectKind::Peer | ObjectKind::Port | ObjectKind::Name) | None => object.to_owned(),
+        _ => object.to_owned(),
     }
 }
 
