@@ -4,7 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use ethogram_detect::{Model, Settings};
 use ethogram_model::{
-    BehaviourSpec, Container, Context, Event, EventSchema, Exec, Field, FieldKind, Finding, Image, ObjectKind, Process,
+    BehaviourSpec, BehaviourWords, Container, Context, Event, EventSchema, Exec, Field, FieldKind, Finding, Image,
+    ObjectKind, Process,
 };
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -76,6 +77,12 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
         }
         _ => {}
     }
+    let (sentence, techniques) = match operation {
+        "replace" => (Some("replaced many files by others ({object})"), vec!["T1486"]),
+        "overwrite" => (Some("emptied many files below {object}"), vec!["T1486"]),
+        "tunnel" => (Some("sent data in names below {object}"), vec!["T1048", "T1071.004"]),
+        _ => (None, Vec::new()),
+    };
     Arc::new(EventSchema {
         tracker: "test".into(),
         name: "happened".into(),
@@ -92,8 +99,8 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
             unless: Some("failed".into()),
             from: matches!(kind, ObjectKind::GuardedPath | ObjectKind::NewFile).then(|| "file.old_path".into()),
             severity: None,
-            techniques: Vec::new(),
-            words: None,
+            techniques: techniques.into_iter().map(String::from).collect(),
+            words: sentence.map(|sentence| BehaviourWords { sentence: sentence.into(), ..BehaviourWords::default() }),
         }],
         rules: None,
         about: None,

@@ -10,10 +10,7 @@ use ethogram_model::render;
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 
 use super::Sum;
-use crate::subject::{
-    normalise,
-    program::{file_name, folder},
-};
+use crate::subject::{normalise, program::folder};
 
 /// What belongs together happens within such a time, nanoseconds. What a workload has made within it is its own, as temporary
 /// files are.
