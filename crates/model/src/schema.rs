@@ -396,3 +396,10 @@ pub enum ObjectKind {
     /// A name that is asked for. Where many below one domain carry data, that is one behaviour.
     Subdomain,
 }
+
+impl ObjectKind {
+    /// Whether only many of them are a behaviour.
+    pub fn is_bulk(self) -> bool {
+        matches!(self, Self::RemovedFile | Self::NewFile | Self::ChangedFile | Self::Subdomain)
+    }
+}

@@ -135,7 +135,8 @@ impl Page<'_> {
 
 fn learnt(behaviour: &BehaviourSpec) -> String {
     let all = |names: &[String]| names.iter().map(|n| code(n)).collect::<Vec<_>>().join(" and ");
-    let mut out = format!("as the operation `{}` on {}", behaviour.operation, all(&behaviour.object));
+    let part = if behaviour.kind.is_bulk() { "as one of the many of" } else { "as" };
+    let mut out = format!("{part} the operation `{}` on {}", behaviour.operation, all(&behaviour.object));
     if let Some(when) = &behaviour.when {
         out += &format!(", if {}", code(when));
     }

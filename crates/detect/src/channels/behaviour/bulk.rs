@@ -26,17 +26,11 @@ struct Sum {
     many: String,
 }
 
-/// Whether this kind of object counts only where there are many.
-pub(super) fn is_bulk(kind: ObjectKind) -> bool {
-    use ObjectKind::{ChangedFile, NewFile, RemovedFile, Subdomain};
-    matches!(kind, RemovedFile | NewFile | ChangedFile | Subdomain)
-}
-
 impl Bulks {
     /// Takes in an event. Gives the behaviours that there are enough of with it: the first time, and whenever there are twice as
     /// many.
     pub(crate) fn observe<'e>(&mut self, event: &'e Event) -> Vec<Behaviour<'e>> {
-        let parts = read::specs(event).filter(|(spec, _)| is_bulk(spec.kind));
+        let parts = read::specs(event).filter(|(spec, _)| spec.kind.is_bulk());
         let sums = parts.filter_map(|(spec, layout)| Some((spec, self.add(spec, layout, event)?)));
         sums.filter_map(|(spec, sum)| behaviour(spec, sum, event)).collect()
     }

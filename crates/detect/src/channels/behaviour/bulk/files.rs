@@ -207,3 +207,50 @@ impl Files {
         Some(Sum { object: format!("{}/*.{ending}", many.known_folder()), many: words })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(files: &Files) -> usize {
+        files.made.len() + files.changed.len() + files.gone.len() + files.came.len()
+    }
+
+    #[test]
+    fn endless_files_and_endings_are_bounded_and_what_is_replaced_among_them_is_found() {
+        let mut files = Files::default();
+        let mut found = Vec::new();
+        for n in 0..50_000_u64 {
+            let now_ns = 1 + n;
+            let lone = format!("/tmp/{n}.x{n}");
+            found.extend(files.at(7, now_ns).make(&lone));
+            found.extend(files.at(7, now_ns).remove(&format!("/other/{n}.y")));
+            found.extend(files.at(7, now_ns).change(&format!("/changed/{n}"), false));
+            if n % 100 == 0 {
+                let path = format!("/data/{n}.pdf");
+                found.extend(files.at(7, now_ns).make(&format!("{path}.e{n}")));
+                found.extend(files.at(7, now_ns).remove(&path));
+            }
+            assert!(names(&files) <= MAX_NAMES + 8 && files.replaced.len() <= MAX_ENDINGS + 1);
+        }
+        let object = found.first().map(|sum| &*sum.object);
+        assert_eq!((object, found.len()), (Some("/data/*.*"), 5), "of 500 files, all with endings of their own");
+        files.forget(WINDOW_NS + 1);
+        assert_eq!((names(&files), files.replaced.len()), (0, 0));
+    }
+
+    #[test]
+    fn an_ending_is_a_word_behind_a_name() {
+        for (name, expected) in [
+            ("/data/a.pdf", Some(("/data/a", "pdf"))),
+            ("/data/a.pdf.locked", Some(("/data/a.pdf", "locked"))),
+            ("/data/.hidden", None),
+            ("/data/a", None),
+            ("/data.d/a", None),
+            ("/mail/1.M1P2.host:2,S", None),
+            ("/data/a.", None),
+        ] {
+            assert_eq!(parts(name), expected, "{name}");
+        }
+    }
+}

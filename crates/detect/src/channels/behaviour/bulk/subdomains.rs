@@ -109,4 +109,25 @@ mod tests {
             assert_eq!(split(name), (below, domain), "{name}");
         }
     }
+
+    #[test]
+    fn endless_names_and_domains_are_bounded_and_the_one_with_most_stays() {
+        let mut asked = Subdomains::default();
+        let mut found = Vec::new();
+        for n in 0..20_000_u64 {
+            let now_ns = 1 + n;
+            assert!(asked.ask(&format!("c0505736f89390ec.d{n}.example"), now_ns).is_none());
+            found.extend(
+                asked.ask(
+                    &format!("{:016x}c0505736f89390ec.evil.example", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                    now_ns,
+                ),
+            );
+            assert!(asked.domains.len() <= MAX_DOMAINS);
+            assert!(asked.domains.values().all(|domain| domain.names.len() <= MAX_NAMES));
+        }
+        assert!(found.len() >= 2 && found.iter().all(|sum| sum.object == "evil.example"));
+        asked.forget(WINDOW_NS + 20_001);
+        assert!(asked.domains.is_empty());
+    }
 }
