@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use ethogram_model::{BehaviourSpec, Event, ObjectKind, layout::BehaviourLayout};
 
-use super::{Behaviour, BehaviourChannel, purpose, read, read::Bulk, words};
+use super::{Behaviour, BehaviourChannel, Reader, purpose, read, read::Bulk, words};
 use files::Files;
 use subdomains::Subdomains;
 
@@ -87,6 +87,7 @@ fn behaviour<'e>(spec: &'e BehaviourSpec, sum: Sum, event: &'e Event) -> Option<
         kind: ObjectKind::Name,
         is_start: false,
         is_guarded: true,
+        reader: Reader::Any,
         sensitivity: None,
         severity: spec.severity,
         techniques: &spec.techniques,

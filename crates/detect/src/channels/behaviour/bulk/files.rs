@@ -3,11 +3,11 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    hash::{Hash, Hasher},
+    hash::{DefaultHasher, Hash, Hasher},
 };
 
 use ethogram_model::render;
-use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Sum;
 use crate::subject::{normalise, program::folder};
@@ -100,8 +100,9 @@ fn shown(folder: &str) -> Cow<'_, str> {
     if folder.is_empty() { "/".into() } else { render::escape(folder) }
 }
 
-fn hash_of(what: impl Hash) -> u64 {
-    let mut hasher = FxHasher::default();
+/// What stands for a name. Names are chosen by who is watched: none may be made to stand for another.
+pub(super) fn hash_of(what: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
     hasher.finish()
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::{FxBuildHasher, FxHashSet};
-use std::hash::BuildHasher;
+use rustc_hash::FxHashSet;
 
-use super::Sum;
+use super::{Sum, files::hash_of};
 use crate::subject::normalise::random::information;
 
 /// What belongs together happens within such a time, nanoseconds.
@@ -67,7 +66,7 @@ impl Subdomains {
         if now_ns.saturating_sub(asked.since_ns) >= WINDOW_NS {
             *asked = Domain { since_ns: now_ns, ..Domain::default() };
         }
-        if asked.names.len() >= MAX_NAMES || !asked.names.insert(FxBuildHasher.hash_one(below.to_ascii_lowercase())) {
+        if asked.names.len() >= MAX_NAMES || !asked.names.insert(hash_of(below.to_ascii_lowercase())) {
             return None;
         }
         asked.bits += bits;
