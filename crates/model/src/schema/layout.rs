@@ -47,6 +47,8 @@ pub struct Layout {
     pub is_of_host: Option<usize>,
     /// The behaviours that such an event can show.
     pub behaviours: Vec<BehaviourLayout>,
+    /// Those that only many of such events show.
+    pub bulk_behaviours: Vec<BehaviourLayout>,
     /// The fields of which the first that holds a text says what the event is about.
     pub about: Vec<usize>,
     /// The address and the port of the other end.
@@ -171,7 +173,8 @@ impl Layout {
             let guarded_path = guarded_path.filter(|_| path.is_some() && path.copied() == file_path);
             Some(BehaviourLayout { spec: index, when, unless, from, object, real_path, guarded_path })
         });
-        let behaviours: Vec<_> = behaviours.collect();
+        let is_bulk = |layout: &BehaviourLayout| schema.behaviours[layout.spec].kind.is_bulk();
+        let (bulk_behaviours, behaviours) = behaviours.partition(is_bulk);
         let both = |(one, other): (&str, &str)| Some((place(one)?, place(other)?));
         let (about, names) = match &schema.about {
             Some(about) => {
@@ -206,6 +209,7 @@ impl Layout {
             is_unresolved: place("file.path_unresolved"),
             is_of_host: place("file.host"),
             behaviours,
+            bulk_behaviours,
             about,
             peer: both(("network.peer.address", "network.peer.port")),
             local_address: place("network.local.address"),

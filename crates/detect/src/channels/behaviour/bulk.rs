@@ -30,7 +30,7 @@ impl Bulks {
     /// Takes in an event. Gives the behaviours that there are enough of with it: the first time, and whenever there are twice as
     /// many.
     pub(crate) fn observe<'e>(&mut self, event: &'e Event) -> Vec<Behaviour<'e>> {
-        let parts = read::specs(event).filter(|(spec, _)| spec.kind.is_bulk());
+        let parts = read::specs(event, &event.schema.layout().bulk_behaviours);
         let sums = parts.filter_map(|(spec, layout)| Some((spec, self.add(spec, layout, event)?)));
         sums.filter_map(|(spec, sum)| behaviour(spec, sum, event)).collect()
     }

@@ -67,7 +67,8 @@ impl<'e> Behaviour<'e> {
     /// The behaviours that an event shows. None for an event of the host that is of no service, or of the runtime that sets a container up.
     pub fn of(event: &'e Event) -> impl Iterator<Item = Self> {
         let container = place(event);
-        specs(event).filter_map(move |(spec, layout)| read(spec, layout, event, container?))
+        let shown = specs(event, &event.schema.layout().behaviours);
+        shown.filter_map(move |(spec, layout)| read(spec, layout, event, container?))
     }
 
     /// One that is put together from what a profile holds.
@@ -159,7 +160,9 @@ pub(super) fn place(event: &Event) -> Option<&Container> {
 /// Whether an event shows nothing, whatever process did it, because of its file: one that holds no secret is read,
 /// or one is written that swallows everything.
 pub fn is_ordinary(event: &Event) -> bool {
-    specs(event).all(|(spec, layout)| {
+    let layout = event.schema.layout();
+    let mut shown = specs(event, &layout.behaviours).chain(specs(event, &layout.bulk_behaviours));
+    shown.all(|(spec, layout)| {
         let is_of_use = |path: &str| is_of_interest(spec.kind, path);
         let is_guarded = || other_paths(layout, event).any(|path| is_guarded(spec.kind, &path));
         text(layout, event).is_some_and(|path| !is_of_use(&path) && !is_guarded())
@@ -168,7 +171,7 @@ pub fn is_ordinary(event: &Event) -> bool {
 
 /// The guarded path that an event shows its file to have: of a secret that is read, or of a place that is written.
 pub fn guarded_path(event: &Event) -> Option<Cow<'_, str>> {
-    specs(event).find_map(|(spec, layout)| {
+    specs(event, &event.schema.layout().behaviours).find_map(|(spec, layout)| {
         let lies = || Some(String::from_utf8_lossy(&real_path(event, layout.real_path?)?).into_owned().into());
         let is_guarded = |path: &Cow<'_, str>| is_guarded(spec.kind, path);
         text(layout, event).filter(is_guarded).or_else(|| lies().filter(is_guarded))
@@ -196,11 +199,13 @@ fn is_of_interest(kind: ObjectKind, path: &str) -> bool {
     }
 }
 
-/// The behaviours of the manifest that an event shows.
-pub(super) fn specs(event: &Event) -> impl Iterator<Item = (&BehaviourSpec, &BehaviourLayout)> {
+/// Which of these behaviours of the manifest an event shows.
+pub(super) fn specs<'e>(
+    event: &'e Event,
+    all: &'e [BehaviourLayout],
+) -> impl Iterator<Item = (&'e BehaviourSpec, &'e BehaviourLayout)> {
     let is_true = |field: usize| event.value_at(field).is_truthy();
-    let shown = event.schema.layout().behaviours.iter();
-    let shown = shown.filter(move |spec| spec.when.is_none_or(is_true) && !spec.unless.is_some_and(is_true));
+    let shown = all.iter().filter(move |spec| spec.when.is_none_or(is_true) && !spec.unless.is_some_and(is_true));
     let shown = shown.filter(|_| !is_change_of_mount(event));
     shown.filter_map(|layout| Some((event.schema.behaviours.get(layout.spec)?, layout)))
 }
