@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ethogram_detect::subject::system_program::serves_logins;
+use ethogram_detect::subject::{program::name_actor, system_program::serves_logins};
 use ethogram_model::{Answers, Entry, Event, Exec, Header, Process, Value, runtime::is_runtime, script};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,7 @@ impl Processes {
             self.begin(exec.container_cgroup);
             process.ancestors = self.ancestry(process.parent_pid);
             exec.entry = entry_of_found(&process, &exec);
+            name_actor(&mut exec);
             process.exec = Arc::new(exec);
             process.session_leader = self.leader(session, &process);
             self.insert(process);
@@ -172,6 +173,7 @@ impl Processes {
             let above = before.as_ref().map(|before| &before.exec).or(ancestors.first());
             exec.entry = entry(&exec, above.map(|above| &**above));
         }
+        name_actor(&mut exec);
         let mut process = Process {
             pid: subject.pid,
             start_ns: subject.start_ns,

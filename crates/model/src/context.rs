@@ -274,9 +274,24 @@ pub struct Exec {
     /// By which way it came into its container. For judging alone.
     #[serde(skip)]
     pub entry: Entry,
+    /// What profiles call it as one that acts. For judging alone.
+    #[serde(skip)]
+    pub actor: ActorName,
     /// What tests of rules gave of its arguments and variables before secrets were masked in them. For judging alone.
     #[serde(skip)]
     pub answers: Option<Arc<Answers>>,
+}
+
+/// What a program is called as one that acts, found out once and not for each event.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ActorName {
+    /// Not found out.
+    #[default]
+    Unknown,
+    /// As its path.
+    Path,
+    /// Otherwise.
+    Other(Box<str>),
 }
 
 /// By which way a program came into its container, with all that it runs.

@@ -31,7 +31,7 @@ pub mod value;
 pub mod vocabulary;
 
 pub use answers::{Answer, Answers};
-pub use context::{Container, Context, Entry, Exec, Image, Mount, Pod, Process, Users};
+pub use context::{ActorName, Container, Context, Entry, Exec, Image, Mount, Pod, Process, Users};
 pub use event::{Event, FileId, FileIdentity, Header};
 pub use finding::{Finding, Priority, RuleMatch, Score, ScorePart, Severity};
 pub use heartbeat::Heartbeat;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use ethogram_model::{Container, Entry, Event, Exec};
+use ethogram_model::{ActorName, Container, Entry, Event, Exec};
 
 use super::normalise;
 
@@ -31,6 +31,22 @@ pub fn label(exec: &Exec) -> Cow<'_, str> {
 /// What a program that acts is called: that of people and their tools is another one than the same one of a service, so that
 /// neither is learnt from the other.
 pub(crate) fn as_actor(exec: &Exec) -> Cow<'_, str> {
+    match &exec.actor {
+        ActorName::Path => Cow::Borrowed(&exec.path),
+        ActorName::Other(name) => Cow::Borrowed(name),
+        ActorName::Unknown => actor_of(exec),
+    }
+}
+
+/// Finds out what a program that acts is called, once nothing else of it changes.
+pub fn name_actor(exec: &mut Exec) {
+    exec.actor = match actor_of(exec) {
+        name if name == exec.path => ActorName::Path,
+        name => ActorName::Other(name.into()),
+    };
+}
+
+fn actor_of(exec: &Exec) -> Cow<'_, str> {
     match mark(exec.entry) {
         None => label(exec),
         Some(mark) => format!("{mark} {}", label(exec)).into(),
