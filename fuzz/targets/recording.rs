@@ -51,7 +51,7 @@ fn play(file: &[u8]) {
     recording.groups.iter().cloned().for_each(|(uid, count)| detector.rules.restore(uid, count));
     recording.alerts.iter().for_each(|alert| detector.restore_alert(alert));
     recording.accepted.iter().cloned().for_each(|acceptance| detector.restore_acceptance(acceptance));
-    let judged = Judged::new(conditions.selection, detector, Judges::All);
+    let judged = Judged::new(conditions.container_filter, detector, Judges::All);
     let played = recording.play(judged, |_| true);
     if let Some(damage) = played.damage {
         assert!(damage.offset <= file.len() as u64, "{damage}");

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
     persistence::as_of_now,
-    support::{Container, Server, Settings, ethogram, eventually, seconds},
+    support::{Container, Process, Server, Settings, ethogram, eventually, seconds},
 };
 
 fn story(incident: &Value) -> &Value {
@@ -33,7 +34,7 @@ fn each_deed_is_one_and_is_told_from_its_beginning() {
     web.load(20);
     server.await_judging(seconds(30));
     // Two who do much the same at the same time, and one of them leaves a file.
-    web.sh("cat /etc/shadow; cp /bin/busybox /tmp/dropped");
+    web.sh("cat /etc/shadow; cp /bin/busybox /tmp/dropped; cp /bin/busybox /tmp/kept");
     web.sh("id; echo key >/root/.ssh_key; cat /etc/passwd");
     let first = eventually("the first incident", seconds(20), || about(&server, &web, &["/etc/shadow"]).pop());
     let second = eventually("the second incident", seconds(20), || about(&server, &web, &["ssh_key"]).pop());
@@ -68,13 +69,30 @@ fn each_deed_is_one_and_is_told_from_its_beginning() {
     let objects: Vec<&str> = accepted.as_array().unwrap().iter().filter_map(|one| one["object"].as_str()).collect();
     assert!(objects.contains(&"/root/.ssh_key") && !objects.contains(&"/etc/shadow"), "{objects:?}");
 
-    // It outlives the server, and is open again; what somebody else does then is no part of it.
+    // It outlives the server, and is open again: what it left goes on with it, and what somebody else does is no part of it.
     let is_stored = || as_of_now(&server).trails.contains_key(&later).then_some(());
     eventually("what it did in the store", seconds(10), is_stored);
-    let server = server.kill_and_restart(|_| ());
+    let mut server = server.kill_and_record();
+    let mut follow = ethogram(["incidents", "--follow", "-o", "json"]);
+    follow.arg("--socket").arg(&server.http.socket);
+    let follow = Process::spawn(follow);
     assert_ne!(server.http.get(&format!("/v1/incidents/{later}"))["activity_name"], "Close");
     server.await_container(&web.name);
+    web.exec(&["/tmp/kept", "id"]);
     web.sh("echo key >/root/.other_key; cat /etc/group");
     let other = eventually("the neighbour", seconds(20), || about(&server, &web, &["other_key"]).pop());
     assert!(other.0 != later && other.0 != second.0, "{other:?}");
+    let kept = eventually("what was kept to be run", seconds(20), || about(&server, &web, &["/tmp/kept"]).pop());
+    assert_eq!(kept.0, later);
+
+    // A recording that begins with it gives the same again, to the byte.
+    let followed = || -> String { follow.stdout().into_iter().map(|(_, line)| line + "\n").collect() };
+    eventually("the neighbour to be followed", seconds(10), || followed().contains(&other.0).then_some(()));
+    server.process.signal(Signal::TERM);
+    assert!(server.process.wait(seconds(20)).success());
+    let replay = ethogram(["replay", "-o", "incidents", server.recording().to_str().unwrap()]).output().unwrap();
+    let replayed = String::from_utf8(replay.stdout).unwrap();
+    assert!(replayed.contains(&later) && replayed.contains(&other.0), "{replayed}");
+    // Who begins to follow is shown first what is open.
+    assert!(followed().ends_with(&replayed), "{}\nreplayed:\n{replayed}", followed());
 }

@@ -147,15 +147,30 @@ impl Server {
 
     /// Ends it as `kill -9` does, and starts it again on the same folders.
     pub(crate) fn kill_and_restart(mut self, between: impl FnOnce(&Path)) -> Self {
-        self.process.signal(Signal::KILL);
-        self.process.wait(seconds(10));
+        self.kill();
         between(self.folder.path());
         self.restart()
     }
 
+    /// Ends it as `kill -9` does, and starts one on the same folders that records.
+    pub(crate) fn kill_and_record(mut self) -> Self {
+        self.kill();
+        let recording = self.recording();
+        self.start_again(&["--record", recording.to_str().unwrap()])
+    }
+
     /// Starts one that has ended again, on the same folders.
-    pub(crate) fn restart(mut self) -> Self {
-        self.process = spawn(&self.folder.path().join("ethogram.toml"), &[]);
+    pub(crate) fn restart(self) -> Self {
+        self.start_again(&[])
+    }
+
+    fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.wait(seconds(10));
+    }
+
+    fn start_again(mut self, more: &[&str]) -> Self {
+        self.process = spawn(&self.folder.path().join("ethogram.toml"), more);
         self.await_ready()
     }
 
