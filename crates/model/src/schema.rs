@@ -391,7 +391,7 @@ pub enum ObjectKind {
     RemovedFile,
     /// A name that a file gets, which was no file's before.
     NewFile,
-    /// A file that was there, and is opened for writing. Where many are emptied by that, it is one behaviour.
+    /// A file that was there, and is opened for writing. Where many get another name then, that is one behaviour.
     ChangedFile,
     /// A name that is asked for. Where many below one domain carry data, that is one behaviour.
     Subdomain,

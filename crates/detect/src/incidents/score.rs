@@ -123,7 +123,7 @@ fn tactic(part: &Part) -> Option<Tactic> {
         "write" | "link" | "rename" if part.severity >= Severity::High => Tactic::Persistence,
         "connect" | "send" | "listen" => Tactic::Command,
         "tunnel" if part.severity >= Severity::Medium => Tactic::Command,
-        "replace" | "overwrite" if part.severity >= Severity::Medium => Tactic::Impact,
+        "replace" if part.severity >= Severity::Medium => Tactic::Impact,
         _ if part.severity >= Severity::High => Tactic::Escalation,
         _ => return None,
     })

@@ -79,7 +79,6 @@ fn schema(operation: &str, kind: ObjectKind) -> Arc<EventSchema> {
     }
     let (sentence, techniques) = match operation {
         "replace" => (Some("replaced many files by others ({object})"), vec!["T1486"]),
-        "overwrite" => (Some("emptied many files below {object}"), vec!["T1486"]),
         "tunnel" => (Some("sent data in names below {object}"), vec!["T1048", "T1071.004"]),
         _ => (None, Vec::new()),
     };
@@ -246,10 +245,8 @@ impl Sandbox {
         before: Option<&str>,
         at: u64,
     ) -> Event {
-        let operation = if kind == ObjectKind::ChangedFile { "overwrite" } else { "replace" };
-        let mut event = self.on_path(operation, kind, Some(by), path, at);
+        let mut event = self.on_path("replace", kind, Some(by), path, at);
         let mut record = event.record.to_vec();
-        record[36..40].copy_from_slice(&0o1001_u32.to_le_bytes());
         before.into_iter().for_each(|before| put_path(&mut record, 32, before));
         event.record = record.into();
         event

@@ -56,7 +56,10 @@ impl Bulks {
                 let by_name = before.and_then(|before| files.give_up(&before));
                 sum.or(by_name)
             }
-            _ => files.change(&object, empties(event)),
+            _ => {
+                files.change(&object);
+                None
+            }
         }
     }
 }
@@ -67,12 +70,6 @@ fn tidy(path: Cow<'_, str>) -> Cow<'_, str> {
         return path;
     }
     path.split('/').filter(|name| !matches!(*name, "" | ".")).fold(String::new(), |path, name| path + "/" + name).into()
-}
-
-/// Whether what is opened loses what it had.
-fn empties(event: &Event) -> bool {
-    const O_TRUNC: u64 = 0o1000;
-    event.get("file.open.flags").as_u64().is_some_and(|flags| flags & O_TRUNC != 0)
 }
 
 fn behaviour<'e>(spec: &'e BehaviourSpec, sum: Sum, event: &'e Event) -> Option<Behaviour<'e>> {
@@ -113,13 +110,11 @@ pub(crate) fn excuse(
     }
 }
 
-/// What is said where nothing of the kind was before, though the executable is known. That files are emptied is no such thing: what
-/// made them makes them anew now and then.
+/// What is said where nothing of the kind was before, though the executable is known.
 pub(crate) fn first<'b>(channel: &BehaviourChannel, behaviour: &Behaviour<'b>) -> Option<&'b str> {
     let bulk = behaviour.bulk.as_ref()?;
     let of_kind = || channel.first_of_kind(behaviour);
     match bulk.kind {
-        ObjectKind::ChangedFile => None,
         ObjectKind::Subdomain => of_kind(),
         _ => of_kind().or_else(|| is_other_ending(channel, behaviour).then(|| words::first(behaviour))),
     }

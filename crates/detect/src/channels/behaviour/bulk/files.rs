@@ -1,4 +1,4 @@
-//! Files of a workload that go, while others that end otherwise come into their place; and files that are emptied.
+//! Files of a workload that go, while others that end otherwise come into their place.
 
 use std::{
     borrow::Cow,
@@ -44,8 +44,6 @@ pub(super) struct Files {
     came: FxHashMap<u64, String>,
     /// What was replaced, by the new ending.
     replaced: BTreeMap<String, Many>,
-    /// What was emptied.
-    emptied: Many,
 }
 
 /// A file that went.
@@ -180,19 +178,12 @@ impl Files {
         if self.made.contains(&name) || self.changed.contains(&name) { self.remove(path) } else { None }
     }
 
-    /// A file of before is opened for writing, which may empty it. What it completes.
-    pub(super) fn change(&mut self, path: &str, empties: bool) -> Option<Sum> {
+    /// A file of before is opened for writing.
+    pub(super) fn change(&mut self, path: &str) {
         let name = self.key(path);
-        let is_first = !self.made.contains(&name) && self.changed.insert(name);
-        let is_many = is_first && empties && self.emptied.add(folder(path));
-        is_many.then(|| Sum {
-            object: self.emptied.known_folder(),
-            many: format!(
-                "{} files below {} were emptied within a minute",
-                self.emptied.count,
-                shown(&self.emptied.folder)
-            ),
-        })
+        if !self.made.contains(&name) {
+            self.changed.insert(name);
+        }
     }
 
     fn replace(&mut self, path: &str, ending: String) -> Option<Sum> {
@@ -226,7 +217,7 @@ mod tests {
             let lone = format!("/tmp/{n}.x{n}");
             found.extend(files.at(7, now_ns).make(&lone));
             found.extend(files.at(7, now_ns).remove(&format!("/other/{n}.y")));
-            found.extend(files.at(7, now_ns).change(&format!("/changed/{n}"), false));
+            files.at(7, now_ns).change(&format!("/changed/{n}"));
             if n % 100 == 0 {
                 let path = format!("/data/{n}.pdf");
                 found.extend(files.at(7, now_ns).make(&format!("{path}.e{n}")));
