@@ -4,10 +4,12 @@
 use ethogram_model::{Event, Exec, ObjectKind};
 
 use super::{Behaviour, BehaviourChannel, places};
-use crate::learning::Seen;
-use crate::subject::{
-    program::{file_name, folder},
-    system_program,
+use crate::{
+    learning::Seen,
+    subject::{
+        program::{file_name, folder},
+        system_program,
+    },
 };
 
 /// They look at all processes, and at their environments for a name or a session.

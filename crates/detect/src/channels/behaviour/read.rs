@@ -7,19 +7,22 @@ use ethogram_model::{
 };
 
 use super::{code, earlier, peers, places, reader::Reader, template};
-use crate::learning::Seen;
-use crate::subject::{
-    names::Names,
-    normalise,
-    program::{
-        OUTSIDE, UNKNOWN, as_actor, file_name, folder, is_called, is_in_writable_layer, is_outside, label,
-        manages_users, program_of, visit,
+use crate::{
+    learning::Seen,
+    subject::{
+        names::Names,
+        normalise,
+        program::{
+            OUTSIDE, UNKNOWN, as_actor, file_name, folder, is_called, is_in_writable_layer, is_outside, label,
+            manages_users, program_of, visit,
+        },
+        real_path::{other_paths, real_path},
     },
-    real_path::{other_paths, real_path},
 };
 
 /// The port of the DNS.
 const DNS: u16 = 53;
+
 /// What makes a behaviour of events that are none by themselves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bulk {

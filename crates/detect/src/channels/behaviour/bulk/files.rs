@@ -120,8 +120,11 @@ impl Files {
             self.since_ns = now_ns;
         }
         if self.made.len() + self.changed.len() + self.gone.len() + self.came.len() >= MAX_NAMES {
-            (self.made, self.changed) = Default::default();
-            (self.gone, self.came) = Default::default();
+            // Their room stays: who makes many files fills it again at once.
+            self.made.clear();
+            self.changed.clear();
+            self.gone.clear();
+            self.came.clear();
         }
         self.place = place;
         self
